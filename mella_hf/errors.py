@@ -1,0 +1,27 @@
+"""The errors users meet: each names the cause, the value and the mend."""
+
+
+class MellaError(ValueError):
+    """Bad input. The message says what is wrong, with which value, and how to mend it."""
+
+
+class MissingExtraError(ImportError):
+    """A stage needs a package that is not installed. The message names the extra to install."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed. "
+            f"Install it with: pip install 'mella_hf[{extra}]'"
+        )
+
+
+class UnknownLanguageError(MellaError):
+    """The language code has no entry in `mella_hf.languages`."""
+
+
+class SampleError(MellaError):
+    """A record does not fit the schema of `mella_hf.sample`."""
+
+
+class StageError(MellaError):
+    """A stage cannot run or could not finish every shard."""

@@ -1,0 +1,111 @@
+"""The record: its columns, their types, its splits. Every split of every config has the same columns.
+
+The image travels as encoded bytes, never as a path: a path in an `Image` column opens any local
+file at decode time, and a push to the Hub embeds it.
+"""
+
+import hashlib
+import json
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from mella_hf.errors import SampleError
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+SOURCES = ("know", "ling")
+SPLITS = ("know", "ling", "know_test", "ling_test")
+
+_IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+_STRINGS = pa.list_(pa.string())
+
+_FIELDS: dict[str, pa.DataType] = {
+    "id": pa.string(),  # sha256 hex of the image bytes
+    "image": _IMAGE,
+    "text": pa.string(),  # what the model must say
+    "language": pa.string(),
+    "source": pa.string(),  # know | ling
+    "width": pa.int32(),  # px
+    "height": pa.int32(),  # px
+    "page_url": pa.string(),
+    "image_url": pa.string(),
+    "domain": pa.string(),
+    "category": _STRINGS,
+    "entity": pa.string(),  # what the image shows, as the source names it; null where it does not
+    "keywords": _STRINGS,  # know
+    "caption_en": pa.string(),  # ling, as are the columns up to review
+    "captioner": pa.string(),
+    "translator": pa.string(),
+    "qe_score": pa.float32(),  # in [0, 1]
+    "qe_model": pa.string(),
+    "review": pa.string(),  # accepted | edited | null
+    "license": pa.string(),
+    "collected_at": pa.timestamp("us", tz="UTC"),
+}
+COLUMNS = tuple(_FIELDS)
+REVIEWS = ("accepted", "edited", None)
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    """The JSON form of a column's feature, as `datasets.Features.to_dict` writes it."""
+    if kind == _IMAGE:
+        return {"_type": "Image"}
+    if kind == _STRINGS:
+        return {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"}
+    return {"dtype": str(kind), "_type": "Value"}
+
+
+FEATURES_DICT = {name: _feature(kind) for name, kind in _FIELDS.items()}
+SCHEMA = pa.schema(
+    list(_FIELDS.items()),
+    # datasets reads its feature types from here: a plain load_dataset("parquet") decodes the images.
+    metadata={"huggingface": json.dumps({"info": {"features": FEATURES_DICT}})},
+)
+
+
+def features() -> "Features":
+    """The record as `datasets.Features`."""
+    from datasets import Features
+
+    return Features.from_dict(FEATURES_DICT)
+
+
+def sha256_hex(data: bytes) -> str:
+    """The id of an image: sha256 of its encoded bytes, as 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def make_sample(
+    *, image: bytes, text: str, language: str, source: str, width: int, height: int, **columns: Any
+) -> dict[str, Any]:
+    """A whole record from its image bytes and its known columns; the others are null.
+
+    Args:
+        image: encoded image bytes (JPEG, PNG, WebP).
+        width, height: pixels, as the image decodes.
+        columns: any other column of `COLUMNS` except `id`, which is computed.
+
+    Raises:
+        SampleError: on an unknown column, an unknown source, or an empty image or text.
+    """
+    unknown = sorted(set(columns) - (set(COLUMNS) - {"id"}))
+    if unknown:
+        raise SampleError(f"Unknown column {unknown[0]!r}; choose among {', '.join(COLUMNS)}.")
+    if source not in SOURCES:
+        raise SampleError(f"Unknown source {source!r}; choose 'know' or 'ling'.")
+    if not image:
+        raise SampleError("The image has no bytes; a record carries the encoded image, never a path.")
+    if not text.strip():
+        raise SampleError("The text is empty; drop the sample with a reason instead.")
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row.update(columns, id=sha256_hex(image), image={"bytes": image, "path": None}, text=text)
+    row.update(language=language, source=source, width=width, height=height)
+    return row
+
+
+def utc(year: int, month: int, day: int) -> datetime:
+    """A collection date as the record stores it."""
+    return datetime(year, month, day, tzinfo=timezone.utc)

@@ -1,0 +1,271 @@
+"""Shards in, shards out: the engine under every stage that builds data.
+
+A stage is a pure function `work(shard, output)`. Its output is written aside, renamed, and its
+completion marker comes last, so a marker that is there means a shard that is whole. A rerun skips
+marked shards whose fingerprint still holds, and an interrupted run leaves nothing half-written.
+
+The seam is `concurrent.futures.Executor`: processes by default, or any other executor with the same
+interface, such as `distributed.Client(address).get_executor(retries=2)`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from mella_hf.errors import StageError
+
+MAX_WORKER_DEATHS = 2  # a shard that kills its worker this often is set aside by name
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write a file aside and rename it, so that readers see all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    payload = data.encode("utf-8") if isinstance(data, str) else data
+    with open(aside, "wb") as file:
+        file.write(payload)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+def fingerprint(*parts: Any) -> str:
+    """16 hex digits that change when any of the JSON-serialisable parts changes."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One unit of a stage's work.
+
+    Attributes:
+        name: unique within the stage, usable as a file name.
+        payload: what `work` needs, picklable; part of the fingerprint through its JSON form.
+    """
+
+    name: str
+    payload: Any
+
+
+@dataclass
+class ShardOutput:
+    """Where `work` puts a shard's rows and says what became of each.
+
+    Attributes:
+        folder: an empty folder of this shard's own; what is in it at the end is the shard's output.
+        counts: "kept" and "dropped_<reason>", in rows.
+        rejects: one record per dropped row, written as JSON lines beside the output.
+    """
+
+    folder: Path
+    counts: Counter[str] = field(default_factory=Counter)
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+
+    def keep(self, rows: int = 1) -> None:
+        """Count rows that stay."""
+        self.counts["kept"] += rows
+
+    def drop(self, reason: str, **what: Any) -> None:
+        """Count a row that goes, with its reason and enough of it to find it again."""
+        self.counts[f"dropped_{reason}"] += 1
+        self.rejects.append({"reason": reason, **what})
+
+
+Work = Callable[[Shard, ShardOutput], None]
+
+
+@dataclass
+class StageReport:
+    """What a stage did.
+
+    Attributes:
+        counts: "kept" and "dropped_<reason>" over all finished shards.
+        outputs: folder of each finished shard, in the order of the shards given.
+        ran, skipped: shards done in this run, and shards found done.
+        set_aside: shards that killed their worker twice, by name; their rows are in no output.
+        seconds: wall time of this run.
+    """
+
+    name: str
+    counts: Counter[str] = field(default_factory=Counter)
+    outputs: list[Path] = field(default_factory=list)
+    ran: int = 0
+    skipped: int = 0
+    set_aside: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Rows dropped, by reason."""
+        prefix = "dropped_"
+        return {k[len(prefix) :]: v for k, v in sorted(self.counts.items()) if k.startswith(prefix)}
+
+
+def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
+    """Run `work` on one shard and publish its folder, its rejects and, last, its marker."""
+    out = Path(root)
+    aside = out / ".partial" / f"{shard.name}.{os.getpid()}"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    output = ShardOutput(aside)
+    work(shard, output)
+    final = out / shard.name
+    shutil.rmtree(final, ignore_errors=True)  # an unmarked folder is a run that was cut short
+    os.replace(aside, final)
+    lines = "".join(json.dumps(r, ensure_ascii=False, sort_keys=True) + "\n" for r in output.rejects)
+    write_atomic(out / "rejects" / f"{shard.name}.jsonl", lines)
+    counts = dict(sorted(output.counts.items()))
+    write_atomic(out / "done" / f"{shard.name}.json", json.dumps({"fingerprint": mark, "counts": counts}))
+    return counts
+
+
+def _finished(out: Path, shard: Shard, mark: str) -> dict[str, int] | None:
+    """The counts of a shard whose marker is there and whose fingerprint still holds."""
+    marker = out / "done" / f"{shard.name}.json"
+    if not marker.exists():
+        return None
+    record = json.loads(marker.read_text("utf-8"))
+    return record["counts"] if record["fingerprint"] == mark else None
+
+
+def run_stage(
+    name: str,
+    work: Work,
+    shards: Sequence[Shard],
+    out: Path | str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> StageReport:
+    """Run `work` over all shards that are not done, and report on all of them.
+
+    Args:
+        name: for the progress bar and the errors.
+        work: a picklable function of (Shard, ShardOutput).
+        out: the stage's folder; holds `<shard>/`, `rejects/<shard>.jsonl`, `done/<shard>.json`.
+        settings: whatever else the output depends on; a change reruns the shards.
+        workers: processes; the number of cores by default, 0 runs in this process.
+        executor: use this instead of processes of our own; it is not shut down.
+
+    Raises:
+        StageError: when shard names repeat. An exception of `work` is raised as it is, after the
+            shards under way have finished: what is done stays done.
+    """
+    start = time.perf_counter()
+    out = Path(out)
+    names = Counter(shard.name for shard in shards)
+    if repeated := [n for n, k in names.items() if k > 1]:
+        raise StageError(f"Stage {name!r}: the shard name {repeated[0]!r} is used twice; shard names must be unique.")
+    marks = {shard.name: fingerprint(shard.payload, dict(settings or {})) for shard in shards}
+    counts: dict[str, Mapping[str, int]] = {}
+    for shard in shards:
+        if (found := _finished(out, shard, marks[shard.name])) is not None:
+            counts[shard.name] = found
+    report = StageReport(name, skipped=len(counts))
+    missing = [shard for shard in shards if shard.name not in counts]
+    for shard in missing:  # a stale marker must not vouch for what is about to be replaced
+        (out / "done" / f"{shard.name}.json").unlink(missing_ok=True)
+    if missing:
+        run = _Run(name, work, out, marks, counts, progress, total=len(shards))
+        report.set_aside = run.with_executor(missing, executor) if executor else run.with_processes(missing, workers)
+    shutil.rmtree(out / ".partial", ignore_errors=True)
+    report.ran = len(counts) - report.skipped
+    for shard in shards:
+        if shard.name in counts:
+            report.counts.update(counts[shard.name])
+            report.outputs.append(out / shard.name)
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+@dataclass
+class _Run:
+    """One pass of a stage over its missing shards."""
+
+    name: str
+    work: Work
+    out: Path
+    marks: Mapping[str, str]
+    counts: dict[str, Mapping[str, int]]
+    progress: bool
+    total: int
+
+    def with_processes(self, shards: Sequence[Shard], workers: int | None) -> list[str]:
+        """Local processes; a pool that a dying worker broke is rebuilt. Returns the shards set aside."""
+        if workers == 0:
+            with self._bar() as bar:
+                for shard in shards:
+                    self.counts[shard.name] = run_shard(self.work, shard, str(self.out), self.marks[shard.name])
+                    bar.update()
+            return []
+        missing, deaths, set_aside = list(shards), Counter[str](), list[str]()
+        size = workers or os.cpu_count() or 1
+        while missing:
+            try:
+                with ProcessPoolExecutor(size, mp_context=get_context("spawn")) as pool:
+                    self._collect(missing, pool)
+            except BrokenProcessPool:
+                suspects = [shard for shard in missing if shard.name not in self.counts]
+                set_aside += self._find_killers(suspects, deaths)
+            missing = [s for s in missing if s.name not in self.counts and s.name not in set_aside]
+        return set_aside
+
+    def _find_killers(self, suspects: Sequence[Shard], deaths: Counter[str]) -> list[str]:
+        """Run each suspect in a pool of its own, since a broken pool does not say who broke it."""
+        killers = []
+        for shard in suspects:
+            while shard.name not in self.counts:
+                try:
+                    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                        self._collect([shard], pool)
+                except BrokenProcessPool:
+                    deaths[shard.name] += 1
+                    if deaths[shard.name] >= MAX_WORKER_DEATHS:
+                        killers.append(shard.name)
+                        break
+        return killers
+
+    def with_executor(self, shards: Sequence[Shard], executor: Executor) -> list[str]:
+        """An executor of the caller's, which has its own way with dying workers."""
+        self._collect(shards, executor)
+        return []
+
+    def _collect(self, shards: Iterable[Shard], executor: Executor) -> None:
+        futures: dict[Future[dict[str, int]], Shard] = {
+            executor.submit(run_shard, self.work, shard, str(self.out), self.marks[shard.name]): shard
+            for shard in shards
+        }
+        failure: BaseException | None = None
+        with self._bar() as bar:
+            for future in as_completed(futures):
+                shard = futures[future]
+                if future.cancelled():
+                    continue
+                if (error := future.exception()) is not None:
+                    if failure is None or isinstance(failure, BrokenProcessPool):
+                        failure = error
+                    for other in futures:
+                        other.cancel()
+                    continue
+                self.counts[shard.name] = future.result()
+                bar.update()
+        if failure is not None:
+            raise failure
+
+    def _bar(self) -> Any:
+        from tqdm import tqdm
+
+        return tqdm(total=self.total, initial=len(self.counts), desc=self.name, unit="shard", disable=not self.progress)
