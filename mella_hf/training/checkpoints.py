@@ -1,0 +1,60 @@
+"""A run's folder: which checkpoints are whole, which settings they belong to, and when the run is done."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from mella_hf.errors import MellaError
+from mella_hf.stage import write_atomic
+
+COMPLETE = "complete"  # written last into a checkpoint; the Trainer writes in place
+RUN_FILE = "run.json"
+DONE_FILE = "training.json"
+
+
+class MarkComplete(TrainerCallback):
+    """Marks each checkpoint once all of it is on disk."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            write_atomic(Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE, "")
+
+
+def last_checkpoint(output_dir: Path) -> Path | None:
+    """The newest checkpoint that is whole; a killed run may have left a newer one that is not."""
+    found = [path.parent for path in output_dir.glob(f"checkpoint-*/{COMPLETE}")]
+    return max(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def remove_incomplete(output_dir: Path) -> None:
+    """Remove checkpoints that a killed run left unfinished, so that their numbers are free again."""
+    for folder in output_dir.glob("checkpoint-*"):
+        if not (folder / COMPLETE).exists():
+            shutil.rmtree(folder)
+
+
+def claim(output_dir: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
+    """Tie the folder to a run's settings, so that a resume never mixes two runs.
+
+    Raises:
+        MellaError: when the folder holds a run with other settings; names the first that differs.
+    """
+    path = output_dir / RUN_FILE
+    if path.exists():
+        before = json.loads(path.read_text("utf-8"))
+        now = json.loads(json.dumps(settings))
+        differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        if differing and not overwrite:
+            key = differing[0]
+            raise MellaError(
+                f"{output_dir} holds a run with other settings: {key} was {before.get(key)!r} and is now "
+                f"{now.get(key)!r}. Choose another output_dir, or pass --overwrite true to start anew."
+            )
+        if not differing:
+            return
+        shutil.rmtree(output_dir)
+    write_atomic(path, json.dumps(settings, indent=2, sort_keys=True))
