@@ -1,0 +1,1 @@
+"""The words of `mella_hf.sources.descriptions`, one module per language."""
