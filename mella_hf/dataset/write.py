@@ -1,0 +1,249 @@
+"""Records enter, `{language}/{split}-*.parquet` leaves: the published layout, checked row by row.
+
+The layout is made for the Hub's content-addressed storage and for random access: images are plain,
+uncompressed bytes (with dictionaries or compression, taking 1% of the rows away re-stores nine tenths
+of a file), and a row group holds about 256 rows (2.5 ms a random row, against 75 ms at 4,000).
+The same rows give the same bytes, whichever way they are batched.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mella_hf.errors import MellaError, SampleError
+from mella_hf.sample import COLUMNS, REVIEWS, SCHEMA, SPLITS, sha256_hex
+
+ROW_GROUP_ROWS = 256
+ROW_GROUP_BYTES = 64 << 20  # of image bytes; keeps memory flat where images are large
+SHARD_BYTES = 400 << 20  # of image bytes; the Hub advises files under 500 MB for its viewer
+
+_TEXT_BYTES = 1 << 20  # a text longer than 1 MiB is a broken page, not an answer
+# Columns that repeat a few values; a dictionary keeps them small. Never the image.
+_DICTIONARY = ["language", "source", "domain", "captioner", "translator", "qe_model", "review", "license"]
+_IMAGE_LEAF = "image.bytes"
+_KEYS = frozenset(COLUMNS)
+_SHARD_NAME = re.compile(r"(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
+
+
+@dataclass(frozen=True)
+class WrittenSplit:
+    """What `write_split` wrote.
+
+    Attributes:
+        paths: the shards, in order.
+        rows, image_bytes: totals over the shards.
+    """
+
+    language: str
+    split: str
+    paths: tuple[Path, ...]
+    rows: int
+    image_bytes: int
+
+
+def check_sample(row: Mapping[str, Any], language: str, split: str, *, verify_id: bool = True) -> None:
+    """Raise SampleError, naming the column and the value, unless a record may be written.
+
+    Args:
+        verify_id: also compute the sha256 of the image and compare it with `id`.
+    """
+    if row.keys() != _KEYS:
+        missing, unknown = sorted(_KEYS - row.keys()), sorted(row.keys() - _KEYS)
+        raise SampleError(f"A record has the columns of mella_hf.sample; missing {missing}, unknown {unknown}.")
+    image = row["image"]
+    if not isinstance(image, Mapping) or not isinstance(image.get("bytes"), bytes) or not image["bytes"]:
+        raise _bad(row, "image", "has no bytes; a record carries the encoded image itself, never a path or a URL")
+    if image.get("path") is not None:
+        raise _bad(row, "image", f"carries the path {image['path']!r}, which readers would open; set it to None")
+    if verify_id and row["id"] != sha256_hex(image["bytes"]):
+        raise _bad(row, "id", "is not the sha256 of the image bytes; make records with mella_hf.sample.make_sample")
+    if row["language"] != language:
+        raise _bad(row, "language", f"is {row['language']!r} in a shard of {language!r}")
+    if row["source"] != split.removesuffix("_test"):
+        raise _bad(row, "source", f"is {row['source']!r} in the split {split!r}")
+    if row["review"] not in REVIEWS:
+        raise _bad(row, "review", f"is {row['review']!r}; choose 'accepted', 'edited' or None")
+    if row["qe_score"] is not None and not 0 <= row["qe_score"] <= 1:
+        raise _bad(row, "qe_score", f"is {row['qe_score']!r}; a quality estimate lies in [0, 1]")
+    for side in ("width", "height"):
+        if not isinstance(row[side], int) or row[side] <= 0:
+            raise _bad(row, side, f"is {row[side]!r}; give pixels, as the image decodes")
+    if (problem := text_problem(row["text"])) is not None:
+        raise _bad(row, "text", f"is unfit ({problem}); drop or clean the sample, with that reason")
+
+
+def text_problem(text: Any) -> str | None:
+    """Why a text must not be written, as a drop reason, or None. Bidi controls are left: they can be right."""
+    if not isinstance(text, str) or not text.strip():
+        return "text_missing"
+    if "\0" in text:
+        return "text_nul"
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "text_lone_surrogate"
+    return "text_too_long" if size > _TEXT_BYTES else None
+
+
+def write_split(
+    rows: Iterable[Mapping[str, Any]],
+    folder: Path | str,
+    language: str,
+    split: str,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    verify_ids: bool = True,
+) -> WrittenSplit:
+    """Write the records of one split as `{folder}/{language}/{split}-00000-of-0000N.parquet`.
+
+    The shards are written aside and take their names together at the end; an older version of the
+    split, with however many shards, is gone after that. A split without records is written as no file.
+
+    Args:
+        rows: records as `mella_hf.sample.make_sample` makes them; read once, never held together.
+        shard_bytes: a shard is closed when its images reach this many bytes.
+        verify_ids: check each `id` against the image; costs a sha256 per image (1.8 GB/s).
+
+    Raises:
+        SampleError: on the first record that does not fit; nothing of the split is written then.
+        MellaError: on an unknown split.
+    """
+    if split not in SPLITS:
+        raise MellaError(f"Unknown split {split!r}; choose one of {', '.join(SPLITS)}.")
+    home = Path(folder) / language
+    aside = home / f".{split}.{os.getpid()}.tmp"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        checked = _checked(rows, language, split, verify_ids)
+        written, count, size = write_shards(checked, aside, shard_bytes=shard_bytes)
+        paths = _publish(written, home, split)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):  # a language without any split needs no folder
+            home.rmdir()
+    return WrittenSplit(language, split, tuple(paths), count, size)
+
+
+def write_shards(
+    rows: Iterable[Mapping[str, Any]], folder: Path, *, shard_bytes: int = SHARD_BYTES
+) -> tuple[list[Path], int, int]:
+    """Write records that were checked to numbered files in a folder; returns (files, rows, image bytes)."""
+    files: list[Path] = []
+    writer: pq.ParquetWriter | None = None
+    total = size = shard_size = 0
+    for batch, batch_bytes in _row_groups(rows):
+        if writer is None or shard_size >= shard_bytes:
+            if writer is not None:
+                writer.close()
+            files.append(folder / f"{len(files):05d}.parquet")
+            writer, shard_size = open_writer(files[-1]), 0
+        writer.write_batch(to_batch(batch), row_group_size=len(batch))
+        total += len(batch)
+        size += batch_bytes
+        shard_size += batch_bytes
+    if writer is not None:
+        writer.close()
+    return files, total, size
+
+
+def open_writer(path: Path) -> pq.ParquetWriter:
+    """A ParquetWriter with the published layout's settings. Write whole row groups to it."""
+    leaves = [_leaf(field) for field in SCHEMA]
+    return pq.ParquetWriter(
+        path,
+        SCHEMA,
+        compression={leaf: "NONE" if leaf == _IMAGE_LEAF else "ZSTD" for leaf in leaves},
+        use_dictionary=_DICTIONARY,
+        column_encoding={_IMAGE_LEAF: "PLAIN"},
+        write_statistics=[leaf for leaf in leaves if leaf != _IMAGE_LEAF],
+        write_page_index=True,
+    )
+
+
+def to_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    """Records as one RecordBatch. Raises SampleError naming the record and column that do not convert."""
+    try:
+        return pa.RecordBatch.from_pylist(list(rows), schema=SCHEMA)
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError):
+        for row in rows:
+            for field in SCHEMA:
+                try:
+                    pa.array([row[field.name]], type=field.type)
+                except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError) as error:
+                    raise _bad(row, field.name, f"is not {field.type}: {error}") from error
+        raise
+
+
+def shard_paths(folder: Path | str, language: str, split: str) -> list[Path]:
+    """The shards of a split, in order; none when the split is absent. Raises MellaError when one is missing."""
+    found = {}
+    for path in sorted((Path(folder) / language).glob(f"{split}-*.parquet")):
+        if (match := _SHARD_NAME.fullmatch(path.name)) and match["split"] == split:
+            found[int(match["index"])] = (path, int(match["total"]))
+    totals = {total for _, total in found.values()}
+    if found and (len(totals) > 1 or set(found) != set(range(totals.pop()))):
+        raise MellaError(
+            f"{Path(folder) / language} holds an incomplete set of {split!r} shards "
+            f"({', '.join(path.name for path, _ in found.values())}); write the split again."
+        )
+    return [found[index][0] for index in sorted(found)]
+
+
+def languages_in(folder: Path | str) -> list[str]:
+    """The languages of a dataset folder: its subfolders that hold a split, in alphabetical order."""
+    root = Path(folder)
+    if not root.is_dir():
+        return []
+    return sorted(p.name for p in root.iterdir() if p.is_dir() and any(shard_paths(root, p.name, s) for s in SPLITS))
+
+
+def _checked(
+    rows: Iterable[Mapping[str, Any]], language: str, split: str, verify_ids: bool
+) -> Iterator[Mapping[str, Any]]:
+    for row in rows:
+        check_sample(row, language, split, verify_id=verify_ids)
+        yield row
+
+
+def _row_groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[list[Mapping[str, Any]], int]]:
+    group: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += len(row["image"]["bytes"])
+        if len(group) == ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
+            yield group, size
+            group, size = [], 0
+    if group:
+        yield group, size
+
+
+def _publish(written: Sequence[Path], home: Path, split: str) -> list[Path]:
+    """Give finished shards their names. Shards of an older version go last, so no reader finds none."""
+    final = [home / f"{split}-{i:05d}-of-{len(written):05d}.parquet" for i in range(len(written))]
+    for source, target in zip(written, final, strict=True):
+        os.replace(source, target)
+    for path in home.glob(f"{split}-*.parquet"):
+        if path not in final and (match := _SHARD_NAME.fullmatch(path.name)) and match["split"] == split:
+            path.unlink()
+    return final
+
+
+def _leaf(field: pa.Field) -> str:
+    """The Parquet path of a column's leaf that is not an image's path."""
+    if field.name == "image":
+        return _IMAGE_LEAF
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+
+
+def _bad(row: Mapping[str, Any], column: str, problem: str) -> SampleError:
+    return SampleError(f"Record {str(row.get('id'))[:12]!r}, column {column!r}: {problem}.")

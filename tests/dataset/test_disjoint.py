@@ -1,0 +1,60 @@
+"""Test images that training has seen are found: exact copies, recompressed and rescaled ones, and no others."""
+
+import io
+import random
+from pathlib import Path
+
+import pytest
+from dataset_samples import picture, record
+from PIL import Image
+
+from mella_hf.dataset.disjoint import HashIndex, check_disjoint, find_leaks
+from mella_hf.dataset.write import write_split
+from mella_hf.errors import MellaError
+
+
+def test_index_finds_exactly_what_brute_force_finds() -> None:
+    rng = random.Random(5)
+    base = [rng.getrandbits(64) for _ in range(300)]
+    queries = []
+    for value in base:  # 0 to 7 flipped bits: some within 4, some just beyond
+        for bit in rng.sample(range(64), rng.randrange(8)):
+            value ^= 1 << bit
+        queries.append(value)
+    index = HashIndex((str(i), value) for i, value in enumerate(base))
+    for query in queries:
+        expected = {str(i) for i, value in enumerate(base) if bin(value ^ query).count("1") <= 4}
+        assert {name for name, _ in index.near(query)} == expected
+
+
+def test_four_bits_are_near_and_five_are_not() -> None:
+    spread = [0, 13, 26, 39, 52]  # one bit in each band: the worst case of the bands
+    four, five = (sum(1 << bit for bit in spread[:n]) for n in (4, 5))
+    assert [leak.distance for leak in find_leaks([("train", 0)], [("test", four)])] == [4]
+    assert find_leaks([("train", 0)], [("test", five)]) == []
+
+
+def _recompressed(data: bytes, scale: float = 1.0) -> bytes:
+    image = Image.open(io.BytesIO(data))
+    out = io.BytesIO()
+    image.resize((round(image.width * scale), round(image.height * scale))).save(out, "JPEG", quality=60)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("test_split", ["know_test", "ling_test"])
+def test_a_copy_of_a_training_image_is_found(tmp_path: Path, test_split: str) -> None:
+    image = picture(1, size=(256, 192))
+    write_split([record(i, image=picture(i, size=(256, 192))) for i in range(20)], tmp_path, "ar", "know")
+    source = test_split.removesuffix("_test")
+    clean = [record(i, source=source) for i in range(50, 60)]
+    write_split(clean, tmp_path, "ar", test_split)
+    check_disjoint(tmp_path, "ar")
+    for copied in (image, _recompressed(image), _recompressed(image, 0.5)):
+        write_split([*clean, record(99, source=source, image=copied)], tmp_path, "ar", test_split)
+        with pytest.raises(MellaError, match="language 'ar': 1 test images are in training"):
+            check_disjoint(tmp_path, "ar")
+
+
+def test_nothing_to_compare_is_fine(published: Path) -> None:
+    check_disjoint(published, "th")
+    check_disjoint(published, "nowhere")
