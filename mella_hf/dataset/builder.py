@@ -1,0 +1,302 @@
+"""`load_dataset("mella", "ar")`: Parquet shards enter, from a folder or the Hub; a `datasets` dataset leaves.
+
+This file is also the loading script `dataset_scripts/mella.py`, byte for byte, so it imports nothing of
+`mella_hf` that it cannot do without. Each split is prepared by itself: `split="know"` does not download `ling`.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from datasets.table import table_cast
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HTTPError
+
+try:
+    from mella_hf.errors import MellaError
+except ImportError:  # as a loading script, without the library
+
+    class MellaError(ValueError):  # type: ignore[no-redef]
+        """Bad input. The message says what is wrong, with which value, and how to mend it."""
+
+
+try:
+    from datasets.builder import Key  # datasets 5 names a table by its shard and its place there
+except ImportError:
+
+    def Key(shard: int, index: int) -> str:  # type: ignore[no-redef]  # noqa: N802
+        """The name of a table for datasets before 5."""
+        return f"{shard}_{index}"
+
+
+MELLA_REPO = "mella-hf/mella"  # read when there is no data_dir; the environment variable MELLA_REPO goes first
+LANGUAGES = ("ar", "cs", "hu", "ko", "ru", "sr", "th", "vi")
+ALL = "all"  # the config that joins the languages
+SPLITS = ("know", "ling", "know_test", "ling_test")
+BATCH_ROWS = 256  # a row group of the published layout
+
+_SHARD = re.compile(r"(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Parquet file of a split. `version` changes whenever its content does."""
+
+    language: str
+    split: str
+    total: int  # how many shards the split has
+    url: str
+    version: str
+
+
+def list_local(folder: str) -> list[Shard]:
+    """The shards of a dataset folder, `{language}/{split}-*.parquet`, in order. Raises MellaError."""
+    if not os.path.isdir(folder):
+        raise MellaError(f"data_dir={folder!r} is not a folder; give the folder that holds ar/, cs/ and so on.")
+    found = []
+    for language in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
+        home = f"{os.path.abspath(folder)}/{language}"
+        for entry in sorted(os.scandir(home), key=lambda e: e.name):
+            if (match := _SHARD.fullmatch(entry.name)) and match["split"] in SPLITS:
+                stat = entry.stat()
+                version = f"{stat.st_size}-{stat.st_mtime_ns}"
+                found.append(Shard(language, match["split"], int(match["total"]), entry.path, version))
+    return found
+
+
+def list_hub(repo: str, revision: str | None, token: Any) -> list[Shard]:
+    """The shards of a Hub dataset repo in the same layout, pinned to today's commit. Raises MellaError."""
+    try:
+        info = HfApi(endpoint=datasets.config.HF_ENDPOINT, token=token).dataset_info(
+            repo, revision=revision, files_metadata=True
+        )
+    except (HTTPError, OSError, ValueError) as error:
+        raise MellaError(
+            f"Cannot read the dataset repo {repo!r} on the Hub ({type(error).__name__}: {str(error).strip()}). "
+            "Pass data_dir=FOLDER to read a local dataset, name another repo in the environment variable "
+            "MELLA_REPO, or log in with 'hf auth login' if the repo is private or gated."
+        ) from error
+    found = []
+    for file in sorted(info.siblings or [], key=lambda f: f.rfilename):
+        language, _, name = file.rfilename.rpartition("/")
+        if language and "/" not in language and (match := _SHARD.fullmatch(name)) and match["split"] in SPLITS:
+            url = f"hf://datasets/{repo}@{info.sha}/{file.rfilename}"
+            found.append(Shard(language, match["split"], int(match["total"]), url, str(file.blob_id)))
+    return found
+
+
+def select_config(shards: list[Shard], config: str | None, where: str) -> list[Shard]:
+    """The shards of one language, or of all. Raises MellaError, naming the configs that are there."""
+    languages = sorted({shard.language for shard in shards})
+    if not languages:
+        raise MellaError(
+            f"{where} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it. "
+            "Give the folder that 'mella build --out' wrote, not one above or below it."
+        )
+    choices = f"{where} has {', '.join(languages)} and {ALL!r}"
+    if config is None:
+        raise MellaError(f"Name a language, as in load_dataset('mella', {languages[0]!r}); {choices}.")
+    if config != ALL and config not in languages:
+        raise MellaError(f"Unknown language {config!r}; {choices}.")
+    chosen = [shard for shard in shards if config in (ALL, shard.language)]
+    for language, split in sorted({(s.language, s.split) for s in chosen}):
+        there = [s for s in chosen if (s.language, s.split) == (language, split)]
+        if {s.total for s in there} != {len(there)}:
+            raise MellaError(
+                f"{where} holds {len(there)} of {max(s.total for s in there)} shards of {language}/{split}; "
+                "fetch or build the missing ones, or take the stray ones away."
+            )
+    return chosen
+
+
+def fingerprint(shards: Iterable[Shard], *settings: Any) -> str:
+    """16 hex digits that change when a shard or a setting does."""
+    text = repr(([(s.language, s.split, s.url.rsplit("/", 1)[-1], s.version) for s in shards], settings))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass
+class MellaConfig(datasets.BuilderConfig):
+    """One language, or `all`.
+
+    Attributes:
+        columns: read only these columns; all of them by default.
+    """
+
+    columns: list[str] | None = None
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
+        """The config's part of the cache key; each split adds what its shards hold (`Mella.as_dataset`)."""
+        return f"{self.name}-{fingerprint([], self.columns, str(custom_features))}"
+
+
+class Mella(datasets.ArrowBasedBuilder):
+    """The MELLA dataset: one config a language and `all`; splits know, ling, know_test, ling_test."""
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = MellaConfig
+    BUILDER_CONFIGS = [MellaConfig(name=name) for name in (*LANGUAGES, ALL)]
+
+    def __init__(
+        self,
+        cache_dir: str | None = None,
+        config_name: str | None = None,
+        data_dir: str | None = None,
+        data_files: Any = None,
+        token: Any = None,
+        revision: str | None = None,
+        **kwargs: Any,
+    ):
+        if data_files is not None:
+            raise MellaError("The mella dataset takes no data_files; give its folder as data_dir.")
+        if data_dir is not None:
+            if revision is not None:
+                raise MellaError(f"revision={revision!r} is for a Hub repo; a data_dir has none.")
+            where, shards = f"data_dir={data_dir!r}", list_local(os.path.expanduser(data_dir))
+        else:
+            repo = os.environ.get("MELLA_REPO") or MELLA_REPO
+            where, shards = f"The dataset repo {repo!r}", list_hub(repo, revision, token)
+        self.shards = select_config(shards, config_name, where)
+        self.BUILDER_CONFIGS = []  # for this instance: the data may hold a language that LANGUAGES does not
+        self._only: str | None = None  # the one split that a copy of this builder prepares
+        self._preparation: dict[str, Any] = {}
+        super().__init__(cache_dir=cache_dir, config_name=config_name, data_dir=data_dir, token=token, **kwargs)
+
+    @property
+    def split_names(self) -> list[str]:
+        """The splits that are there, training first."""
+        there = {shard.split for shard in self.shards}
+        return [split for split in SPLITS if split in there]
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(description="Image-text pairs in low-resource languages (arXiv 2508.05502).")
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        generators = []
+        for split in [self._only] if self._only else self.split_names:
+            files = dl_manager.download([shard.url for shard in self.shards if shard.split == split])
+            if self.info.features is None:
+                with open(files[0], "rb") as file:
+                    self.info.features = record_features(pq.read_schema(file), self.config.columns)
+            # Lists of one length, so that datasets can share them out: a file is a shard.
+            gen_kwargs = {"files": files, "row_groups": [None] * len(files)}
+            generators.append(datasets.SplitGenerator(name=split, gen_kwargs=gen_kwargs))
+        return generators
+
+    def _generate_tables(self, files: list[str], row_groups: list[Any]) -> Iterator[tuple[Any, pa.Table]]:
+        schema = self.info.features.arrow_schema
+        for shard, (path, groups) in enumerate(zip(files, row_groups, strict=True)):
+            # ParquetFile reads in this thread's own pace: abandoning this generator leaves no reader
+            # behind that could abort the interpreter at exit, as pyarrow.dataset's read-ahead does.
+            with open(path, "rb") as file:
+                parquet = pq.ParquetFile(file)
+                batches = parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=self.config.columns)
+                for index, batch in enumerate(batches):
+                    yield Key(shard, index), table_cast(pa.Table.from_batches([guard_images(batch)]), schema)
+
+    def _generate_more_gen_kwargs(self, files: list[str], row_groups: list[Any]) -> Iterator[dict[str, Any]]:
+        """One shard a row group, for `IterableDataset.reshard()`: more shards than files, for many ranks."""
+        for path, groups in zip(files, row_groups, strict=True):
+            if groups is None:
+                with open(path, "rb") as file:
+                    groups = range(pq.ParquetFile(file).num_row_groups)
+            yield {"files": [path] * len(groups), "row_groups": [(group,) for group in groups]}
+
+    def download_and_prepare(self, output_dir: str | None = None, **kwargs: Any) -> None:
+        """Prepare every split into `output_dir`; without one, leave each split to `as_dataset`.
+
+        `load_dataset` calls this before it says which split it wants; waiting saves the download of the others.
+        """
+        if output_dir is None:
+            self._preparation = kwargs
+        else:
+            super().download_and_prepare(output_dir, **kwargs)
+
+    def as_dataset(self, split: Any = None, in_memory: bool = False) -> Any:
+        """The splits asked for (all of them by default), downloaded and prepared if they are not yet.
+
+        Raises:
+            MellaError: on a split that is not there, naming those that are.
+        """
+        if split is None:
+            split = {name: name for name in self.split_names}
+        if isinstance(split, dict):
+            return datasets.DatasetDict({key: self.as_dataset(one, in_memory) for key, one in split.items()})
+        if isinstance(split, (list, tuple)):
+            return [self.as_dataset(one, in_memory) for one in split]
+        pieces = [self._prepared(name)._read(part, in_memory) for name, part in self._parts(split)]
+        if len(pieces) == 1:
+            return pieces[0]
+        return datasets.concatenate_datasets(pieces, split=datasets.NamedSplit(str(split)))
+
+    def as_streaming_dataset(self, split: Any = None, base_path: str | None = None) -> Any:
+        """The splits as `IterableDataset`s. Raises MellaError on a split that is not there."""
+        if split is not None:
+            self._parts(split)
+        return super().as_streaming_dataset(split, base_path)
+
+    def _parts(self, split: str | datasets.ReadInstruction) -> list[tuple[str, str]]:
+        """`know[:10]+ling` as [("know", "know[:10]"), ("ling", "ling")]."""
+        spec = split.to_spec() if isinstance(split, datasets.ReadInstruction) else str(split)
+        if spec == "all":
+            spec = "+".join(self.split_names)
+        parts = [part.strip() for part in spec.split("+")]
+        for part in parts:
+            if (name := part.partition("[")[0]) not in self.split_names:
+                raise MellaError(
+                    f"Unknown split {name!r}; the config {self.config.name!r} has {', '.join(self.split_names)}."
+                )
+        return [(part.partition("[")[0], part) for part in parts]
+
+    def _prepared(self, split: str) -> "Mella":
+        """A copy of this builder that knows one split, prepared in a cache folder of that split's own."""
+        part = self.__class__.__new__(self.__class__)
+        part.__dict__.update(self.__dict__)
+        part.info = self.info.copy()
+        part._only = split
+        part.config_id = f"{self.config_id}-{split}-{fingerprint(s for s in self.shards if s.split == split)}"
+        part._cache_dir = part._build_cache_dir()
+        datasets.ArrowBasedBuilder.download_and_prepare(part, part._cache_dir, **self._preparation)
+        return part
+
+    def _read(self, split: str, in_memory: bool) -> datasets.Dataset:
+        return super().as_dataset(split, in_memory)
+
+
+def guard_images(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Images as bytes alone. A reader opens whatever file or URL a path names, so paths from outside go.
+
+    Raises:
+        MellaError: on an image without bytes.
+    """
+    if "image" not in batch.schema.names:
+        return batch
+    images = batch.column("image")
+    data, paths = images.field("bytes"), images.field("path")
+    if images.null_count or data.null_count:
+        row = pc.index(pc.is_null(pc.struct_field(images, "bytes")), True).as_py()
+        raise MellaError(f"An image has no bytes (record {batch.slice(row, 1).drop_columns('image').to_pylist()}).")
+    if paths.null_count == len(paths):
+        return batch
+    plain = pa.StructArray.from_arrays([data, pa.nulls(len(data), pa.string())], ["bytes", "path"])
+    return batch.set_column(batch.schema.get_field_index("image"), "image", plain)
+
+
+def record_features(schema: pa.Schema, columns: list[str] | None) -> datasets.Features:
+    """The features of the record, from a shard's schema. Raises MellaError on columns that are not there.
+
+    Read from the Arrow types: the features written in the file's metadata are in the words of one
+    version of datasets, which others do not understand.
+    """
+    features = datasets.Features.from_arrow_schema(schema.remove_metadata())
+    if unknown := [name for name in columns or [] if name not in features]:
+        raise MellaError(f"Unknown column {unknown[0]!r}; the dataset has {', '.join(features)}.")
+    features["image"] = datasets.Image()
+    return datasets.Features({name: features[name] for name in columns or features})

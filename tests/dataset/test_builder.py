@@ -1,0 +1,242 @@
+"""`load_dataset("mella", …)`: every way of reading gives the rows that pyarrow reads from the same shards."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from dataset_samples import record
+from datasets import load_dataset
+
+import mella_hf  # noqa: F401  (registers "mella")
+from mella_hf import languages
+from mella_hf.dataset import builder
+from mella_hf.dataset.write import shard_paths, write_split
+from mella_hf.errors import MellaError
+from mella_hf.sample import SCHEMA, SPLITS, features
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def load(published: Path, tmp_path: Path):
+    """`load_dataset("mella", …)` on the published folder, with a cache of the test's own."""
+
+    def load(config: str | None, **options):
+        options = {"data_dir": str(published), "cache_dir": str(tmp_path / "cache")} | options
+        return load_dataset("mella", config, **options)
+
+    return load
+
+
+def ids(folder: Path, language: str, split: str) -> list[str]:
+    return [i for path in shard_paths(folder, language, split) for i in pq.read_table(path)["id"].to_pylist()]
+
+
+def test_all_splits(load, published: Path) -> None:
+    dataset = load("ar")
+    assert list(dataset) == list(SPLITS)
+    assert dataset["know"]["id"][:] == ids(published, "ar", "know")
+    assert dataset["know"].features == features()
+    sample = dataset["ling"][2]
+    assert sample["image"].size == (96, 64) and sample["source"] == "ling" and sample["qe_score"] is None
+
+
+def test_all_languages(load, published: Path) -> None:
+    dataset = load("all", split="know")
+    assert dataset["id"][:] == ids(published, "ar", "know") + ids(published, "th", "know")
+    assert load("th", split="know_test")["language"][:] == ["th", "th"]
+
+
+def test_slices_and_sums(load, published: Path) -> None:
+    know, ling = ids(published, "ar", "know"), ids(published, "ar", "ling")
+    assert load("ar", split="know[10:20]")["id"][:] == know[10:20]
+    assert load("ar", split="know[:1%]+ling[-2:]")["id"][:] == know[:6] + ling[-2:]
+    assert load("ar", split=["know[:3]", "ling"])[1]["id"][:] == ling
+    instruction = datasets.ReadInstruction("know", from_=0, to=50, unit="%")
+    assert load("ar", split=instruction)["id"][:] == know[:300]
+    assert len(load("ar", split="all")) == 612
+
+
+def test_streaming(load, published: Path) -> None:
+    stream = load("ar", streaming=True)
+    assert list(stream) == list(SPLITS)
+    assert [row["id"] for row in stream["know"]] == ids(published, "ar", "know")
+    assert next(iter(stream["ling"]))["image"].size == (96, 64)
+    both = load("ar", split="know_test+ling_test", streaming=True)
+    assert [row["id"] for row in both] == ids(published, "ar", "know_test") + ids(published, "ar", "ling_test")
+
+
+def test_one_split_prepares_no_other(load, tmp_path: Path) -> None:
+    load("ar", split="know_test")
+    prepared = [p.parent.parent.parent.name for p in (tmp_path / "cache").rglob("*.arrow")]
+    assert len(prepared) == 1 and "-know_test-" in prepared[0]
+
+
+def test_a_second_load_reads_the_cache(load, tmp_path: Path) -> None:
+    first = load("ar", split="know")
+    stamp = Path(first.cache_files[0]["filename"]).stat().st_mtime_ns
+    assert Path(load("ar", split="know").cache_files[0]["filename"]).stat().st_mtime_ns == stamp
+
+
+def test_changed_data_is_not_read_from_the_cache(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "data", str(tmp_path / "cache")
+    for seeds in (range(3), range(3, 8)):
+        write_split([record(i) for i in seeds], folder, "ar", "know")
+        dataset = load_dataset("mella", "ar", data_dir=str(folder), split="know", cache_dir=cache)
+        assert dataset["id"][:] == ids(folder, "ar", "know")
+
+
+def test_num_proc(load, published: Path) -> None:
+    assert load("ar", split="know", num_proc=2)["id"][:] == ids(published, "ar", "know")
+
+
+def test_columns(load, published: Path) -> None:
+    dataset = load("ar", split="know", columns=["text", "id"])
+    assert dataset.column_names == ["text", "id"]
+    assert dataset["id"][:] == ids(published, "ar", "know")
+    assert next(iter(load("ar", split="ling", columns=["image"], streaming=True))).keys() == {"image"}
+    with pytest.raises(MellaError, match="Unknown column 'caption'; the dataset has id, image, text"):
+        load("ar", split="know", columns=["caption"])
+
+
+def test_pickling(load, published: Path) -> None:
+    stream = pickle.loads(pickle.dumps(load("ar", split="know", streaming=True)))
+    assert [row["id"] for row in stream] == ids(published, "ar", "know")
+    dataset = pickle.loads(pickle.dumps(load("ar", split="ling")))
+    assert dataset["id"][:] == ids(published, "ar", "ling")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_data_loader_workers(load, published: Path, method: str, streaming: bool) -> None:
+    from torch.utils.data import DataLoader
+
+    dataset = load("ar", split="know", streaming=streaming, columns=["id"])
+    loader = DataLoader(dataset, batch_size=50, num_workers=2, multiprocessing_context=method)
+    assert sorted(i for batch in loader for i in batch["id"]) == sorted(ids(published, "ar", "know"))
+
+
+def test_ranks_share_the_rows(load, published: Path) -> None:
+    from datasets.distributed import split_dataset_by_node
+
+    for world in (2, 3):  # three shards: by shard for 3, by row for 2
+        stream = load("ar", split="know", streaming=True, columns=["id"])
+        parts = [[r["id"] for r in split_dataset_by_node(stream, rank, world)] for rank in range(world)]
+        assert sorted(sum(parts, [])) == sorted(ids(published, "ar", "know"))
+
+
+def test_resharding_goes_by_row_group(load, published: Path) -> None:
+    stream = load("ar", split="know", streaming=True, columns=["id"])
+    assert stream.num_shards == 3
+    groups = sum(pq.ParquetFile(p).num_row_groups for p in shard_paths(published, "ar", "know"))
+    many = stream.reshard()
+    assert many.num_shards == groups >= 3
+    assert [row["id"] for row in many] == ids(published, "ar", "know")
+
+
+@pytest.mark.parametrize("seen", [1, 255, 256, 300, 599])
+def test_mid_epoch_resume(load, published: Path, seen: int) -> None:
+    stream = load("ar", split="know", streaming=True, columns=["id"])
+    iterator = iter(stream)
+    for _ in range(seen):
+        next(iterator)
+    state = stream.state_dict()
+    fresh = load("ar", split="know", streaming=True, columns=["id"])
+    fresh.load_state_dict(state)
+    assert [row["id"] for row in fresh] == ids(published, "ar", "know")[seen:]
+
+
+def test_a_language_of_its_own(tmp_path: Path) -> None:
+    """The data may hold a language that has no entry anywhere."""
+    write_split([record(1, "qu")], tmp_path / "data", "qu", "know")
+    dataset = load_dataset("mella", "qu", data_dir=str(tmp_path / "data"), cache_dir=str(tmp_path / "cache"))
+    assert dataset["know"]["language"][:] == ["qu"]
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        ("xx", {}, r"Unknown language 'xx'; data_dir='.*' has ar, th and 'all'\."),
+        (None, {}, r"Name a language, as in load_dataset\('mella', 'ar'\); data_dir='.*' has ar, th and 'all'\."),
+        ("ar", {"data_dir": "/nowhere"}, r"data_dir='/nowhere' is not a folder; give the folder that holds ar/"),
+        ("ar", {"split": "train"}, "Unknown split 'train'; the config 'ar' has know, ling, know_test, ling_test"),
+        ("th", {"split": "ling"}, "Unknown split 'ling'; the config 'th' has know, know_test"),
+        ("th", {"split": "know+ling[:3]", "streaming": True}, "Unknown split 'ling'; the config 'th' has"),
+        ("ar", {"data_files": "x.parquet"}, "takes no data_files; give its folder as data_dir"),
+        ("ar", {"revision": "v1"}, "revision='v1' is for a Hub repo; a data_dir has none"),
+    ],
+)
+def test_bad_requests(load, config: str | None, options: dict, message: str) -> None:
+    with pytest.raises(MellaError, match=message):
+        load(config, **options)
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(MellaError, match=r"holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N\.parquet"):
+        load_dataset("mella", "ar", data_dir=str(tmp_path))
+
+
+def test_one_folder_too_deep(published: Path) -> None:
+    with pytest.raises(MellaError, match="not one above or below it"):
+        load_dataset("mella", "ar", data_dir=str(published / "ar"))
+
+
+def test_a_missing_shard(tmp_path: Path) -> None:
+    write_split([record(i) for i in range(600)], tmp_path, "ar", "know", shard_bytes=1)
+    (tmp_path / "ar" / "know-00002-of-00003.parquet").unlink()
+    with pytest.raises(MellaError, match="holds 2 of 3 shards of ar/know; fetch or build the missing ones"):
+        load_dataset("mella", "ar", data_dir=str(tmp_path))
+
+
+def _write_hostile(folder: Path, image: dict) -> None:
+    row = record(1) | {"image": image}
+    (folder / "ar").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist([row], schema=SCHEMA), folder / "ar" / "know-00000-of-00001.parquet")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/x.png"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_path_without_bytes_opens_nothing(tmp_path: Path, path: str, streaming: bool) -> None:
+    _write_hostile(tmp_path / "data", {"bytes": None, "path": path})
+    with pytest.raises((MellaError, datasets.exceptions.DatasetGenerationError)) as caught:
+        dataset = load_dataset(
+            "mella", "ar", data_dir=str(tmp_path / "data"), cache_dir=str(tmp_path), streaming=streaming, split="know"
+        )
+        next(iter(dataset))
+    error = caught.value if isinstance(caught.value, MellaError) else caught.value.__cause__
+    assert isinstance(error, MellaError) and "An image has no bytes" in str(error)
+
+
+def test_a_path_beside_bytes_is_left_out(tmp_path: Path) -> None:
+    image = record(1)["image"]["bytes"]
+    _write_hostile(tmp_path / "data", {"bytes": image, "path": "/etc/passwd"})
+    dataset = load_dataset("mella", "ar", data_dir=str(tmp_path / "data"), cache_dir=str(tmp_path), split="know")
+    assert dataset.cast_column("image", datasets.Image(decode=False))[0]["image"] == {"bytes": image, "path": None}
+
+
+def test_abandoned_iterators_let_the_interpreter_exit(published: Path) -> None:
+    code = (
+        "import mella_hf\nfrom datasets import load_dataset\n"
+        f"ds = load_dataset('mella', 'ar', data_dir={str(published)!r}, split='know', streaming=True)\n"
+        "it = iter(ds); print(next(it)['language']); print(len(list(ds.take(3))))"
+    )
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, "ar\n3\n"), done.stderr
+
+
+def test_the_loading_script_is_this_builder() -> None:
+    """In step by `cp mella_hf/dataset/builder.py dataset_scripts/mella.py`."""
+    assert (ROOT / "dataset_scripts" / "mella.py").read_bytes() == Path(builder.__file__).read_bytes()
+
+
+def test_constants_agree_with_the_library() -> None:
+    from mella_hf.sample import SPLITS as RECORD_SPLITS
+
+    assert set(builder.LANGUAGES) <= set(languages.language_codes())
+    assert builder.SPLITS == RECORD_SPLITS
