@@ -1,0 +1,246 @@
+"""A dataset folder enters, its `README.md` leaves: the card, with the YAML that makes plain `load_dataset` work.
+
+Every number on the card is computed from the rows; only the drop funnel comes from the build that wrote them.
+"""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from mella_hf import languages
+from mella_hf.dataset.write import languages_in, shard_paths
+from mella_hf.errors import MellaError
+from mella_hf.sample import SPLITS
+from mella_hf.stage import write_atomic
+
+ALL = "all"
+FUNNEL = "funnel.json"  # beside the languages: what the build kept and dropped, by language and source
+
+_READ = ["text", "license", "domain", "captioner", "translator", "qe_model", "review"]
+# Licence names as samples carry them -> the Hub's identifiers (huggingface.co/docs/hub/repositories-licenses).
+_HUB_LICENSES = {
+    "GPL-2": "gpl-2.0",
+    "GPL-3": "gpl-3.0",
+    "CC0-1.0": "cc0-1.0",
+    "CC-BY-4.0": "cc-by-4.0",
+    "CC-BY-SA-4.0": "cc-by-sa-4.0",
+    "CC-BY-SA-3.0": "cc-by-sa-3.0",
+    "MIT": "mit",
+    "Apache-2.0": "apache-2.0",
+}
+# The Hub's size classes (huggingface.co/docs/hub/datasets-cards): upper bound, name.
+_SIZES = [
+    (10**3, "n<1K"),
+    (10**4, "1K<n<10K"),
+    (10**5, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"),
+]
+
+
+@dataclass
+class SplitFacts:
+    """What the rows of one split of one language say.
+
+    Attributes:
+        files_bytes, image_bytes: size of the shards, and of the images in them.
+        characters: length of each text.
+        licenses, domains, makers: how many rows name each; a maker is a captioner or translator.
+    """
+
+    language: str
+    split: str
+    rows: int = 0
+    files_bytes: int = 0
+    image_bytes: int = 0
+    characters: list[int] = field(default_factory=list)
+    licenses: Counter[str] = field(default_factory=Counter)
+    domains: Counter[str] = field(default_factory=Counter)
+    makers: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def median_characters(self) -> int:
+        """Median length of a text, in characters."""
+        return round(statistics.median(self.characters)) if self.characters else 0
+
+
+def split_facts(folder: Path | str, language: str, split: str) -> SplitFacts:
+    """Read the facts of a split from its shards, without touching the images."""
+    facts = SplitFacts(language, split)
+    for path in shard_paths(folder, language, split):
+        facts.files_bytes += path.stat().st_size
+        parquet = pq.ParquetFile(path)
+        facts.rows += parquet.metadata.num_rows
+        facts.image_bytes += sum(_image_bytes(parquet.metadata.row_group(i)) for i in range(parquet.num_row_groups))
+        for batch in parquet.iter_batches(4096, columns=_READ):
+            columns = batch.to_pydict()
+            facts.characters += [len(text) for text in columns["text"]]
+            facts.licenses.update(name or "not stated" for name in columns["license"])
+            facts.domains.update(name for name in columns["domain"] if name)
+            for kind in ("captioner", "translator", "qe_model", "review"):
+                facts.makers.update(f"{kind}: {name}" for name in columns[kind] if name)
+    return facts
+
+
+def dataset_facts(folder: Path | str) -> list[SplitFacts]:
+    """The facts of every split that is there, by language. Raises MellaError when none is."""
+    found = [
+        split_facts(folder, language, split)
+        for language in languages_in(folder)
+        for split in SPLITS
+        if shard_paths(folder, language, split)
+    ]
+    if not found:
+        raise MellaError(f"{folder} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
+    return found
+
+
+def write_funnel(folder: Path | str, funnel: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
+    """Keep what a build kept and dropped: language -> source -> {"kept": n, "dropped_<reason>": n}."""
+    write_atomic(Path(folder) / FUNNEL, json.dumps(funnel, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+
+
+def read_funnel(folder: Path | str) -> dict[str, dict[str, dict[str, int]]]:
+    """What `write_funnel` kept; empty when the build left none."""
+    path = Path(folder) / FUNNEL
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def write_card(folder: Path | str, *, title: str = "MELLA", repo: str = "./mella", origin: str = "") -> Path:
+    """Write `README.md` for the dataset folder, from its rows and its `funnel.json`.
+
+    Args:
+        title: heading and `pretty_name` of the card.
+        repo: what the usage snippets load, such as "org/mella".
+        origin: Markdown that says where the data came from.
+
+    Raises:
+        MellaError: when the folder holds no dataset.
+    """
+    facts = dataset_facts(folder)
+    metadata = card_metadata(facts, title)
+    body = render_card(facts, read_funnel(folder), title=title, repo=repo, origin=origin)
+    path = Path(folder) / "README.md"
+    write_atomic(path, f"---\n{metadata}---\n\n{body}")
+    return path
+
+
+def card_metadata(facts: list[SplitFacts], title: str) -> str:
+    """The card's YAML: `configs`, `dataset_info`, licence, languages, sizes and tasks."""
+    import yaml
+
+    codes = sorted({one.language for one in facts})
+    licenses = {name for one in facts for name in one.licenses}
+    rows = sum(one.rows for one in facts)
+    metadata = {
+        "language": codes,
+        "license": _HUB_LICENSES.get(next(iter(licenses)), "other") if len(licenses) == 1 else "other",
+        "pretty_name": title,
+        "multilinguality": ["multilingual" if len(codes) > 1 else "monolingual"],
+        "task_categories": ["image-to-text", "visual-question-answering"],
+        "size_categories": [next((name for bound, name in _SIZES if rows < bound), "n>100M")],
+        "tags": ["mella", "low-resource-languages", "image-captioning", "alt-text"],
+        "dataset_info": [_dataset_info(code, facts) for code in [*codes, ALL]],
+        "configs": [_config(code, facts) for code in [*codes, ALL]],
+    }
+    return yaml.safe_dump(metadata, allow_unicode=True, sort_keys=False, width=120)
+
+
+def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], *, title: str, repo: str, origin: str) -> str:
+    """The card's text, from the template `dataset_card.md.j2`."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    template = environment.from_string(template_text("dataset_card.md.j2"))
+    codes = sorted({one.language for one in facts})
+    return template.render(
+        title=title,
+        repo=repo,
+        origin=origin,
+        first=codes[0],
+        languages=[(code, language_name(code)) for code in codes],
+        splits=[split for split in SPLITS if any(one.split == split for one in facts)],
+        facts={(one.language, one.split): one for one in facts},
+        rows=sum(one.rows for one in facts),
+        size=sum(one.files_bytes for one in facts),
+        licenses=_total(one.licenses for one in facts).most_common(),
+        domains=_total(one.domains for one in facts).most_common(20),
+        makers=_total(one.makers for one in facts).most_common(20),
+        gpl2=any(name.startswith("GPL-2") for one in facts for name in one.licenses),
+        funnel=[(code, source, *_funnel_line(counts)) for code, by in funnel.items() for source, counts in by.items()],
+    )
+
+
+def template_text(name: str) -> str:
+    """A card template: from the installed package, or from `model_cards/` of the checkout."""
+    from importlib.resources import files
+
+    installed = files("mella_hf").joinpath("model_cards", name)
+    if installed.is_file():
+        return installed.read_text("utf-8")
+    return (Path(__file__).parents[2] / "model_cards" / name).read_text("utf-8")
+
+
+def language_name(code: str) -> str:
+    """English name of a language, or its code when it has no entry."""
+    return languages.get_language(code).name if code in languages.language_codes() else code
+
+
+def _config(code: str, facts: list[SplitFacts]) -> dict[str, Any]:
+    """A config's files. `know-*`, never `know*`, which would pull `know_test` in."""
+    folder = "*" if code == ALL else code
+    return {
+        "config_name": code,
+        "data_files": [{"split": split, "path": f"{folder}/{split}-*"} for split in _splits(code, facts)],
+    }
+
+
+def _dataset_info(code: str, facts: list[SplitFacts]) -> dict[str, Any]:
+    """Features and sizes of a config, as datasets writes them into cards."""
+    from datasets import DatasetInfo, SplitDict, SplitInfo
+
+    from mella_hf.sample import features
+
+    chosen = [one for one in facts if code in (ALL, one.language)]
+    splits = SplitDict()
+    for split in _splits(code, facts):
+        there = [one for one in chosen if one.split == split]
+        size = sum(one.image_bytes + sum(one.characters) for one in there)
+        splits.add(SplitInfo(split, num_bytes=size, num_examples=sum(one.rows for one in there)))
+    info = DatasetInfo(
+        features=features(),
+        splits=splits,
+        download_size=sum(one.files_bytes for one in chosen),
+        dataset_size=sum(one.num_bytes for one in splits.values()),
+    )
+    return {"config_name": code, **info._to_yaml_dict()}
+
+
+def _splits(code: str, facts: list[SplitFacts]) -> list[str]:
+    return [split for split in SPLITS if any(one.split == split and code in (ALL, one.language) for one in facts)]
+
+
+def _image_bytes(row_group: Any) -> int:
+    columns = (row_group.column(i) for i in range(row_group.num_columns))
+    return sum(column.total_uncompressed_size for column in columns if column.path_in_schema == "image.bytes")
+
+
+def _total(counters: Iterator[Counter[str]] | Any) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for counter in counters:
+        total.update(counter)
+    return total
+
+
+def _funnel_line(counts: Mapping[str, int]) -> tuple[int, list[tuple[str, int]]]:
+    """(kept, [(reason, dropped)]), the largest loss first."""
+    prefix = "dropped_"
+    dropped = [(name[len(prefix) :], n) for name, n in counts.items() if name.startswith(prefix)]
+    return counts.get("kept", 0), sorted(dropped, key=lambda pair: (-pair[1], pair[0]))
