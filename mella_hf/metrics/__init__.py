@@ -1,0 +1,28 @@
+"""Caption metrics for languages that common metrics get wrong: predictions and references in, scores out."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mella_hf.metrics.comparison import compare
+    from mella_hf.metrics.keywords import extract_keywords
+    from mella_hf.metrics.matching import keyword_hits
+    from mella_hf.metrics.metric import ItemStatistics, MellaMetric
+
+__all__ = ["ItemStatistics", "MellaMetric", "compare", "extract_keywords", "keyword_hits"]
+
+_HOMES = {
+    "ItemStatistics": "metric",
+    "MellaMetric": "metric",
+    "compare": "comparison",
+    "extract_keywords": "keywords",
+    "keyword_hits": "matching",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names on first use, so that importing the package costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,67 @@
+"""Item statistics of two systems in, the difference and how sure it is out."""
+
+from typing import Any
+
+import numpy as np
+
+from mella_hf.errors import MellaError
+from mella_hf.metrics import significance
+from mella_hf.metrics.metric import DIGITS, SCORES, ItemStatistics, number, scores
+
+
+def compare(
+    first: ItemStatistics,
+    second: ItemStatistics,
+    *,
+    resamples: int = significance.RESAMPLES,
+    seed: int = significance.SEED,
+) -> dict[str, Any]:
+    """Two systems' answers to the same items: is the difference more than chance?
+
+    Args:
+        first, second: statistics of the same items in the same order, by metrics of one signature.
+
+    Returns:
+        For each score: `<name>_first`, `<name>_second`, `<name>_delta` (second - first) with
+        `_delta_low`, `_delta_high` (95%, paired bootstrap), `_p_bootstrap` and `_p_randomization`
+        (two-sided); None where a score does not exist. And `n`, `signature`.
+
+    Raises:
+        MellaError: when the items or the signatures differ.
+    """
+    if first.signature != second.signature:
+        raise MellaError(
+            f"The systems were scored with different signatures, which are not comparable: "
+            f"{first.signature} and {second.signature}. Use one metric for both."
+        )
+    if [k[:2] for k in first.keys] != [k[:2] for k in second.keys]:
+        raise MellaError("The systems were not scored on the same references and keywords in the same order.")
+    n = len(first)
+    order = sorted(range(n), key=lambda i: (first.keys[i], second.keys[i]))
+    ours, theirs = first.chunk.rows[order], second.chunk.rows[order]
+    before, after = scores(ours.sum(axis=0), n), scores(theirs.sum(axis=0), n)
+    drawn = significance.bootstrap_sums(np.hstack((ours, theirs)), resamples, seed)
+    width = ours.shape[1]
+    boot_before, boot_after = scores(drawn[:, :width], n), scores(drawn[:, width:], n)
+    swapped_before, swapped_after = (scores(s, n) for s in significance.swapped_sums(ours, theirs, resamples, seed))
+    result: dict[str, Any] = {}
+    for name in SCORES:
+        delta = float(after[name] - before[name])
+        result |= {f"{name}_first": number(before[name]), f"{name}_second": number(after[name])}
+        keys = [f"{name}_{key}" for key in ("delta", "delta_low", "delta_high", "p_bootstrap", "p_randomization")]
+        if np.isnan(delta):
+            result |= dict.fromkeys(keys)
+            continue
+        bootstrapped = boot_after[name] - boot_before[name]
+        low, high = significance.interval(bootstrapped)
+        values = (
+            delta,
+            low,
+            high,
+            significance.bootstrap_p_value(bootstrapped, delta),
+            significance.randomization_p_value(swapped_after[name] - swapped_before[name], delta),
+        )
+        result |= {key: round(value, DIGITS) for key, value in zip(keys, values, strict=True)}
+    result["n"] = n
+    result["signature"] = f"{first.signature}|n:{n}|bs:{resamples}|ar:{resamples}|seed:{seed}"
+    return result

@@ -1,0 +1,83 @@
+"""One answer in, out the ways in which it is no answer: empty, repeating, in the wrong language, an echo.
+
+Overlap metrics partly reward such text (a loop of frequent words earns precision), so it is counted
+apart. The same checks run on references, where they should find nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mella_hf import lid
+from mella_hf.languages import Language
+from mella_hf.metrics.text import Analysis
+
+REPETITION_ORDER = 4
+# 1 - distinct-4 above this: separates untuned from tuned answers best (AUC .86 to .99 on 600 real ones).
+REPETITION_LIMIT = 0.2
+LOOP_TOKENS = 8  # an immediate loop is at least this long
+LOOP_TIMES = 4  # and says its unit at least this often in a row
+LOOP_UNIT = 16  # tokens: longer units show up in the repetition rate
+MIN_LETTERS = 20  # below it a text is too short to be sure of its language
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What is wrong with a text; all False is a text that can be scored at face value."""
+
+    empty: bool = False
+    repetition: bool = False
+    loop: bool = False
+    wrong_language: bool = False
+    wrong_script: bool = False
+    prompt_copy: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is wrong."""
+        return any((self.empty, self.repetition, self.loop, self.wrong_language, self.wrong_script, self.prompt_copy))
+
+
+def inspect(
+    analysis: Analysis, raw: str, repeated_share: float, prompts: Iterable[Sequence[str]] = ()
+) -> tuple[Flags, str]:
+    """Flags of one text, and the label of the language it is in ("und" when too short to tell).
+
+    Args:
+        analysis: the analysed text.
+        raw: the text as it was, which language identification reads.
+        repeated_share: 1 - distinct-4 of its tokens, in [0, 1].
+        prompts: user turns as lists of words; an answer that repeats one is an echo.
+    """
+    if not analysis.words:
+        return Flags(empty=True), lid.UNKNOWN
+    label, wrong_language = other_language(raw, analysis.language)
+    words = analysis.words
+    return (
+        Flags(
+            repetition=repeated_share > REPETITION_LIMIT,
+            loop=has_loop(words),
+            wrong_language=wrong_language,
+            wrong_script=lid.script_share(raw, analysis.language.scripts) < lid.SCRIPT_SHARE,
+            prompt_copy=any(words[: len(prompt)] == list(prompt) for prompt in prompts if prompt),
+        ),
+        label,
+    )
+
+
+def other_language(raw: str, language: Language) -> tuple[str, bool]:
+    """(label, whether the text is in another language); a text of less than 20 letters gets the benefit of doubt."""
+    if lid.letter_count(raw) < MIN_LETTERS:
+        return lid.UNKNOWN, False
+    return lid.identify(raw)[0], not lid.is_language(raw, language.code)
+
+
+def has_loop(words: Sequence[str]) -> bool:
+    """Whether some unit of up to 16 words is said four times in a row or more, over eight words or more."""
+    for unit in range(1, min(LOOP_UNIT, len(words) // LOOP_TIMES) + 1):
+        needed = max(unit * LOOP_TIMES, LOOP_TOKENS) - unit
+        run = 0
+        for now, before in zip(words[unit:], words, strict=False):
+            run = run + 1 if now == before else 0
+            if run >= needed:
+                return True
+    return False

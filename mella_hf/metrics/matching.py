@@ -1,0 +1,177 @@
+"""Keywords and an answer in, hits out: does the answer name what the picture shows?
+
+A hit is a contiguous, in-order match of whole words. Substring search would miss القاهرة in بالقاهره
+and find Huế in thuế; here words are compared as their language writes them:
+
+- `exact`: the normalised tokens are equal.
+- `stem`: one or two stemmings are equal; Arabic without its proclitics; Korean and Thai, whose
+  spacing is loose, by their letters without spaces, at morpheme or word boundaries and (Korean)
+  with particles left out.
+- `fuzzy`: also a word of five letters or more that is spelled a little differently.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Literal, get_args
+
+from mella_hf.errors import MellaError
+from mella_hf.languages import Language, get_language
+from mella_hf.metrics.text import Analysis, Token, analyze, arabic_bases, stem_words
+
+Mode = Literal["exact", "stem", "fuzzy"]
+
+SHORT_STEM = 4  # letters: below it, unrelated words share stems (قطر Qatar, قطرات drops)
+SHORT_THAI = 4  # letters: below it, a Thai string occurs inside many words
+FUZZY_LENGTH = 5  # letters: below it, one other letter makes another word
+FUZZY_RATIO = 85.0  # rapidfuzz ratio: one or two letters in ten differ
+
+
+def keyword_hits(
+    prediction: str | Analysis, keywords: Iterable[str], language: str | Language, mode: Mode = "stem"
+) -> tuple[int, int]:
+    """How many of an image's keywords an answer names.
+
+    Returns:
+        (hits, distinct normalised keywords). Keywords without a letter or digit do not count.
+
+    Raises:
+        MellaError: on an unknown mode.
+    """
+    entry = get_language(language) if isinstance(language, str) else language
+    analysis = analyze(prediction, entry) if isinstance(prediction, str) else prediction
+    distinct = distinct_keywords(keywords, entry)
+    return sum(contains(analysis, keyword, mode) for keyword in distinct), len(distinct)
+
+
+def distinct_keywords(keywords: Iterable[str], language: Language) -> list[str]:
+    """Normalised keywords, each once, in order; those without a letter or digit are left out."""
+    normalized = (language.normalizer(keyword) for keyword in keywords)
+    return list(dict.fromkeys(keyword for keyword in normalized if any(map(str.isalnum, keyword))))
+
+
+def contains(text: Analysis, keyword: str, mode: Mode = "stem") -> bool:
+    """Whether an analysed text names a keyword."""
+    if mode not in get_args(Mode):
+        raise MellaError(f"Unknown keyword mode {mode!r}; choose one of {', '.join(get_args(Mode))}.")
+    wanted = _analyze_keyword(keyword, text.language)
+    if _contiguous(wanted.words, text.words, lambda a, b: a == b):
+        return True
+    if mode == "exact":
+        return False
+    if text.language.tokenizer != "words":
+        return _found_unspaced(wanted, text, mode)
+    forms = _Forms(text.language.stemmer, fuzzy=mode == "fuzzy")
+    return _contiguous(wanted.words, text.words, forms.match)
+
+
+@lru_cache(maxsize=65536)
+def _analyze_keyword(keyword: str, language: Language) -> Analysis:
+    return analyze(keyword, language)
+
+
+def _contiguous(wanted: Sequence[str], words: Sequence[str], match: Callable[[str, str], bool]) -> bool:
+    if not wanted or len(wanted) > len(words):
+        return False
+    return any(
+        all(match(want, words[at + k]) for k, want in enumerate(wanted)) for at in range(len(words) - len(wanted) + 1)
+    )
+
+
+class _Forms:
+    """Compares two words by their stems."""
+
+    def __init__(self, stemmer: str | None, fuzzy: bool):
+        self.stemmer = stemmer
+        self.fuzzy = fuzzy
+
+    def match(self, wanted: str, word: str) -> bool:
+        """Whether the words are forms of one word, as far as stemming can tell."""
+        if wanted == word:
+            return True
+        if self.stemmer is not None and self._same_stem(wanted, word):
+            return True
+        return self.fuzzy and _similar(wanted, word)
+
+    def _same_stem(self, wanted: str, word: str) -> bool:
+        ours, theirs = _stems(wanted, self.stemmer), _stems(word, self.stemmer)
+        if self.stemmer == "arabic":
+            # Clitics alone may go from any word; an ending only where a long stem is left.
+            if not ours[0].isdisjoint(theirs[0]):
+                return True
+        # A short stem counts only where an ending was exchanged, not added: Brno, Brně; not Hus, husy.
+        return any(len(s) >= SHORT_STEM or len(wanted) == len(word) for s in ours[1] & theirs[1])
+
+
+@lru_cache(maxsize=65536)
+def _stems(word: str, stemmer: str | None) -> tuple[frozenset[str], frozenset[str]]:
+    """The word's forms without clitics, and the stems of one and two stemmings of each."""
+    bases = arabic_bases(word) if stemmer == "arabic" else [word]
+    once = stem_words(bases, stemmer)
+    return frozenset(bases), frozenset(once) | frozenset(stem_words(once, stemmer))
+
+
+def _similar(wanted: str, word: str) -> bool:
+    from rapidfuzz import fuzz
+
+    if min(len(wanted), len(word)) < FUZZY_LENGTH or wanted[0] != word[0]:
+        return False
+    return fuzz.ratio(wanted, word) >= FUZZY_RATIO
+
+
+def _found_unspaced(wanted: Analysis, text: Analysis, mode: Mode) -> bool:
+    """Korean and Thai: spaces are optional inside names, so letters count, at boundaries."""
+    korean = text.language.tokenizer == "kiwi"
+    for drop_particles in (False, True) if korean else (False,):
+        letters = "".join(_letters(wanted, drop_particles)[0])
+        pieces, _ = _letters(text, drop_particles)
+        if not letters:
+            continue
+        anywhere = not korean and _letter_count(letters) >= SHORT_THAI
+        if _at_boundaries(letters, pieces, anywhere) or (mode == "fuzzy" and _similar_span(letters, pieces)):
+            return True
+    return False
+
+
+_PARTICLES_AND_ENDINGS = ("J", "E", "VCP", "XSN")  # Sejong tags: particles, endings, copula, noun suffixes
+
+
+def _letters(text: Analysis, drop_particles: bool) -> tuple[list[str], list[Token]]:
+    """The words' letters, one string a token, and the tokens they come from."""
+    tokens = [t for t in text.tokens if t.is_word]
+    if drop_particles:
+        tokens = [t for t in tokens if not t.tag.startswith(_PARTICLES_AND_ENDINGS)]
+    return [t.text for t in tokens], tokens
+
+
+def _letter_count(text: str) -> int:
+    """Letters without vowel signs and tone marks above and below."""
+    return sum(map(str.isalnum, text))
+
+
+def _at_boundaries(letters: str, pieces: Sequence[str], anywhere: bool) -> bool:
+    joined = "".join(pieces)
+    if anywhere:
+        return letters in joined
+    boundaries, at = {0}, 0
+    for piece in pieces:
+        at += len(piece)
+        boundaries.add(at)
+    at = joined.find(letters)
+    while at >= 0:
+        if at in boundaries and at + len(letters) in boundaries:
+            return True
+        at = joined.find(letters, at + 1)
+    return False
+
+
+def _similar_span(letters: str, pieces: Sequence[str]) -> bool:
+    """Whether some run of whole words is spelled nearly like the keyword."""
+    for start in range(len(pieces)):
+        span = ""
+        for piece in pieces[start:]:
+            span += piece
+            if len(span) > len(letters) + 1:
+                break
+            if len(span) >= len(letters) - 1 and _similar(letters, span):
+                return True
+    return False

@@ -1,0 +1,252 @@
+"""Predictions and references in, one flat dict of scores out, with intervals, floors and a signature.
+
+All scores are on a 0-100 scale. BLEU and chrF++ are corpus scores, ROUGE-L and METEOR means over
+items, keyword accuracy is micro (hits over keywords) and macro (mean over images with keywords).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mella_hf.errors import MellaError
+from mella_hf.languages import Language, get_language
+from mella_hf.metrics import overlap, significance
+from mella_hf.metrics.checks import check_reference_language, check_texts
+from mella_hf.metrics.matching import Mode
+from mella_hf.metrics.statistics import FLAGS, METEORS, OVERLAP, Chunk, Corpus, Settings, count_items
+from mella_hf.metrics.text import tokenizer_version
+
+VERSION = 1  # of the metric: any change that moves a score counts it up
+SCORES = ("bleu", "chrf", "rouge_l", "meteor", "keyword_micro", "keyword_macro")
+DIGITS = 4  # scores are rounded, so that they are equal on machines that sum in another order
+
+
+def scores(sums: np.ndarray, items: int) -> dict[str, np.ndarray]:
+    """Every score, in [0, 100], from statistics [..., 40] summed over `items` items; NaN without keywords."""
+    hits, total, shares, images = np.moveaxis(sums[..., OVERLAP["keywords"]], -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "bleu": overlap.bleu_score(sums[..., OVERLAP["bleu"]]),
+            "chrf": overlap.chrf_score(sums[..., OVERLAP["chrf"]]),
+            "rouge_l": 100.0 * sums[..., OVERLAP["rouge_l"]][..., 0] / items,
+            "meteor": 100.0 * sums[..., OVERLAP["meteor"]][..., 0] / items,
+            "keyword_micro": 100.0 * hits / total,
+            "keyword_macro": 100.0 * shares / images,
+        }
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def floor_partners(groups: Sequence[str]) -> list[int]:
+    """For each item, the item whose reference is its floor; -1 where every reference is the same.
+
+    `groups` are the references' keys, sorted. Shifting by the size of the largest group gives each
+    item another reference than its own, unless one reference fills more than half of the corpus.
+    """
+    largest = max(Counter(groups).values(), default=0)
+    n = len(groups)
+    if largest == n:
+        return [-1] * n
+    return [(i + largest) % n for i in range(n)]
+
+
+@dataclass
+class ItemStatistics:
+    """What `MellaMetric.statistics` counted, one row an item, in the order the items were given.
+
+    Attributes:
+        chunk: the statistics.
+        keys: [n] (reference, keywords, prediction) digests, which put items in a canonical order.
+        signature: of the metric that counted them.
+    """
+
+    chunk: Chunk
+    keys: list[tuple[str, str, str]]
+    signature: str
+    has_floor: bool
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def table(self) -> list[dict[str, Any]]:
+        """One dict an item: its scores in [0, 100] (keyword scores None without keywords), flags and language."""
+        rows = self.chunk.rows
+        by_item = scores(rows, 1)
+        by_item["bleu"] = overlap.bleu_score(rows[:, OVERLAP["bleu"]], effective_order=True)
+        table = []
+        for i in range(len(self)):
+            row: dict[str, Any] = {name: number(by_item[name][i]) for name in SCORES if name != "keyword_macro"}
+            row["keyword_hits"], row["keywords"] = (int(v) for v in rows[i, OVERLAP["keywords"]][:2])
+            row["repetition_share"] = round(float(self.chunk.repetition[i]), DIGITS)
+            row |= {flag: bool(value) for flag, value in zip(FLAGS, self.chunk.flags[i], strict=True)}
+            row["language"] = self.chunk.labels[i]
+            table.append(row)
+        return table
+
+
+def number(value: Any) -> float | None:
+    return None if np.isnan(value) else round(float(value), DIGITS)
+
+
+class MellaMetric:
+    """Caption scores for one language.
+
+    Args:
+        language: code of an entry of `mella_hf.languages`.
+        keyword_mode: "exact", "stem" or "fuzzy" (see `mella_hf.metrics.matching`).
+        meteor: "exact+stem" (METEOR 1.5) or "nltk", for comparison.
+        resamples, seed: of the bootstrap.
+        workers: processes; all cores by default when there is enough to do.
+        progress: show a bar when scoring takes more than two seconds.
+
+    Raises:
+        UnknownLanguageError, MellaError: on settings that do not exist.
+    """
+
+    def __init__(
+        self,
+        language: str,
+        *,
+        keyword_mode: Mode = "stem",
+        meteor: str = "exact+stem",
+        resamples: int = significance.RESAMPLES,
+        seed: int = significance.SEED,
+        workers: int | None = None,
+        progress: bool = True,
+    ):
+        self.language: Language = get_language(language)
+        if meteor not in METEORS:
+            raise MellaError(f"Unknown meteor {meteor!r}; choose one of {', '.join(METEORS)}.")
+        if keyword_mode not in ("exact", "stem", "fuzzy"):
+            raise MellaError(f"Unknown keyword mode {keyword_mode!r}; choose one of exact, stem, fuzzy.")
+        self.keyword_mode, self.meteor = keyword_mode, meteor
+        self.resamples, self.seed = resamples, seed
+        self.workers, self.progress = workers, progress
+
+    @property
+    def signature(self) -> str:
+        """Everything a score depends on but the texts. Scores with different signatures are not comparable."""
+        import sacrebleu
+
+        stems = self.language.stemmer or "none"
+        return "|".join(
+            (
+                "mella",
+                f"v:{VERSION}",
+                f"lang:{self.language.code}",
+                f"norm:{self.language.normalizer.__name__.removeprefix('normalize_')}",
+                f"tok:{tokenizer_version(self.language.tokenizer)}",
+                f"stem:{stems}",
+                f"bleu:corpus,exp,sb{sacrebleu.__version__}",
+                "chrf:c6w2b2",
+                "rl:f1",
+                f"meteor:{self.meteor}" + (",a.75b1.4g.7s.5" if self.meteor == "exact+stem" else ""),
+                f"kw:micro,{self.keyword_mode}",
+            )
+        )
+
+    def statistics(
+        self,
+        *,
+        predictions: Sequence[str],
+        references: Sequence[str],
+        keywords: Sequence[Sequence[str] | None] | None = None,
+        prompts: Sequence[str] | None = None,
+        check_references: bool = True,
+    ) -> ItemStatistics:
+        """Count every item once; `score` and `compare` work from the result.
+
+        Args:
+            predictions, references: one text an item; empty predictions count and score 0.
+            keywords: what each answer should name; None or an empty list where an item has none.
+            prompts: user turns, to find answers that echo them; the language's own by default.
+            check_references: raise where references are in another language.
+
+        Raises:
+            MellaError: on texts that are not strings, lists of different lengths, no items, empty
+                references, or references in another language.
+        """
+        check_texts(predictions, references, keywords)
+        kept = [list(words or ()) for words in keywords] if keywords is not None else [[] for _ in predictions]
+        keys = [(_digest(r), _digest(*k), _digest(p)) for r, k, p in zip(references, kept, predictions, strict=True)]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        partners = floor_partners([keys[i][0] for i in order])
+        user_turns = tuple(prompts or (*self.language.know_prompts, *self.language.ling_prompts))
+        settings = Settings(self.language, self.keyword_mode, self.meteor, user_turns)
+        corpus = Corpus(
+            [predictions[i] for i in order],
+            [references[i] for i in order],
+            [kept[i] for i in order],
+            partners,
+            settings,
+        )
+        chunk = count_items(corpus, self.workers, self.progress)
+        if check_references:
+            check_reference_language(corpus.references, chunk.reference_labels, chunk.reference_wrong, self.language)
+        back = np.argsort(order)  # from canonical order to the caller's
+        return ItemStatistics(chunk.reordered(back), keys, self.signature, has_floor=partners[0] >= 0)
+
+    def score(self, statistics: ItemStatistics) -> dict[str, Any]:
+        """The flat dict of scores from item statistics; see `compute`."""
+        order = sorted(range(len(statistics)), key=statistics.keys.__getitem__)
+        rows, n = statistics.chunk.rows[order], len(statistics)
+        result = {name: number(value) for name, value in scores(rows.sum(axis=0), n).items()}
+        resampled = scores(significance.bootstrap_sums(rows, self.resamples, self.seed), n)
+        floor = scores(statistics.chunk.floors.sum(axis=0), n)
+        for name in SCORES:
+            if result[name] is None:
+                low = high = None
+            else:
+                low, high = (round(v, DIGITS) for v in significance.interval(resampled[name]))
+            result[f"{name}_low"], result[f"{name}_high"] = low, high
+            result[f"{name}_floor"] = number(floor[name]) if statistics.has_floor else None
+        chunk = statistics.chunk
+        rates = dict(zip(FLAGS, chunk.flags.mean(axis=0), strict=True))
+        for flag in FLAGS:
+            result[f"{flag}_rate"] = number(rates[flag])
+        result["degenerate_rate"] = number(chunk.flags.any(axis=1).mean())
+        words = chunk.lengths.sum(axis=0)
+        result["length_ratio"] = number(words[0] / words[1]) if words[1] else None
+        result["reference_wrong_language_rate"] = number(chunk.reference_wrong.mean())
+        result["n"] = n
+        result["signature"] = f"{statistics.signature}|n:{n}|bs:{self.resamples}|seed:{self.seed}"
+        return result
+
+    def compute(
+        self,
+        *,
+        predictions: Sequence[str],
+        references: Sequence[str],
+        keywords: Sequence[Sequence[str] | None] | None = None,
+        prompts: Sequence[str] | None = None,
+        check_references: bool = True,
+        return_items: bool = False,
+    ) -> dict[str, Any]:
+        """Score a corpus. Arguments and errors are those of `statistics`.
+
+        Returns:
+            `bleu`, `chrf` (chrF++), `rouge_l`, `meteor`, `keyword_micro`, `keyword_macro` (None without
+            keywords), each with `_low` and `_high` (95% bootstrap interval) and `_floor` (the same
+            predictions against another image's reference; None where there is no other); rates in
+            [0, 1]: `empty_rate`, `repetition_rate`, `loop_rate`, `wrong_language_rate`,
+            `wrong_script_rate`, `prompt_copy_rate`, `degenerate_rate` (any of them),
+            `reference_wrong_language_rate`; `length_ratio`, `n`, `signature`. With `return_items`
+            also `items`, one dict of scores an item.
+        """
+        statistics = self.statistics(
+            predictions=predictions,
+            references=references,
+            keywords=keywords,
+            prompts=prompts,
+            check_references=check_references,
+        )
+        result = self.score(statistics)
+        if return_items:
+            result["items"] = statistics.table()
+        return result

@@ -1,0 +1,93 @@
+"""One text in, its n-grams out as sorted 64-bit keys, so that counting matches is sorting.
+
+The second, third ... occurrence of an n-gram in a text gets a key of its own. Two texts then share as
+many n-grams (clipped, as BLEU and chrF count them) as they share keys. Keys are hashes: two different
+n-grams of a pair of 2,000-character texts collide with a probability below 1e-12.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
+_SHIFT = np.uint64(29)
+_FINALIZER = np.uint64(0xBF58476D1CE4E5B9)  # of splitmix64 (Steele et al. 2014)
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    values = (values ^ (values >> _SHIFT)) * _FINALIZER
+    return values ^ (values >> _SHIFT)
+
+
+def _numbered(keys: np.ndarray) -> tuple[np.ndarray, int]:
+    """Keys that also tell an n-gram's occurrences apart, sorted; and how many distinct n-grams there are."""
+    keys = np.sort(keys)
+    if not len(keys):
+        return keys, 0
+    repeats = np.flatnonzero(keys[1:] == keys[:-1]) + 1
+    if not len(repeats):
+        return keys, len(keys)
+    new = np.ones(len(keys), dtype=bool)
+    new[repeats] = False
+    positions = np.arange(len(keys))
+    occurrence = positions - np.maximum.accumulate(np.where(new, positions, 0))
+    keys[repeats] = _mix(keys[repeats] + occurrence[repeats].astype(np.uint64) * _MULTIPLIER)
+    keys.sort()
+    return keys, int(new.sum())
+
+
+class NGrams:
+    """The n-grams of one sequence, orders 1 to `max_order`.
+
+    Attributes:
+        totals: [max_order] number of n-grams of each order.
+        distinct: [max_order] number of different n-grams of each order.
+    """
+
+    __slots__ = ("_keys", "distinct", "totals")
+
+    def __init__(self, symbols: np.ndarray, max_order: int):
+        """`symbols` is [n] non-negative integers; equal symbols are equal numbers in all texts compared."""
+        symbols = _mix((symbols.astype(np.uint64) + np.uint64(1)) * _MULTIPLIER)
+        keys = symbols
+        self._keys: list[np.ndarray] = []
+        self.distinct: list[int] = []
+        for order in range(1, max_order + 1):
+            if order > 1:
+                keys = _mix(keys[:-1] * _MULTIPLIER + symbols[order - 1 :]) if len(keys) else keys
+            numbered, distinct = _numbered(keys)
+            self._keys.append(numbered)
+            self.distinct.append(distinct)
+        self.totals = [len(keys) for keys in self._keys]
+
+    def matches(self, other: "NGrams", max_order: int) -> list[int]:
+        """[max_order] clipped matches: the sum of the smaller count of each shared n-gram."""
+        found = []
+        for mine, theirs in zip(self._keys[:max_order], other._keys[:max_order], strict=True):
+            both = np.concatenate((mine, theirs))
+            both.sort()
+            found.append(int(np.count_nonzero(both[1:] == both[:-1])))
+        return found
+
+
+def characters(text: str) -> np.ndarray:
+    """A text without its spaces as code points, [n]."""
+    return np.frombuffer("".join(text.split()).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def repetition(ngrams: NGrams, order: int) -> float:
+    """1 - distinct-n: the share of n-grams that occurred before, in [0, 1]; 0 when there are none."""
+    total: int = ngrams.totals[order - 1]
+    return 1.0 - ngrams.distinct[order - 1] / total if total else 0.0
+
+
+class Vocabulary:
+    """Tokens as numbers: equal tokens, equal numbers, for as long as it lives."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def encode(self, tokens: Sequence[str]) -> np.ndarray:
+        """[n] integers for n tokens."""
+        numbers = self._numbers
+        return np.array([numbers.setdefault(token, len(numbers)) for token in tokens], dtype=np.int64)
