@@ -113,20 +113,23 @@ def read_funnel(folder: Path | str) -> dict[str, dict[str, dict[str, int]]]:
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def write_card(folder: Path | str, *, title: str = "MELLA", repo: str = "./mella", origin: str = "") -> Path:
+def write_card(
+    folder: Path | str, *, title: str = "MELLA", repo: str = "./mella", origin: str = "", pictures_compared: bool = True
+) -> Path:
     """Write `README.md` for the dataset folder, from its rows and its `funnel.json`.
 
     Args:
         title: heading and `pretty_name` of the card.
         repo: what the usage snippets load, such as "org/mella".
         origin: Markdown that says where the data came from.
+        pictures_compared: whether perceptual hashes were compared between the splits, and not only bytes.
 
     Raises:
         MellaError: when the folder holds no dataset.
     """
     facts = dataset_facts(folder)
     metadata = card_metadata(facts, title)
-    body = render_card(facts, read_funnel(folder), title=title, repo=repo, origin=origin)
+    body = render_card(facts, read_funnel(folder), title=title, repo=repo, origin=origin, pictures=pictures_compared)
     path = Path(folder) / "README.md"
     write_atomic(path, f"---\n{metadata}---\n\n{body}")
     return path
@@ -153,7 +156,9 @@ def card_metadata(facts: list[SplitFacts], title: str) -> str:
     return yaml.safe_dump(metadata, allow_unicode=True, sort_keys=False, width=120)
 
 
-def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], *, title: str, repo: str, origin: str) -> str:
+def render_card(
+    facts: list[SplitFacts], funnel: Mapping[str, Any], *, title: str, repo: str, origin: str, pictures: bool
+) -> str:
     """The card's text, from the template `dataset_card.md.j2`."""
     from jinja2 import Environment, StrictUndefined
 
@@ -164,6 +169,7 @@ def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], *, title: st
         title=title,
         repo=repo,
         origin=origin,
+        pictures=pictures,
         first=codes[0],
         languages=[(code, language_name(code)) for code in codes],
         splits=[split for split in SPLITS if any(one.split == split for one in facts)],

@@ -88,7 +88,7 @@ def check_disjoint(folder: Path | str, language: str, *, workers: int = 0, progr
 
 
 def hash_shards(paths: list[Path], *, workers: int = 0, progress: bool = False) -> Iterator[tuple[str, int]]:
-    """(id, phash) of every image in the shards, in order. Raises ImageRejected on one that does not decode."""
+    """(id, phash) of every image in the shards, in order. Raises Rejected on one that does not decode."""
     from tqdm import tqdm
 
     jobs = [(str(path), group) for path in paths for group in range(pq.ParquetFile(path).num_row_groups)]

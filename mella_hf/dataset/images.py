@@ -18,8 +18,8 @@ MAX_PIXELS = 64_000_000  # 8,000 x 8,000: 256 MB decoded; no photograph of a web
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # what browsers show and Pillow decodes without other programs
 
 
-class ImageRejected(MellaError):
-    """An image that must not enter the dataset. `reason` is short and fixed, fit for counting."""
+class Rejected(MellaError):
+    """A row that must not enter the dataset. `reason` is short and fixed, fit for counting."""
 
     def __init__(self, reason: str, detail: str = ""):
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -30,33 +30,33 @@ def open_image(data: bytes) -> "Image.Image":
     """Decode an image fully, upright, as RGB on white. Its size is what readers of the dataset see.
 
     Raises:
-        ImageRejected: with the reason `image_empty`, `image_format`, `image_too_large`,
+        Rejected: with the reason `image_empty`, `image_format`, `image_too_large`,
             `image_animated` or `image_broken`.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not data:
-        raise ImageRejected("image_empty")
+        raise Rejected("image_empty")
     try:
         with warnings.catch_warnings():  # Pillow warns of sizes that are checked here
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             if image.width * image.height > MAX_PIXELS:
-                raise ImageRejected("image_too_large", f"{image.width} x {image.height} px")
+                raise Rejected("image_too_large", f"{image.width} x {image.height} px")
             if getattr(image, "n_frames", 1) > 1:
-                raise ImageRejected("image_animated", f"{image.format}")
+                raise Rejected("image_animated", f"{image.format}")
             image.load()
             upright = ImageOps.exif_transpose(image)
             return on_white(upright)
     except Image.DecompressionBombError as error:
-        raise ImageRejected("image_too_large", str(error)) from error
+        raise Rejected("image_too_large", str(error)) from error
     except UnidentifiedImageError as error:
-        raise ImageRejected("image_format", f"not one of {', '.join(FORMATS)}") from error
-    except ImageRejected:
+        raise Rejected("image_format", f"not one of {', '.join(FORMATS)}") from error
+    except Rejected:
         raise
     # Pillow's decoders raise any of these on damaged files.
     except (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, ZeroDivisionError) as error:
-        raise ImageRejected("image_broken", str(error)) from error
+        raise Rejected("image_broken", str(error)) from error
 
 
 def on_white(image: "Image.Image") -> "Image.Image":

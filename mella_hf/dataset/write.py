@@ -69,15 +69,26 @@ def check_sample(row: Mapping[str, Any], language: str, split: str, *, verify_id
         raise _bad(row, "language", f"is {row['language']!r} in a shard of {language!r}")
     if row["source"] != split.removesuffix("_test"):
         raise _bad(row, "source", f"is {row['source']!r} in the split {split!r}")
-    if row["review"] not in REVIEWS:
-        raise _bad(row, "review", f"is {row['review']!r}; choose 'accepted', 'edited' or None")
-    if row["qe_score"] is not None and not 0 <= row["qe_score"] <= 1:
-        raise _bad(row, "qe_score", f"is {row['qe_score']!r}; a quality estimate lies in [0, 1]")
+    if (problem := column_problem(row)) is not None:
+        raise _bad(row, *problem)
     for side in ("width", "height"):
         if not isinstance(row[side], int) or row[side] <= 0:
             raise _bad(row, side, f"is {row[side]!r}; give pixels, as the image decodes")
-    if (problem := text_problem(row["text"])) is not None:
-        raise _bad(row, "text", f"is unfit ({problem}); drop or clean the sample, with that reason")
+    if (reason := text_problem(row["text"])) is not None:
+        raise _bad(row, "text", f"is unfit ({reason}); drop or clean the sample, with that reason")
+
+
+def column_problem(row: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(column, what is wrong) of a value that its type allows and its meaning does not, or None."""
+    if row["review"] not in REVIEWS:
+        return "review", f"is {row['review']!r}; choose 'accepted', 'edited' or None"
+    for name in ("category", "keywords"):
+        if isinstance(row[name], str):  # Arrow would take its letters for a list
+            return name, f"is not list: {row[name]!r}"
+    score = row["qe_score"]
+    if score is not None and not (isinstance(score, int | float) and 0 <= score <= 1):
+        return "qe_score", f"is {score!r}; a quality estimate lies in [0, 1]"
+    return None
 
 
 def text_problem(text: Any) -> str | None:

@@ -95,6 +95,7 @@ BAD = {
     "column 'height': is 'tall'; give pixels": {"height": "tall"},
     "column 'width': is not int32": {"width": 1 << 40},
     "column 'category': is not list": {"category": 3},
+    "column 'keywords': is not list": {"keywords": "كنافة"},
     r"column 'caption_en': is not string": {"caption_en": "a\udfff"},
     r"unknown \['colour'\]": {"colour": "red"},
 }

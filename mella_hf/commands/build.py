@@ -1,0 +1,140 @@
+"""`mella build`: what a user holds already enters, a dataset folder leaves."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from mella_hf.dataset.build import BuildReport
+    from mella_hf.sources.candidate import Source
+
+
+class SourceKind(StrEnum):
+    """What `mella build` reads."""
+
+    release = "release"
+    folder = "folder"
+    hf = "hf"
+
+
+class RowKind(StrEnum):
+    """What the texts are: native alt-text, or descriptions."""
+
+    know = "know"
+    ling = "ling"
+
+
+def build(
+    data: Annotated[str, typer.Argument(help="Folder of the release or of images; for --source hf also a Hub repo.")],
+    out: Annotated[Path, typer.Option(help="Where the dataset goes; a rerun takes up what is there.")],
+    source: Annotated[SourceKind, typer.Option(help="How DATA is laid out; see the top of mella_hf/sources/*.py.")],
+    languages: Annotated[str, typer.Option(help="Language codes, such as 'ar' or 'ar,cs,th'; 'all' for every one.")],
+    kind: Annotated[
+        RowKind, typer.Option(help="What the texts are, where DATA does not say (folder without know/ and ling/; hf).")
+    ] = RowKind.know,
+    text_column: Annotated[str, typer.Option(help="Column or key of the text (folder, hf).")] = "text",
+    image_column: Annotated[str, typer.Option(help="Column of the image (hf).")] = "image",
+    column: Annotated[
+        list[str] | None, typer.Option(help="RECORD_COLUMN=DATASET_COLUMN, for others such as page_url (hf).")
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="Config of the dataset (hf).")] = None,
+    split: Annotated[str, typer.Option(help="Split of the dataset (hf).")] = "train",
+    test_size: Annotated[
+        int, typer.Option(min=0, help="Images in each test split, at most a fifth of the rows.")
+    ] = 200,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; the number of cores by default.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, such as tcp://host:8786, to run on a cluster.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option(help="Read, hash and decode every image, and leave out near-duplicates.")
+    ] = True,
+) -> None:
+    """Turn a raw MELLA release, image folders or another dataset into MELLA's Parquet layout.
+
+    Every row that is left out is in OUT/rejects with its reason. Killed at any moment, the same command
+    goes on where it stopped.
+    """
+    from mella_hf.dataset.build import build_dataset
+
+    codes = _codes(languages)
+    found = _source(source, data, codes, kind.value, text_column, image_column, column or [], config, split)
+    with _executor(scheduler) as executor:
+        report = build_dataset(
+            found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, origin=""
+        )
+    print_report(report)
+
+
+def print_report(report: "BuildReport") -> None:
+    """What became of the rows, a line a language and source."""
+    for language, sources in report.funnel.items():
+        for source, counts in sources.items():
+            lost = {k.removeprefix("dropped_"): n for k, n in counts.items() if k.startswith("dropped_")}
+            reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(lost.items(), key=lambda x: (-x[1], x[0])))
+            typer.echo(f"{language} {source}: kept {counts['kept']:,}; left out {sum(lost.values()):,} ({reasons})")
+    typer.echo(f"{report.shards} files in {report.out}; {report.ran} units of work done, {report.skipped} found done.")
+
+
+def _codes(languages: str) -> tuple[str, ...]:
+    from mella_hf.languages import get_language, language_codes
+
+    codes = language_codes() if languages == "all" else [code for code in languages.replace(",", " ").split() if code]
+    return tuple(get_language(code).code for code in dict.fromkeys(codes))
+
+
+def _source(
+    source: SourceKind,
+    data: str,
+    codes: tuple[str, ...],
+    kind: str,
+    text_column: str,
+    image_column: str,
+    columns: list[str],
+    config: str | None,
+    split: str,
+) -> "Source":
+    from mella_hf.errors import MellaError
+    from mella_hf.sources.folder import FolderSource
+    from mella_hf.sources.hf import HfSource
+    from mella_hf.sources.release import ReleaseSource
+
+    if source is SourceKind.hf:
+        if len(codes) != 1:
+            raise MellaError(f"--source hf reads one language at a time; --languages names {len(codes)}: {codes}.")
+        if wrong := [pair for pair in columns if "=" not in pair]:
+            raise MellaError(f"--column {wrong[0]!r} is not of the form RECORD_COLUMN=DATASET_COLUMN.")
+        mapping = dict(pair.split("=", 1) for pair in columns)
+        return HfSource(data, codes[0], kind, config, split, image_column, text_column, mapping)
+    root = Path(data)
+    if not root.is_dir():
+        raise MellaError(f"{data!r} is not a folder; --source {source.value} reads one.")
+    root = root.resolve()
+    return ReleaseSource(root, codes) if source is SourceKind.release else FolderSource(root, codes, kind, text_column)
+
+
+class _executor:
+    """`with _executor(address) as executor`: a Dask cluster's executor, or None without an address."""
+
+    def __init__(self, scheduler: str | None):
+        self._scheduler = scheduler
+
+    def __enter__(self) -> "Executor | None":
+        if self._scheduler is None:
+            return None
+        try:
+            from distributed import Client
+        except ImportError as error:
+            from mella_hf.errors import MissingExtraError
+
+            raise MissingExtraError("distributed", "cluster", "--scheduler") from error
+        self._client = Client(self._scheduler)
+        return self._client.get_executor(retries=2)
+
+    def __exit__(self, *error: object) -> None:
+        if self._scheduler is not None:
+            self._client.close()

@@ -1,0 +1,107 @@
+"""The second stage of a build: the scanned rows of one language enter; each row's split and shard leave.
+
+Only ids, hashes and sizes are read, as arrays: about 60 bytes a row.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from mella_hf.dataset.duplicates import KEPT, SAME_BYTES, find_duplicates
+from mella_hf.dataset.scan import COUNTS, ROWS
+from mella_hf.sample import SPLITS
+from mella_hf.stage import Shard, ShardOutput
+
+PLAN = "plan.json"
+SPLIT, SHARD = "split.npy", "shard.npy"
+LEFT_OUT = 255  # the split code of a row that is not written
+TEST_SHARE = 5  # a test split takes at most one row in five, so that small data keeps training rows
+_DRAW_SEED = b"mella-test-1"
+
+
+def plan_language(shard: Shard, output: ShardOutput) -> None:
+    """Decide for every scanned row of a language; `shard.payload` has its units, and the settings.
+
+    Writes `split.npy` ([N] uint8, place in SPLITS or LEFT_OUT), `shard.npy` ([N] uint32), both over the
+    rows of all units in order, and `plan.json` with the units, the number of shards and the counts.
+    """
+    settings = shard.payload
+    units = settings["units"]
+    tables = [pq.read_table(Path(u["folder"]) / ROWS, columns=["digest", "phash", "image_bytes"]) for u in units]
+    lengths = [len(table) for table in tables]
+    ids = np.array([d for t in tables for c in t["digest"].chunks for d in c.to_pylist()], dtype="S32")
+    hashes = np.concatenate([t["phash"].fill_null(0).to_numpy() for t in tables]) if tables else np.zeros(0, np.uint64)
+    sizes = np.concatenate([t["image_bytes"].to_numpy() for t in tables]) if tables else np.zeros(0, np.int64)
+    del tables
+    is_ling = np.repeat([u["source"] == "ling" for u in units], lengths)
+    verdict = find_duplicates(ids, hashes.astype(np.uint64) if settings["verify"] else None)
+    split = assign_splits(ids, is_ling, verdict == KEPT, settings["test_size"])
+    number, totals = cut_shards(split, sizes, settings["shard_bytes"])
+    counts = _counts(units, is_ling, verdict)
+    _reject(units, lengths, verdict, output)
+    np.save(output.folder / SPLIT, split)
+    np.save(output.folder / SHARD, number)
+    digest = hashlib.sha256(split.tobytes() + number.tobytes() + ids.tobytes()).hexdigest()
+    plan = {"units": units, "lengths": lengths, "totals": totals, "counts": counts, "digest": digest}
+    (output.folder / PLAN).write_text(json.dumps(plan), "utf-8")
+
+
+def assign_splits(ids: np.ndarray, is_ling: np.ndarray, kept: np.ndarray, test_size: int) -> np.ndarray:
+    """The split of each row, as its place in SPLITS or LEFT_OUT: [N] uint8.
+
+    The test splits take the rows whose salted hash of the id is least, so they do not depend on the
+    order, and data that is added moves few of them.
+    """
+    split = np.where(kept, is_ling.astype(np.uint8), LEFT_OUT).astype(np.uint8)  # SPLITS: know, ling, …
+    for train in (0, 1):
+        rows = np.flatnonzero(split == train)
+        count = min(test_size, len(rows) // TEST_SHARE)
+        draw = np.array([hashlib.sha256(_DRAW_SEED + ids[row].ljust(32, b"\0")).digest() for row in rows], dtype="S32")
+        split[rows[np.argsort(draw, kind="stable")[:count]]] = train + 2  # …, know_test, ling_test
+    return split
+
+
+def cut_shards(split: np.ndarray, sizes: np.ndarray, shard_bytes: int) -> tuple[np.ndarray, dict[str, int]]:
+    """The number of each row's shard ([N] uint32), and how many shards each split has."""
+    number = np.zeros(len(split), dtype=np.uint32)
+    totals = {}
+    for code, name in enumerate(SPLITS):
+        rows = np.flatnonzero(split == code)
+        before = np.cumsum(sizes[rows]) - sizes[rows]  # bytes of the split before each row
+        number[rows] = before // shard_bytes
+        _, number[rows] = np.unique(number[rows], return_inverse=True)  # one huge row may skip a number
+        totals[name] = int(number[rows].max()) + 1 if len(rows) else 0
+    return number, totals
+
+
+def _counts(units: list[dict[str, Any]], is_ling: np.ndarray, verdict: np.ndarray) -> dict[str, dict[str, int]]:
+    """By source: what the scan counted, with the duplicates taken from "kept"."""
+    counts: dict[str, Counter[str]] = {}
+    for unit in units:
+        found = json.loads((Path(unit["folder"]) / COUNTS).read_text("utf-8"))
+        counts.setdefault(unit["source"], Counter()).update(found)
+    for source, rows in (("know", ~is_ling), ("ling", is_ling)):
+        if source in counts:
+            same_bytes = int((verdict[rows] == SAME_BYTES).sum())
+            same_picture = int((verdict[rows] > SAME_BYTES).sum())
+            counts[source]["kept"] -= same_bytes + same_picture
+            counts[source].update(dropped_duplicate_bytes=same_bytes, dropped_duplicate_picture=same_picture)
+    return {source: {k: n for k, n in sorted(c.items()) if n or k == "kept"} for source, c in counts.items()}
+
+
+def _reject(units: list[dict[str, Any]], lengths: list[int], verdict: np.ndarray, output: ShardOutput) -> None:
+    ends = np.cumsum(lengths)
+    for unit, length, end in zip(units, lengths, ends, strict=True):
+        rows = np.flatnonzero(verdict[end - length : end])
+        if len(rows):
+            where = pq.read_table(Path(unit["folder"]) / ROWS, columns=["where"])["where"].take(rows).to_pylist()
+            for place, row in zip(where, rows, strict=True):
+                same_bytes = verdict[end - length + row] == SAME_BYTES
+                output.drop(
+                    "duplicate_bytes" if same_bytes else "duplicate_picture", where=place, source=unit["source"]
+                )

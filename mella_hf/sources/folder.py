@@ -1,0 +1,92 @@
+"""Image folders with a `metadata.jsonl` enter, as `datasets` calls `imagefolder`; candidates leave.
+
+Expected under ROOT, one folder a language and source:
+    LANG/know/metadata.jsonl, LANG/ling/metadata.jsonl   or, for one language, ROOT/metadata.jsonl
+Each line: {"file_name": "a/b.jpg", "text": "…", any other column of the record}; other keys are left out.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.sample import COLUMNS, SOURCES
+from mella_hf.sources.candidate import Found, Lost, Unit, read_image, size_of
+from mella_hf.sources.release import byte_ranges, lines_between
+
+METADATA = "metadata.jsonl"
+COMPUTED = ("id", "image", "text", "language", "source", "width", "height")
+EXTRA = tuple(name for name in COLUMNS if name not in COMPUTED)  # what a source may say beside image and text
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Image folders on disk.
+
+    Attributes:
+        root: the folder.
+        languages: the codes to read.
+        kind: `know` or `ling`, for a `metadata.jsonl` in the root itself.
+        text_column: the key of the text.
+    """
+
+    root: Path
+    languages: tuple[str, ...]
+    kind: str = "know"
+    text_column: str = "text"
+
+    def units(self, work: Path) -> list[Unit]:
+        """Byte ranges of the metadata files. Raises MellaError when a language has none."""
+        units = []
+        for language in self.languages:
+            found = [(s, self.root / language / s) for s in SOURCES if (self.root / language / s / METADATA).exists()]
+            if not found and len(self.languages) == 1 and (self.root / METADATA).exists():
+                found = [(self.kind, self.root)]
+            if not found:
+                raise MellaError(
+                    f"{self.root} holds nothing of {language!r}: expected {language}/know/{METADATA} or "
+                    f"{language}/ling/{METADATA}, or, for one language, {METADATA} in the folder itself."
+                )
+            for source, folder in found:
+                for number, payload in enumerate(byte_ranges(folder / METADATA, self.root)):
+                    units.append(Unit(f"{language}-{source}-folder-{number:05d}", language, source, payload))
+        return units
+
+    def scan(self, unit: Unit) -> Iterator[Found | Lost]:
+        """The lines of one byte range. Those that begin in it belong to it."""
+        path = self.root / unit.payload["file"]
+        for offset, line in lines_between(path, unit.payload["start"], unit.payload["end"]):
+            where = f"{unit.payload['file']}@{offset}"
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):  # ValueError: bad JSON, and bytes that are not UTF-8
+                record = None
+            yield self._candidate(record, where) if isinstance(record, dict) else Lost(where, "line_unreadable")
+
+    def image(self, unit: Unit, locator: str) -> bytes:
+        """The image file of a candidate."""
+        return read_image(self._path(unit, locator))
+
+    def image_bytes(self, unit: Unit, locator: str) -> int:
+        """The size of a candidate's image file."""
+        return size_of(self._path(unit, locator))
+
+    def _path(self, unit: Unit, locator: str) -> Path:
+        return (self.root / unit.payload["file"]).parent / locator
+
+    def _candidate(self, record: dict[str, Any], where: str) -> Found | Lost:
+        name = record.get("file_name")
+        if not isinstance(name, str) or not is_inside(name):
+            return Lost(where, "file_name_outside" if isinstance(name, str) else "file_name_missing")
+        text = record.get(self.text_column)
+        if not isinstance(text, str) or not text.strip():
+            return Lost(where, "caption_missing")
+        return Found(where, name, text.strip(), {key: record[key] for key in EXTRA if key in record})
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative file name stays in its folder: a listing from outside could say ../../etc/passwd."""
+    path = PurePosixPath(name)
+    return bool(name) and "\0" not in name and "\\" not in name and not path.is_absolute() and ".." not in path.parts
