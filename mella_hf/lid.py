@@ -87,6 +87,20 @@ def is_language(text: str, code: str, *, declared: str | None = None) -> bool:
     return ours >= (LIKELY_DECLARED if says == code else LIKELY) * best_other
 
 
+def foreign_log_odds(text: str, code: str) -> float:
+    """How much likelier the best other language is than `code`, as natural log odds; below 0 where `code` leads.
+
+    The labels and siblings that `is_language` accepts count as `code`.
+    """
+    import math
+
+    accepted = get_language(code).lid | {code} | _SIBLINGS.get(code, frozenset())
+    ranked = dict(_identifier().rank(text))
+    ours = sum(ranked.get(name, 0.0) for name in accepted)
+    best_other = max(probability for name, probability in ranked.items() if name not in accepted)
+    return math.log(max(best_other, 1e-30)) - math.log(max(ours, 1e-30))
+
+
 def letter_count(text: str) -> int:
     """Letters in a text, which is what identification has to go by."""
     return sum(map(str.isalpha, text))
