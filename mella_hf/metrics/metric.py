@@ -8,13 +8,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
-from mella_hf.metrics import overlap, significance
+from mella_hf.metrics import overlap, paper, significance
 from mella_hf.metrics.checks import check_reference_language, check_texts
 from mella_hf.metrics.matching import Mode
 from mella_hf.metrics.statistics import FLAGS, METEORS, OVERLAP, Chunk, Corpus, Settings, count_items
@@ -104,6 +104,8 @@ class MellaMetric:
         resamples, seed: of the bootstrap.
         workers: processes; all cores by default when there is enough to do.
         progress: show a bar when scoring takes more than two seconds.
+        protocol: "mella", or "paper" to reproduce the author's published averages (`mella_hf.metrics.paper`),
+            which are not comparable with anything else and say so in their signature.
 
     Raises:
         UnknownLanguageError, MellaError: on settings that do not exist.
@@ -119,12 +121,16 @@ class MellaMetric:
         seed: int = significance.SEED,
         workers: int | None = None,
         progress: bool = True,
+        protocol: Literal["mella", "paper"] = "mella",
     ):
         self.language: Language = get_language(language)
         if meteor not in METEORS:
             raise MellaError(f"Unknown meteor {meteor!r}; choose one of {', '.join(METEORS)}.")
         if keyword_mode not in ("exact", "stem", "fuzzy"):
             raise MellaError(f"Unknown keyword mode {keyword_mode!r}; choose one of exact, stem, fuzzy.")
+        if protocol not in ("mella", "paper"):
+            raise MellaError(f"Unknown protocol {protocol!r}; choose one of mella, paper.")
+        self.protocol = protocol
         self.keyword_mode, self.meteor = keyword_mode, meteor
         self.resamples, self.seed = resamples, seed
         self.workers, self.progress = workers, progress
@@ -237,8 +243,13 @@ class MellaMetric:
             [0, 1]: `empty_rate`, `repetition_rate`, `loop_rate`, `wrong_language_rate`,
             `wrong_script_rate`, `prompt_copy_rate`, `degenerate_rate` (any of them),
             `reference_wrong_language_rate`; `length_ratio`, `n`, `signature`. With `return_items`
-            also `items`, one dict of scores an item.
+            also `items`, one dict of scores an item. With `protocol="paper"` only `bleu_1` ... `bleu_4`,
+            `rouge_l`, `meteor`, `n` and `signature`.
         """
+        if self.protocol == "paper":
+            check_texts(predictions, references, keywords)
+            signature = paper.paper_signature(None)
+            return {**paper.paper_scores(predictions, references), "n": len(predictions), "signature": signature}
         statistics = self.statistics(
             predictions=predictions,
             references=references,

@@ -42,9 +42,9 @@ def swapped_sums(
 
 
 def interval(scores: np.ndarray) -> tuple[float, float]:
-    """The central 95% of bootstrap scores."""
+    """The central 95% of bootstrap scores. A resample without the statistic (no image with keywords) does not count."""
     tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(scores, [tail, 1.0 - tail])
+    low, high = np.nanquantile(scores, [tail, 1.0 - tail])
     return float(low), float(high)
 
 
@@ -53,7 +53,7 @@ def bootstrap_p_value(differences: np.ndarray, difference: float) -> float:
 
     Two-sided, with one added to both counts. (sacrebleu's `paired_bs` counts one side: about half of this.)
     """
-    strays = np.abs(differences - differences.mean())
+    strays = np.abs(differences - np.nanmean(differences))
     return _p_value(strays, difference)
 
 

@@ -1,0 +1,91 @@
+"""The metric as a Hugging Face `evaluate` module: `evaluate.load("mella_hf/metrics/mella.py")`.
+
+`evaluate` copies this file into its cache and reads its import lines, so each import stands on a line
+of its own and everything else lives in `mella_hf.metrics`.
+"""
+
+import datasets
+import evaluate
+
+from mella_hf.metrics import MellaMetric
+
+_CITATION = """\
+@article{mella2025,
+  title = {MELLA: Bridging Linguistic Capability and Cultural Groundedness for Low-Resource Language MLLMs},
+  journal = {arXiv preprint arXiv:2508.05502},
+  year = {2025}
+}
+"""
+
+_DESCRIPTION = """\
+Caption metrics for Arabic, Czech, Hungarian, Korean, Russian, Serbian, Thai and Vietnamese: BLEU, chrF++,
+ROUGE-L and METEOR on language-aware tokens, keyword accuracy, and rates of degenerate answers. Every score
+comes with a 95% bootstrap interval, a floor (the same answers against another image's reference) and a signature.
+"""
+
+_INPUTS = """
+Args:
+    predictions (list of str): one answer an image; an empty one counts and scores 0.
+    references (list of str): one reference an image.
+    keywords (list of list of str, optional): what each answer should name.
+    language (str): language code, one of ar, cs, hu, ko, ru, sr, th, vi or a registered one.
+    keyword_mode (str): "exact", "stem" (default) or "fuzzy".
+    meteor (str): "exact+stem" (default) or "nltk".
+    return_items (bool): also return one dict of scores an item.
+Returns:
+    dict: scores in [0, 100] with `_low`, `_high` and `_floor`, rates in [0, 1], `n` and `signature`.
+Examples:
+    >>> metric = evaluate.load("mella_hf/metrics/mella.py")
+    >>> result = metric.compute(
+    ...     predictions=["Turisté stojí na Karlově mostě."],
+    ...     references=["Turisté stojí na Karlově mostě."],
+    ...     keywords=[["Karlův most"]],
+    ...     language="cs",
+    ... )
+    >>> result["keyword_micro"]
+    100.0
+"""
+
+
+@evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _INPUTS)
+class Mella(evaluate.Metric):
+    """`MellaMetric` behind the interface of `evaluate.Metric`: compute, add, add_batch."""
+
+    def _info(self):
+        texts = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features(
+                {"predictions": texts, "references": texts, "keywords": datasets.Sequence(datasets.Value("string"))}
+            ),
+        )
+
+    def compute(self, *, predictions=None, references=None, keywords=None, **settings):
+        """Score what was added, or the lists given here; see the module's description."""
+        if predictions is not None or references is not None:
+            keywords = self._keywords(keywords, predictions)
+        return super().compute(predictions=predictions, references=references, keywords=keywords, **settings)
+
+    def add_batch(self, *, predictions=None, references=None, keywords=None, **inputs):
+        """Add items; keywords may be left out."""
+        if len(predictions) != len(references):
+            raise ValueError(
+                f"There are {len(predictions)} predictions and {len(references)} references; give one of each."
+            )
+        keywords = self._keywords(keywords, predictions)
+        return super().add_batch(predictions=predictions, references=references, keywords=keywords, **inputs)
+
+    def add(self, *, prediction=None, reference=None, keywords=None, **inputs):
+        """Add one item; keywords may be left out."""
+        return super().add(prediction=prediction, reference=reference, keywords=list(keywords or ()), **inputs)
+
+    def _keywords(self, keywords, predictions):
+        return [[] for _ in predictions] if keywords is None else [list(words or ()) for words in keywords]
+
+    def _compute(self, predictions, references, keywords, language, return_items=False, **settings):
+        metric = MellaMetric(language, **settings)
+        return metric.compute(
+            predictions=predictions, references=references, keywords=keywords, return_items=return_items
+        )
