@@ -1,7 +1,8 @@
 """A source enters, a dataset folder leaves: scan every unit, plan every language, write every shard.
 
     OUT/{language}/{split}-*.parquet   the dataset
-    OUT/README.md, funnel.json         its card, and what was kept and dropped
+    OUT/README.md, thumbnails.jpg      its card
+    OUT/funnel.json                    what was kept and dropped
     OUT/rejects/{language}-{source}.jsonl   every dropped row with its reason
     OUT/.build/                        the stages' own files; a rerun takes up where it finds them
 
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.plan import PLAN, SHARD, SPLIT, plan_language
 from mella_hf.dataset.scan import ROWS, scan_unit
+from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import SHARD_BYTES, check_sample, write_shards
 from mella_hf.errors import StageError
 from mella_hf.sample import COLUMNS, SPLITS
@@ -99,6 +101,7 @@ def build_dataset(
     _collect_rejects(units, work, out)
     write_funnel(out, read_funnel(out) | funnel)  # other languages may have been built before
     if written.outputs:
+        write_thumbnails(out)
         write_card(out, origin=origin, pictures_compared=verify)
     reports = (scanned, planned, written)
     return BuildReport(out, funnel, len(written.outputs), sum(r.ran for r in reports), sum(r.skipped for r in reports))

@@ -7,7 +7,7 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from mella_hf.sample import SPLITS
 from mella_hf.stage import write_atomic
 
 ALL = "all"
+CARD = "card.json"  # what the card says that no row does
+THUMBNAILS = "thumbnails.jpg"
 FUNNEL = "funnel.json"  # beside the languages: what the build kept and dropped, by language and source
 
 _READ = ["text", "license", "domain", "captioner", "translator", "qe_model", "review"]
@@ -113,26 +115,60 @@ def read_funnel(folder: Path | str) -> dict[str, dict[str, dict[str, int]]]:
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def write_card(
-    folder: Path | str, *, title: str = "MELLA", repo: str = "./mella", origin: str = "", pictures_compared: bool = True
-) -> Path:
-    """Write `README.md` for the dataset folder, from its rows and its `funnel.json`.
+@dataclass(frozen=True)
+class CardText:
+    """What the card says that no row does; kept beside the dataset as `card.json`.
 
-    Args:
+    Attributes:
         title: heading and `pretty_name` of the card.
         repo: what the usage snippets load, such as "org/mella".
         origin: Markdown that says where the data came from.
         pictures_compared: whether perceptual hashes were compared between the splits, and not only bytes.
+    """
+
+    title: str = "MELLA"
+    repo: str = "./mella"
+    origin: str = ""
+    pictures_compared: bool = True
+
+
+def read_card_text(folder: Path | str) -> CardText:
+    """What `write_card` kept, or the defaults."""
+    path = Path(folder) / CARD
+    return CardText(**json.loads(path.read_text("utf-8"))) if path.exists() else CardText()
+
+
+def write_card(folder: Path | str, **changes: Any) -> Path:
+    """Write `README.md` for the dataset folder, from its rows, its `funnel.json` and its thumbnails.
+
+    Args:
+        changes: fields of `CardText` to set; the others stay as the last card had them.
 
     Raises:
         MellaError: when the folder holds no dataset.
     """
     facts = dataset_facts(folder)
-    metadata = card_metadata(facts, title)
-    body = render_card(facts, read_funnel(folder), title=title, repo=repo, origin=origin, pictures=pictures_compared)
+    text = replace(read_card_text(folder), **changes)
+    metadata = card_metadata(facts, text.title)
+    thumbnails = (Path(folder) / THUMBNAILS).exists()
+    body = render_card(facts, read_funnel(folder), text, thumbnails=thumbnails)
     path = Path(folder) / "README.md"
     write_atomic(path, f"---\n{metadata}---\n\n{body}")
+    write_atomic(Path(folder) / CARD, json.dumps(asdict(text), ensure_ascii=False, indent=1) + "\n")
     return path
+
+
+def expected_configs(rows: Mapping[str, Mapping[str, int]]) -> dict[str, list[dict[str, str]]]:
+    """The card's `data_files` by config, from the rows by language and split.
+
+    `know-*`, never `know*`, which would pull `know_test` in.
+    """
+    found = {code: [split for split in SPLITS if rows[code].get(split)] for code in sorted(rows)}
+    found[ALL] = [split for split in SPLITS if any(rows[code].get(split) for code in rows)]
+    return {
+        code: [{"split": split, "path": f"{'*' if code == ALL else code}/{split}-*"} for split in splits]
+        for code, splits in found.items()
+    }
 
 
 def card_metadata(facts: list[SplitFacts], title: str) -> str:
@@ -142,6 +178,7 @@ def card_metadata(facts: list[SplitFacts], title: str) -> str:
     codes = sorted({one.language for one in facts})
     licenses = {name for one in facts for name in one.licenses}
     rows = sum(one.rows for one in facts)
+    configs = expected_configs({c: {one.split: one.rows for one in facts if one.language == c} for c in codes})
     metadata = {
         "language": codes,
         "license": _HUB_LICENSES.get(next(iter(licenses)), "other") if len(licenses) == 1 else "other",
@@ -151,25 +188,22 @@ def card_metadata(facts: list[SplitFacts], title: str) -> str:
         "size_categories": [next((name for bound, name in _SIZES if rows < bound), "n>100M")],
         "tags": ["mella", "low-resource-languages", "image-captioning", "alt-text"],
         "dataset_info": [_dataset_info(code, facts) for code in [*codes, ALL]],
-        "configs": [_config(code, facts) for code in [*codes, ALL]],
+        "configs": [{"config_name": code, "data_files": files} for code, files in configs.items()],
     }
     return yaml.safe_dump(metadata, allow_unicode=True, sort_keys=False, width=120)
 
 
-def render_card(
-    facts: list[SplitFacts], funnel: Mapping[str, Any], *, title: str, repo: str, origin: str, pictures: bool
-) -> str:
+def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardText, *, thumbnails: bool) -> str:
     """The card's text, from the template `dataset_card.md.j2`."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    environment.filters["cell"] = lambda value: " ".join(str(value).replace("|", "\\|").split())
     template = environment.from_string(template_text("dataset_card.md.j2"))
     codes = sorted({one.language for one in facts})
     return template.render(
-        title=title,
-        repo=repo,
-        origin=origin,
-        pictures=pictures,
+        **asdict(text),
+        thumbnails=THUMBNAILS if thumbnails else None,
         first=codes[0],
         languages=[(code, language_name(code)) for code in codes],
         splits=[split for split in SPLITS if any(one.split == split for one in facts)],
@@ -197,15 +231,6 @@ def template_text(name: str) -> str:
 def language_name(code: str) -> str:
     """English name of a language, or its code when it has no entry."""
     return languages.get_language(code).name if code in languages.language_codes() else code
-
-
-def _config(code: str, facts: list[SplitFacts]) -> dict[str, Any]:
-    """A config's files. `know-*`, never `know*`, which would pull `know_test` in."""
-    folder = "*" if code == ALL else code
-    return {
-        "config_name": code,
-        "data_files": [{"split": split, "path": f"{folder}/{split}-*"} for split in _splits(code, facts)],
-    }
 
 
 def _dataset_info(code: str, facts: list[SplitFacts]) -> dict[str, Any]:

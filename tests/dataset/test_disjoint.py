@@ -1,37 +1,48 @@
 """Test images that training has seen are found: exact copies, recompressed and rescaled ones, and no others."""
 
+import hashlib
 import io
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dataset_samples import picture, record
 from PIL import Image
 
-from mella_hf.dataset.disjoint import HashIndex, check_disjoint, find_leaks
+from mella_hf.dataset.disjoint import Hashes, check_disjoint, find_leaks
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
 
 
-def test_index_finds_exactly_what_brute_force_finds() -> None:
+def hashes(values: list[int]) -> Hashes:
+    ids = [hashlib.sha256(str(n).encode()).digest() for n in range(len(values))]
+    return Hashes(np.array(ids, dtype="S32"), np.array(values, dtype=np.uint64))
+
+
+def test_leaks_are_exactly_what_brute_force_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mella_hf.dataset.disjoint._BLOCK", 1000)  # several blocks
     rng = random.Random(5)
-    base = [rng.getrandbits(64) for _ in range(300)]
-    queries = []
-    for value in base:  # 0 to 7 flipped bits: some within 4, some just beyond
+    train = [rng.getrandbits(64) for _ in range(300)]
+    test = []
+    for value in train[:80]:  # 0 to 7 flipped bits: some within 4, some just beyond
         for bit in rng.sample(range(64), rng.randrange(8)):
             value ^= 1 << bit
-        queries.append(value)
-    index = HashIndex((str(i), value) for i, value in enumerate(base))
-    for query in queries:
-        expected = {str(i) for i, value in enumerate(base) if bin(value ^ query).count("1") <= 4}
-        assert {name for name, _ in index.near(query)} == expected
+        test.append(value)
+    found = {(leak.test_id, leak.train_id, leak.distance) for leak in find_leaks(hashes(train), hashes(test))}
+    expected = {
+        (hashlib.sha256(str(j).encode()).hexdigest(), hashlib.sha256(str(i).encode()).hexdigest(), bits)
+        for i, a in enumerate(train)
+        for j, b in enumerate(test)
+        if (bits := bin(a ^ b).count("1")) <= 4
+    }
+    assert found == expected and 20 < len(found) < 80
 
 
 def test_four_bits_are_near_and_five_are_not() -> None:
-    spread = [0, 13, 26, 39, 52]  # one bit in each band: the worst case of the bands
-    four, five = (sum(1 << bit for bit in spread[:n]) for n in (4, 5))
-    assert [leak.distance for leak in find_leaks([("train", 0)], [("test", four)])] == [4]
-    assert find_leaks([("train", 0)], [("test", five)]) == []
+    four, five = 0b1111, 0b11111
+    assert [leak.distance for leak in find_leaks(hashes([0]), hashes([four]))] == [4]
+    assert find_leaks(hashes([0]), hashes([five])) == []
 
 
 def _recompressed(data: bytes, scale: float = 1.0) -> bytes:

@@ -1,0 +1,23 @@
+"""`mella verify`: a dataset folder or repo enters; its problems are printed, and the exit status says whether any."""
+
+from typing import Annotated
+
+import typer
+
+
+def verify(
+    dataset: Annotated[str, typer.Argument(help="A dataset folder, or ORGANISATION/NAME on the Hub.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag, commit or refs/pr/N of a repo.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; one a core by default.")] = None,
+) -> None:
+    """Check every row, every image, the card's numbers, and that training and test share no image."""
+    from mella_hf.dataset.verify import verify_dataset
+
+    report = verify_dataset(dataset, revision=revision, workers=workers)
+    for language, splits in report.rows.items():
+        typer.echo(f"{language}: " + ", ".join(f"{split} {count:,}" for split, count in splits.items()))
+    for problem in report.problems:
+        typer.echo(f"PROBLEM {problem}", err=True)
+    if report.problems:
+        raise typer.Exit(1)
+    typer.echo("Sound.")

@@ -1,0 +1,291 @@
+"""Publishing to and loading from a Hub on loopback: whole commits, nothing sent twice, faults survived or explained."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from dataset_samples import record
+from local_hub import READ_TOKEN, LocalHub
+
+from mella_hf.dataset.card import write_card
+from mella_hf.dataset.write import shard_paths, write_split
+
+REPO = "tester/mella"
+
+
+@pytest.fixture
+def hub(tmp_path: Path):
+    with LocalHub(tmp_path / "hub") as hub:
+        yield hub
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small dataset: know in three shards."""
+    write_split([record(n) for n in range(530)], tmp_path / "d", "ar", "know", shard_bytes=1)
+    write_split([record(n) for n in range(600, 605)], tmp_path / "d", "ar", "know_test")
+    write_split([record(n, source="ling") for n in range(700, 705)], tmp_path / "d", "ar", "ling")
+    write_card(tmp_path / "d")
+    return tmp_path / "d"
+
+
+class Client:
+    """Runs code as a user of the local Hub, in a process of its own."""
+
+    def __init__(self, hub: LocalHub, home: Path):
+        self.hub, self.home = hub, home
+
+    def start(self, code: str, **environment: str | None) -> subprocess.Popen:
+        token = environment.pop("HF_TOKEN", "hf_test_write")
+        settings = {**os.environ, **self.hub.environment(self.home, token), "PYTHONUTF8": "1", **environment}
+        command = [sys.executable, "-c", code]
+        return subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, code: str, **environment: str | None) -> str:
+        process = self.start(code, **environment)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err[-3000:]
+        return out
+
+
+@pytest.fixture
+def client(hub: LocalHub, tmp_path: Path) -> Client:
+    return Client(hub, tmp_path / "home")
+
+
+def publish(folder: Path, **options: object) -> str:
+    """Code that publishes and prints what happened, or the error."""
+    arguments = {"workers": 0, "progress": False, "wait": 0.05, **options}
+    return (
+        "from mella_hf.dataset.publish import publish_dataset\n"
+        "from mella_hf.errors import MellaError\n"
+        "try:\n"
+        f"    report = publish_dataset({str(folder)!r}, {REPO!r}, **{arguments!r})\n"
+        "except MellaError as error:\n"
+        "    print('ERROR', error)\n"
+        "else:\n"
+        "    print(len(report.add), report.unchanged, report.delete, report.url)\n"
+    )
+
+
+def load(config: str = "ar", **options: object) -> str:
+    """Code that loads from the Hub through our builder."""
+    call = f"dataset = load_dataset('mella', {config!r}, **{options!r})\n"
+    return f"import mella_hf\nfrom datasets import load_dataset\n{call}"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """What is published of a folder."""
+    names = ["README.md", "card.json", "thumbnails.jpg"]
+    paths = [folder / name for name in names] + sorted((folder / "ar").glob("*.parquet"))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def published(hub: LocalHub, ref: str = "main") -> dict[str, bytes]:
+    return {name: data for name, data in hub.files(REPO, ref).items() if name != ".gitattributes"}
+
+
+def test_publish_and_load_back(hub: LocalHub, client: Client, folder: Path) -> None:
+    assert (
+        client.run(publish(folder)) == f"8 0 [] {hub.endpoint}/datasets/{REPO}/commit/{hub.repos[REPO].refs['main']}\n"
+    )
+    assert published(hub) == tree(folder)
+    assert hub.repos[REPO].titles == ["initial commit", "Publish 8 files, remove 0"]
+    read = (
+        "import hashlib\nfrom datasets import Image\n"
+        "rows = dataset.cast_column('image', Image(decode=False))\n"
+        "print(len(rows), all(hashlib.sha256(r['image']['bytes']).hexdigest() == r['id'] for r in rows))\n"
+    )
+    assert client.run(load(split="know") + read, MELLA_REPO=REPO).endswith("530 True\n")
+    code = f"from datasets import load_dataset\ndataset = load_dataset({REPO!r}, 'ar', split='know_test')\n"
+    assert client.run(code + read).endswith("5 True\n")
+
+
+def test_one_split_downloads_no_other(hub: LocalHub, client: Client, folder: Path) -> None:
+    client.run(publish(folder))
+    hub.requests.clear()
+    client.run(load(split="know_test"), MELLA_REPO=REPO)
+    assert hub.counted(r"GET .*/ar/know_test-00000-of-00001\.parquet") >= 1
+    assert hub.counted(r"GET .*/ar/(know|ling)-") == 0
+
+
+def test_streaming_reads_what_it_needs(hub: LocalHub, client: Client, folder: Path) -> None:
+    client.run(publish(folder))
+    hub.requests.clear()
+    code = load(split="know", streaming=True) + "print(next(iter(dataset))['image'].size)\n"
+    assert client.run(code, MELLA_REPO=REPO) == "(96, 64)\n"
+    assert hub.counted(r"GET .*/ar/know-00001") == 0
+    plain = f"dataset = load_dataset({REPO!r}, 'ar', split='know', streaming=True)\nprint(sum(1 for _ in dataset))"
+    assert client.run("from datasets import load_dataset\n" + plain) == "530\n"
+
+
+def test_a_published_version_stays_readable(hub: LocalHub, client: Client, folder: Path) -> None:
+    client.run(publish(folder))
+    first = hub.repos[REPO].refs["main"]
+    write_split([record(n) for n in range(10)], folder, "ar", "know")
+    assert client.run(publish(folder)).startswith("3 3 ['ar/know-00000-of-00003.parquet', ")
+    assert "ar/know-00000-of-00003.parquet" not in published(hub)
+    count = "print(len(dataset))\n"
+    assert client.run(load(split="know") + count, MELLA_REPO=REPO) == "10\n"
+    assert client.run(load(split="know", revision=first) + count, MELLA_REPO=REPO) == "530\n"
+
+
+def test_twice_sends_nothing(hub: LocalHub, client: Client, folder: Path) -> None:
+    client.run(publish(folder))
+    hub.requests.clear()
+    assert client.run(publish(folder)) == "0 8 [] None\n"
+    assert hub.counted(r"POST .*/(commit|preupload)|PUT ") == 0
+
+
+def test_files_of_others_are_left_alone(hub: LocalHub, client: Client, folder: Path) -> None:
+    client.run(publish(folder))
+    file = {"path_or_fileobj": b"x", "path_in_repo": "notes/a.txt", "repo_id": REPO, "repo_type": "dataset"}
+    client.run(f"from huggingface_hub import HfApi\nHfApi().upload_file(**{file!r})")
+    write_split([record(n) for n in range(3)], folder, "ar", "know")
+    client.run(publish(folder))
+    assert published(hub)["notes/a.txt"] == b"x"
+
+
+def test_dry_run_changes_nothing(hub: LocalHub, client: Client, folder: Path) -> None:
+    assert client.run(publish(folder, dry_run=True)) == "8 0 [] None\n"
+    assert hub.repos == {}
+
+
+def test_pull_request(hub: LocalHub, client: Client, folder: Path) -> None:
+    assert client.run(publish(folder, create_pr=True)).endswith(f"{hub.endpoint}/datasets/{REPO}/discussions/1\n")
+    assert published(hub) == {}
+    assert published(hub, "refs/pr/1") == tree(folder)
+
+
+def test_private_and_gated(hub: LocalHub, client: Client, folder: Path) -> None:
+    client.run(publish(folder, private=True, gated=True))
+    assert hub.repos[REPO].private and hub.repos[REPO].gated == "auto"
+    assert client.run(load(split="know_test") + "print(len(dataset))\n", MELLA_REPO=REPO) == "5\n"
+    refused = load(split="know_test").replace("dataset = load", "load")
+    code = f"try:\n    {refused.splitlines()[2]}\nexcept Exception as error:\n    print(type(error).__name__, error)\n"
+    code = "\n".join([*refused.splitlines()[:2], code])
+    shutil.rmtree(client.home)
+    out = client.run(code, MELLA_REPO=REPO, HF_TOKEN=None)
+    assert "MellaError Cannot read the dataset repo 'tester/mella' on the Hub (RepositoryNotFoundError" in out
+    assert "log in with 'hf auth login' if the repo is private or gated" in out
+    hub.repos[REPO].private = False
+    assert "gated" in client.run(code, MELLA_REPO=REPO, HF_TOKEN=READ_TOKEN).lower()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "status"),
+    [("POST .*/commit/", 412), ("POST .*/commit/", 503), ("POST .*/preupload/", 500), ("POST /api/repos/create", 429)],
+)
+def test_a_busy_hub_is_waited_for(hub: LocalHub, client: Client, folder: Path, pattern: str, status: int) -> None:
+    hub.fail(pattern, status, times=2)
+    out = client.run(publish(folder))
+    assert out.splitlines()[-1].startswith("8 0 []"), out
+    assert published(hub) == tree(folder)
+    assert len(hub.repos[REPO].titles) == 2
+
+
+def test_the_hub_says_how_long_to_wait(hub: LocalHub, client: Client, folder: Path) -> None:
+    hub.fail("POST .*/commit/", 412, Retry_After="1")
+    assert "The Hub answered 412; trying again in 1 s (1 of 6)." in client.run(publish(folder))
+
+
+def test_a_hub_that_stays_broken(hub: LocalHub, client: Client, folder: Path) -> None:
+    hub.fail("POST .*/commit/", 412, times=99)
+    out = client.run(publish(folder))
+    assert "ERROR Cannot publish to 'tester/mella' (HfHubHTTPError: " in out
+    assert out.endswith("try again; what was uploaded is not sent twice.\n")
+    assert published(hub) == {}
+
+
+@pytest.mark.parametrize(
+    ("token", "hint"),
+    [
+        ("hf_test_wrong", "the Hub does not accept the token; log in with `hf auth login` or set HF_TOKEN"),
+        (READ_TOKEN, "the token may not publish to there; use one with write access to the organisation"),
+        (None, "the Hub does not accept the token; log in with `hf auth login` or set HF_TOKEN"),
+    ],
+)
+def test_a_token_that_does_not_do(hub: LocalHub, client: Client, folder: Path, token: str | None, hint: str) -> None:
+    out = client.run(publish(folder), HF_TOKEN=token)
+    assert out.startswith("ERROR Cannot publish to 'tester/mella' (") and hint in out
+    assert "hf_test" not in out
+
+
+def test_a_bad_dataset_is_not_sent(hub: LocalHub, client: Client, folder: Path) -> None:
+    write_split([record(3)], folder, "ar", "know_test")
+    out = client.run(publish(folder))
+    assert out.startswith("ERROR ") and "1 test images are in training as well" in out
+    assert hub.repos == {}
+
+
+def test_a_repo_without_organisation(client: Client, folder: Path) -> None:
+    out = client.run(publish(folder).replace(repr(REPO), "'mella'"))
+    assert out == "ERROR 'mella' does not name a dataset repo; give ORGANISATION/NAME, such as 'org/mella'.\n"
+
+
+def test_killed_in_the_middle(hub: LocalHub, client: Client, folder: Path) -> None:
+    """SIGKILL while shards go up; no commit is seen, and the second run sends only what is missing."""
+    hub.slow_uploads = 0.4
+    process = client.start(publish(folder))
+    while not hub.uploaded and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert published(hub) == {} and hub.uploaded
+    hub.slow_uploads = 0.0
+    time.sleep(0.5)  # requests under way when the client died
+    assert client.run(publish(folder)).startswith("8 0 []")
+    assert published(hub) == tree(folder)
+    assert len(hub.uploaded) == len(set(hub.uploaded)) == 6
+
+
+def test_verify_a_published_repo(hub: LocalHub, client: Client, folder: Path, tmp_path: Path) -> None:
+    client.run(publish(folder))
+    code = (
+        "from mella_hf.dataset.verify import verify_dataset\n"
+        f"report = verify_dataset({REPO!r}, workers=0, progress=False)\n"
+        "print(report.rows, report.problems)\n"
+    )
+    home = str(tmp_path / "cache")
+    assert client.run(code, MELLA_CACHE=home) == "{'ar': {'know': 530, 'ling': 5, 'know_test': 5}} []\n"
+    repo = hub.repos[REPO]
+    card = published(hub)["README.md"].replace(b"num_examples: 530", b"num_examples: 531")
+    changed = json.dumps({"key": "header", "value": {"summary": "x"}}).encode()
+    assert changed and card  # a wrong card, committed by hand
+    from local_hub import Blob, _git_oid
+
+    files = repo.commits[repo.refs["main"]] | {"README.md": Blob(hub.store(card), len(card), _git_oid(card), lfs=False)}
+    repo.commit("main", files, "by hand")
+    assert "the config 'ar' counts {'know': 531" in client.run(code, MELLA_CACHE=home)
+
+
+def test_a_repo_that_is_not_there(client: Client) -> None:
+    out = client.run(
+        "import mella_hf\nfrom datasets import load_dataset\n"
+        "try:\n    load_dataset('mella', 'ar')\nexcept mella_hf.MellaError as error:\n    print(error)\n",
+        MELLA_REPO="nobody/nothing",
+    )
+    assert out.startswith("Cannot read the dataset repo 'nobody/nothing' on the Hub (RepositoryNotFoundError")
+    assert (
+        "Pass data_dir=FOLDER to read a local dataset, name another repo in the environment variable MELLA_REPO" in out
+    )
+
+
+def test_xet_storage(tmp_path: Path, folder: Path) -> None:
+    """The same through Xet: byte-identical back, and a changed row costs little."""
+    with LocalHub(tmp_path / "xethub", xet=True) as hub:
+        client = Client(hub, tmp_path / "home")
+        assert client.run(publish(folder)).startswith("8 0 []")
+        assert published(hub) == tree(folder)
+        assert client.run(load(split="know") + "print(len(dataset))\n", MELLA_REPO=REPO) == "530\n"
+        assert client.run(publish(folder)) == "0 8 [] None\n"
+
+
+def test_the_shards_are_all_there(folder: Path) -> None:
+    assert len(shard_paths(folder, "ar", "know")) == 3
