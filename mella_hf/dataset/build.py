@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.plan import PLAN, SHARD, SPLIT, plan_language
+from mella_hf.dataset.remove import read_records
 from mella_hf.dataset.scan import ROWS, scan_unit
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import SHARD_BYTES, check_sample, write_shards
@@ -91,7 +92,7 @@ def build_dataset(
     shards = [Shard(u.name, {k: v for k, v in asdict(u).items() if k != "name"}) for u in units]
     scan = partial(scan_unit, source=source, verify=verify)
     scanned = _complete(run("scan", scan, shards, work / "scan", settings=settings))
-    limits = {"test_size": test_size, "shard_bytes": shard_bytes, "verify": verify}
+    limits = {"test_size": test_size, "shard_bytes": shard_bytes, "verify": verify, "removals": removals(out)}
     planned = _complete(run("plan", plan_language, _plans(units, work, limits), work / "plan", settings=settings))
     plans = {folder.name: json.loads((folder / PLAN).read_text("utf-8")) for folder in planned.outputs}
     write = partial(write_shard, source=source, plans=str(work / "plan"), verify=verify)
@@ -105,6 +106,13 @@ def build_dataset(
         write_card(out, origin=origin, pictures_compared=verify)
     reports = (scanned, planned, written)
     return BuildReport(out, funnel, len(written.outputs), sum(r.ran for r in reports), sum(r.skipped for r in reports))
+
+
+def removals(out: Path) -> dict[str, list[str]]:
+    """What `mella remove` took out of this folder before: it stays out."""
+    records = read_records(out)
+    ids = sorted({name for record in records for name in record.get("ids", ())})
+    return {"ids": ids, "domains": sorted({record["domain"] for record in records if "domain" in record})}
 
 
 def write_shard(shard: Shard, output: ShardOutput, *, source: Source, plans: str, verify: bool) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.duplicates import KEPT, SAME_BYTES, find_duplicates
+from mella_hf.dataset.duplicates import KEPT, SAME_BYTES, SAME_PICTURE, find_duplicates
+from mella_hf.dataset.remove import Request
 from mella_hf.dataset.scan import COUNTS, ROWS
 from mella_hf.sample import SPLITS
 from mella_hf.stage import Shard, ShardOutput
@@ -21,6 +23,8 @@ PLAN = "plan.json"
 SPLIT, SHARD = "split.npy", "shard.npy"
 LEFT_OUT = 255  # the split code of a row that is not written
 TEST_SHARE = 5  # a test split takes at most one row in five, so that small data keeps training rows
+REMOVED = 3
+REASONS = {SAME_BYTES: "duplicate_bytes", SAME_PICTURE: "duplicate_picture", REMOVED: "removed_on_request"}
 _DRAW_SEED = b"mella-test-1"
 
 
@@ -40,6 +44,7 @@ def plan_language(shard: Shard, output: ShardOutput) -> None:
     del tables
     is_ling = np.repeat([u["source"] == "ling" for u in units], lengths)
     verdict = find_duplicates(ids, hashes.astype(np.uint64) if settings["verify"] else None)
+    verdict[removed_rows(ids, units, settings["removals"])] = REMOVED
     split = assign_splits(ids, is_ling, verdict == KEPT, settings["test_size"])
     number, totals = cut_shards(split, sizes, settings["shard_bytes"])
     counts = _counts(units, is_ling, verdict)
@@ -49,6 +54,20 @@ def plan_language(shard: Shard, output: ShardOutput) -> None:
     digest = hashlib.sha256(split.tobytes() + number.tobytes() + ids.tobytes()).hexdigest()
     plan = {"units": units, "lengths": lengths, "totals": totals, "counts": counts, "digest": digest}
     (output.folder / PLAN).write_text(json.dumps(plan), "utf-8")
+
+
+def removed_rows(ids: np.ndarray, units: list[dict[str, Any]], removals: dict[str, list[str]]) -> np.ndarray:
+    """Which rows somebody asked to take away: [N] bool."""
+    removed = np.isin(ids, np.array([bytes.fromhex(name) for name in removals["ids"]], dtype="S32"))
+    start = 0
+    for unit in units if removals["domains"] else ():
+        table = pq.read_table(Path(unit["folder"]) / ROWS, columns=["where", "domain"])
+        blank = pa.nulls(len(table), pa.string())
+        for domain in removals["domains"]:
+            matches = Request(domain=domain).matches(blank, table["domain"].combine_chunks())
+            removed[start : start + len(table)] |= matches.to_numpy(zero_copy_only=False)
+        start += len(table)
+    return removed
 
 
 def assign_splits(ids: np.ndarray, is_ling: np.ndarray, kept: np.ndarray, test_size: int) -> np.ndarray:
@@ -80,17 +99,16 @@ def cut_shards(split: np.ndarray, sizes: np.ndarray, shard_bytes: int) -> tuple[
 
 
 def _counts(units: list[dict[str, Any]], is_ling: np.ndarray, verdict: np.ndarray) -> dict[str, dict[str, int]]:
-    """By source: what the scan counted, with the duplicates taken from "kept"."""
+    """By source: what the scan counted, with duplicates and removals taken from "kept"."""
     counts: dict[str, Counter[str]] = {}
     for unit in units:
         found = json.loads((Path(unit["folder"]) / COUNTS).read_text("utf-8"))
         counts.setdefault(unit["source"], Counter()).update(found)
     for source, rows in (("know", ~is_ling), ("ling", is_ling)):
         if source in counts:
-            same_bytes = int((verdict[rows] == SAME_BYTES).sum())
-            same_picture = int((verdict[rows] > SAME_BYTES).sum())
-            counts[source]["kept"] -= same_bytes + same_picture
-            counts[source].update(dropped_duplicate_bytes=same_bytes, dropped_duplicate_picture=same_picture)
+            for code, reason in REASONS.items():
+                count = int((verdict[rows] == code).sum())
+                counts[source].update({"kept": -count, f"dropped_{reason}": count})
     return {source: {k: n for k, n in sorted(c.items()) if n or k == "kept"} for source, c in counts.items()}
 
 
@@ -101,7 +119,4 @@ def _reject(units: list[dict[str, Any]], lengths: list[int], verdict: np.ndarray
         if len(rows):
             where = pq.read_table(Path(unit["folder"]) / ROWS, columns=["where"])["where"].take(rows).to_pylist()
             for place, row in zip(where, rows, strict=True):
-                same_bytes = verdict[end - length + row] == SAME_BYTES
-                output.drop(
-                    "duplicate_bytes" if same_bytes else "duplicate_picture", where=place, source=unit["source"]
-                )
+                output.drop(REASONS[int(verdict[end - length + row])], where=place, source=unit["source"])

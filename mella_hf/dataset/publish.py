@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.dataset.card import CARD, FUNNEL, THUMBNAILS, write_card
 from mella_hf.dataset.hub import FIRST_WAIT, hub_errors, retried
+from mella_hf.dataset.remove import REMOVALS
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import languages_in, shard_paths
@@ -23,7 +24,6 @@ from mella_hf.sample import SPLITS
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-REMOVALS = "removals.jsonl"  # requests that `mella remove` carried out
 _FILES = ("README.md", CARD, FUNNEL, THUMBNAILS, REMOVALS)
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _PUBLISHED = re.compile(r"[\w-]+/[a-z_]+-\d{5}-of-\d{5}\.parquet")

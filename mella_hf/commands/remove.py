@@ -1,0 +1,29 @@
+"""`mella remove`: a takedown request enters; a dataset folder without those samples leaves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def remove(
+    folder: Annotated[Path, typer.Argument(help="A dataset folder, as mella build writes it.")],
+    ids: Annotated[Path | None, typer.Option(help="File with one sample id a line (the column 'id').")] = None,
+    domain: Annotated[str | None, typer.Option(help="Take away all of a domain and its subdomains.")] = None,
+) -> None:
+    """Take samples out, rewriting only the shards that hold them, and put the request on record.
+
+    Run `mella publish` afterwards; it sends the changed shards alone. A later build leaves those rows out.
+    """
+    from mella_hf.dataset.remove import remove_samples
+    from mella_hf.errors import MellaError
+
+    if ids is not None and not ids.is_file():
+        raise MellaError(f"--ids {str(ids)!r} is not a file; give a text file with one sample id a line.")
+    wanted = ids.read_text("utf-8").splitlines() if ids else []
+    report = remove_samples(folder, ids=wanted, domain=domain)
+    for place, count in sorted(report.removed.items()):
+        typer.echo(f"{place}: {count:,} removed")
+    for name in report.not_found:
+        typer.echo(f"not found: {name}")
+    typer.echo(f"{sum(report.removed.values()):,} rows removed, {len(report.rewritten)} shards rewritten.")
