@@ -16,6 +16,7 @@ LONG = 40  # letters from which the best label is right: no error on 240 native 
 LIKELY = 0.5  # of the best other language's probability, for a short text
 LIKELY_DECLARED = 0.2  # the same where the page says it is in this language
 SCRIPT_SHARE = 0.5  # of the letters
+_EXCERPT = 80  # characters
 
 # Languages that short strings do not tell apart, beyond the labels that always count.
 _SIBLINGS = {
@@ -39,6 +40,7 @@ def _identifier() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
+@lru_cache(maxsize=8)  # the label and the verdict on one text are asked for one after the other
 def identify(text: str) -> tuple[str, float]:
     """The most likely language of a text.
 
@@ -72,8 +74,7 @@ def is_language(text: str, code: str, *, declared: str | None = None) -> bool:
     if not letters or script_share(text, language.scripts) < SCRIPT_SHARE:
         return False
     says = None if declared is None else declared.lower().replace("_", "-").split("-")[0]
-    ranked = dict(_identifier().rank(text))
-    label = max(ranked, key=ranked.__getitem__)
+    label, _ = identify(text)
     if label != code and label in language.lid and says is not None and says != code:
         return False
     accepted = language.lid | {code}
@@ -82,6 +83,7 @@ def is_language(text: str, code: str, *, declared: str | None = None) -> bool:
     if not _FOREIGN_LETTERS.get(code, frozenset()).isdisjoint(text.lower()):
         return False
     accepted |= _SIBLINGS.get(code, frozenset())
+    ranked = dict(_identifier().rank(text))
     ours = sum(ranked.get(name, 0.0) for name in accepted)
     best_other = max(probability for name, probability in ranked.items() if name not in accepted)
     return ours >= (LIKELY_DECLARED if says == code else LIKELY) * best_other
@@ -96,9 +98,18 @@ def foreign_log_odds(text: str, code: str) -> float:
 
     accepted = get_language(code).lid | {code} | _SIBLINGS.get(code, frozenset())
     ranked = dict(_identifier().rank(text))
+    ranked = dict(_identifier().rank(text))
     ours = sum(ranked.get(name, 0.0) for name in accepted)
     best_other = max(probability for name, probability in ranked.items() if name not in accepted)
     return math.log(max(best_other, 1e-30)) - math.log(max(ours, 1e-30))
+
+
+def excerpt(text: str) -> str:
+    """Beginning, middle and end of a text: enough to tell its language, whatever its length."""
+    if len(text) <= 3 * _EXCERPT:
+        return text
+    middle = (len(text) - _EXCERPT) // 2
+    return f"{text[:_EXCERPT]} {text[middle : middle + _EXCERPT]} {text[-_EXCERPT:]}"
 
 
 def letter_count(text: str) -> int:

@@ -7,6 +7,8 @@ apart. The same checks run on references, where they should find nothing.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mella_hf import lid
 from mella_hf.languages import Language
 from mella_hf.metrics.text import Analysis
@@ -38,46 +40,56 @@ class Flags:
 
 
 def inspect(
-    analysis: Analysis, raw: str, repeated_share: float, prompts: Iterable[Sequence[str]] = ()
+    analysis: Analysis, raw: str, numbers: np.ndarray, repeated_share: float, prompts: Iterable[Sequence[str]] = ()
 ) -> tuple[Flags, str]:
     """Flags of one text, and the label of the language it is in ("und" when too short to tell).
 
     Args:
         analysis: the analysed text.
         raw: the text as it was, which language identification reads.
+        numbers: [n] its words as integers.
         repeated_share: 1 - distinct-4 of its tokens, in [0, 1].
         prompts: user turns as lists of words; an answer that repeats one is an echo.
     """
     if not analysis.words:
         return Flags(empty=True), lid.UNKNOWN
-    label, wrong_language = other_language(raw, analysis.language)
+    excerpt = lid.excerpt(raw)
+    label, wrong_language = other_language(excerpt, analysis.language)
     words = analysis.words
     return (
         Flags(
             repetition=repeated_share > REPETITION_LIMIT,
-            loop=has_loop(words),
+            loop=repeated_share > 0.0 and has_loop(numbers),
             wrong_language=wrong_language,
-            wrong_script=lid.script_share(raw, analysis.language.scripts) < lid.SCRIPT_SHARE,
+            wrong_script=lid.script_share(excerpt, analysis.language.scripts) < lid.SCRIPT_SHARE,
             prompt_copy=any(words[: len(prompt)] == list(prompt) for prompt in prompts if prompt),
         ),
         label,
     )
 
 
-def other_language(raw: str, language: Language) -> tuple[str, bool]:
+def other_language(text: str, language: Language) -> tuple[str, bool]:
     """(label, whether the text is in another language); a text of less than 20 letters gets the benefit of doubt."""
-    if lid.letter_count(raw) < MIN_LETTERS:
+    if lid.letter_count(text) < MIN_LETTERS:
         return lid.UNKNOWN, False
-    return lid.identify(raw)[0], not lid.is_language(raw, language.code)
+    return lid.identify(text)[0], not lid.is_language(text, language.code)
 
 
-def has_loop(words: Sequence[str]) -> bool:
-    """Whether some unit of up to 16 words is said four times in a row or more, over eight words or more."""
+def has_loop(words: np.ndarray) -> bool:
+    """Whether some unit of up to 16 words is said four times in a row or more, over eight words or more.
+
+    Args:
+        words: [n] integers, equal words as equal numbers.
+    """
     for unit in range(1, min(LOOP_UNIT, len(words) // LOOP_TIMES) + 1):
         needed = max(unit * LOOP_TIMES, LOOP_TOKENS) - unit
-        run = 0
-        for now, before in zip(words[unit:], words, strict=False):
-            run = run + 1 if now == before else 0
-            if run >= needed:
-                return True
+        if len(words) < needed + unit:
+            continue
+        breaks = np.flatnonzero(words[unit:] != words[:-unit])
+        if not len(breaks):
+            return True
+        # Words that equal the one a unit before, between breaks and at both ends.
+        longest = max(int(breaks[0]), len(words) - unit - 1 - int(breaks[-1]), int(np.diff(breaks).max(initial=1)) - 1)
+        if longest >= needed:
+            return True
     return False

@@ -18,7 +18,8 @@ def extract_keywords(text: str, language: str) -> list[str]:
     """Names in an alt-text, in order, each once."""
     entry = get_language(language)
     if entry.tokenizer == "kiwi":
-        found = [t.text for t in analyze(text, entry).tokens if t.tag == "NNP"]
+        analysis = analyze(text, entry)
+        found = [t for t, tag in zip(analysis.tokens, analysis.tags, strict=True) if tag == "NNP"]
     elif set(entry.scripts) & {"Latn", "Cyrl"}:
         found = _capitalised().findall(text)
     else:

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
-from mella_hf.metrics.text import Analysis, Token, analyze, arabic_bases, stem_words
+from mella_hf.metrics.text import Analysis, analyze, arabic_bases, is_word, stem_words
 
 Mode = Literal["exact", "stem", "fuzzy"]
 
@@ -122,8 +122,7 @@ def _found_unspaced(wanted: Analysis, text: Analysis, mode: Mode) -> bool:
     """Korean and Thai: spaces are optional inside names, so letters count, at boundaries."""
     korean = text.language.tokenizer == "kiwi"
     for drop_particles in (False, True) if korean else (False,):
-        letters = "".join(_letters(wanted, drop_particles)[0])
-        pieces, _ = _letters(text, drop_particles)
+        letters, pieces = "".join(_pieces(wanted, drop_particles)), _pieces(text, drop_particles)
         if not letters:
             continue
         anywhere = not korean and _letter_count(letters) >= SHORT_THAI
@@ -135,12 +134,12 @@ def _found_unspaced(wanted: Analysis, text: Analysis, mode: Mode) -> bool:
 _PARTICLES_AND_ENDINGS = ("J", "E", "VCP", "XSN")  # Sejong tags: particles, endings, copula, noun suffixes
 
 
-def _letters(text: Analysis, drop_particles: bool) -> tuple[list[str], list[Token]]:
-    """The words' letters, one string a token, and the tokens they come from."""
-    tokens = [t for t in text.tokens if t.is_word]
-    if drop_particles:
-        tokens = [t for t in tokens if not t.tag.startswith(_PARTICLES_AND_ENDINGS)]
-    return [t.text for t in tokens], tokens
+def _pieces(text: Analysis, drop_particles: bool) -> list[str]:
+    """The words, without particles and endings if they are to be dropped."""
+    if not drop_particles:
+        return text.words
+    tagged = zip(text.tokens, text.tags, strict=True)
+    return [token for token, tag in tagged if is_word(token) and not tag.startswith(_PARTICLES_AND_ENDINGS)]
 
 
 def _letter_count(text: str) -> int:

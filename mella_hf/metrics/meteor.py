@@ -6,7 +6,6 @@ The Java program looks for the alignment with a beam; here the longest common ru
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,49 +14,74 @@ BETA = 1.4  # how fast the penalty grows with fragmentation
 GAMMA = 0.7  # the largest penalty
 STEM_WEIGHT = 0.5  # of a match by stem; an exact match weighs 1
 
+_INT32_BASE = 46340  # its square fits 31 bits
 
-def _common_runs(hypothesis: np.ndarray, reference: np.ndarray) -> dict[int, list[tuple[int, int, int]]]:
-    """Maximal runs of equal tokens: length -> [(distance, start in hypothesis, start in reference)]."""
-    rows, columns = np.nonzero(hypothesis[:, None] == reference[None, :])
-    # On a diagonal, rows - columns is constant: sorted by it, a run is consecutive rows.
+Run = tuple[int, int, int]  # length, start in hypothesis, start in reference
+
+
+def _maximal_runs(hypothesis: np.ndarray, reference: np.ndarray) -> dict[int, list[tuple[int, int, int]]]:
+    """Runs of two or more equal tokens: length -> [(distance, start in hypothesis, start in reference)].
+
+    Runs are found by their bigrams: single words, which match in far more places, make no chunk longer.
+    """
+    size = max(int(hypothesis.max()), int(reference.max())) + 1
+    ours, theirs = hypothesis[:-1] * size + hypothesis[1:], reference[:-1] * size + reference[1:]
+    if size < _INT32_BASE:  # half the bytes to compare
+        ours, theirs = ours.astype(np.int32), theirs.astype(np.int32)
+    points = np.flatnonzero(ours[:, None] == theirs)
+    # On a diagonal, row - column is constant: sorted by it, a run is consecutive rows.
+    rows, columns = np.divmod(points, len(theirs))
     stride = len(hypothesis) + 1
-    points = np.sort((rows - columns + len(reference)) * stride + rows)
-    starts = np.flatnonzero(np.diff(points, prepend=-2) != 1)
-    lengths = np.diff(starts, append=len(points))
-    first = points[starts] % stride
-    second = first + len(reference) - points[starts] // stride
+    points = (rows - columns + len(reference)) * stride + rows
+    points.sort()
     runs: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
-    for length, i, j in zip(lengths.tolist(), first.tolist(), second.tolist(), strict=True):
-        runs[length].append((abs(i - j), i, j))
+    length, before = 1, -2
+    for point in [*points.tolist(), -2]:
+        if point == before + 1:
+            length += 1
+        elif before >= 0:
+            diagonal, last = divmod(before, stride)
+            i = last - length + 2
+            j = i + len(reference) - diagonal
+            runs[length].append((abs(i - j), i, j))
+            length = 2
+        else:
+            length = 2
+        before = point
     return runs
 
 
-def align(hypothesis: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """For each hypothesis token, the index of the reference token it is matched with, or -1.
-
-    Each token is used once. The longest run goes first, ties to the one that moves least, so the
-    number of matches is the largest possible and the number of chunks is small.
+def longest_runs_first(hypothesis: np.ndarray, reference: np.ndarray) -> list[Run]:
+    """Runs of two or more tokens that are aligned, no token twice: the longest first, ties to the one that moves least.
 
     Args:
-        hypothesis, reference: [n] and [m] integers; equal numbers match.
+        hypothesis, reference: [n] and [m] non-negative integers; equal numbers match.
     """
-    matched = [-1] * len(hypothesis)
-    free = [True] * len(reference)
-    runs = _common_runs(hypothesis, reference)
-    for length in range(max(runs, default=0), 0, -1):
+    if len(hypothesis) < 2 or len(reference) < 2:
+        return []
+    runs = _maximal_runs(hypothesis, reference)
+    used, taken = bytearray(len(hypothesis)), bytearray(len(reference))
+    aligned: list[Run] = []
+    for length in range(max(runs, default=1), 1, -1):
+        whole = bytes(length)
         for _, i, j in sorted(runs.get(length, ())):
+            if used[i : i + length] == whole and taken[j : j + length] == whole:
+                aligned.append((length, i, j))
+                used[i : i + length] = taken[j : j + length] = b"\1" * length
+                continue
             begin = 0
-            for k in range(length + 1):  # cut the run where an earlier one took its tokens
-                if k < length and matched[i + k] < 0 and free[j + k]:
+            for k in range(length + 1):  # keep what earlier runs left of this one
+                if k < length and not used[i + k] and not taken[j + k]:
                     continue
-                if k - begin == length or (k - begin == 1 and length == 1):
-                    for at in range(begin, k):
-                        matched[i + at] = j + at
-                        free[j + at] = False
-                elif k > begin:
+                if k - begin > 1:
                     runs[k - begin].append((abs(i - j), i + begin, j + begin))
                 begin = k + 1
-    return np.array(matched, dtype=np.int64)
+    return aligned
+
+
+def _shared(first: np.ndarray, second: np.ndarray, size: int) -> int:
+    """How many numbers below `size` two lists share, each as often as in the list that has it less often."""
+    return int(np.minimum(np.bincount(first, minlength=size), np.bincount(second, minlength=size)).sum())
 
 
 def meteor(
@@ -68,20 +92,31 @@ def meteor(
 ) -> float:
     """The score of one text, in [0, 1]; 0 when either is empty.
 
+    Words outside the aligned runs are matched one by one, exact before stem; which of equal words is
+    taken changes neither the number of matches nor of chunks, so they are only counted.
+
     Args:
-        hypothesis, reference: [n] and [m] integers, one number a distinct word.
+        hypothesis, reference: [n] and [m] non-negative integers, one number a distinct word.
         hypothesis_stems, reference_stems: the same for their stems; equal words have equal stems.
     """
     if not len(hypothesis) or not len(reference):
         return 0.0
-    matched = align(hypothesis_stems, reference_stems)
-    at = np.flatnonzero(matched >= 0)
-    if not len(at):
+    size = max(int(hypothesis_stems.max()), int(reference_stems.max())) + 1
+    matches = _shared(hypothesis_stems, reference_stems, size)
+    if not matches:
         return 0.0
-    to = matched[at]
-    exact = int(np.count_nonzero(hypothesis[at] == reference[to]))
-    chunks = 1 + int(np.count_nonzero((np.diff(at) != 1) | (np.diff(to) != 1)))
-    return score(len(at), exact, chunks, len(hypothesis), len(reference))
+    runs = longest_runs_first(hypothesis_stems, reference_stems)
+    singles = matches - sum(length for length, _, _ in runs)
+    exact = matches
+    if hypothesis_stems is not hypothesis:
+        rest, other_rest = np.ones(len(hypothesis), dtype=bool), np.ones(len(reference), dtype=bool)
+        exact = 0
+        for length, i, j in runs:
+            exact += int(np.count_nonzero(hypothesis[i : i + length] == reference[j : j + length]))
+            rest[i : i + length] = other_rest[j : j + length] = False
+        size = max(int(hypothesis.max()), int(reference.max())) + 1
+        exact += _shared(hypothesis[rest], reference[other_rest], size)
+    return score(matches, exact, len(runs) + singles, len(hypothesis), len(reference))
 
 
 def score(matches: int, exact: int, chunks: int, hypothesis_length: int, reference_length: int) -> float:
@@ -92,9 +127,3 @@ def score(matches: int, exact: int, chunks: int, hypothesis_length: int, referen
     whole = chunks == 1 and matches == hypothesis_length == reference_length
     fragmentation = 0.0 if whole else chunks / matches
     return f_mean * (1.0 - GAMMA * fragmentation**BETA)
-
-
-def encode(*token_lists: Sequence[str]) -> list[np.ndarray]:
-    """Each list of tokens as integers, equal tokens as equal numbers across the lists."""
-    numbers: dict[str, int] = {}
-    return [np.array([numbers.setdefault(t, len(numbers)) for t in tokens], dtype=np.int64) for tokens in token_lists]

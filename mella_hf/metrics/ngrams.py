@@ -1,11 +1,13 @@
-"""One text in, its n-grams out as sorted 64-bit keys, so that counting matches is sorting.
+"""One text in, its n-grams out as 64-bit keys, so that counting matches is sorting.
 
 The second, third ... occurrence of an n-gram in a text gets a key of its own. Two texts then share as
 many n-grams (clipped, as BLEU and chrF count them) as they share keys. Keys are hashes: two different
 n-grams of a pair of 2,000-character texts collide with a probability below 1e-12.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import count
 
 import numpy as np
 
@@ -20,20 +22,16 @@ def _mix(values: np.ndarray) -> np.ndarray:
 
 
 def _numbered(keys: np.ndarray) -> tuple[np.ndarray, int]:
-    """Keys that also tell an n-gram's occurrences apart, sorted; and how many distinct n-grams there are."""
-    keys = np.sort(keys)
+    """Keys that also tell an n-gram's occurrences apart, in any order; and how many distinct n-grams there are."""
     if not len(keys):
         return keys, 0
-    repeats = np.flatnonzero(keys[1:] == keys[:-1]) + 1
-    if not len(repeats):
-        return keys, len(keys)
-    new = np.ones(len(keys), dtype=bool)
-    new[repeats] = False
-    positions = np.arange(len(keys))
-    occurrence = positions - np.maximum.accumulate(np.where(new, positions, 0))
-    keys[repeats] = _mix(keys[repeats] + occurrence[repeats].astype(np.uint64) * _MULTIPLIER)
-    keys.sort()
-    return keys, int(new.sum())
+    keys = np.sort(keys)
+    starts = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    starts = np.concatenate(([0], starts))
+    if len(starts) < len(keys):
+        occurrence = np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
+        keys += occurrence.astype(np.uint64) * _MULTIPLIER
+    return keys, len(starts)
 
 
 class NGrams:
@@ -85,9 +83,8 @@ class Vocabulary:
     """Tokens as numbers: equal tokens, equal numbers, for as long as it lives."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+        self._numbers: defaultdict[str, int] = defaultdict(count().__next__)
 
-    def encode(self, tokens: Sequence[str]) -> np.ndarray:
-        """[n] integers for n tokens."""
-        numbers = self._numbers
-        return np.array([numbers.setdefault(token, len(numbers)) for token in tokens], dtype=np.int64)
+    def encode(self, tokens: Iterable[str]) -> np.ndarray:
+        """[n] non-negative integers for n tokens."""
+        return np.array(list(map(self._numbers.__getitem__, tokens)), dtype=np.int64)

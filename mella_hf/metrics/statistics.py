@@ -56,20 +56,20 @@ def nltk_meteor(prediction: "TextStatistics", reference: "TextStatistics") -> fl
             reference.word_list,
             prediction.word_list,
             preprocess=str,
-            stemmer=_StemTable(stems),
-            wordnet=_NoWordNet(),
+            stemmer=StemTable(stems),
+            wordnet=NoWordNet(),
         )
     )
 
 
-class _StemTable:
+class StemTable:
     """nltk's stemmer interface over stems that are known already."""
 
     def __init__(self, stems: dict[str, str]):
         self.stem = stems.__getitem__
 
 
-class _NoWordNet:
+class NoWordNet:
     """nltk's WordNet interface with no synonyms."""
 
     def synsets(self, word: str) -> list[Any]:
@@ -99,16 +99,17 @@ class TextStatistics:
 
     def __init__(self, raw: str, settings: Settings, vocabulary: Vocabulary):
         self.analysis = analyze(raw, settings.language)
-        tokens = vocabulary.encode([token.text for token in self.analysis.tokens])
-        self.token_ngrams = NGrams(tokens, overlap.BLEU_ORDER)
-        self.character_ngrams = NGrams(characters(self.analysis.normalized), overlap.CHAR_ORDER)
         self.word_list, self.stem_list = self.analysis.words, self.analysis.stems
-        self.words = vocabulary.encode(self.word_list)
-        # Stems are numbered apart from words, so that a stem never passes for a word.
-        self.stems = vocabulary.encode(["\0" + stem for stem in self.stem_list])
+        self.token_ngrams = NGrams(vocabulary.encode(self.analysis.tokens), overlap.BLEU_ORDER)
+        self.character_ngrams = NGrams(characters(self.analysis.normalized), overlap.CHAR_ORDER)
+        self.words = self.stems = vocabulary.encode(self.word_list)
+        if self.stem_list is not self.word_list:
+            self.stems = vocabulary.encode(self.stem_list)
         self.word_numbers = self.words.tolist()
         self.repetition = repetition(self.token_ngrams, degenerate.REPETITION_ORDER)
-        self.flags, self.label = degenerate.inspect(self.analysis, raw, self.repetition, settings.prompt_words)
+        self.flags, self.label = degenerate.inspect(
+            self.analysis, raw, self.words, self.repetition, settings.prompt_words
+        )
 
 
 def item_row(

@@ -14,27 +14,15 @@ from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.languages import Language, get_language
 
 _EXTRA = "metrics"
+_STEM_CACHE = 200_000  # words: what a corpus has, at about 30 MB
 
 
-@dataclass(frozen=True)
-class Token:
-    """One token of a normalised text.
+Tagged = tuple[list[str], list[str]]  # tokens, and their parts of speech where the analyser knows them
 
-    Attributes:
-        text: never empty, holds no space.
-        start, end: where it stands in the normalised text, in characters. Korean contractions may overlap.
-        tag: the analyser's part of speech (Sejong tag set, Korean only), else "".
-    """
 
-    text: str
-    start: int
-    end: int
-    tag: str = ""
-
-    @property
-    def is_word(self) -> bool:
-        """Whether it is a word or a number, not punctuation."""
-        return any(map(str.isalnum, self.text))
+def is_word(token: str) -> bool:
+    """Whether a token is a word or a number, not punctuation."""
+    return token[0].isalnum() or any(map(str.isalnum, token))
 
 
 @lru_cache(maxsize=1)
@@ -44,9 +32,9 @@ def _word_pattern() -> Any:
     return regex.compile(r"[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]")
 
 
-def _unicode_words(text: str) -> list[Token]:
+def _unicode_words(text: str) -> Tagged:
     """Runs of letters, marks and digits; every other visible character alone."""
-    return [Token(m.group(), m.start(), m.end()) for m in _word_pattern().finditer(text)]
+    return _word_pattern().findall(text), []
 
 
 @lru_cache(maxsize=1)
@@ -59,13 +47,10 @@ def _kiwi(process: int) -> Any:
     return Kiwi(num_workers=1)
 
 
-def _korean_morphemes(text: str) -> list[Token]:
-    """Kiwi's morphemes. A form with a space inside (a name in its dictionary) is closed up."""
-    return [
-        Token("".join(m.form.split()), m.start, m.end, str(m.tag))
-        for m in _kiwi(os.getpid()).tokenize(text)
-        if m.form.strip()
-    ]
+def _korean_morphemes(text: str) -> Tagged:
+    """Kiwi's morphemes and Sejong tags. A form with a space inside (a name in its dictionary) is closed up."""
+    morphemes = [m for m in _kiwi(os.getpid()).tokenize(text) if m.form.strip()]
+    return ["".join(m.form.split()) for m in morphemes], [str(m.tag) for m in morphemes]
 
 
 @lru_cache(maxsize=1)
@@ -77,18 +62,18 @@ def _newmm() -> Callable[[str], list[str]]:
     return lambda text: word_tokenize(text, engine="newmm", keep_whitespace=False, join_broken_num=False)
 
 
-def _thai_words(text: str) -> list[Token]:
+def _thai_words(text: str) -> Tagged:
     """newmm's words, with punctuation inside them set apart."""
-    tokens, position = [], 0
+    tokens: list[str] = []
     for word in _newmm()(text):
-        for piece in _unicode_words(word):
-            start = text.index(piece.text, position)
-            position = start + len(piece.text)
-            tokens.append(Token(piece.text, start, position))
-    return tokens
+        if word.isalpha():
+            tokens.append(word)
+        else:
+            tokens += _word_pattern().findall(word)
+    return tokens, []
 
 
-_TOKENIZERS: dict[str, Callable[[str], list[Token]]] = {
+_TOKENIZERS: dict[str, Callable[[str], Tagged]] = {
     "words": _unicode_words,
     "kiwi": _korean_morphemes,
     "newmm": _thai_words,
@@ -134,15 +119,29 @@ def _without_article(word: str) -> str:
     return word
 
 
+class _Stems(dict[str, str]):
+    """word -> stem, worked out when a word is first met."""
+
+    def __init__(self, algorithm: str):
+        try:
+            import Stemmer
+        except ImportError as error:
+            raise MissingExtraError("PyStemmer", _EXTRA, "Stemming") from error
+        if algorithm not in Stemmer.algorithms():
+            raise MellaError(f"Unknown stemmer {algorithm!r}; PyStemmer has {', '.join(Stemmer.algorithms())}.")
+        super().__init__()
+        self._stem_word = Stemmer.Stemmer(algorithm, 0).stemWord  # without its own, slower cache
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _STEM_CACHE:
+            self.clear()
+        self[word] = stem = self._stem_word(word)
+        return stem
+
+
 @lru_cache(maxsize=16)
-def _snowball(algorithm: str) -> Any:
-    try:
-        import Stemmer
-    except ImportError as error:
-        raise MissingExtraError("PyStemmer", _EXTRA, "Stemming") from error
-    if algorithm not in Stemmer.algorithms():
-        raise MellaError(f"Unknown stemmer {algorithm!r}; PyStemmer has {', '.join(Stemmer.algorithms())}.")
-    return Stemmer.Stemmer(algorithm)
+def _snowball(algorithm: str) -> _Stems:
+    return _Stems(algorithm)
 
 
 def stem_words(words: list[str], stemmer: str | None) -> list[str]:
@@ -155,7 +154,7 @@ def stem_words(words: list[str], stemmer: str | None) -> list[str]:
         return words
     if stemmer == "arabic":
         words = [_without_article(word) for word in words]
-    return _snowball(stemmer).stemWords(words)
+    return list(map(_snowball(stemmer).__getitem__, words))
 
 
 @dataclass(frozen=True)
@@ -164,17 +163,19 @@ class Analysis:
 
     Attributes:
         normalized: the normalised text.
-        tokens: words, numbers and punctuation marks, in order.
+        tokens: words, numbers and punctuation marks, in order; never empty, no spaces inside.
+        tags: a part of speech for each token (Sejong tag set, Korean), or nothing.
     """
 
     language: Language
     normalized: str
-    tokens: tuple[Token, ...]
+    tokens: list[str]
+    tags: list[str]
 
     @cached_property
     def words(self) -> list[str]:
         """The tokens that are words or numbers."""
-        return [token.text for token in self.tokens if token.is_word]
+        return [token for token in self.tokens if is_word(token)]
 
     @cached_property
     def stems(self) -> list[str]:
@@ -196,7 +197,7 @@ def analyze(text: str, language: str | Language) -> Analysis:
             f"choose one of {', '.join(_TOKENIZERS)}."
         )
     normalized = entry.normalizer(text)
-    return Analysis(entry, normalized, tuple(_TOKENIZERS[entry.tokenizer](normalized)))
+    return Analysis(entry, normalized, *_TOKENIZERS[entry.tokenizer](normalized))
 
 
 def normalize(text: str, language: str) -> str:
@@ -206,7 +207,7 @@ def normalize(text: str, language: str) -> str:
 
 def tokenize(text: str, language: str) -> list[str]:
     """The tokens of a normalised text, punctuation included."""
-    return [token.text for token in analyze(text, language).tokens]
+    return analyze(text, language).tokens
 
 
 def stem(words: list[str], language: str) -> list[str]:
