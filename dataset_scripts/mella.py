@@ -5,6 +5,7 @@ This file is also the loading script `dataset_scripts/mella.py`, byte for byte, 
 """
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import datasets
+import PIL.Image
+import PIL.ImageOps
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -128,9 +131,12 @@ class MellaConfig(datasets.BuilderConfig):
 
     Attributes:
         columns: read only these columns; all of them by default.
+        resize: decode images to fit into a square of this many pixels, never enlarged; JPEGs are decoded
+            at a fraction of their size where that is enough. Full size by default.
     """
 
     columns: list[str] | None = None
+    resize: int | None = None
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """The config's part of the cache key; each split adds what its shards hold (`Mella.as_dataset`)."""
@@ -156,6 +162,9 @@ class Mella(datasets.ArrowBasedBuilder):
     ):
         if data_files is not None:
             raise MellaError("The mella dataset takes no data_files; give its folder as data_dir.")
+        resize = kwargs.get("resize")
+        if resize is not None and (not isinstance(resize, int) or resize < 1):
+            raise MellaError(f"resize={resize!r} is not a size; give pixels, such as resize=448.")
         if data_dir is not None:
             if revision is not None:
                 raise MellaError(f"revision={revision!r} is for a Hub repo; a data_dir has none.")
@@ -219,8 +228,11 @@ class Mella(datasets.ArrowBasedBuilder):
         else:
             super().download_and_prepare(output_dir, **kwargs)
 
-    def as_dataset(self, split: Any = None, in_memory: bool = False) -> Any:
+    def as_dataset(self, split: Any = None, *, in_memory: bool = False, verification_mode: Any = None) -> Any:
         """The splits asked for (all of them by default), downloaded and prepared if they are not yet.
+
+        Args:
+            verification_mode: ignored; datasets before 4 passes here what it gave `download_and_prepare`.
 
         Raises:
             MellaError: on a split that is not there, naming those that are.
@@ -228,19 +240,27 @@ class Mella(datasets.ArrowBasedBuilder):
         if split is None:
             split = {name: name for name in self.split_names}
         if isinstance(split, dict):
-            return datasets.DatasetDict({key: self.as_dataset(one, in_memory) for key, one in split.items()})
+            return datasets.DatasetDict({key: self.as_dataset(one, in_memory=in_memory) for key, one in split.items()})
         if isinstance(split, (list, tuple)):
-            return [self.as_dataset(one, in_memory) for one in split]
+            return [self.as_dataset(one, in_memory=in_memory) for one in split]
         pieces = [self._prepared(name)._read(part, in_memory) for name, part in self._parts(split)]
-        if len(pieces) == 1:
-            return pieces[0]
-        return datasets.concatenate_datasets(pieces, split=datasets.NamedSplit(str(split)))
+        whole = pieces[0]
+        if len(pieces) > 1:
+            whole = datasets.concatenate_datasets(pieces, split=datasets.NamedSplit(str(split)))
+        if self.config.resize is None or "image" not in whole.column_names:
+            return whole
+        return whole.cast_column("image", datasets.Image(decode=False)).with_transform(FitImages(self.config.resize))
 
     def as_streaming_dataset(self, split: Any = None, base_path: str | None = None) -> Any:
         """The splits as `IterableDataset`s. Raises MellaError on a split that is not there."""
         if split is not None:
             self._parts(split)
-        return super().as_streaming_dataset(split, base_path)
+        streams = super().as_streaming_dataset(split, base_path)
+        if self.config.resize is None or "image" not in self.info.features:
+            return streams
+        decode = FitImages(self.config.resize)
+        streams = streams.cast_column("image", datasets.Image(decode=False))
+        return streams.map(decode, batched=True, batch_size=16)
 
     def _parts(self, split: str | datasets.ReadInstruction) -> list[tuple[str, str]]:
         """`know[:10]+ling` as [("know", "know[:10]"), ("ling", "ling")]."""
@@ -267,7 +287,39 @@ class Mella(datasets.ArrowBasedBuilder):
         return part
 
     def _read(self, split: str, in_memory: bool) -> datasets.Dataset:
-        return super().as_dataset(split, in_memory)
+        return super().as_dataset(split, in_memory=in_memory)
+
+
+@dataclass(frozen=True)
+class FitImages:
+    """Decodes the images of a batch to fit into `side` x `side` pixels; other columns pass."""
+
+    side: int
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """The batch with `image` as PIL images."""
+        if "image" not in batch:
+            return batch
+        return {**batch, "image": [decode_to_fit(image["bytes"], self.side) for image in batch["image"]]}
+
+
+def decode_to_fit(data: bytes, side: int) -> PIL.Image.Image:
+    """An encoded image, upright, with its longer side at most `side` px.
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size when that is still no smaller than the result
+    (`draft`), then scaled the rest of the way; that costs a fraction of decoding it whole.
+    """
+    image = PIL.Image.open(io.BytesIO(data))
+    scale = side / max(image.size)
+    if scale < 1:
+        size = tuple(max(1, round(length * scale)) for length in image.size)
+        image.draft(None, size)
+        if image.mode in ("P", "1"):  # these know no colours in between
+            image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        exif = image.getexif()
+        image = image.resize(size, PIL.Image.Resampling.BICUBIC)
+        image.getexif().update(exif)
+    return PIL.ImageOps.exif_transpose(image)
 
 
 def guard_images(batch: pa.RecordBatch) -> pa.RecordBatch:

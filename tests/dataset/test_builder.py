@@ -1,16 +1,19 @@
 """`load_dataset("mella", …)`: every way of reading gives the rows that pyarrow reads from the same shards."""
 
+import io
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dataset_samples import record
+from dataset_samples import picture, record
 from datasets import load_dataset
+from PIL import Image
 
 import mella_hf  # noqa: F401  (registers "mella")
 from mella_hf import languages
@@ -240,3 +243,42 @@ def test_constants_agree_with_the_library() -> None:
 
     assert set(builder.LANGUAGES) <= set(languages.language_codes())
     assert builder.SPLITS == RECORD_SPLITS
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_resize(load, streaming: bool) -> None:
+    dataset = load("ar", split="know_test", resize=48, streaming=streaming)
+    whole = load("ar", split="know_test", streaming=streaming)
+    for small, large in zip(dataset, whole, strict=True):
+        assert small["image"].size == (48, 32)
+        assert {k: v for k, v in small.items() if k != "image"} == {k: v for k, v in large.items() if k != "image"}
+        expected = large["image"].resize((48, 32), 3)  # bicubic from the whole image
+        difference = np.abs(np.asarray(small["image"], float) - np.asarray(expected, float)).mean()
+        assert difference < 12, difference  # levels of 255: draft decoding averages blocks
+    assert next(iter(load("ar", split="know_test", resize=500, streaming=streaming)))["image"].size == (96, 64)
+    assert load("ar", split="know_test", resize=48, columns=["text"])["text"][:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "modes"),
+    [("JPEG", "RGB L CMYK 1"), ("PNG", "RGB L P 1 RGBA LA"), ("GIF", "RGB L P 1 RGBA"), ("WEBP", "RGB RGBA L")],
+)
+def test_resize_of_every_kind(kind: str, modes: str) -> None:
+    for mode in modes.split():
+        out = io.BytesIO()
+        Image.open(io.BytesIO(picture(1, size=(320, 200)))).convert(mode).save(out, kind)
+        small = builder.decode_to_fit(out.getvalue(), 100)
+        assert small.size == (100, 62) and small.convert("RGB").getextrema() != ((0, 0), (0, 0), (0, 0))
+
+
+def test_resize_turns_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert builder.decode_to_fit(picture(1, size=(320, 200), exif=exif), 100).size == (62, 100)
+    assert builder.decode_to_fit(picture(1, size=(320, 200), exif=exif), 400).size == (200, 320)
+
+
+@pytest.mark.parametrize("resize", [0, -1, "224", 1.5])
+def test_resize_to_nothing(load, resize) -> None:
+    with pytest.raises(MellaError, match="is not a size; give pixels, such as resize=448"):
+        load("ar", split="know", resize=resize)
