@@ -35,8 +35,8 @@ _LETTERS = {
 _BOILERPLATE = frozenset(
     phrase
     for phrases in (
-        "logo|icon|image|images|img|photo|photos|picture|pictures|pic|banner|thumbnail|thumb|avatar|untitled|alt",
-        "alt text|placeholder|spacer|pixel|screenshot|no image|image description|default|profile picture|loading|read more",
+        "logo|icon|image|images|img|photo|photos|picture|pic|banner|thumbnail|thumb|avatar|untitled|read more|alt",
+        "alt text|placeholder|spacer|pixel|screenshot|no image|image description|default|profile picture|loading",
         "صورة|الصورة|صور|شعار|الشعار|أيقونة|ايقونة|صورة شخصية|بدون عنوان|الصورة الرمزية|لا توجد صورة|اقرأ المزيد",
         "obrázek|obrázky|foto|fotka|fotografie|ikona|náhled|bez názvu|ilustrační foto|ilustrační obrázek|číst dál",
         "kép|képek|fotó|ikon|embléma|illusztráció|névtelen|profilkép|borítókép|nincs kép|tovább",

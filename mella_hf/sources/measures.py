@@ -27,7 +27,7 @@ POSITIONS = (
     "centre", "top", "bottom", "left", "right", "top left", "top right", "bottom left", "bottom right",
 )  # fmt: skip
 SHAPES = ("tall", "wide", "square")
-OUTLINES = ("boxy", "rounded", "irregular")
+OUTLINES = ("boxy", "rounded", "compact", "irregular")
 TEXTURES = ("smooth", "some", "detailed")
 BRIGHTNESSES = ("bright", "medium", "dark")
 CONTRASTS = ("strong", "medium", "weak")
@@ -36,10 +36,11 @@ SECOND_SHARE, THIRD_SHARE = 0.08, 0.05  # of the object's pixels; a colour below
 SMALL_SHARE, LARGE_SHARE = 0.12, 0.30  # of the picture's pixels
 OFF_CENTRE = 0.08  # of the picture's side, from its middle to the middle of the object's box
 ELONGATED = 1.3  # longer side of the object's box over the shorter
-BOXY_FILL, ROUNDED_FILL = 0.85, 0.6  # share of the box that the object fills; an ellipse fills 0.785
+BOXY_FILL, COMPACT_FILL = 0.9, 0.6  # share of the box that the object fills
+ROUND_OVERLAP = 0.88  # intersection over union of the object and the ellipse in its box
 SMOOTH_GRADIENT, DETAILED_GRADIENT = 6.0, 14.0  # mean absolute step between neighbours, grey levels 0-255
 BRIGHT_LEVEL, DARK_LEVEL = 165, 90  # mean luma, 0-255
-STRONG_DISTANCE, WEAK_DISTANCE = 45.0, 22.0  # CIE76 distance between the mean colours of object and background
+STRONG_DISTANCE, WEAK_DISTANCE = 55.0, 28.0  # CIE76 distance between the mean colours of object and background
 
 
 @dataclass(frozen=True)
@@ -79,22 +80,23 @@ def name_colours(rgb: "np.ndarray") -> "np.ndarray":
         (red - green) / step + 4,
     )
     hue = hue * 60  # degrees
-    grey = (saturation < 0.12) | (chroma < 0.07)
+    cool = (hue >= 170) & (hue < 260)  # a bluish grey still reads as grey
+    grey = (saturation < np.where(cool, 0.2, 0.14)) | (chroma < 0.07)
     warm = (hue >= 12) & (hue < 52)
     rules = [
         ((value < 0.2) | (grey & (value < 0.25)), "black"),
-        (grey & (value > 0.86), "white"),
+        (grey & (value > 0.75), "white"),
         (grey, "grey"),
         (warm & (saturation < 0.45) & (value >= 0.72), "beige"),
         (warm & (hue < 42) & ((value < 0.68) | ((saturation < 0.6) & (value < 0.8))), "brown"),
-        (((hue < 12) | (hue >= 345)) & (value < 0.35), "brown"),
+        (((hue < 12) | (hue >= 345)) & ((value < 0.35) | ((value < 0.55) & (saturation < 0.7))), "brown"),
         (((hue < 18) | (hue >= 335)) & (saturation < 0.55) & (value > 0.7), "pink"),
         ((hue < 14) | (hue >= 345), "red"),
         (hue < 40, "orange"),
         ((hue < 66) & (value < 0.42), "brown"),
         (hue < 66, "yellow"),
         (hue < 170, "green"),
-        (hue < 258, "blue"),
+        (hue < 245, "blue"),
         (hue < 300, "purple"),
     ]
     names = np.select([rule for rule, _ in rules], [COLOURS.index(name) for _, name in rules], COLOURS.index("pink"))
@@ -138,9 +140,20 @@ def _place(mask: "np.ndarray") -> tuple[str, str, str]:
     column = "left" if across < -OFF_CENTRE else "right" if across > OFF_CENTRE else ""
     ratio = (bottom - top) / (right - left)
     shape = "tall" if ratio > ELONGATED else "wide" if ratio < 1 / ELONGATED else "square"
-    fill = mask[top:bottom, left:right].mean()
-    outline = "boxy" if fill >= BOXY_FILL else "rounded" if fill >= ROUNDED_FILL else "irregular"
-    return f"{row} {column}".strip() or "centre", shape, outline
+    return f"{row} {column}".strip() or "centre", shape, _outline(mask[top:bottom, left:right])
+
+
+def _outline(box: "np.ndarray") -> str:
+    """The kind of outline of an object that touches all four edges of its box, bool [H, W]."""
+    import numpy as np
+
+    height, width = box.shape
+    down, across = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]
+    ellipse = down**2 + across**2 <= 1
+    if (box & ellipse).sum() >= ROUND_OVERLAP * (box | ellipse).sum():
+        return "rounded"
+    fill = box.mean()
+    return "boxy" if fill >= BOXY_FILL else "compact" if fill >= COMPACT_FILL else "irregular"
 
 
 def _roughness(grey: "np.ndarray", mask: "np.ndarray") -> float:

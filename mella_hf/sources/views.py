@@ -105,12 +105,11 @@ def _compose(stamp: "Image.Image", background: str, scale: float, shift: tuple[f
     # Premultiplied alpha, so that the colour behind transparent pixels does not bleed into the edge.
     small = stamp.convert("RGBa").resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0).convert("RGBA")
     canvas = Image.new("RGB", (SIDE, SIDE), BACKGROUNDS[background])
-    corner = tuple(round((SIDE - edge) * part) for edge, part in zip(size, shift, strict=True))
-    canvas.paste(small, corner, small.getchannel("A"))
+    alpha = small.getchannel("A")
+    left, top = (round((SIDE - edge) * part) for edge, part in zip(size, shift, strict=True))
+    canvas.paste(small, (left, top), alpha)
     mask = np.zeros((SIDE, SIDE), dtype=bool)
-    mask[corner[1] : corner[1] + size[1], corner[0] : corner[0] + size[0]] = (
-        np.asarray(small.getchannel("A")) >= OPAQUE
-    )
+    mask[top : top + size[1], left : left + size[0]] = np.asarray(alpha) >= OPAQUE
     buffer = io.BytesIO()
     canvas.save(buffer, "JPEG", quality=QUALITY)
     return View(canvas, mask, buffer.getvalue())

@@ -44,13 +44,14 @@ PHRASES = Phrases(
     },
     outline={
         "boxy": "its outline is close to a rectangle",
-        "rounded": "its outline is rounded and compact",
+        "rounded": "its outline is rounded and even",
+        "compact": "its outline is compact, without large gaps",
         "irregular": "its outline is jagged and irregular",
     },
     texture={
         "smooth": "smooth, with hardly any details",
         "some": "partly smooth, with some small details",
-        "detailed": "very rich, with a lot of small details",
+        "detailed": "very intricate, with a lot of small details",
     },
     brightness={"bright": "bright", "medium": "of medium brightness", "dark": "dark"},
     contrast={"strong": "clearly", "medium": "moderately", "weak": "only weakly"},

@@ -44,13 +44,14 @@ PHRASES = Phrases(
     },
     outline={
         "boxy": "a körvonala közel téglalap alakú",
-        "rounded": "a körvonala lekerekített és egységes",
+        "rounded": "a körvonala lekerekített és egyenletes",
+        "compact": "a körvonala egységes, nagyobb rések nélkül",
         "irregular": "a körvonala tagolt és szabálytalan",
     },
     texture={
         "smooth": "sima, és szinte nincsenek rajta részletek",
         "some": "részben sima, és van rajta néhány apró részlet",
-        "detailed": "nagyon gazdag, és rengeteg rajta az apró részlet",
+        "detailed": "nagyon változatos, és rengeteg rajta az apró részlet",
     },
     brightness={"bright": "világos", "medium": "közepesen világos", "dark": "sötét"},
     contrast={

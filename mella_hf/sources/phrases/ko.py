@@ -45,6 +45,7 @@ PHRASES = Phrases(
     outline={
         "boxy": "윤곽은 직사각형에 가깝습니다",
         "rounded": "윤곽은 둥글고 매끈합니다",
+        "compact": "윤곽은 큰 틈 없이 이어져 있습니다",
         "irregular": "윤곽은 들쭉날쭉하고 불규칙합니다",
     },
     texture={

@@ -44,7 +44,8 @@ PHRASES = Phrases(
     },
     outline={
         "boxy": "đường viền gần giống hình chữ nhật",
-        "rounded": "đường viền tròn trịa và liền mạch",
+        "rounded": "đường viền tròn trịa và đều đặn",
+        "compact": "đường viền liền khối, không có khoảng hở lớn",
         "irregular": "đường viền lồi lõm và không đều",
     },
     texture={
