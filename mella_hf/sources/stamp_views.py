@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SHARDS = 8
+RENDERING = 1  # raise it when views or measures come out otherwise, so that finished shards are rendered again
 TRAIN_VIEWS = 4  # of each stamp that is trained on
 TEST_VIEWS = 2  # of each stamp
 TEST_TRIES = 24  # drawn views before a stamp is given up as too like the training views
@@ -150,7 +151,8 @@ def render_stage(
     """
     root, out = stamps_folder(root).resolve(), Path(out)
     shards = _shards(read_stamps(root), root)
-    settings = {"views": [SIDE, TRAIN_VIEWS, TEST_VIEWS, TEST_TRIES, NEAR], "schema": VIEW_SCHEMA.names}
+    views = [RENDERING, SIDE, TRAIN_VIEWS, TEST_VIEWS, TEST_TRIES, NEAR]
+    settings = {"views": views, "columns": VIEW_SCHEMA.names}
     trained = run_stage(
         "training views", render_train_views, shards, out / "train",
         settings=settings, workers=workers, progress=progress,
