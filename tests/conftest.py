@@ -10,6 +10,7 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches the Hub; a stub Hub unsets it for its own process
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models are slower on several threads
 
 CHAT_TEMPLATE = (  # Qwen2-VL's, without video
     "{% for message in messages %}"

@@ -12,6 +12,7 @@ from typing import Any
 from mella_hf.errors import MellaError
 
 ADAPTER_CONFIG = "adapter_config.json"
+PROVENANCE = "provenance.json"  # written by mella_hf.hub into a prepared adapter
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 MODEL_FILES = (
     "*.safetensors",
@@ -71,6 +72,14 @@ def load_model(base: str, adapter: str | Path | None = None, *, device: str | No
     return model.to(device).eval(), processor
 
 
+def model_name(model: str | Path) -> str:
+    """What to call a model in public: its Hub id, a miniature's own name, or the name of its folder without the way."""
+    config = Path(model) / "config.json"
+    if config.is_file() and (mark := json.loads(config.read_text("utf-8")).get("mella_miniature")):
+        return str(mark).partition(":")[0]  # written by mella_hf.training.pretrain: "name: what it is"
+    return Path(model).resolve().name if Path(model).is_dir() else str(model)
+
+
 def processor_source(base: str, adapter: str | Path | None) -> str:
     """Where the processor comes from: the adapter's folder where it carries one, else the base."""
     if adapter is not None and (Path(adapter) / "tokenizer_config.json").exists():
@@ -107,7 +116,7 @@ def check_adapter(base: str, adapter: str | Path) -> None:
     A base may have moved: a Hub id and a folder of the same name count as the same model.
     """
     trained_on = read_adapter_config(adapter).get("base_model_name_or_path")
-    if trained_on and Path(trained_on).name.lower() != Path(base).name.lower():
+    if trained_on and Path(trained_on).name.lower() not in (Path(base).name.lower(), model_name(base).lower()):
         raise MellaError(
             f"The adapter {str(adapter)!r} was trained on the base {trained_on!r}, not on {base!r}. "
             f"Evaluate it with --base {trained_on}; if both are the same model under two names, "
@@ -120,20 +129,39 @@ def model_identity(base: str, adapter: str | Path | None = None) -> dict[str, An
 
     A folder is known by the sha256 of its weights, configuration and processor files; a Hub id by the
     commit that its name stands for in the local cache or on the Hub.
+
+    Raises:
+        MellaError: when the adapter is not one, or was trained on another base.
     """
-    identity = {"base": str(base), "base_hash": _content_hash(str(base)), "adapter": None, "adapter_hash": None}
+    base_hash = content_hash(str(base))
+    identity: dict[str, Any] = {"base": str(base), "base_hash": base_hash, "adapter": None, "adapter_hash": None}
     if adapter is not None:
         check_adapter(base, adapter)
-        identity.update(adapter=str(adapter), adapter_hash=_content_hash(str(adapter)))
+        _check_base_hash(base_hash, base, adapter)
+        identity.update(adapter=str(adapter), adapter_hash=content_hash(str(adapter)))
     return identity
 
 
-def _content_hash(name: str) -> str:
+def _check_base_hash(base_hash: str, base: str, adapter: str | Path) -> None:
+    """A prepared adapter knows its base by content: a base of the same name may have been trained anew since."""
+    path = Path(adapter) / PROVENANCE
+    if not path.is_file():
+        return
+    expected = json.loads(path.read_text("utf-8"))["models"]["adapter"]["base_hash"]
+    if expected != base_hash:
+        raise MellaError(
+            f"The adapter {str(adapter)!r} was evaluated on another base than {base!r}: its {PROVENANCE} says "
+            f"{expected[:16]}, this base is {base_hash[:16]}. Give the base that it was trained on, or train again."
+        )
+
+
+def content_hash(name: str) -> str:
+    """The sha256 of a model folder's content, or the commit of a Hub id. Raises MellaError when it is neither."""
     folder = Path(name)
     if not folder.is_dir():
         return _commit_hash(name)
     digest = hashlib.sha256()
-    for path in _model_files(folder):
+    for path in model_files(folder):
         digest.update(path.name.encode("utf-8") + b"\0")
         with open(path, "rb") as file:
             while chunk := file.read(CHUNK):
@@ -141,7 +169,7 @@ def _content_hash(name: str) -> str:
     return digest.hexdigest()
 
 
-def _model_files(folder: Path) -> list[Path]:
+def model_files(folder: Path) -> list[Path]:
     """The files that answers depend on; a card, training states and checkpoints are none of them."""
     files = (path for path in folder.iterdir() if path.is_file())
     return sorted(path for path in files if any(fnmatch(path.name, pattern) for pattern in MODEL_FILES))

@@ -1,0 +1,65 @@
+"""Numbers in, positions on a plot out: scales, ticks and the points of a curve, in percent of the plot.
+
+The report draws with HTML and SVG of its own; labels stay text that keeps its size on a phone.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+STEPS = (1, 2, 2.5, 5, 10)  # tick distances people read easily
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A loss curve, ready to draw.
+
+    Attributes:
+        path: SVG path data in a 100 x 100 box, y downwards.
+        x_ticks, y_ticks: (position in percent, label); y from the top.
+        first, last: the losses at both ends.
+        steps: optimisation steps.
+    """
+
+    path: str
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    first: float
+    last: float
+    steps: int
+
+
+def ticks(high: float, count: int = 4) -> list[float]:
+    """Round numbers from 0 up to the first one that is at least `high`, about `count` steps of them."""
+    if not high > 0:
+        return [0.0, 1.0]
+    power = 10.0 ** math.floor(math.log10(high / count))
+    step = next(s * power for s in STEPS if s * power * count >= high * (1 - 1e-9))
+    return [round(i * step, 10) for i in range(math.ceil(high / step - 1e-9) + 1)]
+
+
+def scale_end(scores: Iterable[Mapping[str, Any] | None], metrics: Sequence[str]) -> float:
+    """The right end of a score axis that holds every interval and floor of these records; at most 100."""
+    keys = [f"{metric}{suffix}" for metric in metrics for suffix in ("", "_high", "_floor")]
+    values = [score[key] for score in scores if score for key in keys if score.get(key) is not None]
+    return min(100.0, ticks(max(values, default=0.0))[-1])
+
+
+def loss_curve(log_history: Sequence[Mapping[str, Any]]) -> Curve | None:
+    """The training loss by step, from a Trainer's log; None with fewer than two points."""
+    points = [(entry["step"], entry["loss"]) for entry in log_history if "loss" in entry and "step" in entry]
+    points = [(step, loss) for step, loss in points if math.isfinite(loss)]
+    if len(points) < 2:
+        return None
+    x_marks, y_marks = ticks(points[-1][0]), ticks(max(loss for _, loss in points))
+    right, top = points[-1][0], y_marks[-1]
+    path = "M" + "L".join(f"{100 * step / right:.2f} {100 - 100 * loss / top:.2f}" for step, loss in points)
+    return Curve(
+        path=path,
+        x_ticks=[(100 * mark / right, f"{mark:,.0f}") for mark in x_marks if mark <= right],
+        y_ticks=[(100 - 100 * mark / top, f"{mark:g}") for mark in y_marks],
+        first=points[0][1],
+        last=points[-1][1],
+        steps=right,
+    )

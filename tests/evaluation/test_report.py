@@ -1,0 +1,256 @@
+"""The report: its page in a headless browser, its texts, its numbers."""
+
+import json
+import os
+import shutil
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.charts import loss_curve, scale_end, ticks
+from mella_hf.evaluation.report import text_attributes, verdict, write_report
+from mella_hf.languages import get_language
+
+WIDTHS = {"desk": 1280, "phone": 390}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium; without it the tests skip, and fail where CI=true promises that it is there."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        message = "Chromium is not installed; the report's page is not tested. Install it: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a report; closing it checks that nothing was logged and nothing was asked for but the page."""
+    opened = []
+
+    def open_report(path, **settings):
+        page = browser.new_page(**settings)
+        trouble = []
+        page.on("console", lambda message: trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("request", lambda request: trouble.append(request.url) if request.url != path.as_uri() else None)
+        page.goto(path.as_uri())
+        opened.append((page, trouble))
+        return page
+
+    yield open_report
+    for page, trouble in opened:
+        page.close()
+        assert [entry for entry in trouble if not entry.startswith("data:")] == []
+
+
+def shown(page):
+    """Headings of the cards that are to be seen."""
+    return page.locator(".gallery article:visible h3").all_inner_texts()
+
+
+def test_filters_and_search_narrow_the_gallery(stand_in_run, open_page):
+    page = open_page(write_report(stand_in_run), viewport={"width": WIDTHS["desk"], "height": 900})
+    assert len(shown(page)) == 8
+    assert page.locator("output").inner_text() == "8 of 8"
+    page.get_by_label("know", exact=True).check(force=True)
+    assert len(shown(page)) == 4 and "know entity 0" in shown(page)
+    page.get_by_label("unseen").check(force=True)
+    assert shown(page) == ["know entity 2"]
+    page.get_by_label("any").check(force=True)
+    page.get_by_label("changed").check(force=True)
+    assert shown(page) == ["know entity 1", "know entity 2"]
+    page.get_by_label("Search").fill("المحوّل 1")
+    assert shown(page) == ["know entity 1"]
+    page.get_by_label("Search").fill("nothing has this")
+    assert shown(page) == []
+    page.get_by_role("button", name="Show all").click()
+    assert page.locator("output").inner_text() == "8 of 8"
+
+
+def test_the_page_works_from_the_keyboard(stand_in_run, open_page):
+    page = open_page(write_report(stand_in_run))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "answers"
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")  # from "all" to "know"
+    assert len(shown(page)) == 4
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.get_by_label("changed").is_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.type("1")
+    assert shown(page) == ["know entity 1"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_have_enough_contrast(stand_in_run, open_page, scheme):
+    """WCAG 2.2 AA, 1.4.3: 4.5 to 1, computed from what the browser paints."""
+    page = open_page(write_report(stand_in_run), color_scheme=scheme)
+    page.locator("details").evaluate("element => element.open = true")
+    pairs = page.evaluate(
+        """() => {
+          const solid = (color) => !color.startsWith("rgba") || !color.endsWith(", 0)");
+          const behind = (element) => {
+            for (let e = element; e; e = e.parentElement)
+              if (solid(getComputedStyle(e).backgroundColor)) return getComputedStyle(e).backgroundColor;
+          };
+          const found = new Map();
+          for (const element of document.querySelectorAll("body *")) {
+            const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+            if (own && element.offsetParent && !element.matches("script, style, input + span")) {
+              const style = getComputedStyle(element);
+              found.set(style.color + style.backgroundColor + behind(element),
+                        [element.outerHTML.slice(0, 80), style.color, behind(element)]);
+            }
+          }
+          return [...found.values()];
+        }"""
+    )
+    assert len(pairs) > 5
+    for element, ink, paper in pairs:
+        assert contrast(ink, paper) >= 4.5, (element, ink, paper)
+
+
+def contrast(first, second):
+    """The WCAG contrast ratio of two CSS rgb() colours."""
+
+    def luminance(color):
+        channels = [int(part) / 255 for part in color[color.index("(") + 1 : -1].split(",")[:3]]
+        r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_contrast_measure_agrees_with_published_values():
+    # From the W3C's own examples: black on white 21, #767676 on white 4.54 (WCAG 2 technique G18).
+    assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)
+    assert contrast("rgb(118, 118, 118)", "rgb(255, 255, 255)") == pytest.approx(4.54, abs=0.01)
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_nothing_sticks_out_sideways(stand_in_run, open_page, width):
+    page = open_page(write_report(stand_in_run), viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_arabic_runs_from_right_to_left_and_english_does_not(stand_in_run, open_page):
+    page = open_page(write_report(stand_in_run))
+    card = page.locator("article", has=page.get_by_role("heading", name="know entity 1"))
+    reference, base, adapter = (card.locator(f".{part} dd") for part in ("reference", "base", "adapter"))
+    assert [reference.get_attribute(a) for a in ("dir", "lang")] == ["rtl", "ar"]
+    assert [base.get_attribute(a) for a in ("dir", "lang")] == ["ltr", None]
+    assert [adapter.get_attribute(a) for a in ("dir", "lang")] == ["rtl", "ar"]
+    right = "e => { const r = document.createRange(); r.selectNodeContents(e); return r.getBoundingClientRect().right }"
+    edge = "e => e.getBoundingClientRect().right"
+    assert reference.evaluate(right) == pytest.approx(reference.evaluate(edge), abs=16)
+    assert base.evaluate(right) < base.evaluate(edge) - 16
+
+
+def test_hostile_answers_are_only_text(stand_in_run, open_page):
+    page = open_page(write_report(stand_in_run))
+    assert page.title() == "Arabic: base and adapter on MELLA"
+    assert page.get_by_text('document.title = "stolen"').count() > 0
+    assert page.locator("article dd img, article dd script").count() == 0
+
+
+def test_the_numbers_on_the_page_are_those_of_the_run(stand_in_run, open_page):
+    page = open_page(write_report(stand_in_run))
+    finding = page.locator(".finding").first.inner_text()
+    assert "4.0" in finding and "41.0" in finding and "intervals do not meet" in finding
+    row = page.locator(".scores").first.get_by_role("row", name="Keyword accuracy").first
+    assert row.locator("td.adapter").inner_text().split() == ["41.0▲", "39.0–43.0", "floor", "20.5"]
+    text = page.locator("body").inner_text()
+    assert "The base is a miniature." in text and "3.4 M parameters" in text
+    assert "know: 90 of 100 kept" in text and "wrong language" in text and "2 corrected size" in text
+    assert "mella|v:1|lang:ar|norm:stand-in|tok:stand-in|bs:1000|seed:12345" in text
+    assert page.get_by_text("no answer").count() == 2  # the base on unseen entities
+
+
+def test_long_answers_fold_and_unfold(stand_in_run, open_page):
+    path = stand_in_run / "predictions" / "base" / "know_test.jsonl"
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    lines[0]["prediction"] = "كلمة " * 400
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    page = open_page(write_report(stand_in_run))
+    card = page.locator("article.long")
+    folded = card.bounding_box()["height"]
+    card.get_by_role("button", name="Whole answers").click()
+    assert card.bounding_box()["height"] > 1.5 * folded
+    assert card.get_by_role("button", name="Fold answers").get_attribute("aria-expanded") == "true"
+
+
+def test_a_run_without_adapter_and_with_a_large_base(make_run, tmp_path, open_page):
+    page = open_page(write_report(make_run(tmp_path / "r", language="th", adapter=False, parameters=8_290_000_000)))
+    text = page.locator("body").inner_text()
+    assert "miniature" not in text and "8.29 B parameters" in text
+    assert "adapter" not in text.lower()
+
+
+def test_the_json_holds_the_scores_and_the_joined_answers(stand_in_run):
+    write_report(stand_in_run)
+    report = json.loads((stand_in_run / "report.json").read_text("utf-8"))
+    assert len(report["scores"]) == 12 and len(report["answers"]) == 8
+    card = report["answers"][1]
+    assert (card["base"], card["changed"], card["base_truncated"]) == ("stand-in answer of the base 1", True, True)
+    assert "image" not in card
+
+
+def test_an_unfinished_run_is_one_clear_error(tmp_path):
+    with pytest.raises(MellaError, match=r"holds no finished evaluation: scores.json is missing. Run `mella evaluate"):
+        write_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("ضفدع", "ar", {"dir": "rtl", "lang": "ar"}),
+        ("A frog.", "ar", {"dir": "ltr", "lang": ""}),
+        ("2 ضفادع", "ar", {"dir": "rtl", "lang": "ar"}),  # digits have no direction of their own
+        ("กบ", "th", {"dir": "ltr", "lang": "th"}),
+        ("ضفدع", "th", {"dir": "rtl", "lang": ""}),
+        ("", "ar", {"dir": "rtl", "lang": "ar"}),
+    ],
+)
+def test_direction_follows_the_first_letter(text, language, expected):
+    assert text_attributes(text, get_language(language)) == expected
+
+
+def test_intervals_that_touch_show_no_difference():
+    base, higher = {"m_low": 1.0, "m_high": 3.0}, {"m_low": 3.1, "m_high": 4.0}
+    assert verdict(base, higher, "m") == "higher"
+    assert verdict(higher, base, "m") == "lower"
+    assert verdict(base, {"m_low": 3.0, "m_high": 9.0}, "m") == "overlap"
+
+
+@pytest.mark.parametrize(
+    ("high", "expected"),
+    [(6.4, [0, 2, 4, 6, 8]), (100, [0, 25, 50, 75, 100]), (0.31, [0, 0.1, 0.2, 0.3, 0.4]), (0, [0, 1])],
+)
+def test_ticks_are_round_and_reach_the_top(high, expected):
+    assert ticks(high) == expected
+
+
+def test_the_axis_holds_every_interval_and_floor():
+    score = {"m": 10.0, "m_high": 21.0, "m_floor": 39.0}
+    assert scale_end([score, None], ["m"]) == 40
+    assert scale_end([{"m": 99.0, "m_high": 100.0, "m_floor": None}], ["m"]) == 100
+
+
+def test_the_loss_curve_is_drawn_to_scale():
+    log = [{"step": 10, "loss": 4.0}, {"step": 20, "loss": 1.0}, {"step": 20, "eval_loss": 3.0}, {"train_runtime": 1}]
+    curve = loss_curve(log)
+    assert curve.path == "M50.00 0.00L100.00 75.00"
+    assert (curve.first, curve.last, curve.steps) == (4.0, 1.0, 20)
+    assert loss_curve(log[:1]) is None
