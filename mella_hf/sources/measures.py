@@ -81,7 +81,7 @@ def name_colours(rgb: "np.ndarray") -> "np.ndarray":
     )
     hue = hue * 60  # degrees
     cool = (hue >= 170) & (hue < 260)  # a bluish grey still reads as grey
-    grey = (saturation < np.where(cool, 0.2, 0.14)) | (chroma < 0.07)
+    grey = (saturation < np.where(cool, 0.24, 0.14)) | (chroma < 0.07)
     warm = (hue >= 12) & (hue < 52)
     rules = [
         ((value < 0.2) | (grey & (value < 0.25)), "black"),

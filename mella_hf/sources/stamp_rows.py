@@ -9,6 +9,7 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.know.alt_text import Dropped, check_alt_text, clean_alt_text
+from mella_hf.languages import get_language
 from mella_hf.sample import SPLITS, make_sample, utc
 from mella_hf.sources.descriptions import describe
 from mella_hf.sources.measures import Measures
@@ -66,6 +67,7 @@ def rows(
     """
     if split not in SPLITS:
         raise MellaError(f"Unknown split {split!r}; choose one of {', '.join(SPLITS)}.")
+    get_language(language)  # an unknown one would only be missing in every text
     source, _, test = split.partition("_")
     views = [v for v in read_views(Path(rendered) / (test or "train")).to_pylist() if v["source"] == source]
     by_path = {stamp.path: stamp for stamp in stamps}

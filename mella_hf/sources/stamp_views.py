@@ -77,9 +77,11 @@ def _row(stamp: str, entity: str, kind: str, number: int, view: View) -> dict[st
     }
 
 
-def _opened(shard: Shard, output: ShardOutput) -> Iterator[tuple[str, str, "Image.Image"]]:
-    """(path, entity, RGBA image) of each readable stamp of a shard."""
+def _opened(shard: Shard, output: ShardOutput, *, unseen: bool) -> Iterator[tuple[str, str, "Image.Image"]]:
+    """(path, entity, RGBA image) of each readable stamp of a shard; entities kept unseen only if asked for."""
     for path, entity, _ in shard.payload["stamps"]:
+        if role(entity).unseen and not unseen:
+            continue
         try:
             yield path, entity, open_stamp(_png(shard.payload["root"], path))
         except ImageRejected as rejected:
@@ -93,10 +95,9 @@ def _write(rows: list[dict[str, Any]], output: ShardOutput) -> None:
 
 def render_train_views(shard: Shard, output: ShardOutput) -> None:
     """Views 0 to TRAIN_VIEWS - 1 of each stamp whose entity is trained on."""
-    seen = ((path, entity, image) for path, entity, image in _opened(shard, output) if not role(entity).unseen)
     rows = [
         _row(path, entity, "train", number, render(image, path, number))
-        for path, entity, image in seen
+        for path, entity, image in _opened(shard, output, unseen=False)
         for number in range(TRAIN_VIEWS)
     ]
     _write(rows, output)
@@ -114,7 +115,7 @@ def render_test_views(shard: Shard, output: ShardOutput) -> None:
     whole = train["view"].to_numpy() == 0
     entities = train["entity"].to_numpy(zero_copy_only=False)
     rows: list[dict[str, Any]] = []
-    for path, entity, image in _opened(shard, output):
+    for path, entity, image in _opened(shard, output, unseen=True):
         others = hashes[whole & (entities != entity)]
         if nearest(phash(render(image, path, 0).image), others) <= NEAR:
             output.drop("near_duplicate", stamp=path, detail="the picture is near that of another entity in training")

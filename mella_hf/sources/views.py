@@ -58,7 +58,9 @@ def open_stamp(path: Path) -> "Image.Image":
                 detail = f"{file.width} x {file.height} px are more than {MAX_PIXELS:,}; scale the image down"
                 raise ImageRejected(path, "too_many_pixels", detail)
             stamp = file.convert("RGBA")
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ImageRejected(path, "too_many_pixels", f"{error}; scale the image down") from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ImageRejected(path, "corrupt_image", f"not a readable image ({error}); replace the file") from error
     visible = stamp.getchannel("A").point(lambda alpha: 255 if alpha >= OPAQUE else 0).getbbox()
     if visible is None:

@@ -38,8 +38,8 @@ PHRASES = Phrases(
         "bottom right": "vpravo dole",
     },
     shape={
-        "tall": "předmět je zřetelně vyšší, než je široký",
-        "wide": "předmět je zřetelně širší, než je vysoký",
+        "tall": "předmět je zřetelně vyšší, než je široký,",
+        "wide": "předmět je zřetelně širší, než je vysoký,",
         "square": "předmět je zhruba stejně vysoký jako široký",
     },
     outline={
