@@ -32,7 +32,7 @@ from mella_hf.dataset.write import SHARD_BYTES, check_sample, write_shards
 from mella_hf.errors import StageError
 from mella_hf.sample import COLUMNS, SPLITS
 from mella_hf.sources.candidate import Source, Unit
-from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage, write_atomic
+from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
 
 BUILD_VERSION = 1  # a change of what the stages do to rows; makes them run again
 WORK = ".build"
@@ -226,7 +226,12 @@ def _collect_rejects(units: list[Unit], work: Path, out: Path) -> None:
     for unit in units:
         groups.setdefault((unit.language, unit.source), []).append(unit)
     for (language, source), members in groups.items():
-        lines = [(work / "scan" / "rejects" / f"{unit.name}.jsonl").read_text("utf-8") for unit in members]
-        duplicates = (work / "plan" / "rejects" / f"{language}.jsonl").read_text("utf-8").splitlines(keepends=True)
-        lines += [line for line in duplicates if json.loads(line)["source"] == source]
-        write_atomic(out / "rejects" / f"{language}-{source}.jsonl", "".join(lines))
+        target = out / "rejects" / f"{language}-{source}.jsonl"
+        target.parent.mkdir(exist_ok=True)
+        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        with open(aside, "wb") as file:
+            for unit in members:
+                file.write((work / "scan" / "rejects" / f"{unit.name}.jsonl").read_bytes())
+            with open(work / "plan" / "rejects" / f"{language}.jsonl", "rb") as lines:
+                file.writelines(line for line in lines if json.loads(line)["source"] == source)
+        os.replace(aside, target)

@@ -4,7 +4,6 @@ Every number on the card is computed from the rows; only the drop funnel comes f
 """
 
 import json
-import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from mella_hf import languages
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError
-from mella_hf.sample import SPLITS
+from mella_hf.sample import FEATURES_DICT, SPLITS
 from mella_hf.stage import write_atomic
 
 ALL = "all"
@@ -53,7 +52,7 @@ class SplitFacts:
 
     Attributes:
         files_bytes, image_bytes: size of the shards, and of the images in them.
-        characters: length of each text.
+        characters: how many texts have each length.
         licenses, domains, makers: how many rows name each; a maker is a captioner or translator.
     """
 
@@ -62,7 +61,7 @@ class SplitFacts:
     rows: int = 0
     files_bytes: int = 0
     image_bytes: int = 0
-    characters: list[int] = field(default_factory=list)
+    characters: Counter[int] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
     domains: Counter[str] = field(default_factory=Counter)
     makers: Counter[str] = field(default_factory=Counter)
@@ -70,7 +69,12 @@ class SplitFacts:
     @property
     def median_characters(self) -> int:
         """Median length of a text, in characters."""
-        return round(statistics.median(self.characters)) if self.characters else 0
+        middle, seen = self.rows // 2, 0
+        for length, count in sorted(self.characters.items()):
+            seen += count
+            if seen > middle:
+                return length
+        return 0
 
 
 def split_facts(folder: Path | str, language: str, split: str) -> SplitFacts:
@@ -83,7 +87,7 @@ def split_facts(folder: Path | str, language: str, split: str) -> SplitFacts:
         facts.image_bytes += sum(_image_bytes(parquet.metadata.row_group(i)) for i in range(parquet.num_row_groups))
         for batch in parquet.iter_batches(4096, columns=_READ):
             columns = batch.to_pydict()
-            facts.characters += [len(text) for text in columns["text"]]
+            facts.characters.update(len(text) for text in columns["text"])
             facts.licenses.update(name or "not stated" for name in columns["license"])
             facts.domains.update(name for name in columns["domain"] if name)
             for kind in ("captioner", "translator", "qe_model", "review"):
@@ -234,24 +238,28 @@ def language_name(code: str) -> str:
 
 
 def _dataset_info(code: str, facts: list[SplitFacts]) -> dict[str, Any]:
-    """Features and sizes of a config, as datasets writes them into cards."""
-    from datasets import DatasetInfo, SplitDict, SplitInfo
-
-    from mella_hf.sample import features
-
+    """Features and sizes of a config, in the words in which datasets reads them from cards."""
     chosen = [one for one in facts if code in (ALL, one.language)]
-    splits = SplitDict()
+    splits = []
     for split in _splits(code, facts):
         there = [one for one in chosen if one.split == split]
-        size = sum(one.image_bytes + sum(one.characters) for one in there)
-        splits.add(SplitInfo(split, num_bytes=size, num_examples=sum(one.rows for one in there)))
-    info = DatasetInfo(
-        features=features(),
-        splits=splits,
-        download_size=sum(one.files_bytes for one in chosen),
-        dataset_size=sum(one.num_bytes for one in splits.values()),
-    )
-    return {"config_name": code, **info._to_yaml_dict()}
+        size = sum(one.image_bytes + sum(n * count for n, count in one.characters.items()) for one in there)
+        splits.append({"name": split, "num_bytes": size, "num_examples": sum(one.rows for one in there)})
+    return {
+        "config_name": code,
+        "features": [_feature(name, kind) for name, kind in FEATURES_DICT.items()],
+        "splits": splits,
+        "download_size": sum(one.files_bytes for one in chosen),
+        "dataset_size": sum(split["num_bytes"] for split in splits),
+    }
+
+
+def _feature(name: str, kind: Mapping[str, Any]) -> dict[str, str]:
+    if kind["_type"] == "Image":
+        return {"name": name, "dtype": "image"}
+    if "feature" in kind:
+        return {"name": name, "list": kind["feature"]["dtype"]}
+    return {"name": name, "dtype": kind["dtype"]}
 
 
 def _splits(code: str, facts: list[SplitFacts]) -> list[str]:

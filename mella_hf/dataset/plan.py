@@ -25,7 +25,6 @@ LEFT_OUT = 255  # the split code of a row that is not written
 TEST_SHARE = 5  # a test split takes at most one row in five, so that small data keeps training rows
 REMOVED = 3
 REASONS = {SAME_BYTES: "duplicate_bytes", SAME_PICTURE: "duplicate_picture", REMOVED: "removed_on_request"}
-_DRAW_SEED = b"mella-test-1"
 
 
 def plan_language(shard: Shard, output: ShardOutput) -> None:
@@ -36,14 +35,10 @@ def plan_language(shard: Shard, output: ShardOutput) -> None:
     """
     settings = shard.payload
     units = settings["units"]
-    tables = [pq.read_table(Path(u["folder"]) / ROWS, columns=["digest", "phash", "image_bytes"]) for u in units]
-    lengths = [len(table) for table in tables]
-    ids = np.array([d for t in tables for c in t["digest"].chunks for d in c.to_pylist()], dtype="S32")
-    hashes = np.concatenate([t["phash"].fill_null(0).to_numpy() for t in tables]) if tables else np.zeros(0, np.uint64)
-    sizes = np.concatenate([t["image_bytes"].to_numpy() for t in tables]) if tables else np.zeros(0, np.int64)
-    del tables
+    lengths = [pq.read_metadata(Path(u["folder"]) / ROWS).num_rows for u in units]
+    ids, hashes, sizes = read_arrays(units, lengths)
     is_ling = np.repeat([u["source"] == "ling" for u in units], lengths)
-    verdict = find_duplicates(ids, hashes.astype(np.uint64) if settings["verify"] else None)
+    verdict = find_duplicates(ids, hashes if settings["verify"] else None)
     verdict[removed_rows(ids, units, settings["removals"])] = REMOVED
     split = assign_splits(ids, is_ling, verdict == KEPT, settings["test_size"])
     number, totals = cut_shards(split, sizes, settings["shard_bytes"])
@@ -51,9 +46,29 @@ def plan_language(shard: Shard, output: ShardOutput) -> None:
     _reject(units, lengths, verdict, output)
     np.save(output.folder / SPLIT, split)
     np.save(output.folder / SHARD, number)
-    digest = hashlib.sha256(split.tobytes() + number.tobytes() + ids.tobytes()).hexdigest()
-    plan = {"units": units, "lengths": lengths, "totals": totals, "counts": counts, "digest": digest}
+    digest = hashlib.sha256()
+    for array in (split, number, ids):
+        digest.update(array)
+    plan = {"units": units, "lengths": lengths, "totals": totals, "counts": counts}
+    plan["digest"] = digest.hexdigest()
     (output.folder / PLAN).write_text(json.dumps(plan), "utf-8")
+
+
+def read_arrays(units: list[dict[str, Any]], lengths: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Over the rows of all units: sha256 digests [N] S32, perceptual hashes [N] uint64, image bytes [N] int64."""
+    count = sum(lengths)
+    ids, hashes, sizes = np.empty(count, "S32"), np.empty(count, np.uint64), np.empty(count, np.int64)
+    start = 0
+    for unit, length in zip(units, lengths, strict=True):
+        table = pq.read_table(Path(unit["folder"]) / ROWS, columns=["digest", "phash", "image_bytes"]).combine_chunks()
+        rows = slice(start, start + length)
+        if length:
+            column = table["digest"].chunk(0)
+            ids[rows] = np.frombuffer(column.buffers()[1], "S32", length, 32 * column.offset)
+            hashes[rows] = table["phash"].fill_null(0).to_numpy()
+            sizes[rows] = table["image_bytes"].to_numpy()
+        start += length
+    return ids, hashes, sizes
 
 
 def removed_rows(ids: np.ndarray, units: list[dict[str, Any]], removals: dict[str, list[str]]) -> np.ndarray:
@@ -73,14 +88,14 @@ def removed_rows(ids: np.ndarray, units: list[dict[str, Any]], removals: dict[st
 def assign_splits(ids: np.ndarray, is_ling: np.ndarray, kept: np.ndarray, test_size: int) -> np.ndarray:
     """The split of each row, as its place in SPLITS or LEFT_OUT: [N] uint8.
 
-    The test splits take the rows whose salted hash of the id is least, so they do not depend on the
-    order, and data that is added moves few of them.
+    The test splits take the rows whose ids, which are hashes, end in the least numbers. So they do not
+    depend on the order, and data that is added moves few of them.
     """
     split = np.where(kept, is_ling.astype(np.uint8), LEFT_OUT).astype(np.uint8)  # SPLITS: know, ling, …
     for train in (0, 1):
         rows = np.flatnonzero(split == train)
         count = min(test_size, len(rows) // TEST_SHARE)
-        draw = np.array([hashlib.sha256(_DRAW_SEED + ids[row].ljust(32, b"\0")).digest() for row in rows], dtype="S32")
+        draw = ids.view(np.uint8).reshape(-1, 32)[rows, -8:].copy().view(">u8").ravel()
         split[rows[np.argsort(draw, kind="stable")[:count]]] = train + 2  # …, know_test, ling_test
     return split
 

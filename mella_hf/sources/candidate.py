@@ -4,6 +4,7 @@ A source is read twice: `scan` lists what it claims to hold, and `image` fetches
 first to check it, then, if it is kept, to write it. So a build needs no second copy of the images.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,21 +76,20 @@ class Source(Protocol):
         """The size of that image, without reading it. Raises Rejected (`image_missing`)."""
 
 
-def read_image(path: Path) -> bytes:
+def read_image(path: str) -> bytes:
     """The bytes of an image file. Raises Rejected (`image_missing`, `image_file_too_large`)."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_IMAGE_BYTES + 1)
+        with open(path, "rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size > MAX_IMAGE_BYTES:
+                raise Rejected("image_file_too_large", f"{path} has more than {MAX_IMAGE_BYTES} bytes")
+            return file.readall()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
         raise Rejected("image_missing", str(error)) from error
-    if len(data) > MAX_IMAGE_BYTES:
-        raise Rejected("image_file_too_large", f"{path} has more than {MAX_IMAGE_BYTES} bytes")
-    return data
 
 
-def size_of(path: Path) -> int:
+def size_of(path: str) -> int:
     """The size of an image file, in bytes. Raises Rejected (`image_missing`)."""
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise Rejected("image_missing", str(error)) from error

@@ -6,6 +6,7 @@ Each line: {"file_name": "a/b.jpg", "text": "…", any other column of the recor
 """
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -73,8 +74,8 @@ class FolderSource:
         """The size of a candidate's image file."""
         return size_of(self._path(unit, locator))
 
-    def _path(self, unit: Unit, locator: str) -> Path:
-        return (self.root / unit.payload["file"]).parent / locator
+    def _path(self, unit: Unit, locator: str) -> str:
+        return f"{self.root}/{os.path.dirname(unit.payload['file'])}/{locator}"
 
     def _candidate(self, record: dict[str, Any], where: str) -> Found | Lost:
         name = record.get("file_name")

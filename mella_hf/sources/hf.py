@@ -75,7 +75,7 @@ class HfSource:
         if image and image["bytes"]:
             return image["bytes"]
         if image and image["path"] and self._is_own_file(image["path"]):
-            return read_image(Path(image["path"]))
+            return read_image(image["path"])
         raise Rejected("image_missing", f"no bytes, and a path that is not the dataset's: {image!r}")
 
     def image_bytes(self, unit: Unit, locator: str) -> int:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mella_hf.errors import MellaError
 from mella_hf.sources.candidate import Found, Lost, Unit, read_image, size_of
@@ -24,6 +23,7 @@ from mella_hf.stage import Shard, ShardOutput, run_stage
 KINDS = {"know": "image_text_pair", "ling": "image_pure"}
 UNIT_BYTES = 1 << 20  # of JSON lines: about 2,000 rows
 TRANSLATIONS = "translations.sqlite"
+_HOST = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@:\s]+)", re.IGNORECASE)
 _ID = re.compile(r"[0-9a-f]{64}")  # nothing else may name a file: a listing from outside could say ../../etc/passwd
 
 
@@ -78,8 +78,8 @@ class ReleaseSource:
         """The size of a candidate's image file."""
         return size_of(self._path(unit, locator))
 
-    def _path(self, unit: Unit, locator: str) -> Path:
-        return self.root / unit.language / KINDS[unit.source] / locator
+    def _path(self, unit: Unit, locator: str) -> str:
+        return f"{self.root}/{unit.language}/{KINDS[unit.source]}/{locator}"
 
     def _candidate(self, record: Any, where: str, unit: Unit, translate: "_Translations | None") -> Found | Lost:
         img_id = record.get("img_id") if isinstance(record, dict) else None
@@ -139,10 +139,8 @@ def _columns(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _host(url: str | None) -> str | None:
-    try:
-        return urlsplit(url).hostname if url else None
-    except ValueError:  # such as an unclosed IPv6 bracket
-        return None
+    found = _HOST.match(url) if url else None
+    return found[1].lower() if found else None
 
 
 def _dict(value: Any) -> dict[str, Any]:
