@@ -51,7 +51,7 @@ def interval(scores: np.ndarray) -> tuple[float, float]:
 def bootstrap_p_value(differences: np.ndarray, difference: float) -> float:
     """Paired bootstrap: how often a resampled difference strays from its mean by more than the observed one.
 
-    Two-sided, with one added to both counts. (sacrebleu's `paired_bs` counts one side: about half of this.)
+    Two-sided, with one added to both counts. (sacrebleu's `paired_bs` counts the upper tail only.)
     """
     strays = np.abs(differences - np.nanmean(differences))
     return _p_value(strays, difference)

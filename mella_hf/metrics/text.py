@@ -47,9 +47,14 @@ def _kiwi(process: int) -> Any:
     return Kiwi(num_workers=1)
 
 
-def _korean_morphemes(text: str) -> Tagged:
-    """Kiwi's morphemes and Sejong tags. A form with a space inside (a name in its dictionary) is closed up."""
-    morphemes = [m for m in _kiwi(os.getpid()).tokenize(text) if m.form.strip()]
+def korean_morphemes(text: str) -> list[Any]:
+    """Kiwi's morphemes, with form, tag (Sejong tag set), start and end in the text."""
+    return [m for m in _kiwi(os.getpid()).tokenize(text) if m.form.strip()]
+
+
+def _korean(text: str) -> Tagged:
+    """Kiwi's forms and tags. A form with a space inside (a name in its dictionary) is closed up."""
+    morphemes = korean_morphemes(text)
     return ["".join(m.form.split()) for m in morphemes], [str(m.tag) for m in morphemes]
 
 
@@ -75,7 +80,7 @@ def _thai_words(text: str) -> Tagged:
 
 _TOKENIZERS: dict[str, Callable[[str], Tagged]] = {
     "words": _unicode_words,
-    "kiwi": _korean_morphemes,
+    "kiwi": _korean,
     "newmm": _thai_words,
 }
 

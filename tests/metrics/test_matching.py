@@ -1,0 +1,66 @@
+"""Keyword hits: every hand-written positive, at most one false hit a language, and what substring search gets wrong."""
+
+import pytest
+
+from mella_hf.errors import MellaError
+from mella_hf.metrics.matching import keyword_hits
+
+HITS = [
+    ("ar", "القاهرة", "منظر بالقاهره"),
+    ("cs", "Karlův most", "na Karlově mostě"),
+    ("cs", "Brno", "výstava v Brně"),
+    ("hu", "Halászbástya", "a Halászbástyán"),
+    ("ko", "광화문 광장", "광화문광장에 모인 시민들"),
+    ("ko", "창덕궁 후원", "창덕궁의 후원을 걷는다"),
+    ("ru", "Красная площадь", "на Красной площади"),
+    ("sr", "Калемегдан", "pogled na Kalemegdan"),
+    ("sr", "Đerdap", "тврђава у Ђердапу"),
+    ("th", "ลอยกระทง", "งาน ลอย กระทง ที่สุโขทัย"),
+    ("vi", "Hòa Bình", "thành phố Hoà Bình"),
+]
+MISSES = [
+    ("ar", "قطر", "قطرات الماء"),
+    ("cs", "Hus", "na dvoře pobíhají husy"),
+    ("cs", "Karlův most", "most Karla"),
+    ("hu", "Pest", "Budapest"),
+    ("ko", "김", "김밥을 먹는 사람"),
+    ("th", "กา", "การเดินทางไกล"),
+    ("vi", "Huế", "đóng thuế"),
+]
+
+
+@pytest.mark.parametrize(("language", "keyword", "answer"), HITS)
+def test_hits(language: str, keyword: str, answer: str) -> None:
+    assert keyword_hits(answer, [keyword], language) == (1, 1)
+
+
+@pytest.mark.parametrize(("language", "keyword", "answer"), MISSES)
+def test_misses(language: str, keyword: str, answer: str) -> None:
+    assert keyword_hits(answer, [keyword], language) == (0, 1)
+
+
+@pytest.mark.parametrize("language", ["ar", "cs", "ko", "th"])
+def test_hand_written_examples(language: str, keyword_examples) -> None:
+    for keyword, answer in keyword_examples["pos"][language]:
+        found = [keyword_hits(answer, [keyword], language, mode)[0] for mode in ("stem", "fuzzy")]
+        assert any(found), (keyword, answer)
+    for mode in ("stem", "fuzzy"):
+        false = [
+            pair for pair in keyword_examples["neg"][language] if keyword_hits(pair[1], pair[:1], language, mode)[0]
+        ]
+        assert len(false) <= 1, (mode, false)
+
+
+def test_keywords_count_once_and_marks_not_at_all() -> None:
+    assert keyword_hits("Praha v noci", ["Praha", "PRAHA", "—", "Brno"], "cs") == (1, 2)
+
+
+def test_modes_widen() -> None:
+    answer = "Turisté na Karlově mostě, restaurace Vinohratská"
+    keywords = ["Karlův most", "Vinohradská", "Turisté"]
+    assert [keyword_hits(answer, keywords, "cs", mode)[0] for mode in ("exact", "stem", "fuzzy")] == [1, 2, 3]
+
+
+def test_unknown_mode() -> None:
+    with pytest.raises(MellaError, match="Unknown keyword mode 'lemma'; choose one of exact, stem, fuzzy"):
+        keyword_hits("a", ["b"], "cs", "lemma")  # type: ignore[arg-type]

@@ -1,0 +1,190 @@
+"""The whole metric: what must not change a score, what identical texts score, and what is refused."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mella_hf import languages
+from mella_hf.errors import MellaError, UnknownLanguageError
+from mella_hf.metrics import MellaMetric, compare
+from mella_hf.metrics.metric import SCORES, floor_partners
+
+REFERENCES = [
+    "Turisté stojí na Karlově mostě a dívají se na Pražský hrad.",
+    "Dětská hračka s Krtkem leží na dřevěném stole.",
+    "Na talíři je svíčková s knedlíky a brusinkami.",
+    "Zámek v Českém Krumlově se zrcadlí v řece Vltavě.",
+]
+KEYWORDS = [["Karlův most", "Pražský hrad"], ["Krtek"], [], ["Český Krumlov"]]
+PREDICTIONS = ["Lidé na Karlově mostě.", "", "Talíř s jídlem na stole.", "Zámek v Krumlově nad řekou."]
+
+
+def compute(predictions=PREDICTIONS, references=REFERENCES, keywords=KEYWORDS, language="cs", **settings):
+    return MellaMetric(language, **settings).compute(predictions=predictions, references=references, keywords=keywords)
+
+
+def test_the_order_of_items_changes_nothing() -> None:
+    before = compute()
+    items = list(zip(PREDICTIONS, REFERENCES, KEYWORDS, strict=True))
+    for seed in range(5):
+        random.Random(seed).shuffle(items)
+        assert compute(*map(list, zip(*items, strict=True))) == before
+
+
+TEXTS = st.lists(st.sampled_from([*REFERENCES, *PREDICTIONS[2:], "Hrad", "most"]), min_size=1, max_size=6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(TEXTS, st.randoms(use_true_random=False))
+def test_scores_stay_in_range_and_ignore_order(references: list[str], shuffler: random.Random) -> None:
+    predictions = [text[: len(text) // 2] for text in references]
+    metric = MellaMetric("cs", resamples=50)
+    items = list(zip(predictions, references, strict=True))
+    result = metric.compute(predictions=predictions, references=references)
+    for name in ("bleu", "chrf", "rouge_l", "meteor"):
+        assert 0.0 <= result[f"{name}_low"] <= result[f"{name}_high"] <= 100.0
+        assert 0.0 <= result[name] <= 100.0
+    shuffler.shuffle(items)
+    predictions, references = map(list, zip(*items, strict=True))
+    assert metric.compute(predictions=predictions, references=references) == result
+
+
+@pytest.mark.parametrize(
+    ("language", "texts"),
+    [
+        ("cs", REFERENCES),
+        ("ko", ["창덕궁의 후원을 걷는 사람들이 보인다.", "식탁 위의 김치찌개를 보여 주는 사진이다."]),
+        ("th", ["ภาพถ่ายวัดพระแก้วในกรุงเทพมหานครยามเย็น", "ชามต้มยำกุ้งร้อนวางอยู่บนโต๊ะไม้"]),
+        ("ar", ["صورة للمسجد النبوي في المدينة المنورة", "فنجان من القهوة العربية على الطاولة"]),
+    ],
+)
+def test_identical_texts_score_100(language: str, texts: list[str]) -> None:
+    result = compute(texts, texts, None, language)
+    for name in ("bleu", "chrf", "rouge_l", "meteor"):
+        assert result[name] == 100.0
+        assert result[f"{name}_floor"] < 50.0
+    assert result["length_ratio"] == 1.0 and result["degenerate_rate"] == 0.0
+
+
+def test_serbian_scripts_score_the_same() -> None:
+    cyrillic = "Туристи стоје на мосту и гледају тврђаву изнад реке Дунав."
+    latin = "Turisti stoje na mostu i gledaju tvrđavu iznad reke Dunav."
+    reference = ["Туристи гледају стару тврђаву на брду изнад Дунава."]
+    one, other = (compute([text], reference, [["Дунав"]], "sr") for text in (cyrillic, latin))
+    assert {k: one[k] for k in SCORES} == {k: other[k] for k in SCORES}
+
+
+def test_empty_predictions_count_as_zero() -> None:
+    half = compute([REFERENCES[0], ""], REFERENCES[:2], None)
+    assert half["rouge_l"] == half["meteor"] == 50.0 and half["empty_rate"] == 0.5 and half["n"] == 2
+
+
+def test_keyword_accuracy_is_micro_and_macro() -> None:
+    # Hits: 1 of 2, 0 of 1, none asked, 0 of 1 (Krumlov alone is not Český Krumlov): 1/4 and (1/2 + 0 + 0) / 3.
+    result = compute()
+    assert result["keyword_micro"] == 25.0 and result["keyword_macro"] == pytest.approx(100 / 6, abs=1e-4)
+    assert 0.0 <= result["keyword_micro_low"] <= 25.0 <= result["keyword_micro_high"] <= 100.0
+
+
+def test_without_keywords_there_is_no_keyword_accuracy() -> None:
+    for keywords in (None, [[], [], [], []], [None] * 4):
+        result = compute(keywords=keywords)
+        assert all(result[f"keyword_micro{end}"] is None for end in ("", "_low", "_high", "_floor"))
+
+
+def test_the_floor_is_another_images_reference() -> None:
+    assert floor_partners(["a", "b", "c"]) == [1, 2, 0]
+    groups = ["a", "a", "b", "b", "c"]
+    assert all(groups[i] != groups[j] for i, j in enumerate(floor_partners(groups)))
+    assert floor_partners(["a"]) == [-1] and floor_partners(["a", "a"]) == [-1, -1]
+    assert compute(REFERENCES[:1], REFERENCES[:1], None)["bleu_floor"] is None
+    template = ["Obrázek ukazuje psa.", "Obrázek ukazuje dům."]
+    # The other reference shares two of three words, in one chunk: half of the score is template.
+    assert compute(template, template, None)["rouge_l_floor"] == pytest.approx(200 / 3, abs=1e-4)
+
+
+def test_processes_change_nothing() -> None:
+    many = [f"{text} {i}" for i in range(50) for text in REFERENCES]
+    assert compute(many, many[::-1], None, workers=2) == compute(many, many[::-1], None, workers=1)
+
+
+def test_two_runs_are_equal_to_the_digit() -> None:
+    # Pinned: a change here is a new version of the metric (mella_hf.metrics.metric.VERSION).
+    result = compute()
+    assert result == compute()
+    assert result["signature"].startswith("mella|v:1|lang:cs|norm:text|tok:words|stem:czech|bleu:corpus,exp,sb")
+    assert result["signature"].endswith("|kw:micro,stem|n:4|bs:1000|seed:12345")
+
+
+def test_items_come_in_the_callers_order() -> None:
+    result = MellaMetric("cs").compute(
+        predictions=PREDICTIONS, references=REFERENCES, keywords=KEYWORDS, return_items=True
+    )
+    assert [row["empty"] for row in result["items"]] == [False, True, False, False]
+    assert [row["keywords"] for row in result["items"]] == [2, 1, 0, 1]
+    assert result["rouge_l"] == pytest.approx(sum(row["rouge_l"] for row in result["items"]) / 4, abs=1e-3)
+
+
+REFUSED = [
+    ({"predictions": PREDICTIONS[:3]}, "3 predictions and 4 references"),
+    ({"keywords": KEYWORDS[:2]}, "4 predictions and 2 keyword lists"),
+    ({"predictions": [], "references": [], "keywords": []}, "nothing to score"),
+    ({"predictions": [None, *PREDICTIONS[1:]]}, "prediction of item 0 is None"),
+    ({"references": [*REFERENCES[:3], " "]}, "reference of item 3 is empty"),
+    ({"keywords": ["Karlův most", [], [], []]}, "keywords of item 0 are the text"),
+    ({"predictions": "abcd"}, "lists of texts"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED)
+def test_refused(change: dict, message: str) -> None:
+    with pytest.raises(MellaError, match=message):
+        compute(**change)
+
+
+def test_references_in_another_language_are_refused(outputs) -> None:
+    rows = outputs("cs", "base")
+    with pytest.raises(MellaError, match=r"of \d+ references are not in Hungarian \(hu\); they look like cs"):
+        compute([r["prediction"] for r in rows], [r["reference"] for r in rows], None, "hu")
+
+
+def test_short_references_in_another_language_are_refused_together() -> None:
+    short = ["чайка", "красная рыба", "старый мост", "снег и лёд", "зелёное яблоко", "русская печь"]
+    with pytest.raises(MellaError, match="short references together are not in Czech"):
+        compute(short, short, None)
+    unchecked = MellaMetric("cs").compute(predictions=short, references=short, check_references=False)
+    assert unchecked["rouge_l"] == 100.0
+
+
+def test_unknown_settings() -> None:
+    with pytest.raises(UnknownLanguageError, match="'xx'; choose one of ar, cs"):
+        MellaMetric("xx")
+    with pytest.raises(MellaError, match="Unknown meteor"):
+        MellaMetric("cs", meteor="wordnet")
+    with pytest.raises(MellaError, match="Unknown protocol"):
+        MellaMetric("cs", protocol="other")  # type: ignore[arg-type]
+
+
+def test_a_language_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(languages, "_LANGUAGES", dict(languages._LANGUAGES))
+    czech = languages.get_language("cs")
+    languages.register(
+        replace(czech, code="qu", name="Quechua", native_name="Runasimi", stemmer=None, lid=frozenset({"qu"}))
+    )
+    texts = ["Urqupi wasiqa hatunmi kachkan", "Mayupi challwakuna kachkan"]
+    result = MellaMetric("qu").compute(predictions=texts, references=texts, check_references=False)
+    assert result["bleu"] == 100.0 and "lang:qu" in result["signature"]
+
+
+def test_compare_refuses_what_does_not_pair() -> None:
+    metric = MellaMetric("cs")
+    one = metric.statistics(predictions=PREDICTIONS, references=REFERENCES)
+    other = metric.statistics(predictions=PREDICTIONS[::-1], references=REFERENCES[::-1])
+    with pytest.raises(MellaError, match="same references"):
+        compare(one, other)
+    exact = MellaMetric("cs", keyword_mode="exact").statistics(predictions=PREDICTIONS, references=REFERENCES)
+    with pytest.raises(MellaError, match="different signatures"):
+        compare(one, exact)

@@ -1,0 +1,90 @@
+"""Intervals and tests against sacrebleu's, and against differences that are chance by construction."""
+
+import numpy as np
+import pytest
+from sacrebleu.metrics import BLEU
+from sacrebleu.significance import PairedTest, _bootstrap_resample
+
+from mella_hf.metrics import MellaMetric, compare
+from mella_hf.metrics.significance import bootstrap_sums, interval, swapped_sums
+
+
+@pytest.fixture(scope="module")
+def systems(outputs):
+    metric = MellaMetric("cs")
+    rows = {name: outputs("cs", name) for name in ("base", "mella")}
+    statistics = {
+        name: metric.statistics(
+            predictions=[r["prediction"] for r in rows[name]], references=[r["reference"] for r in rows[name]]
+        )
+        for name in rows
+    }
+    return metric, rows, statistics
+
+
+def test_resamples_are_pinned() -> None:
+    # NumPy freezes the stream of RandomState: MT19937 with seed 12345 starts with these draws below 5.
+    assert np.random.RandomState(12345).randint(5, size=6).tolist() == [2, 1, 4, 1, 2, 1]
+    sums = bootstrap_sums(np.eye(5), resamples=3)
+    assert sums.shape == (3, 5) and (sums.sum(axis=1) == 5).all()
+    assert sums[0].tolist() == np.bincount(np.random.RandomState(12345).randint(5, size=5), minlength=5).tolist()
+
+
+def test_swapping_keeps_the_total_of_both_systems() -> None:
+    first, second = np.arange(12.0).reshape(4, 3), np.ones((4, 3))
+    one, other = swapped_sums(first, second, trials=250)
+    assert one.shape == (250, 3)
+    assert np.allclose(one + other, (first + second).sum(axis=0))
+
+
+def test_interval_is_the_central_95_percent() -> None:
+    assert interval(np.arange(1001.0)) == pytest.approx((25.0, 975.0))
+
+
+def test_bootstrap_interval_is_close_to_sacrebleus(systems) -> None:
+    from mella_hf.metrics.text import tokenize
+
+    metric, rows, statistics = systems
+    texts = [[" ".join(tokenize(r[key], "cs")) for r in rows["mella"]] for key in ("prediction", "reference")]
+    theirs = BLEU(tokenize="none", force=True).corpus_score(texts[0], [texts[1]], n_bootstrap=1000)
+    ours = metric.score(statistics["mella"])
+    assert ours["bleu"] == pytest.approx(theirs.score, abs=1e-4)
+    assert (ours["bleu_high"] - ours["bleu_low"]) / 2 == pytest.approx(theirs._ci, rel=0.2)
+
+
+def test_paired_tests_agree_with_sacrebleus(systems) -> None:
+    from mella_hf.metrics.text import tokenize
+
+    metric, rows, statistics = systems
+    references = [r["reference"] for r in rows["mella"]]
+    # A second system that differs a little: every third answer loses its last third.
+    worse = [r["prediction"] for r in rows["mella"]]
+    worse = [text[: 2 * len(text) // 3] if i % 3 == 0 else text for i, text in enumerate(worse)]
+    result = compare(statistics["mella"], metric.statistics(predictions=worse, references=references))
+    columns = [[" ".join(tokenize(text, "cs")) for text in texts] for texts in (
+        [r["prediction"] for r in rows["mella"]], worse, references)]  # fmt: skip
+    bleu = BLEU(tokenize="none", force=True)
+    test = PairedTest(
+        [("first", columns[0]), ("second", columns[1])], {"BLEU": bleu}, [columns[2]], test_type="ar", n_samples=1000
+    )
+    theirs = test()[1]["BLEU"][1]
+    assert result["bleu_delta"] == pytest.approx(theirs.score - result["bleu_first"], abs=1e-3)
+    assert result["bleu_p_randomization"] == pytest.approx(theirs.p_value, abs=0.03)
+    # sacrebleu's own p-value of the bootstrap counts the upper tail only, so take its resamples instead.
+    drawn = [
+        np.array([s.score for s in _bootstrap_resample(bleu._extract_corpus_statistics(c, [columns[2]]), bleu)[1]])
+        for c in columns[:2]
+    ]
+    strays = np.abs((drawn[1] - drawn[0]) - (drawn[1] - drawn[0]).mean())
+    assert result["bleu_p_bootstrap"] == pytest.approx((strays > abs(result["bleu_delta"])).mean(), abs=0.03)
+
+
+def test_a_large_difference_is_significant_and_none_is_not(systems) -> None:
+    _, _, statistics = systems
+    result = compare(statistics["base"], statistics["mella"])
+    for name in ("bleu", "chrf", "rouge_l", "meteor"):
+        assert result[f"{name}_p_bootstrap"] == result[f"{name}_p_randomization"] == pytest.approx(1 / 1001, abs=1e-4)
+        assert 0 < result[f"{name}_delta_low"] < result[f"{name}_delta"] < result[f"{name}_delta_high"]
+    assert result["keyword_micro_delta"] is None and "|ar:1000|" in result["signature"]
+    same = compare(statistics["base"], statistics["base"])
+    assert same["bleu_delta"] == 0.0 and same["bleu_delta_low"] == same["bleu_delta_high"] == 0.0
