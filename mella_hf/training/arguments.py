@@ -76,7 +76,6 @@ def parse_settings(args: Sequence[str] | None = None) -> Settings:
         MellaError: on a configuration file that is missing or no mapping, a key that does not
             exist, or a value that one of the arguments refuses.
     """
-    import yaml
     from trl import ModelConfig, SFTConfig, TrlParser
 
     args = list(sys.argv[1:] if args is None else args)
@@ -86,8 +85,10 @@ def parse_settings(args: Sequence[str] | None = None) -> Settings:
         check_keys(path, [f.name for kind in types for f in fields(kind)])
     try:
         data, training, model = TrlParser(types).parse_args_and_config(args)
-    except yaml.YAMLError as error:
-        raise MellaError(f"The configuration is not YAML: {error}") from error
+    except MellaError:
+        raise
+    except ValueError as error:  # TRL, transformers and PyYAML check their own values
+        raise MellaError(f"The settings are refused: {error}") from error
     if not data.languages:
         raise MellaError("languages is empty; name at least one, as in --languages ar.")
     if not model.model_name_or_path:
@@ -112,7 +113,10 @@ def check_keys(path: str, known: Sequence[str]) -> None:
     file = Path(path)
     if not file.is_file():
         raise MellaError(f"The configuration file {path!r} does not exist; give --config the path of a recipe.")
-    config = yaml.safe_load(file.read_text("utf-8"))
+    try:
+        config = yaml.safe_load(file.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise MellaError(f"The configuration file {path!r} is not YAML: {error}") from error
     if not isinstance(config, dict):
         raise MellaError(f"The configuration file {path!r} holds no mapping of keys to values.")
     for key in config:

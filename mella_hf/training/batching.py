@@ -62,7 +62,7 @@ class LengthBucketSampler(Sampler[int]):
         placed.sort(key=lambda item: item[:2])
         for _, _, batch in placed:
             yield from batch
-        yield from sorted(rest, key=lambda index: (self.lengths[index], index))
+        yield from sorted(rest, key=self.lengths.__getitem__)
 
     def _batches(self, indices: list[int], rng: random.Random) -> tuple[list[list[int]], list[int]]:
         """Full batches of like length in random order, and what is left over."""
@@ -73,7 +73,8 @@ class LengthBucketSampler(Sampler[int]):
         window = self.batch_size * BATCHES_PER_BUCKET
         batches = []
         for start in range(0, whole, window):
-            bucket = sorted(order[start : start + window], key=lambda index: (self.lengths[index], index))
+            # A stable sort: samples of equal length stay shuffled, or neighbours in the data would meet in a batch.
+            bucket = sorted(order[start : start + window], key=self.lengths.__getitem__)
             batches += [bucket[i : i + self.batch_size] for i in range(0, len(bucket), self.batch_size)]
         rng.shuffle(batches)
         return batches, left

@@ -66,8 +66,9 @@ def load_processor(settings: Settings) -> "ProcessorMixin":
 
 def load_backbone(settings: Settings) -> "PreTrainedModel":
     """The backbone in the run's dtype, quantized where the recipe says so."""
+    from accelerate import PartialState
     from transformers import AutoModelForImageTextToText
-    from trl import get_kbit_device_map, get_quantization_config
+    from trl import get_quantization_config
 
     quantization = get_quantization_config(settings.model)
     return AutoModelForImageTextToText.from_pretrained(
@@ -76,7 +77,8 @@ def load_backbone(settings: Settings) -> "PreTrainedModel":
         dtype=settings.model.dtype or "auto",
         attn_implementation=settings.model.attn_implementation,
         quantization_config=quantization,
-        device_map=get_kbit_device_map() if quantization is not None else None,
+        # Quantized weights cannot be moved after loading, so each rank loads its own to its device.
+        device_map={"": PartialState().local_process_index} if quantization is not None else None,
     )
 
 

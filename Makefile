@@ -1,0 +1,37 @@
+# make demo [lang=th]   real images -> dataset -> base -> adapter -> report, on a CPU
+# make test             lint, types, tests
+PYTHON ?= python3
+VENV ?= .venv
+lang ?= ar
+out ?= outputs/demo
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: demo test lint install clean
+
+install: $(READY)
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "mella_hf needs Python 3.11 or newer; name one with: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { echo "Python has no venv module here; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch torchvision
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[metrics,dev]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/mella demo $(lang) --out $(out)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(args)
+
+clean:
+	rm -rf $(VENV) outputs build *.egg-info

@@ -1,0 +1,134 @@
+"""A miniature backbone: a Qwen2-VL of a few million parameters, made and trained on the spot.
+
+It stands for "a model that is good in English and poor here", so that the whole way from images to
+a scored adapter runs on two CPU cores. It is no use for anything else, and says so in its config.
+
+Adapters cannot teach tokens that a backbone has never read, so the miniature also reads plain text
+in every language, without images, as real backbones have.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, Qwen2VLForConditionalGeneration, Qwen2VLProcessor
+
+NAME = "miniature-qwen2-vl"
+IMAGE_SIDE = 56  # px; with 14 px patches merged two by two, 4 image tokens
+PATCH = 14  # px, as in Qwen2-VL
+VOCABULARY = 4096  # byte-level BPE tokens for English and the eight languages
+
+SPECIAL_TOKENS = {
+    "pad": "<|endoftext|>",
+    "turn_start": "<|im_start|>",
+    "turn_end": "<|im_end|>",
+    "vision_start": "<|vision_start|>",
+    "vision_end": "<|vision_end|>",
+    "vision": "<|vision_pad|>",
+    "image": "<|image_pad|>",
+    "video": "<|video_pad|>",
+}
+
+# Qwen2-VL's template without its system turn, which would be half of a sequence here.
+CHAT_TEMPLATE = """{%- for message in messages -%}
+<|im_start|>{{ message.role }}
+{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content -%}
+{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% elif part.type == 'text' %}{{ part.text }}{% endif %}
+{%- endfor %}{% endif %}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}"""
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int = VOCABULARY) -> "PreTrainedTokenizerBase":
+    """A byte-level BPE tokenizer of Qwen2's kind, trained on these texts."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import Qwen2TokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL_TOKENS.values()),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return Qwen2TokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=SPECIAL_TOKENS["turn_end"],
+        pad_token=SPECIAL_TOKENS["pad"],
+        additional_special_tokens=list(SPECIAL_TOKENS.values())[3:],
+    )
+
+
+def build_processor(tokenizer: "PreTrainedTokenizerBase", side: int = IMAGE_SIDE) -> "Qwen2VLProcessor":
+    """Qwen2-VL's own processor, with every image resized to about `side`² pixels."""
+    from transformers import Qwen2VLImageProcessor, Qwen2VLProcessor, Qwen2VLVideoProcessor
+
+    size = {"shortest_edge": side * side, "longest_edge": side * side}
+    return Qwen2VLProcessor(
+        image_processor=Qwen2VLImageProcessor(patch_size=PATCH, size=size),
+        tokenizer=tokenizer,
+        video_processor=Qwen2VLVideoProcessor(patch_size=PATCH, size=size),
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def build_model(tokenizer: "PreTrainedTokenizerBase", seed: int = 0, **sizes: int) -> "Qwen2VLForConditionalGeneration":
+    """A Qwen2-VL with random weights; `sizes` overrides hidden, layers, heads, vision_hidden, vision_layers."""
+    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration, set_seed
+
+    shape = {"hidden": 192, "layers": 4, "heads": 4, "vision_hidden": 128, "vision_layers": 3, **sizes}
+    token = tokenizer.convert_tokens_to_ids
+    set_seed(seed)
+    config = Qwen2VLConfig(
+        text_config={
+            # The usual 0.02 suits models thirty times as wide. Here it would keep the logits so small that an
+            # adapter, which cannot touch the embeddings, could never make a rare token likely.
+            "initializer_range": shape["hidden"] ** -0.5,
+            "vocab_size": len(tokenizer),
+            "hidden_size": shape["hidden"],
+            "intermediate_size": shape["hidden"] * 5 // 2,
+            "num_hidden_layers": shape["layers"],
+            "num_attention_heads": shape["heads"],
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 1024,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": mrope_section(shape["hidden"] // shape["heads"]),
+            },
+            "bos_token_id": None,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        },
+        vision_config={
+            "initializer_range": shape["vision_hidden"] ** -0.5,
+            "depth": shape["vision_layers"],
+            "embed_dim": shape["vision_hidden"],
+            "hidden_size": shape["hidden"],
+            "num_heads": 4,
+            "mlp_ratio": 2,
+            "patch_size": PATCH,
+        },
+        tie_word_embeddings=True,
+        image_token_id=token(SPECIAL_TOKENS["image"]),
+        video_token_id=token(SPECIAL_TOKENS["video"]),
+        vision_start_token_id=token(SPECIAL_TOKENS["vision_start"]),
+        vision_end_token_id=token(SPECIAL_TOKENS["vision_end"]),
+    )
+    # The per-image loop of SDPA is slower than eager attention at 64 patches an image on a CPU.
+    model = Qwen2VLForConditionalGeneration._from_config(config, attn_implementation="eager")
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def mrope_section(head_size: int) -> list[int]:
+    """Rotary pairs for time, height and width, in Qwen2-VL's proportion of 16 : 24 : 24."""
+    pairs = head_size // 2
+    side = pairs * 3 // 8
+    return [pairs - 2 * side, side, side]

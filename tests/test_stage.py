@@ -1,0 +1,133 @@
+"""The engine: what is done stays done, a dying worker costs its shard at most, output does not depend on workers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mella_hf.errors import StageError
+from mella_hf.stage import Shard, ShardOutput, fingerprint, run_stage, write_atomic
+
+
+def shout(shard: Shard, output: ShardOutput) -> None:
+    """Write the payload in capitals; "bad" rows are dropped, "die" kills the worker, "die once" once."""
+    text, log = shard.payload
+    with open(log, "a") as file:
+        file.write(shard.name + "\n")
+    if text == "die" or (text == "die once" and Path(log).read_text().split().count(shard.name) == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if text == "raise":
+        raise ZeroDivisionError("shard raised")
+    if text == "sleep":
+        (output.folder / "half.txt").write_text("half")
+        time.sleep(60)
+    output.drop("bad", word=text) if text == "bad" else output.keep()
+    (output.folder / "text.txt").write_text(text.upper())
+
+
+def shards(texts: list[str], tmp_path: Path) -> list[Shard]:
+    return [Shard(f"s{i}", [text, str(tmp_path / "log")]) for i, text in enumerate(texts)]
+
+
+def runs(tmp_path: Path) -> list[str]:
+    return sorted((tmp_path / "log").read_text().split())
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_counts_rejects_and_markers(tmp_path: Path) -> None:
+    report = run_stage("t", shout, shards(["a", "bad", "c"], tmp_path), tmp_path / "out", workers=0, progress=False)
+    assert report.counts == {"kept": 2, "dropped_bad": 1}
+    assert report.dropped == {"bad": 1}
+    assert [p.name for p in report.outputs] == ["s0", "s1", "s2"]
+    assert json.loads((tmp_path / "out/rejects/s1.jsonl").read_text()) == {"reason": "bad", "word": "bad"}
+    assert (tmp_path / "out/s2/text.txt").read_text() == "C"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_output_does_not_depend_on_workers(tmp_path: Path, workers: int) -> None:
+    work = shards(["a", "b", "bad", "d"], tmp_path)
+    run_stage("t", shout, work, tmp_path / "serial", workers=0, progress=False)
+    run_stage("t", shout, work, tmp_path / "parallel", workers=workers, progress=False)
+    assert tree(tmp_path / "serial") == tree(tmp_path / "parallel")
+
+
+def test_a_rerun_runs_only_what_changed(tmp_path: Path) -> None:
+    first = run_stage("t", shout, shards(["a", "b"], tmp_path), tmp_path / "out", workers=0, progress=False)
+    second = run_stage("t", shout, shards(["a", "B2"], tmp_path), tmp_path / "out", workers=0, progress=False)
+    assert (first.ran, first.skipped, second.ran, second.skipped) == (2, 0, 1, 1)
+    assert runs(tmp_path) == ["s0", "s1", "s1"]
+    third = run_stage(
+        "t", shout, shards(["a", "B2"], tmp_path), tmp_path / "out", workers=0, settings={"v": 2}, progress=False
+    )
+    assert third.ran == 2
+
+
+def test_a_worker_that_dies_once_costs_nothing(tmp_path: Path) -> None:
+    work = shards(["a", "die once", "c", "d"], tmp_path)
+    report = run_stage("t", shout, work, tmp_path / "out", workers=2, progress=False)
+    assert report.set_aside == []
+    assert report.counts["kept"] == 4
+
+
+def test_a_shard_that_always_kills_is_set_aside_by_name(tmp_path: Path) -> None:
+    work = shards(["a", "die", "c", "d"], tmp_path)
+    report = run_stage("t", shout, work, tmp_path / "out", workers=2, progress=False)
+    assert report.set_aside == ["s1"]
+    assert [p.name for p in report.outputs] == ["s0", "s2", "s3"]
+    assert not (tmp_path / "out/done/s1.json").exists()
+
+
+def test_an_exception_reaches_the_caller_and_leaves_no_marker(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError, match="shard raised"):
+        run_stage("t", shout, shards(["raise"], tmp_path), tmp_path / "out", workers=1, progress=False)
+    assert not list(tmp_path.glob("out/done/*"))
+
+
+def test_any_executor_will_do(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        report = run_stage("t", shout, shards(["a", "b"], tmp_path), tmp_path / "out", executor=pool, progress=False)
+    assert report.counts["kept"] == 2
+
+
+def test_killed_within_a_shard_it_leaves_no_half(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from test_stage import shout, shards\nfrom mella_hf.stage import run_stage\nfrom pathlib import Path\n"
+        "t = Path(sys.argv[1]); run_stage('t', shout, shards(['a', 'sleep'], t), t / 'out', workers=0, progress=False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)])
+    while not list(tmp_path.glob("out/.partial/s1.*/half.txt")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert (tmp_path / "out/done/s0.json").exists()
+    assert not (tmp_path / "out/s1").exists()
+    report = run_stage("t", shout, shards(["a", "b"], tmp_path), tmp_path / "out", workers=0, progress=False)
+    assert (report.ran, report.skipped) == (1, 1)
+    assert not (tmp_path / "out/.partial").exists()
+
+
+def test_shard_names_must_be_unique(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="'s0' is used twice; shard names must be unique"):
+        run_stage("t", shout, [Shard("s0", 1), Shard("s0", 2)], tmp_path, workers=0)
+
+
+def test_write_atomic_replaces_whole_files(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a/b.txt", "one")
+    write_atomic(tmp_path / "a/b.txt", "two")
+    assert tree(tmp_path) == {"a/b.txt": b"two"}
+
+
+def test_fingerprint_sees_order_of_lists_but_not_of_keys() -> None:
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert fingerprint([1, 2]) != fingerprint([2, 1])

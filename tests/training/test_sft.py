@@ -1,0 +1,118 @@
+"""A run: only LoRA on the language model trains, a killed run ends with the weights of an undisturbed one."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mella_hf.dataset.write import write_split
+from mella_hf.errors import MellaError
+from mella_hf.training.arguments import parse_settings
+from mella_hf.training.checkpoints import COMPLETE, last_checkpoint, remove_incomplete
+from mella_hf.training.sft import train
+
+SCRIPT = Path(__file__).resolve().parents[2] / "recipes" / "sft.py"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory, make_rows: Any) -> Path:
+    from datasets import Image
+
+    folder = tmp_path_factory.mktemp("mella")
+    for source, count in (("know", 13), ("ling", 9)):
+        rows = make_rows(count, source=source, start=0 if source == "know" else 50)
+        write_split(rows.cast_column("image", Image(decode=False)), folder, "ar", source)
+    return folder
+
+
+def flags(model: Path, dataset: Path, out: Path, **more: Any) -> list[str]:
+    settings = {
+        "model_name_or_path": model, "data_dir": dataset, "languages": "ar", "output_dir": out, "use_peft": "true",
+        "lora_r": 4, "lora_dropout": 0.1, "max_steps": 8, "per_device_train_batch_size": 3, "save_steps": 2,
+        "logging_steps": 1, "learning_rate": 1e-2, "report_to": "none", "use_cpu": "true", "dtype": "float32",
+        "max_length": "None", "gradient_checkpointing": "false", "bf16": "false", **more,
+    }  # fmt: skip
+    recipe = out.parent / f"{out.name}.yaml"
+    recipe.parent.mkdir(parents=True, exist_ok=True)
+    recipe.write_text("max_length: null\n")
+    settings.pop("max_length")
+    return ["--config", str(recipe), *(str(part) for key, value in settings.items() for part in (f"--{key}", value))]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, dataset: Path) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    train(parse_settings(flags(tiny_qwen2vl, dataset, out)))
+    return out
+
+
+def test_it_learns_with_lora_on_the_language_model_only(undisturbed: Path) -> None:
+    record = json.loads((undisturbed / "training.json").read_text())
+    assert record["samples"] == {"know": 13, "ling": 9}
+    assert {part for part, n in record["parameters"].items() if n["trainable"]} == {"language_model"}
+    losses = [entry["loss"] for entry in record["log_history"] if "loss" in entry]
+    assert len(losses) == 8
+    assert losses[-1] < losses[0]
+
+
+def test_the_adapter_loads_with_peft_and_changes_the_answer(undisturbed: Path, tiny_qwen2vl: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    base = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl)
+    ids = torch.tensor([[40, 41, 42]])
+    before = base(input_ids=ids).logits
+    tuned = PeftModel.from_pretrained(base, undisturbed / "adapter")
+    assert not torch.equal(tuned(input_ids=ids).logits, before)
+    assert AutoProcessor.from_pretrained(undisturbed / "adapter").tokenizer.eos_token == "<|im_end|>"
+
+
+def test_a_finished_run_is_not_run_again(undisturbed: Path, tiny_qwen2vl: Path, dataset: Path) -> None:
+    before = (undisturbed / "training.json").stat().st_mtime_ns
+    train(parse_settings(flags(tiny_qwen2vl, dataset, undisturbed)))
+    assert (undisturbed / "training.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_it_ends_with_the_same_weights(
+    undisturbed: Path, tmp_path: Path, tiny_qwen2vl: Path, dataset: Path
+) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, str(SCRIPT), *flags(tiny_qwen2vl, dataset, out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (out / "checkpoint-2" / COMPLETE).exists():
+        assert process.poll() is None, "it ended before its first checkpoint"
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (out / "training.json").exists()
+    (out / "checkpoint-6").mkdir(exist_ok=True)  # as a kill within a save leaves it
+    train(parse_settings(flags(tiny_qwen2vl, dataset, out)))
+    weights = "adapter/adapter_model.safetensors"
+    assert (out / weights).read_bytes() == (undisturbed / weights).read_bytes()
+
+
+def test_other_settings_need_another_folder(undisturbed: Path, tiny_qwen2vl: Path, dataset: Path) -> None:
+    with pytest.raises(MellaError, match=r"holds a run with other settings: lora_r was 4 and is now 2\. Choose another"):
+        train(parse_settings(flags(tiny_qwen2vl, dataset, undisturbed, lora_r=2)))
+
+
+def test_incomplete_checkpoints_do_not_count(tmp_path: Path) -> None:
+    for step, whole in ((2, True), (10, True), (12, False)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if whole:
+            (tmp_path / f"checkpoint-{step}" / COMPLETE).touch()
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    remove_incomplete(tmp_path)
+    assert not (tmp_path / "checkpoint-12").exists()
+
+
+def test_the_script_ends_with_one_line(tmp_path: Path) -> None:
+    result = subprocess.run([sys.executable, str(SCRIPT), "--languages", "xx"], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1].startswith("error: Unknown language 'xx'; choose one of ar, cs")
