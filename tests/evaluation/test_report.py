@@ -175,7 +175,7 @@ def test_the_numbers_on_the_page_are_those_of_the_run(stand_in_run, open_page):
     assert "The base is a miniature." in text and "3.4 M parameters" in text
     assert "know: 90 of 100 kept" in text and "wrong language" in text and "2 corrected size" in text
     assert "mella|v:1|lang:ar|norm:stand-in|tok:stand-in|bs:1000|seed:12345" in text
-    assert page.get_by_text("no answer").count() == 2  # the base on unseen entities
+    assert page.get_by_text("no answer", exact=True).count() == 2  # the base on unseen entities
 
 
 def test_long_answers_fold_and_unfold(stand_in_run, open_page):
