@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -128,6 +129,13 @@ def test_one_process_or_many(built: Path, source: ReleaseSource, tmp_path: Path,
     report = build_dataset(source, tmp_path / "small", workers=0, progress=False)
     assert report.ran > 50
     assert fingerprint(tmp_path / "small") == fingerprint(built)
+
+
+def test_another_executor(built: Path, source: ReleaseSource, tmp_path: Path) -> None:
+    """The seam for clusters; threads also show that nothing is shared that may not be."""
+    with ThreadPoolExecutor(4) as executor:
+        build_dataset(source, tmp_path, executor=executor, progress=False)
+    assert fingerprint(tmp_path) == fingerprint(built)
 
 
 def test_a_rerun_does_nothing_twice(built: Path, source: ReleaseSource) -> None:
