@@ -58,7 +58,7 @@ def generate(
         keywords, category, entity, seen, truncated.
 
     Raises:
-        MellaError: when there are no rows, or an image stands in them twice.
+        MellaError: when there are no rows, an image stands in them twice, or one does not decode.
     """
     out = Path(out)
     limit = max_new_tokens or MAX_NEW_TOKENS[source]
@@ -77,7 +77,7 @@ def generate(
         for batch in plan_batches(records, batch_size):
             ids = [records[i]["id"] for i in batch]
             if not all(i in done for i in ids):
-                answers = answer_batch(model, processor, [rows[i]["image"] for i in batch], prompt, limit)
+                answers = answer_batch(model, processor, _open_images(rows, batch), prompt, limit)
                 done.update(zip(ids, answers, strict=True))
                 _append(_partial(out), meta["fingerprint"], {i: done[i] for i in ids})
             bar.update(len(batch))
@@ -93,7 +93,7 @@ def generate(
 def answer_batch(
     model: Any, processor: Any, images: Sequence[Any], prompt: str, max_new_tokens: int
 ) -> list[dict[str, Any]]:
-    """Greedy answers to one prompt about several PIL images: {"prediction", "truncated"} of each."""
+    """Greedy answers to one prompt about several RGB images: {"prediction", "truncated"} of each."""
     import torch
     from transformers import GenerationConfig
 
@@ -101,7 +101,7 @@ def answer_batch(
         [
             {
                 "role": "user",
-                "content": [{"type": "image", "image": image.convert("RGB")}, {"type": "text", "text": prompt}],
+                "content": [{"type": "image", "image": image}, {"type": "text", "text": prompt}],
             }
         ]
         for image in images
@@ -209,6 +209,21 @@ def _check_rows(records: Sequence[Mapping[str, Any]], split: str) -> None:
                 "Build the dataset again without duplicates."
             )
         seen.add(record["id"])
+
+
+def _open_images(rows: "Dataset", batch: Sequence[int]) -> list[Any]:
+    """The decoded images of a batch. Raises MellaError, naming the image, when one does not decode."""
+    images = []
+    for i in batch:
+        try:
+            images.append(rows[i]["image"].convert("RGB"))
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
+            broken = rows.select_columns(["id"])[i]["id"]
+            raise MellaError(
+                f"The image {broken} of the test split does not decode ({error}); build the dataset again, "
+                "which drops such images and counts them."
+            ) from error
+    return images
 
 
 def _prediction(

@@ -98,22 +98,21 @@ def evaluate_run(
     if adapter is not None:
         check_adapter(base, adapter)  # before minutes go into the base's answers
     tests = {split: _load_split(language, data_dir, split) for split in splits}
-    rows = {split: len(test) for split, test in tests.items()}
-    if empty := [split for split, count in rows.items() if not count]:
+    if empty := [split for split, rows in tests.items() if not len(rows)]:
         raise MellaError(f"The split {empty[0]!r} of {language!r} is empty; build it, or evaluate another split.")
-    seen = {split: _training_entities(language, data_dir, split.removesuffix("_test")) for split in splits}
     (out / SCORES_FILE).unlink(missing_ok=True)  # it vouches for answers that may be about to change
+    seen = {split: _training_entities(language, data_dir, split.removesuffix("_test")) for split in splits}
     folders = {"base": None} if adapter is None else {"base": None, "adapter": adapter}
     files: dict[tuple[str, str], Path] = {}
     for name, folder in folders.items():
         identity = model_identity(base, folder)
         model, processor = load_model(base, folder, device=device)
-        for split, test in tests.items():
+        for split, rows in tests.items():
             source = split.removesuffix("_test")
             files[name, split] = generate(
                 model,
                 processor,
-                test,
+                rows,
                 language=language,
                 source=source,
                 out=out / "predictions" / name / f"{split}.jsonl",
@@ -124,14 +123,29 @@ def evaluate_run(
                 progress=progress,
             )
         del model  # frees its memory before the next one is loaded
-    for test in tests.values():
-        write_thumbnails(test, out / "thumbnails")
-    scores = [record for key, path in files.items() for record in score_predictions(path, language, *key)]
+    for rows in tests.values():
+        write_thumbnails(rows, out / "thumbnails")
+    return write_scores(files, language, out, adapter=adapter, data_dir=data_dir)
+
+
+def write_scores(
+    files: Mapping[tuple[str, str], Path],
+    language: str,
+    out: Path,
+    *,
+    adapter: Path | str | None,
+    data_dir: Path | str | None,
+) -> Path:
+    """Score predictions files, by model and split, and write scores.json with all that it takes to read them."""
+    splits: dict[str, dict[str, Path]] = {}
+    for (name, split), path in files.items():
+        splits.setdefault(name, {})[split] = path
+    rows = {split: read_meta(path)["rows"] for split, path in splits["base"].items()}
     record = {
         "language": language,
-        "models": {name: _model_record({split: files[name, split] for split in splits}) for name in folders},
+        "models": {name: _model_record(paths) for name, paths in splits.items()},
         "data": _data_record(data_dir, language, rows),
-        "scores": scores,
+        "scores": [score for key, path in files.items() for score in score_predictions(path, language, *key)],
         "training": _training_record(adapter),
         "versions": _versions(),
     }

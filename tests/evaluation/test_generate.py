@@ -33,7 +33,7 @@ def greedy_by_hand(model, processor, image, stops, limit):
         [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": PROMPT}]}],
         add_generation_prompt=True,
     )
-    inputs = processor(text=[text], images=[image.convert("RGB")], return_tensors="pt")
+    inputs = processor(text=[text], images=[image], return_tensors="pt")
     pixels = inputs["pixel_values"].double()
     ids, types, answer = inputs["input_ids"], inputs["mm_token_type_ids"], []
     for _ in range(limit):
@@ -57,7 +57,7 @@ def greedy_by_hand(model, processor, image, stops, limit):
 
 def test_batched_answers_equal_a_hand_written_greedy_loop(tiny, make_rows):
     model, processor = tiny
-    images = [row["image"] for row in make_rows(8)]
+    images = [row["image"].convert("RGB") for row in make_rows(8)]
     stops = {*model.generation_config.eos_token_id, processor.tokenizer.eos_token_id}
     expected = [greedy_by_hand(model, processor, image, stops, 6) for image in images]
     assert {e["truncated"] for e in expected} == {True, False}, "the case must hold both kinds of answer"
@@ -67,7 +67,7 @@ def test_batched_answers_equal_a_hand_written_greedy_loop(tiny, make_rows):
 
 def test_settings_of_the_checkpoint_do_not_leak_into_greedy_decoding(tiny, make_rows, monkeypatch):
     model, processor = tiny
-    images = [row["image"] for row in make_rows(4)]
+    images = [row["image"].convert("RGB") for row in make_rows(4)]
     expected = answer_batch(model, processor, images, PROMPT, 12)
     settings = {"do_sample": True, "temperature": 5.0, "top_k": 2, "repetition_penalty": 4.0, "no_repeat_ngram_size": 1}
     for name, value in settings.items():
@@ -175,6 +175,18 @@ def test_an_empty_split_and_a_doubled_image_are_errors(tiny, make_rows, identity
         run(tiny, rows.select([]), tmp_path / "p.jsonl", identity)
     with pytest.raises(MellaError, match=f"holds the image {rows[0]['id']} twice"):
         run(tiny, rows.select([0, 1, 0]), tmp_path / "p.jsonl", identity)
+
+
+@pytest.mark.parametrize("length", [40, 400])  # not an image at all; an image that ends early
+def test_an_image_that_does_not_decode_is_named(tiny, make_rows, identity, tmp_path, length):
+    from datasets import Dataset, Image
+
+    rows = make_rows(2)
+    records = rows.cast_column("image", Image(decode=False)).to_list()
+    records[1]["image"] = {"bytes": records[1]["image"]["bytes"][:length], "path": None}
+    broken = Dataset.from_list(records, features=rows.features)
+    with pytest.raises(MellaError, match=f"The image {records[1]['id']} of the test split does not decode"):
+        run(tiny, broken, tmp_path / "p.jsonl", identity)
 
 
 def test_a_model_without_an_end_token_is_an_error(tiny_qwen2vl, make_rows):
