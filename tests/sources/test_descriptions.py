@@ -59,8 +59,8 @@ PLACED = {
     "ko": "연한 파란색 배경의 왼쪽 위에 작은 물체가 놓여 있습니다.",
     "ru": "На картинке слева вверху на бледно-голубом фоне виден предмет небольшого размера.",
     "sr": "На слици се горе лево на бледоплавој позадини види мали предмет.",
-    "th": "ในภาพมีวัตถุขนาดเล็กหนึ่งชิ้นอยู่ด้านซ้ายบนบนพื้นหลังสีฟ้าอ่อน",
-    "vi": "Trong ảnh có một vật thể nhỏ nằm ở góc trên bên trái trên nền xanh dương nhạt.",
+    "th": "มีวัตถุขนาดเล็กหนึ่งชิ้นอยู่ด้านซ้ายบนของภาพบนพื้นหลังสีฟ้าอ่อน",
+    "vi": "Trong ảnh, trên nền xanh dương nhạt, có một vật thể nhỏ nằm ở góc trên bên trái.",
     "en": "The picture shows a small object in the upper left part on a pale blue background.",
 }
 

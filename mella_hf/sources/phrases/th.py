@@ -60,9 +60,9 @@ PHRASES = Phrases(
         "weak": "แทบกลืนไปกับพื้นหลัง",
     },
     place=(
-        "ในภาพมีวัตถุ{size}หนึ่งชิ้น{position}{background}",
+        "มีวัตถุ{size}หนึ่งชิ้น{position}ของภาพ{background}",
         "{background}มีวัตถุ{size}หนึ่งชิ้น{position}ของภาพ",
-        "ภาพนี้แสดงวัตถุ{size}หนึ่งชิ้นที่{position}{background}",
+        "ภาพนี้แสดงวัตถุ{size}หนึ่งชิ้น{background} โดย{position}",
     ),
     main=(
         "สีหลักของวัตถุคือ{main}",

@@ -60,9 +60,9 @@ PHRASES = Phrases(
         "weak": "gần như hòa vào nền",
     },
     place=(
-        "Trong ảnh có một vật thể {size} nằm {position} {background}.",
+        "Trong ảnh, {background}, có một vật thể {size} nằm {position}.",
         "{background}, có một vật thể {size} nằm {position}.",
-        "Bức ảnh cho thấy một vật thể {size} {position} {background}.",
+        "Bức ảnh cho thấy một vật thể {size} {background}, nằm {position}.",
     ),
     main=(
         "Màu chính của nó là {main}.",
