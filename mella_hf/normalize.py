@@ -23,7 +23,7 @@ class _Table(dict[int, str | int | None]):
     """A `str.translate` table that works out each character when it first meets it."""
 
     def __init__(self, rule: Callable[[str], str | None], letters: dict[str, str] | None = None):
-        super().__init__(str.maketrans(letters or {}))
+        super().__init__((ord(letter), to) for letter, to in (letters or {}).items())
         self.rule = rule
 
     def __missing__(self, codepoint: int) -> str | int | None:
@@ -136,7 +136,7 @@ _VIETNAMESE_RIME = re.compile("([òóỏõọ])([ae])|([ùúủũụ])(y)")
 
 def _tone_to_second(match: re.Match[str]) -> str:
     first, second = match.group(1) or match.group(3), match.group(2) or match.group(4)
-    base, tone = unicodedata.normalize("NFD", first)
+    base, tone = tuple(unicodedata.normalize("NFD", first))
     return base + unicodedata.normalize("NFC", second + tone)
 
 

@@ -91,7 +91,7 @@ def extract_keywords(text: str, language: str, frequencies: DocumentFrequencies 
         spans += _capitalised(text, entry, frequencies)
     elif not has_case(entry):
         spans += [*_latin(text), *_caseless_names(text, entry, frequencies)]
-    names = {}
+    names: dict[str, str] = {}
     for span in _outermost(spans):
         name = text[span.start : span.end].strip(" -–—.,:;!?")
         words = analyze(name, entry).words

@@ -4,10 +4,16 @@
 of its own and everything else lives in `mella_hf.metrics`.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import datasets
 import evaluate
 
 from mella_hf.metrics import MellaMetric
+
+Texts = Sequence[str] | None
+Lists = Sequence[Sequence[str] | None] | None
 
 _CITATION = """\
 @article{mella2025,
@@ -51,7 +57,7 @@ Examples:
 class Mella(evaluate.Metric):
     """`MellaMetric` behind the interface of `evaluate.Metric`: compute, add, add_batch."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         texts = datasets.Value("string")
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
@@ -62,14 +68,19 @@ class Mella(evaluate.Metric):
             ),
         )
 
-    def compute(self, *, predictions=None, references=None, keywords=None, **settings):
+    def compute(
+        self, *, predictions: Texts = None, references: Texts = None, keywords: Lists = None, **settings: Any
+    ) -> dict[str, Any] | None:
         """Score what was added, or the lists given here; see the module's description."""
-        if predictions is not None or references is not None:
+        if predictions is not None:
             keywords = self._keywords(keywords, predictions)
         return super().compute(predictions=predictions, references=references, keywords=keywords, **settings)
 
-    def add_batch(self, *, predictions=None, references=None, keywords=None, **inputs):
+    def add_batch(
+        self, *, predictions: Texts = None, references: Texts = None, keywords: Lists = None, **inputs: Any
+    ) -> None:
         """Add items; keywords may be left out."""
+        predictions, references = list(predictions or ()), list(references or ())
         if len(predictions) != len(references):
             raise ValueError(
                 f"There are {len(predictions)} predictions and {len(references)} references; give one of each."
@@ -77,14 +88,29 @@ class Mella(evaluate.Metric):
         keywords = self._keywords(keywords, predictions)
         return super().add_batch(predictions=predictions, references=references, keywords=keywords, **inputs)
 
-    def add(self, *, prediction=None, reference=None, keywords=None, **inputs):
+    def add(
+        self,
+        *,
+        prediction: str | None = None,
+        reference: str | None = None,
+        keywords: Sequence[str] | None = None,
+        **inputs: Any,
+    ) -> None:
         """Add one item; keywords may be left out."""
         return super().add(prediction=prediction, reference=reference, keywords=list(keywords or ()), **inputs)
 
-    def _keywords(self, keywords, predictions):
+    def _keywords(self, keywords: Lists, predictions: Sequence[str]) -> list[list[str]]:
         return [[] for _ in predictions] if keywords is None else [list(words or ()) for words in keywords]
 
-    def _compute(self, predictions, references, keywords, language, return_items=False, **settings):
+    def _compute(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[str],
+        keywords: Sequence[Sequence[str]],
+        language: str,
+        return_items: bool = False,
+        **settings: Any,
+    ) -> dict[str, Any]:
         metric = MellaMetric(language, **settings)
         return metric.compute(
             predictions=predictions, references=references, keywords=keywords, return_items=return_items

@@ -202,7 +202,7 @@ class MellaMetric:
         """The flat dict of scores from item statistics; see `compute`."""
         order = sorted(range(len(statistics)), key=statistics.keys.__getitem__)
         rows, n = statistics.chunk.rows[order], len(statistics)
-        result = {name: number(value) for name, value in scores(rows.sum(axis=0), n).items()}
+        result: dict[str, Any] = {name: number(value) for name, value in scores(rows.sum(axis=0), n).items()}
         resampled = scores(significance.bootstrap_sums(rows, self.resamples, self.seed), n)
         floor = scores(statistics.chunk.floors.sum(axis=0), n)
         for name in SCORES:

@@ -249,11 +249,12 @@ def count_items(corpus: Corpus, workers: int | None = None, progress: bool = Tru
 
 def _joined(chunks: Sequence[Chunk]) -> Chunk:
     return Chunk(
-        *(
-            np.concatenate([getattr(c, name) for c in chunks])
-            for name in ("rows", "floors", "flags", "repetition", "lengths")
-        ),
-        [label for c in chunks for label in c.labels],
-        [label for c in chunks for label in c.reference_labels],
-        np.concatenate([c.reference_wrong for c in chunks]),
+        rows=np.concatenate([c.rows for c in chunks]),
+        floors=np.concatenate([c.floors for c in chunks]),
+        flags=np.concatenate([c.flags for c in chunks]),
+        repetition=np.concatenate([c.repetition for c in chunks]),
+        lengths=np.concatenate([c.lengths for c in chunks]),
+        labels=[label for c in chunks for label in c.labels],
+        reference_labels=[label for c in chunks for label in c.reference_labels],
+        reference_wrong=np.concatenate([c.reference_wrong for c in chunks]),
     )

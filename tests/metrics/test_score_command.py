@@ -14,10 +14,20 @@ app = typer.Typer()
 app.command()(score)
 
 ROWS = [
-    {"id": 1, "prediction": "Lidé na Karlově mostě.", "reference": "Turisté stojí na Karlově mostě.", "keywords": ["Karlův most"]},
-    {"id": "b", "prediction": "Hračka na stole.", "reference": "Dětská hračka s Krtkem na stole.", "keywords": ["Krtek"]},
+    {
+        "id": 1,
+        "prediction": "Lidé na Karlově mostě.",
+        "reference": "Turisté stojí na Karlově mostě.",
+        "keywords": ["Karlův most"],
+    },
+    {
+        "id": "b",
+        "prediction": "Hračka na stole.",
+        "reference": "Dětská hračka s Krtkem na stole.",
+        "keywords": ["Krtek"],
+    },
     {"id": "c", "prediction": "", "reference": "Na talíři je svíčková s knedlíky."},
-]  # fmt: skip
+]
 
 
 def write(path: Path, rows: list) -> Path:
