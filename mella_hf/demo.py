@@ -16,17 +16,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language, language_codes
 from mella_hf.sample import SPLITS
 from mella_hf.stage import Shard, ShardOutput, fingerprint, run_stage, write_atomic
+
+if TYPE_CHECKING:
+    from mella_hf.training.pretrain import Budget
 
 MAX_NEW_TOKENS = {"know": 48, "ling": 160}  # the longest description has 140 of the miniature's tokens
 ORIGIN = (
@@ -35,6 +37,21 @@ ORIGIN = (
     "Paint's translators. The `ling` texts are a **stand-in** for translated captions: sentences from templates "
     "about colours, shapes and places that were measured from the pixels."
 )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much the demo trains and answers; smaller for tests of the way through.
+
+    Attributes:
+        budget: of the miniature backbone's training; its defaults when None.
+        training_flags: added to the recipe's settings.
+        max_new_tokens: of an answer, by source.
+    """
+
+    budget: "Budget | None" = None
+    training_flags: tuple[str, ...] = ()
+    max_new_tokens: Mapping[str, int] = field(default_factory=lambda: MAX_NEW_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,13 @@ class DemoPaths:
         return self.out / self.language / "adapter"
 
 
-def run_demo(language: str, out: Path | str, source: Path | str | None = None, workers: int | None = None) -> DemoPaths:
+def run_demo(
+    language: str,
+    out: Path | str,
+    source: Path | str | None = None,
+    workers: int | None = None,
+    scale: Scale | None = None,
+) -> DemoPaths:
     """Run every step that is not done, in order.
 
     Args:
@@ -77,6 +100,7 @@ def run_demo(language: str, out: Path | str, source: Path | str | None = None, w
         out: folder for everything that is made.
         source: an unpacked stamps folder, where the Debian package cannot be fetched.
         workers: processes for building data; the number of cores by default.
+        scale: how much to train; the full demo by default.
 
     Raises:
         MellaError: on an unknown language, a source that is no stamps folder, or a step that failed.
@@ -84,7 +108,7 @@ def run_demo(language: str, out: Path | str, source: Path | str | None = None, w
     from mella_hf.sources.stamps import fetch_stamps, read_stamps, stamps_folder
 
     get_language(language)
-    paths = DemoPaths(Path(out).resolve(), language)
+    paths, scale = DemoPaths(Path(out).resolve(), language), scale or Scale()
     with _step(1, "Stamps: real images with native names"):
         root = stamps_folder(source) if source else fetch_stamps()
         stamps = read_stamps(root)
@@ -98,11 +122,11 @@ def run_demo(language: str, out: Path | str, source: Path | str | None = None, w
         build_stamp_dataset(root, paths.rendered, paths.dataset, workers)
         _print_splits(paths)
     with _step(4, "Base: a miniature backbone that knows English"):
-        train_base(paths, root)
+        train_base(paths, root, scale.budget)
     with _step(5, f"LoRA: know and ling together, in {get_language(language).name}"):
-        launch_sft(paths)
+        launch_sft(paths, scale.training_flags)
     with _step(6, "Evaluation: base and adapter on the test splits"):
-        evaluate(paths)
+        evaluate(paths, scale.max_new_tokens)
     with _step(7, "Report and adapter folder"):
         publish(paths)
     print(f"\nreport:  {paths.evaluation / 'report.html'}\nadapter: {paths.adapter}\ndataset: {paths.dataset}")
@@ -148,7 +172,7 @@ def _write_language(shard: Shard, output: ShardOutput) -> None:
     write_atomic(output.folder / "funnel.json", json.dumps(funnel, sort_keys=True))
 
 
-def train_base(paths: DemoPaths, root: Path) -> Path:
+def train_base(paths: DemoPaths, root: Path, budget: "Budget | None" = None) -> Path:
     """Train the miniature backbone; it serves every language, so it is trained once."""
     from mella_hf.sources.stamp_reading import english_pictures, reading_texts
     from mella_hf.sources.stamps import read_stamps
@@ -156,10 +180,10 @@ def train_base(paths: DemoPaths, root: Path) -> Path:
 
     stamps = read_stamps(root)
     pictures = english_pictures(paths.rendered, stamps)
-    return pretrain(pictures, reading_texts(paths.rendered, stamps, language_codes()), paths.base)
+    return pretrain(pictures, reading_texts(paths.rendered, stamps, language_codes()), paths.base, budget)
 
 
-def launch_sft(paths: DemoPaths) -> None:
+def launch_sft(paths: DemoPaths, flags: tuple[str, ...] = ()) -> None:
     """`accelerate launch recipes/sft.py`, in a process of its own as users run it."""
     from mella_hf.resources import recipe_path
 
@@ -172,6 +196,7 @@ def launch_sft(paths: DemoPaths) -> None:
         "--data_dir", str(paths.dataset),
         "--languages", paths.language,
         "--output_dir", str(paths.run),
+        *flags,
     ]  # fmt: skip
     print("  " + " ".join(["accelerate", "launch", *command[3:]]))
     status = subprocess.run(command, check=False).returncode
@@ -179,7 +204,7 @@ def launch_sft(paths: DemoPaths) -> None:
         raise MellaError(f"Training ended with exit status {status}; its own message stands above.")
 
 
-def evaluate(paths: DemoPaths) -> Path:
+def evaluate(paths: DemoPaths, max_new_tokens: Mapping[str, int]) -> Path:
     """Answers and scores of base and adapter."""
     from mella_hf.evaluation.run import evaluate_run
 
@@ -189,7 +214,7 @@ def evaluate(paths: DemoPaths) -> Path:
         data_dir=paths.dataset,
         language=paths.language,
         out=paths.evaluation,
-        max_new_tokens=MAX_NEW_TOKENS,
+        max_new_tokens=max_new_tokens,
     )
 
 

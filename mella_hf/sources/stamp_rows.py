@@ -13,7 +13,7 @@ from mella_hf.languages import get_language
 from mella_hf.sample import SPLITS, make_sample, utc
 from mella_hf.sources.descriptions import describe
 from mella_hf.sources.measures import Measures
-from mella_hf.sources.stamp_views import TRAIN_VIEWS, read_views, render_stage
+from mella_hf.sources.stamp_views import FIRST_TEST_VIEW, read_views, render_stage
 from mella_hf.sources.stamps import LICENSE, Stamp, entity_of, native_line, role
 from mella_hf.sources.views import SIDE
 from mella_hf.stage import ShardOutput
@@ -106,7 +106,7 @@ class _Admission:
 
 def _test_order(view: dict[str, Any]) -> tuple[int, str]:
     """One view of every stamp before a second of any; stamps by hash."""
-    first = view["view"] in (0, TRAIN_VIEWS)
+    first = view["view"] in (0, FIRST_TEST_VIEW)
     return (0 if first else 1, hashlib.sha256(view["stamp"].encode()).hexdigest())
 
 

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 SHARDS = 8
 RENDERING = 1  # raise it when views or measures come out otherwise, so that finished shards are rendered again
-TRAIN_VIEWS = 4  # of each stamp that is trained on
+# Of each stamp that is trained on. A name is learned from the looks of one thing, so it needs many; a template's
+# sentences are learned from all pictures together.
+TRAIN_VIEWS = {"know": 8, "ling": 2}
+FIRST_TEST_VIEW = max(TRAIN_VIEWS.values())
 TEST_VIEWS = 2  # of each stamp
 TEST_TRIES = 24  # drawn views before a stamp is given up as too like the training views
 
@@ -94,11 +97,11 @@ def _write(rows: list[dict[str, Any]], output: ShardOutput) -> None:
 
 
 def render_train_views(shard: Shard, output: ShardOutput) -> None:
-    """Views 0 to TRAIN_VIEWS - 1 of each stamp whose entity is trained on."""
+    """Views 0 up to the TRAIN_VIEWS of its source, of each stamp whose entity is trained on."""
     rows = [
         _row(path, entity, "train", number, render(image, path, number))
         for path, entity, image in _opened(shard, output, unseen=False)
-        for number in range(TRAIN_VIEWS)
+        for number in range(TRAIN_VIEWS[role(entity).source])
     ]
     _write(rows, output)
 
@@ -131,7 +134,7 @@ def _far_views(
     path: str, entity: str, image: "Image.Image", hashes: "np.ndarray", digests: frozenset[str]
 ) -> list[dict[str, Any]]:
     """Up to TEST_VIEWS views that are no training view and near none; an unseen stamp may show its view 0."""
-    first = 0 if role(entity).unseen else TRAIN_VIEWS
+    first = 0 if role(entity).unseen else FIRST_TEST_VIEW
     rows: list[dict[str, Any]] = []
     for number in range(first, first + TEST_TRIES):
         row = _row(path, entity, "test", number, render(image, path, number))

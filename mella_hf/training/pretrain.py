@@ -10,7 +10,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,8 @@ NAME_PROMPTS = ("What is this?", "What does the picture show?", "Name what you s
 DESCRIBE_PROMPTS = ("Describe this picture.", "What does the picture look like?", "Describe what you see.")
 CACHED_SIDE = 112  # px; pictures are kept in memory at this size
 ZOOM, SHIFT, STRETCH = 0.22, 0.2, 0.04  # of the side: how far a variant of a picture may differ from it
-VARIANTS = 16  # of each picture, drawn once
+VARIANTS = 8  # of each picture, drawn once
+VISION_RATE, ENGLISH_RATE = 3e-3, 2e-3  # peak learning rates
 TEXT_REPEATS = 2  # of the plain text, for each time that all variants of the pictures are named
 
 
@@ -53,6 +54,7 @@ class Budget:
     vision_batch: int = 64
     steps: int = 1000
     batch: int = 32
+    save_steps: int = 200
     seed: int = 0
 
 
@@ -180,7 +182,7 @@ def _train_vision(
         return {**views.inputs(indices), "labels": torch.tensor([labels[i // VARIANTS] for i in indices])}
 
     sampler = LengthBucketSampler([1] * len(views), ["picture"] * len(views), budget.vision_batch, budget.seed)
-    return _run(classifier, sampler, collate, folder, budget.vision_steps, budget.vision_batch, 3e-3, budget.seed)
+    return _run(classifier, sampler, collate, folder, budget.vision_steps, VISION_RATE, budget)
 
 
 def _train_english(
@@ -223,7 +225,7 @@ def _train_english(
     sampler = LengthBucketSampler(
         [len(ids) for _, _, ids, _ in examples], [group for group, *_ in examples], budget.batch, budget.seed
     )
-    return _run(model, sampler, collate, folder, budget.steps, budget.batch, 2e-3, budget.seed)
+    return _run(model, sampler, collate, folder, budget.steps, ENGLISH_RATE, budget)
 
 
 def _turns(processor: "Qwen2VLProcessor", prompt: str, answer: str) -> tuple[list[int], int]:
@@ -238,9 +240,14 @@ def _turns(processor: "Qwen2VLProcessor", prompt: str, answer: str) -> tuple[lis
 
 
 def _run(
-    model: nn.Module, sampler: LengthBucketSampler, collate: Any, folder: Path, steps: int, batch: int, rate: float,
-    seed: int,
-) -> list[dict[str, Any]]:  # fmt: skip
+    model: nn.Module,
+    sampler: LengthBucketSampler,
+    collate: Callable[[list[int]], dict[str, torch.Tensor]],
+    folder: Path,
+    steps: int,
+    rate: float,
+    budget: Budget,
+) -> list[dict[str, Any]]:
     """One resumable Trainer run over numbered examples; returns its log."""
 
     class _Trainer(Trainer):
@@ -250,7 +257,7 @@ def _run(
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
-        per_device_train_batch_size=batch,
+        per_device_train_batch_size=sampler.batch_size,
         learning_rate=rate,
         weight_decay=0.05,
         adam_beta2=0.98,
@@ -258,13 +265,12 @@ def _run(
         lr_scheduler_type="cosine",
         warmup_steps=max(1, steps // 12),
         logging_steps=25,
-        save_steps=200,
+        save_steps=budget.save_steps,
         save_total_limit=2,
-        seed=seed,
+        seed=budget.seed,
         report_to=[],
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        disable_tqdm=False,
     )
     remove_incomplete(folder)
     checkpoint = last_checkpoint(folder)
