@@ -21,7 +21,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 # Published vision-language models start at 256 M parameters (SmolVLM-256M); what is this small is a stand-in.
 MINIATURE_PARAMETERS = 100_000_000
 
-FOLDED_LENGTH = 280  # characters; about the seven lines that a folded answer shows
+FOLDED_LENGTH = 420  # characters; rather more than the seven lines that a folded answer shows
 
 METRICS = {
     "keyword_micro": ("Keyword accuracy", "share of the names in the reference that the answer says"),
