@@ -161,6 +161,12 @@ def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
     return "overlap"
 
 
+def reaches_no_higher_than_floor(score: dict[str, Any], metric: str) -> bool:
+    """Whether the 95% interval holds the floor or lies under it: no sign that the image was looked at."""
+    floor = score[f"{metric}_floor"]
+    return floor is not None and score[f"{metric}_low"] <= floor
+
+
 def _finding(run: Run, split: str) -> dict[str, Any] | None:
     """The sentence at the top: the headline metric of a split, base against adapter."""
     metric = HEADLINE[split]
@@ -173,6 +179,8 @@ def _finding(run: Run, split: str) -> dict[str, Any] | None:
         "base": base[metric],
         "adapter": adapter[metric],
         "verdict": verdict(base, adapter, metric),
+        # Answers that fit any image as well as their own reach the floor, however far above the base.
+        "floor": adapter[f"{metric}_floor"] if reaches_no_higher_than_floor(adapter, metric) else None,
     }
 
 
