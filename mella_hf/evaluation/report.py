@@ -161,8 +161,8 @@ def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
     return "overlap"
 
 
-def reaches_no_higher_than_floor(score: dict[str, Any], metric: str) -> bool:
-    """Whether the 95% interval holds the floor or lies under it: no sign that the image was looked at."""
+def reaches_floor(score: dict[str, Any], metric: str) -> bool:
+    """Whether the 95% interval holds the floor or lies under it: it does not show that the image was looked at."""
     floor = score[f"{metric}_floor"]
     return floor is not None and score[f"{metric}_low"] <= floor
 
@@ -173,14 +173,15 @@ def _finding(run: Run, split: str) -> dict[str, Any] | None:
     base, adapter = run.score("base", split), run.score("adapter", split)
     if not base or not adapter or base[metric] is None or adapter[metric] is None:
         return None
+    outcome = verdict(base, adapter, metric)
     return {
         "source": SPLIT_TITLES[split][0],
         "metric": METRICS[metric][0],
         "base": base[metric],
         "adapter": adapter[metric],
-        "verdict": verdict(base, adapter, metric),
+        "verdict": outcome,
         # Answers that fit any image as well as their own reach the floor, however far above the base.
-        "floor": adapter[f"{metric}_floor"] if reaches_no_higher_than_floor(adapter, metric) else None,
+        "floor": adapter[f"{metric}_floor"] if outcome == "higher" and reaches_floor(adapter, metric) else None,
     }
 
 
