@@ -309,10 +309,10 @@ def decode_to_fit(data: bytes, side: int) -> PIL.Image.Image:
     A JPEG is decoded at 1/2, 1/4 or 1/8 of its size when that is still no smaller than the result
     (`draft`), then scaled the rest of the way; that costs a fraction of decoding it whole.
     """
-    image = PIL.Image.open(io.BytesIO(data))
+    image: PIL.Image.Image = PIL.Image.open(io.BytesIO(data))
     scale = side / max(image.size)
     if scale < 1:
-        size = tuple(max(1, round(length * scale)) for length in image.size)
+        size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         image.draft(None, size)
         if image.mode in ("P", "1"):  # these know no colours in between
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")

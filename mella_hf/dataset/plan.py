@@ -48,7 +48,7 @@ def plan_language(shard: Shard, output: ShardOutput) -> None:
     np.save(output.folder / SHARD, number)
     digest = hashlib.sha256()
     for array in (split, number, ids):
-        digest.update(array)
+        digest.update(array.data)
     plan = {"units": units, "lengths": lengths, "totals": totals, "counts": counts}
     plan["digest"] = digest.hexdigest()
     (output.folder / PLAN).write_text(json.dumps(plan), "utf-8")
