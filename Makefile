@@ -20,6 +20,8 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[metrics,dev]'
+	# The jars of METEOR 1.5 for the tests of the author's protocol; its other requirements are not used.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps pycocoevalcap==1.2
 	@touch $@
 
 demo: $(READY)

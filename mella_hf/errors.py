@@ -9,7 +9,11 @@ class MissingExtraError(ImportError):
     """A stage needs a package that is not installed. The message names the extra to install."""
 
     def __init__(self, package: str, extra: str, purpose: str):
-        super().__init__(
+        super().__init__(package, extra, purpose)  # as args, so that the error crosses from a worker process
+
+    def __str__(self) -> str:
+        package, extra, purpose = self.args
+        return (
             f"{purpose} needs the package '{package}', which is not installed. "
             f"Install it with: pip install 'mella_hf[{extra}]'"
         )

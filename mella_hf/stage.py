@@ -11,6 +11,7 @@ interface, such as `distributed.Client(address).get_executor(retries=2)`.
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import time
 from collections import Counter
@@ -130,6 +131,26 @@ def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
     return counts
 
 
+def run_in_worker(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
+    """`run_shard`, with its error in a form that reaches the caller.
+
+    An error that cannot be unpickled would break the pool, and look there like a worker that died.
+    """
+    try:
+        return run_shard(work, shard, root, mark)
+    except Exception as error:  # any: it is raised again
+        if _travels(error):
+            raise
+        raise StageError(f"Shard {shard.name!r} failed with {type(error).__name__}: {error}") from None
+
+
+def _travels(error: Exception) -> bool:
+    try:
+        return isinstance(pickle.loads(pickle.dumps(error)), type(error))
+    except Exception:  # whatever its __init__ or __reduce__ raises
+        return False
+
+
 def _finished(out: Path, shard: Shard, mark: str) -> dict[str, int] | None:
     """The counts of a shard whose marker is there and whose fingerprint still holds."""
     marker = out / "done" / f"{shard.name}.json"
@@ -245,7 +266,7 @@ class _Run:
 
     def _collect(self, shards: Iterable[Shard], executor: Executor) -> None:
         futures: dict[Future[dict[str, int]], Shard] = {
-            executor.submit(run_shard, self.work, shard, str(self.out), self.marks[shard.name]): shard
+            executor.submit(run_in_worker, self.work, shard, str(self.out), self.marks[shard.name]): shard
             for shard in shards
         }
         failure: BaseException | None = None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,8 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from mella_hf.errors import StageError
+from mella_hf.errors import MissingExtraError, StageError
 from mella_hf.stage import Shard, ShardOutput, fingerprint, run_stage, write_atomic
+
+
+class Stubborn(Exception):
+    """Cannot be unpickled: its arguments are not those of its __init__."""
+
+    def __init__(self, one: int, two: int):
+        super().__init__(f"{one} and {two}")
 
 
 def shout(shard: Shard, output: ShardOutput) -> None:
@@ -24,6 +32,8 @@ def shout(shard: Shard, output: ShardOutput) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if text == "raise":
         raise ZeroDivisionError("shard raised")
+    if text == "stubborn":
+        raise Stubborn(1, 2)
     if text == "sleep":
         (output.folder / "half.txt").write_text("half")
         time.sleep(60)
@@ -90,6 +100,17 @@ def test_an_exception_reaches_the_caller_and_leaves_no_marker(tmp_path: Path) ->
     with pytest.raises(ZeroDivisionError, match="shard raised"):
         run_stage("t", shout, shards(["raise"], tmp_path), tmp_path / "out", workers=1, progress=False)
     assert not list(tmp_path.glob("out/done/*"))
+
+
+def test_an_error_that_does_not_pickle_is_not_a_dead_worker(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="Shard 's0' failed with Stubborn: 1 and 2"):
+        run_stage("t", shout, shards(["stubborn"], tmp_path), tmp_path / "out", workers=1, progress=False)
+
+
+def test_a_missing_extra_crosses_processes() -> None:
+    error = pickle.loads(pickle.dumps(MissingExtraError("kiwipiepy", "metrics", "Korean tokenisation")))
+    assert "Korean tokenisation needs the package 'kiwipiepy'" in str(error)
+    assert "pip install 'mella_hf[metrics]'" in str(error)
 
 
 def test_any_executor_will_do(tmp_path: Path) -> None:
