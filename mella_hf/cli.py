@@ -20,7 +20,9 @@ app = typer.Typer(
 
 @app.command()
 def demo(
-    language: Annotated[str, typer.Argument(help="Code of the language to teach: ar, cs, hu, ko, ru, sr, th or vi.")] = "ar",
+    language: Annotated[
+        str, typer.Argument(help="Code of the language to teach: ar, cs, hu, ko, ru, sr, th or vi.")
+    ] = "ar",
     out: Annotated[Path, typer.Option(help="Folder for everything that is made.")] = Path("outputs/demo"),
     source: Annotated[
         Path | None, typer.Option(help="Unpacked stamps folder, where the Debian package cannot be fetched.")

@@ -38,7 +38,9 @@ def draw_stamps(root: Path) -> None:
         for _ in range(6):
             x, y = rng.randrange(110), rng.randrange(90)
             colour = tuple(rng.randrange(256) for _ in range(3)) + (255,)
-            rng.choice([pen.ellipse, pen.rectangle])((x, y, x + rng.randrange(15, 50), y + rng.randrange(15, 40)), colour)
+            rng.choice([pen.ellipse, pen.rectangle])(
+                (x, y, x + rng.randrange(15, 50), y + rng.randrange(15, 40)), colour
+            )
         folder = root / "things" / f"kind-{number % 3}"
         folder.mkdir(parents=True, exist_ok=True)
         image.save(folder / f"thing-{number:02d}.png")

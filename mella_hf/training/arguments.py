@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
@@ -79,7 +79,7 @@ def parse_settings(args: Sequence[str] | None = None) -> Settings:
     from trl import ModelConfig, SFTConfig, TrlParser
 
     args = list(sys.argv[1:] if args is None else args)
-    types = (DataArguments, SFTConfig, ModelConfig)
+    types: list[Any] = [DataArguments, SFTConfig, ModelConfig]
     if "--config" in args:
         path = args[args.index("--config") + 1] if args.index("--config") + 1 < len(args) else ""
         check_keys(path, [f.name for kind in types for f in fields(kind)])

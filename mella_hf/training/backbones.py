@@ -12,6 +12,7 @@ from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PreTrainedModel
 
 PARTS = ("language_model", "projector", "vision_tower")
 
@@ -57,7 +58,7 @@ def part_of(path: str, backbone: Backbone) -> str | None:
     return None
 
 
-def lora_targets(model: "nn.Module", scope: list[str]) -> str:
+def lora_targets(model: "PreTrainedModel", scope: list[str]) -> str:
     """A regular expression for `LoraConfig.target_modules`: the linear layers of the parts in `scope`.
 
     The paper adapts the language model only, with vision tower and projector frozen.

@@ -72,6 +72,9 @@ def sequence_lengths(dataset: "Dataset", processor: "ProcessorMixin", seed: int,
     return lengths
 
 
-def image_tokens(processor: "ProcessorMixin", sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Image tokens of images of (height, width) in pixels, without decoding them."""
+def image_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """Image tokens of images of (height, width) in pixels, without decoding them.
+
+    The processors' own count, which serving engines rely on too.
+    """
     return [int(n) for n in processor._get_num_multimodal_tokens(image_sizes=sizes).num_image_tokens]

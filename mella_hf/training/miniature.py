@@ -44,7 +44,7 @@ CHAT_TEMPLATE = """{%- for message in messages -%}
 def train_tokenizer(texts: Iterable[str], vocabulary: int = VOCABULARY) -> "PreTrainedTokenizerBase":
     """A byte-level BPE tokenizer of Qwen2's kind, trained on these texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import Qwen2TokenizerFast
+    from transformers import Qwen2Tokenizer
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -56,7 +56,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = VOCABULARY) -> "PreT
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return Qwen2TokenizerFast(
+    return Qwen2Tokenizer(
         tokenizer_object=tokenizer,
         eos_token=SPECIAL_TOKENS["turn_end"],
         pad_token=SPECIAL_TOKENS["pad"],
@@ -82,7 +82,7 @@ def build_model(tokenizer: "PreTrainedTokenizerBase", seed: int = 0, **sizes: in
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration, set_seed
 
     shape = {"hidden": 192, "layers": 4, "heads": 4, "vision_hidden": 128, "vision_layers": 3, **sizes}
-    token = tokenizer.convert_tokens_to_ids
+    token = {name: tokenizer.get_vocab()[text] for name, text in SPECIAL_TOKENS.items()}
     set_seed(seed)
     config = Qwen2VLConfig(
         text_config={
@@ -115,10 +115,10 @@ def build_model(tokenizer: "PreTrainedTokenizerBase", seed: int = 0, **sizes: in
             "patch_size": PATCH,
         },
         tie_word_embeddings=True,
-        image_token_id=token(SPECIAL_TOKENS["image"]),
-        video_token_id=token(SPECIAL_TOKENS["video"]),
-        vision_start_token_id=token(SPECIAL_TOKENS["vision_start"]),
-        vision_end_token_id=token(SPECIAL_TOKENS["vision_end"]),
+        image_token_id=token["image"],
+        video_token_id=token["video"],
+        vision_start_token_id=token["vision_start"],
+        vision_end_token_id=token["vision_end"],
     )
     # The per-image loop of SDPA is slower than eager attention at 64 patches an image on a CPU.
     model = Qwen2VLForConditionalGeneration._from_config(config, attn_implementation="eager")

@@ -23,6 +23,7 @@ from transformers import Trainer, TrainingArguments, set_seed
 from mella_hf.stage import fingerprint, write_atomic
 from mella_hf.training import miniature
 from mella_hf.training.batching import LengthBucketSampler
+from mella_hf.training.chat import user_turn
 from mella_hf.training.checkpoints import MarkComplete, claim, last_checkpoint, remove_incomplete
 
 if TYPE_CHECKING:
@@ -169,9 +170,7 @@ class _VisionClassifier(nn.Module):
         return {"loss": functional.cross_entropy(self.head(pooled), labels)}
 
 
-def _train_vision(
-    model: "Qwen2VLForConditionalGeneration", views: Views, folder: Path, budget: Budget
-) -> list[dict[str, Any]]:
+def _train_vision(model: Any, views: Views, folder: Path, budget: Budget) -> list[dict[str, Any]]:
     """Teach the vision tower to tell the names apart; the head is thrown away."""
     classes = {name: i for i, name in enumerate(sorted({p.name for p in views.pictures}))}
     labels = [classes[p.name] for p in views.pictures]
@@ -230,8 +229,8 @@ def _train_english(
 
 def _turns(processor: "Qwen2VLProcessor", prompt: str, answer: str) -> tuple[list[int], int]:
     """Token ids of a conversation about one image, and how many of them are the prompt."""
-    content = [{"type": "image"}, {"type": "text", "text": prompt}]
-    question = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    turn: Any = user_turn(prompt)
+    question = processor.apply_chat_template([turn], add_generation_prompt=True)
     patches = (miniature.IMAGE_SIDE // miniature.PATCH) ** 2
     image = miniature.SPECIAL_TOKENS["image"]
     question = question.replace(image, image * (patches // processor.image_processor.merge_size**2))

@@ -72,7 +72,7 @@ def load_backbone(settings: Settings) -> "PreTrainedModel":
 
     quantization = get_quantization_config(settings.model)
     return AutoModelForImageTextToText.from_pretrained(
-        settings.model.model_name_or_path,
+        str(settings.model.model_name_or_path),
         revision=settings.model.model_revision,
         dtype=settings.model.dtype or "auto",
         attn_implementation=settings.model.attn_implementation,
@@ -165,7 +165,7 @@ def train(settings: Settings) -> Path:
         The adapter's folder: weights and processor. Beside it, `training.json` holds the loss curve
         and the facts about data and parameters; a run that has it is done and is not run again.
     """
-    output_dir = Path(settings.training.output_dir)
+    output_dir = Path(str(settings.training.output_dir))
     adapter = output_dir / ADAPTER_FOLDER
     main = int(os.environ.get("RANK", "0")) == 0
     if main:

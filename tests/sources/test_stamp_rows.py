@@ -36,7 +36,9 @@ def test_every_readable_stamp_has_its_views(rendered, stamps_root):
     out, trained, tested = rendered
     stamps = [s for s in read_stamps(stamps_root) if s.has_image and s.path != "town/broken"]
     seen = [s for s in stamps if not role(s.entity).unseen]
-    assert trained.counts["kept"] == sum(TRAIN_VIEWS[role(s.entity).source] for s in seen) and trained.dropped == {"corrupt_image": 1}
+    assert trained.counts["kept"] == sum(TRAIN_VIEWS[role(s.entity).source] for s in seen) and trained.dropped == {
+        "corrupt_image": 1
+    }
     assert tested.counts["kept"] == TEST_VIEWS * len(stamps) and tested.dropped == {"corrupt_image": 1}
     views = read_views(out / "train").to_pylist()
     assert {v["stamp"] for v in views} == {s.path for s in seen}
@@ -112,7 +114,8 @@ def test_losses_have_reasons(rendered, stamps_root, tmp_path):
     know[3].texts["cs"] = "Это лошадь в поле"
     records, output = collect(rendered[0], stamps, "cs", "know", tmp_path)
     assert output.counts == {
-        f"dropped_{reason}": TRAIN_VIEWS["know"] for reason in ("missing_text", "untranslated", "file_name", "wrong_script")
+        f"dropped_{reason}": TRAIN_VIEWS["know"]
+        for reason in ("missing_text", "untranslated", "file_name", "wrong_script")
     }
     assert {r["stamp"] for r in output.rejects} == {s.path for s in know[:4]}
     assert len(records) == TRAIN_VIEWS["know"] * (len(know) - 4)

@@ -39,7 +39,11 @@ def adapted(model: Any, scope: list[str]) -> set[str]:
     from peft import LoraConfig, get_peft_model
 
     peft = get_peft_model(model, LoraConfig(r=2, target_modules=lora_targets(model, scope)))
-    return {name.split(".lora_A")[0].removeprefix("base_model.model.") for name, _ in peft.named_modules() if ".lora_A." in name}
+    return {
+        name.split(".lora_A")[0].removeprefix("base_model.model.")
+        for name, _ in peft.named_modules()
+        if ".lora_A." in name
+    }
 
 
 def test_the_language_model_alone(backbone: Any) -> None:

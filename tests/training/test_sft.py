@@ -98,7 +98,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
 
 
 def test_other_settings_need_another_folder(undisturbed: Path, tiny_qwen2vl: Path, dataset: Path) -> None:
-    with pytest.raises(MellaError, match=r"holds a run with other settings: lora_r was 4 and is now 2\. Choose another"):
+    with pytest.raises(MellaError, match=r"holds a run with other settings: lora_r was 4 and is now 2\."):
         train(parse_settings(flags(tiny_qwen2vl, dataset, undisturbed, lora_r=2)))
 
 
