@@ -80,13 +80,21 @@ def lora_targets(model: "PreTrainedModel", scope: list[str]) -> str:
     for part, paths in leaves.items():
         if not paths:
             raise MellaError(f"lora_scope names {part!r}, but {type(model).__name__} has no linear layer there.")
-    return "|".join(_expression(paths) for _, paths in sorted(leaves.items()))
-
-
-def _expression(paths: set[str]) -> str:
-    """One pattern for each module path, with layer numbers as a class, so that it stays readable."""
-    patterns = {r"\.".join(r"\d+" if step.isdigit() else step for step in path.split(".")) for path in paths}
+    patterns = {_pattern(model, path) for paths in leaves.values() for path in paths}
     return "|".join(sorted(patterns))
+
+
+def _pattern(model: "nn.Module", path: str) -> str:
+    """The path as an expression in which a layer's number stands for any: one pattern for all layers.
+
+    Only numbers within a ModuleList, whose members are alike; in a Sequential the neighbour of a linear layer
+    is an activation, which LoRA cannot adapt.
+    """
+    from torch import nn
+
+    steps = path.split(".")
+    alike = [isinstance(model.get_submodule(".".join(steps[:i])), nn.ModuleList) for i in range(len(steps))]
+    return r"\.".join(r"\d+" if listed else step for step, listed in zip(steps, alike, strict=True))
 
 
 def trainable_by_part(model: "nn.Module", model_type: str) -> dict[str, dict[str, int]]:
