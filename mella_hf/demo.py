@@ -224,7 +224,7 @@ def publish(paths: DemoPaths) -> None:
     from mella_hf.hub import prepare_adapter
 
     write_report(paths.evaluation)
-    prepare_adapter(paths.run / "adapter", paths.adapter, run=paths.evaluation)
+    prepare_adapter(paths.run / "adapter", paths.adapter, run=paths.evaluation, license="gpl-2.0")  # as its data
 
 
 @contextmanager

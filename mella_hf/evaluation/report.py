@@ -37,6 +37,7 @@ SPLIT_TITLES = {
 }
 SUBSETS = {"all": "All images", "seen": "Entities seen in training", "unseen": "Entities never seen"}
 FAILURES = {  # rates in [0, 1]
+    "wrong_script_rate": "in another script",
     "wrong_language_rate": "in another language",
     "repetition_rate": "looping",
     "empty_rate": "empty",
