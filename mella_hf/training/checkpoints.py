@@ -1,8 +1,10 @@
 """A run's folder: which checkpoints are whole, which settings they belong to, and when the run is done."""
 
+import fcntl
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,25 @@ def remove_incomplete(output_dir: Path) -> None:
     for folder in output_dir.glob("checkpoint-*"):
         if not (folder / COMPLETE).exists():
             shutil.rmtree(folder)
+
+
+@contextmanager
+def sole_use(output_dir: Path) -> Iterator[None]:
+    """Keep a second run out of the folder, such as the orphan of a launcher that was killed.
+
+    Raises:
+        MellaError: when another process runs there. The lock goes with its process, also with a killed one.
+    """
+    output_dir.parent.mkdir(parents=True, exist_ok=True)
+    path = output_dir.parent / f".{output_dir.name}.lock"
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise MellaError(
+                f"Another process is training in {output_dir}; wait for it, or end it (`fuser {path}` names it)."
+            ) from error
+        yield
 
 
 def claim(output_dir: Path, settings: Mapping[str, Any], overwrite: bool) -> None:

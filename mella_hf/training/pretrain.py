@@ -24,7 +24,7 @@ from mella_hf.stage import fingerprint, write_atomic
 from mella_hf.training import miniature
 from mella_hf.training.batching import LengthBucketSampler
 from mella_hf.training.chat import user_turn
-from mella_hf.training.checkpoints import MarkComplete, claim, last_checkpoint, remove_incomplete
+from mella_hf.training.checkpoints import MarkComplete, claim, last_checkpoint, remove_incomplete, sole_use
 
 if TYPE_CHECKING:
     from transformers import Qwen2VLForConditionalGeneration, Qwen2VLProcessor
@@ -67,7 +67,11 @@ def pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, bu
         texts: plain lines in every language that adapters are to teach.
         folder: of this run; also holds the checkpoints and, at the end, `pretrain.json` with the curves.
     """
-    budget = budget or Budget()
+    with sole_use(folder):
+        return _pretrain(pictures, texts, folder, budget or Budget())
+
+
+def _pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, budget: Budget) -> Path:
     result, record = folder / "model", folder / "pretrain.json"
     inputs = [[p.image.hex(), p.name, p.description] for p in pictures]
     claim(folder, {"budget": vars(budget), "inputs": fingerprint(inputs, list(texts))}, overwrite=True)

@@ -6,6 +6,7 @@ The paper's recipe: LoRA on the language model, `know` and `ling` together, one 
 import json
 import os
 import shutil
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from mella_hf.training.arguments import DataArguments, Settings
 from mella_hf.training.backbones import lora_targets, trainable_by_part
 from mella_hf.training.batching import LengthBucketSampler, padding_share
 from mella_hf.training.chat import conversations, sequence_lengths
-from mella_hf.training.checkpoints import DONE_FILE, MarkComplete, claim, last_checkpoint, remove_incomplete
+from mella_hf.training.checkpoints import DONE_FILE, MarkComplete, claim, last_checkpoint, remove_incomplete, sole_use
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -164,10 +165,18 @@ def train(settings: Settings) -> Path:
     Returns:
         The adapter's folder: weights and processor. Beside it, `training.json` holds the loss curve
         and the facts about data and parameters; a run that has it is done and is not run again.
+
+    Raises:
+        MellaError: when the folder holds a run with other settings, or another process trains in it.
     """
     output_dir = Path(str(settings.training.output_dir))
-    adapter = output_dir / ADAPTER_FOLDER
     main = int(os.environ.get("RANK", "0")) == 0
+    with sole_use(output_dir) if main else nullcontext():
+        return _train(settings, output_dir, main)
+
+
+def _train(settings: Settings, output_dir: Path, main: bool) -> Path:
+    adapter = output_dir / ADAPTER_FOLDER
     if main:
         claim(output_dir, identity(settings), settings.data.overwrite)
     if (output_dir / DONE_FILE).exists():

@@ -12,7 +12,7 @@ import pytest
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
 from mella_hf.training.arguments import parse_settings
-from mella_hf.training.checkpoints import COMPLETE, last_checkpoint, remove_incomplete
+from mella_hf.training.checkpoints import COMPLETE, last_checkpoint, remove_incomplete, sole_use
 from mella_hf.training.sft import train
 
 SCRIPT = Path(__file__).resolve().parents[2] / "recipes" / "sft.py"
@@ -100,6 +100,20 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
 def test_other_settings_need_another_folder(undisturbed: Path, tiny_qwen2vl: Path, dataset: Path) -> None:
     with pytest.raises(MellaError, match=r"holds a run with other settings: lora_r was 4 and is now 2\."):
         train(parse_settings(flags(tiny_qwen2vl, dataset, undisturbed, lora_r=2)))
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    script = "import sys; from mella_hf.training.checkpoints import *; from pathlib import Path\n"
+    script += "with sole_use(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", script, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"in\n"
+        with pytest.raises(MellaError, match="Another process is training in .*run; wait for it, or end it"):
+            with sole_use(tmp_path / "run"):
+                pass
+        other.kill()
+    with sole_use(tmp_path / "run"):
+        pass
 
 
 def test_incomplete_checkpoints_do_not_count(tmp_path: Path) -> None:
