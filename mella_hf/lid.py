@@ -16,7 +16,7 @@ LONG = 40  # letters from which the best label is right: no error on 240 native 
 LIKELY = 0.5  # of the best other language's probability, for a short text
 LIKELY_DECLARED = 0.2  # the same where the page says it is in this language
 SCRIPT_SHARE = 0.5  # of the letters
-_EXCERPT = 80  # characters
+_EXCERPT = 60  # characters
 
 # Languages that short strings do not tell apart, beyond the labels that always count.
 _SIBLINGS = {

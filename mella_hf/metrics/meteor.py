@@ -6,6 +6,7 @@ The Java program looks for the alignment with a beam; here the longest common ru
 """
 
 from collections import defaultdict
+from operator import eq
 
 import numpy as np
 
@@ -19,12 +20,11 @@ _INT32_BASE = 46340  # its square fits 31 bits
 Run = tuple[int, int, int]  # length, start in hypothesis, start in reference
 
 
-def _maximal_runs(hypothesis: np.ndarray, reference: np.ndarray) -> dict[int, list[tuple[int, int, int]]]:
+def _maximal_runs(hypothesis: np.ndarray, reference: np.ndarray, size: int) -> dict[int, list[tuple[int, int, int]]]:
     """Runs of two or more equal tokens: length -> [(distance, start in hypothesis, start in reference)].
 
     Runs are found by their bigrams: single words, which match in far more places, make no chunk longer.
     """
-    size = max(int(hypothesis.max()), int(reference.max())) + 1
     ours, theirs = hypothesis[:-1] * size + hypothesis[1:], reference[:-1] * size + reference[1:]
     if size < _INT32_BASE:  # half the bytes to compare
         ours, theirs = ours.astype(np.int32), theirs.astype(np.int32)
@@ -51,21 +51,25 @@ def _maximal_runs(hypothesis: np.ndarray, reference: np.ndarray) -> dict[int, li
     return runs
 
 
-def longest_runs_first(hypothesis: np.ndarray, reference: np.ndarray) -> list[Run]:
+def longest_runs_first(
+    hypothesis: np.ndarray, reference: np.ndarray, size: int
+) -> tuple[list[Run], bytearray, bytearray]:
     """Runs of two or more tokens that are aligned, no token twice: the longest first, ties to the one that moves least.
 
     Args:
-        hypothesis, reference: [n] and [m] non-negative integers; equal numbers match.
+        hypothesis, reference: [n] and [m] integers below `size`; equal numbers match.
+
+    Returns:
+        The runs, and for each token of the hypothesis and of the reference 1 if it is in one.
     """
-    if len(hypothesis) < 2 or len(reference) < 2:
-        return []
-    runs = _maximal_runs(hypothesis, reference)
     used, taken = bytearray(len(hypothesis)), bytearray(len(reference))
     aligned: list[Run] = []
+    if len(hypothesis) < 2 or len(reference) < 2:
+        return aligned, used, taken
+    runs = _maximal_runs(hypothesis, reference, size)
     for length in range(max(runs, default=1), 1, -1):
-        whole = bytes(length)
         for _, i, j in sorted(runs.get(length, ())):
-            if used[i : i + length] == whole and taken[j : j + length] == whole:
+            if 1 not in used[i : i + length] and 1 not in taken[j : j + length]:
                 aligned.append((length, i, j))
                 used[i : i + length] = taken[j : j + length] = b"\1" * length
                 continue
@@ -76,7 +80,7 @@ def longest_runs_first(hypothesis: np.ndarray, reference: np.ndarray) -> list[Ru
                 if k - begin > 1:
                     runs[k - begin].append((abs(i - j), i + begin, j + begin))
                 begin = k + 1
-    return aligned
+    return aligned, used, taken
 
 
 def _shared(first: np.ndarray, second: np.ndarray, size: int) -> int:
@@ -101,21 +105,19 @@ def meteor(
     """
     if not len(hypothesis) or not len(reference):
         return 0.0
-    size = max(int(hypothesis_stems.max()), int(reference_stems.max())) + 1
+    size = int(max(hypothesis.max(), reference.max(), hypothesis_stems.max(), reference_stems.max())) + 1
     matches = _shared(hypothesis_stems, reference_stems, size)
     if not matches:
         return 0.0
-    runs = longest_runs_first(hypothesis_stems, reference_stems)
+    runs, used, taken = longest_runs_first(hypothesis_stems, reference_stems, size)
     singles = matches - sum(length for length, _, _ in runs)
     exact = matches
     if hypothesis_stems is not hypothesis:
-        rest, other_rest = np.ones(len(hypothesis), dtype=bool), np.ones(len(reference), dtype=bool)
-        exact = 0
+        rest, other_rest = np.frombuffer(used, dtype=np.int8) == 0, np.frombuffer(taken, dtype=np.int8) == 0
+        exact = _shared(hypothesis[rest], reference[other_rest], size)
+        ours, theirs = hypothesis.tolist(), reference.tolist()
         for length, i, j in runs:
-            exact += int(np.count_nonzero(hypothesis[i : i + length] == reference[j : j + length]))
-            rest[i : i + length] = other_rest[j : j + length] = False
-        size = max(int(hypothesis.max()), int(reference.max())) + 1
-        exact += _shared(hypothesis[rest], reference[other_rest], size)
+            exact += sum(map(eq, ours[i : i + length], theirs[j : j + length]))
     return score(matches, exact, len(runs) + singles, len(hypothesis), len(reference))
 
 

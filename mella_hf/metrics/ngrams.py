@@ -26,10 +26,12 @@ def _numbered(keys: np.ndarray) -> tuple[np.ndarray, int]:
     if not len(keys):
         return keys, 0
     keys = np.sort(keys)
-    starts = np.flatnonzero(keys[1:] != keys[:-1]) + 1
-    starts = np.concatenate(([0], starts))
+    changes = np.flatnonzero(keys[1:] != keys[:-1])
+    edges = np.empty(len(changes) + 2, dtype=np.int64)  # where each n-gram begins and the last one ends
+    edges[0], edges[1:-1], edges[-1] = 0, changes + 1, len(keys)
+    starts = edges[:-1]
     if len(starts) < len(keys):
-        occurrence = np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
+        occurrence = np.arange(len(keys)) - np.repeat(starts, edges[1:] - starts)
         keys += occurrence.astype(np.uint64) * _MULTIPLIER
     return keys, len(starts)
 

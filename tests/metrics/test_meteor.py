@@ -45,10 +45,11 @@ def test_nothing_in_common_is_zero(prediction: list[str], reference: list[str]) 
 @given(st.lists(st.integers(0, 3), max_size=14), st.lists(st.integers(0, 3), max_size=14))
 def test_runs_are_equal_and_disjoint(prediction: list[int], reference: list[int]) -> None:
     ours, theirs = np.array(prediction, dtype=np.int64), np.array(reference, dtype=np.int64)
-    runs = longest_runs_first(ours, theirs)
+    runs, marked, other_marked = longest_runs_first(ours, theirs, 4)
     used = [i + k for length, i, _ in runs for k in range(length)]
     taken = [j + k for length, _, j in runs for k in range(length)]
     assert [prediction[i] for i in used] == [reference[j] for j in taken]
+    assert sum(marked) == len(used) and sum(other_marked) == len(taken)
     assert len(set(used)) == len(used) and len(set(taken)) == len(taken)
     if len(ours) and len(theirs):
         assert 0.0 <= meteor(ours, theirs, ours, theirs) <= 1.0
