@@ -6,7 +6,7 @@ file at decode time, and a push to the Hub embeds it.
 
 import hashlib
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -108,4 +108,4 @@ def make_sample(
 
 def utc(year: int, month: int, day: int) -> datetime:
     """A collection date as the record stores it."""
-    return datetime(year, month, day, tzinfo=timezone.utc)
+    return datetime(year, month, day, tzinfo=UTC)

@@ -18,7 +18,7 @@ def stand_in_score(model: str, split: str, subset: str, n: int, level: float) ->
         known = split == "know_test" or not metric.startswith("keyword")
         values = {"": level, "_low": max(level - 2, 0), "_high": level + 2, "_floor": level / 2}
         record.update({metric + suffix: value if known else None for suffix, value in values.items()})
-    rates = ("empty_rate", "repetition_rate", "wrong_language_rate", "truncated_rate")
+    rates = ("empty_rate", "repetition_rate", "wrong_language_rate", "wrong_script_rate", "truncated_rate")
     return {**record, **dict.fromkeys(rates, 1 - level / 100), "length_ratio": 1.25}
 
 
