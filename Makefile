@@ -8,7 +8,7 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint install datasets36 clean
 
 install: $(READY)
 
@@ -35,5 +35,13 @@ lint: $(READY)
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(args)
 
+# The loading script's own environment: datasets 3.6 was the last line that ran scripts.
+datasets36: .venv-datasets36/.installed
+
+.venv-datasets36/.installed:
+	$(PYTHON) -m venv .venv-datasets36
+	.venv-datasets36/bin/python -m pip install --quiet --disable-pip-version-check datasets==3.6.0 pillow
+	@touch $@
+
 clean:
-	rm -rf $(VENV) outputs build *.egg-info
+	rm -rf $(VENV) .venv-datasets36 outputs build *.egg-info

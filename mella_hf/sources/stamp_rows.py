@@ -18,7 +18,7 @@ from mella_hf.sources.stamps import LICENSE, Stamp, entity_of, native_line, role
 from mella_hf.sources.views import SIDE
 from mella_hf.stage import ShardOutput
 
-__all__ = ["english_rows", "keywords_of", "read_views", "render_stage", "rows"]
+__all__ = ["keywords_of", "read_views", "render_stage", "rows"]
 
 # Images of entities in training, and of entities never seen; the paper tests on 100 to 150 a language.
 TEST_CAPS = {"know": (70, 30), "ling": (42, 18)}
@@ -142,19 +142,3 @@ def _ling(view: dict[str, Any], stamp: Stamp, language: str) -> dict[str, Any]:
     text, english = (describe(measures, code, seed=stamp.path) for code in (language, "en"))
     columns = {"caption_en": english, "captioner": "template", "translator": "template"}
     return _record(view, stamp, language, text=text, **columns)
-
-
-def english_rows(rendered: Path | str, stamps: Sequence[Stamp]) -> Iterator[dict[str, Any]]:
-    """The training views with their English line (know) or English description (ling), for a base model.
-
-    No view of an unseen entity is among them, and no test view.
-    """
-    by_path = {stamp.path: stamp for stamp in stamps}
-    for view in read_views(Path(rendered) / "train").to_pylist():
-        stamp = by_path[view["stamp"]]
-        if view["source"] == "know":
-            text = clean_alt_text(stamp.english)
-            yield _record(view, stamp, "en", text=text, keywords=[text.rstrip(".!? ")])
-        else:
-            text = describe(Measures(**json.loads(view["measures"])), "en", seed=stamp.path)
-            yield _record(view, stamp, "en", text=text, caption_en=text, captioner="template")

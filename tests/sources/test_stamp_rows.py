@@ -13,9 +13,10 @@ from stamp_folder import draw_stamp, write_text
 from mella_hf.errors import MellaError
 from mella_hf.phash import hamming, phash
 from mella_hf.sample import SCHEMA, sha256_hex
-from mella_hf.sources.stamp_rows import english_rows, keywords_of, rows
+from mella_hf.sources.stamp_reading import english_pictures, reading_texts
+from mella_hf.sources.stamp_rows import keywords_of, rows
 from mella_hf.sources.stamp_views import TEST_VIEWS, TRAIN_VIEWS, read_views, render_stage
-from mella_hf.sources.stamps import Role, read_stamps, role
+from mella_hf.sources.stamps import Role, entity_of, read_stamps, role
 from mella_hf.stage import ShardOutput
 
 
@@ -140,11 +141,16 @@ def test_test_splits_are_capped_and_take_every_stamp_before_a_second_view(render
     assert output.counts.keys() == {"dropped_over_cap"}
 
 
-def test_english_rows_hold_no_unseen_entity(rendered, stamps_root):
-    records = list(english_rows(rendered[0], read_stamps(stamps_root)))
-    assert len(records) == read_views(rendered[0] / "train", ["view"]).num_rows
-    assert {r["language"] for r in records} == {"en"} and not any(role(r["entity"]).unseen for r in records)
-    assert {r["text"] for r in records if r["source"] == "know"} <= {s.english for s in read_stamps(stamps_root)}
+def test_the_base_sees_no_unseen_entity_and_reads_no_taught_name(rendered, stamps_root):
+    stamps = read_stamps(stamps_root)
+    pictures = english_pictures(rendered[0], stamps)
+    assert len(pictures) == read_views(rendered[0] / "train", ["view"]).num_rows
+    unseen = {entity_of(s.english) for s in stamps if s.has_image and role(s.entity).unseen}
+    assert pictures and unseen.isdisjoint(entity_of(p.name) for p in pictures)
+    read = {entity_of(text) for text in reading_texts(rendered[0], stamps, ["ar", "cs"])}
+    taught = [s for s in stamps if s.has_image and (role(s.entity).source == "know" or role(s.entity).unseen)]
+    assert taught and read
+    assert read.isdisjoint(entity_of(s.texts[code]) for s in taught for code in ("ar", "cs") if s.texts.get(code))
 
 
 @pytest.mark.parametrize(
