@@ -29,7 +29,7 @@ def demo(
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes for building data; all cores by default.")] = None,
 ) -> None:
-    """The whole way on a CPU: real images to a trained, scored adapter, in about twenty minutes.
+    """The whole way on a CPU: real images to a trained, scored adapter, in about fifteen minutes.
 
     Fetches the Tux Paint stamps (161 MB, once), builds the dataset in eight languages, trains a miniature
     backbone in English and a LoRA adapter in LANGUAGE, evaluates both, and writes a report and an adapter
