@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback
 
 from mella_hf.errors import MellaError
 from mella_hf.stage import write_atomic
@@ -30,6 +30,30 @@ def last_checkpoint(output_dir: Path) -> Path | None:
     """The newest checkpoint that is whole; a killed run may have left a newer one that is not."""
     found = [path.parent for path in output_dir.glob(f"checkpoint-*/{COMPLETE}")]
     return max(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def finished_log(checkpoint: Path) -> list[dict[str, Any]] | None:
+    """The log of a run whose last step this checkpoint holds, else None.
+
+    Resumed at its last step, transformers' Trainer takes one step more before it looks whether it is done.
+    """
+    state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    return state["log_history"] if state["global_step"] >= state["max_steps"] else None
+
+
+def restore_weights(model: Any, checkpoint: Path) -> None:
+    """Load a checkpoint's weights into a model that is no adapter.
+
+    transformers' Trainer looks for the module's own names, but saves under the names of the Hub's checkpoints, which
+    for Qwen2-VL are others: it would load next to nothing, and only log that.
+    """
+    if isinstance(model, PreTrainedModel):
+        loaded = type(model).from_pretrained(checkpoint, dtype=model.dtype)
+        model.load_state_dict(loaded.state_dict())
+    else:
+        from safetensors.torch import load_model
+
+        load_model(model, checkpoint / "model.safetensors")
 
 
 def remove_incomplete(output_dir: Path) -> None:

@@ -24,7 +24,15 @@ from mella_hf.stage import fingerprint, write_atomic
 from mella_hf.training import miniature
 from mella_hf.training.batching import LengthBucketSampler
 from mella_hf.training.chat import user_turn
-from mella_hf.training.checkpoints import MarkComplete, claim, last_checkpoint, remove_incomplete, sole_use
+from mella_hf.training.checkpoints import (
+    MarkComplete,
+    claim,
+    finished_log,
+    last_checkpoint,
+    remove_incomplete,
+    restore_weights,
+    sole_use,
+)
 
 if TYPE_CHECKING:
     from transformers import Qwen2VLForConditionalGeneration, Qwen2VLProcessor
@@ -257,6 +265,9 @@ def _run(
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return sampler
 
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            restore_weights(self.model, Path(resume_from_checkpoint))
+
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -277,6 +288,9 @@ def _run(
     )
     remove_incomplete(folder)
     checkpoint = last_checkpoint(folder)
+    if checkpoint and (log := finished_log(checkpoint)) is not None:
+        restore_weights(model, checkpoint)
+        return log
     trainer = _Trainer(
         model=model,
         args=arguments,

@@ -17,7 +17,16 @@ from mella_hf.training.arguments import DataArguments, Settings
 from mella_hf.training.backbones import lora_targets, trainable_by_part
 from mella_hf.training.batching import LengthBucketSampler, padding_share
 from mella_hf.training.chat import conversations, sequence_lengths
-from mella_hf.training.checkpoints import DONE_FILE, MarkComplete, claim, last_checkpoint, remove_incomplete, sole_use
+from mella_hf.training.checkpoints import (
+    DONE_FILE,
+    MarkComplete,
+    claim,
+    finished_log,
+    last_checkpoint,
+    remove_incomplete,
+    restore_weights,
+    sole_use,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -100,6 +109,7 @@ def lora_config(settings: Settings, model: "PreTrainedModel") -> "LoraConfig":
 
 def _trainer_class() -> type:
     """TRL's trainer with our order of samples (built on demand: importing TRL takes seconds)."""
+    from transformers import PreTrainedModel
     from trl import SFTTrainer
 
     class MellaTrainer(SFTTrainer):
@@ -109,6 +119,12 @@ def _trainer_class() -> type:
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return self.mella_sampler or super()._get_train_sampler(train_dataset)
+
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            if isinstance(self.model, PreTrainedModel):
+                restore_weights(self.model, Path(resume_from_checkpoint))
+            else:  # an adapter
+                super()._load_from_checkpoint(resume_from_checkpoint, model)
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """No card here: TRL's is for text models; `mella_hf.hub` writes ours."""
@@ -186,13 +202,18 @@ def _train(settings: Settings, output_dir: Path, main: bool) -> Path:
         if main:
             remove_incomplete(output_dir)
     checkpoint = last_checkpoint(output_dir)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    log = finished_log(checkpoint) if checkpoint else None
+    if log is None:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        log = trainer.state.log_history
+    else:
+        trainer._load_from_checkpoint(str(checkpoint))
     aside = output_dir / f".{ADAPTER_FOLDER}"
     trainer.save_model(str(aside))  # every rank takes part under FSDP and ZeRO-3
     if main:
         shutil.rmtree(adapter, ignore_errors=True)
         os.replace(aside, adapter)
-        record = {**facts, "settings": identity(settings), "log_history": trainer.state.log_history}
+        record = {**facts, "settings": identity(settings), "log_history": log}
         write_atomic(output_dir / DONE_FILE, json.dumps(record, indent=1, ensure_ascii=False))
     trainer.accelerator.wait_for_everyone()
     return adapter

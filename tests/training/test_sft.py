@@ -1,6 +1,7 @@
 """A run: only LoRA on the language model trains, a killed run ends with the weights of an undisturbed one."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -92,6 +93,18 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     process.wait()
     assert not (out / "training.json").exists()
     (out / "checkpoint-6").mkdir(exist_ok=True)  # as a kill within a save leaves it
+    train(parse_settings(flags(tiny_qwen2vl, dataset, out)))
+    weights = "adapter/adapter_model.safetensors"
+    assert (out / weights).read_bytes() == (undisturbed / weights).read_bytes()
+
+
+def test_killed_after_its_last_step_it_takes_no_step_more(
+    undisturbed: Path, tmp_path: Path, tiny_qwen2vl: Path, dataset: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(undisturbed, out)
+    (out / "training.json").unlink()
+    shutil.rmtree(out / "adapter")
     train(parse_settings(flags(tiny_qwen2vl, dataset, out)))
     weights = "adapter/adapter_model.safetensors"
     assert (out / weights).read_bytes() == (undisturbed / weights).read_bytes()
