@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from mella_hf import languages
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError
+from mella_hf.resources import template_path
 from mella_hf.sample import FEATURES_DICT, SPLITS
 from mella_hf.stage import write_atomic
 
@@ -203,7 +204,7 @@ def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardTe
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     environment.filters["cell"] = lambda value: " ".join(str(value).replace("|", "\\|").split())
-    template = environment.from_string(template_text("dataset_card.md.j2"))
+    template = environment.from_string(template_path("dataset_card.md.j2").read_text("utf-8"))
     codes = sorted({one.language for one in facts})
     return template.render(
         **asdict(text),
@@ -220,16 +221,6 @@ def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardTe
         gpl2=any(name.startswith("GPL-2") for one in facts for name in one.licenses),
         funnel=[(code, source, *_funnel_line(counts)) for code, by in funnel.items() for source, counts in by.items()],
     )
-
-
-def template_text(name: str) -> str:
-    """A card template: from the installed package, or from `model_cards/` of the checkout."""
-    from importlib.resources import files
-
-    installed = files("mella_hf").joinpath("model_cards", name)
-    if installed.is_file():
-        return installed.read_text("utf-8")
-    return (Path(__file__).parents[2] / "model_cards" / name).read_text("utf-8")
 
 
 def language_name(code: str) -> str:
