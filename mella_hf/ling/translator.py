@@ -1,0 +1,29 @@
+"""What a translator is: texts in one language enter, as many texts in another leave."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Translator(Protocol):
+    """A translation service or model.
+
+    Attributes:
+        name: what provenance columns say of it, such as "deepl" or "facebook/nllb-200-3.3B".
+        version: changes when the same text may come out otherwise; part of the key of the request cache.
+        max_chars: characters that one text may have; longer ones are split before they are passed.
+        batch_size: texts that one request carries.
+    """
+
+    name: str
+    version: str
+    max_chars: int
+    batch_size: int
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """One translation for each text, in order; "" where the service has none.
+
+        Args:
+            texts: in the language `source`.
+            source, target: codes of `mella_hf.languages`, or "en".
+        """
+        ...
