@@ -29,7 +29,7 @@ SHARDS = 8
 RENDERING = 1  # raise it when views or measures come out otherwise, so that finished shards are rendered again
 # Of each stamp that is trained on. A name is learned from the looks of one thing, so it needs many; a template's
 # sentences are learned from all pictures together.
-TRAIN_VIEWS = {"know": 8, "ling": 2}
+TRAIN_VIEWS = {"know": 8, "ling": 4}
 FIRST_TEST_VIEW = max(TRAIN_VIEWS.values())
 TEST_VIEWS = 2  # of each stamp
 TEST_TRIES = 24  # drawn views before a stamp is given up as too like the training views
