@@ -25,6 +25,7 @@ from mella_hf.training import miniature
 from mella_hf.training.batching import LengthBucketSampler
 from mella_hf.training.chat import user_turn
 from mella_hf.training.checkpoints import (
+    RUN_FILE,
     MarkComplete,
     claim,
     finished_log,
@@ -37,6 +38,7 @@ from mella_hf.training.checkpoints import (
 if TYPE_CHECKING:
     from transformers import Qwen2VLForConditionalGeneration, Qwen2VLProcessor
 
+RECORD = "pretrain.json"  # written last
 NAME_PROMPTS = ("What is this?", "What does the picture show?", "Name what you see.")
 DESCRIBE_PROMPTS = ("Describe this picture.", "What does the picture look like?", "Describe what you see.")
 CACHED_SIDE = 112  # px; pictures are kept in memory at this size
@@ -75,16 +77,20 @@ def pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, bu
         texts: plain lines in every language that adapters are to teach.
         folder: of this run; also holds the checkpoints and, at the end, `pretrain.json` with the curves.
     """
-    with sole_use(folder):
-        return _pretrain(pictures, texts, folder, budget or Budget())
-
-
-def _pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, budget: Budget) -> Path:
-    result, record = folder / "model", folder / "pretrain.json"
+    budget = budget or Budget()
     inputs = [[p.image.hex(), p.name, p.description] for p in pictures]
-    claim(folder, {"budget": vars(budget), "inputs": fingerprint(inputs, list(texts))}, overwrite=True)
-    if record.exists():
-        return result
+    settings = {"budget": vars(budget), "inputs": fingerprint(inputs, list(texts))}
+    if (folder / RECORD).exists() and json.loads((folder / RUN_FILE).read_text("utf-8")) == settings:
+        return folder / "model"  # without the lock: demos of several languages may share a finished base
+    with sole_use(folder):
+        claim(folder, settings, overwrite=True)
+        if not (folder / RECORD).exists():
+            _pretrain(pictures, texts, folder, budget)
+    return folder / "model"
+
+
+def _pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, budget: Budget) -> None:
+    result, record = folder / "model", folder / RECORD
     spoken = [text for p in pictures for text in (p.name, p.description)]
     tokenizer = miniature.train_tokenizer([*texts, *spoken, *NAME_PROMPTS, *DESCRIBE_PROMPTS])
     processor = miniature.build_processor(tokenizer)
@@ -100,7 +106,6 @@ def _pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, b
     os.replace(aside, result)
     sizes = {"pictures": len(pictures), "texts": len(texts), "parameters": model.num_parameters()}
     write_atomic(record, json.dumps({**sizes, "vocabulary": len(tokenizer), "curves": curves}, indent=1))
-    return result
 
 
 def _mark_as_miniature(folder: Path) -> None:
