@@ -1,0 +1,27 @@
+"""`mella convert-internvl2`: an original InternVL2 checkpoint enters, a native one leaves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mella_hf.training.internvl2 import MAX_PATCHES
+
+
+def convert_internvl2(
+    source: Annotated[str, typer.Argument(help="Folder of the checkpoint, or its name: OpenGVLab/InternVL2-8B.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; recipes/internvl2_8b reads outputs/internvl2_8b/base.")],
+    max_patches: Annotated[
+        int, typer.Option(min=1, help="Most tiles of an image, thumbnail not counted (the paper: 6).")
+    ] = MAX_PATCHES,
+) -> None:
+    """Convert an InternVL2 of the original layout (remote code) to one that transformers runs natively.
+
+    For InternVL2-2B, -8B and -26B, whose language model is InternLM2. None of the checkpoint's code runs, and only
+    safetensors are read, shard by shard, so memory holds one shard. Weights, tokenizer, processor and chat template
+    are written; AutoModelForImageTextToText and AutoProcessor load the folder. Interrupted, the same command goes on
+    where it stopped.
+    """
+    from mella_hf.training.internvl2 import convert_internvl2
+
+    typer.echo(convert_internvl2(source, out, max_patches=max_patches, say=typer.echo))

@@ -1,0 +1,149 @@
+"""The sentencepiece model of an InternLM2 tokenizer in; a fast tokenizer with the same ids out.
+
+The original tokenizer is remote code around sentencepiece. Its rules are those of `InternLM2Converter` in the
+repository's tokenization_internlm2_fast.py; what the sentencepiece model says of itself decides the rest.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mella_hf.errors import MellaError, MissingExtraError
+
+if TYPE_CHECKING:
+    from tokenizers import AddedToken, Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+MODEL = "tokenizer.model"
+CONFIG = "tokenizer_config.json"
+# The processor's names for the tokens around and of an image.
+IMAGE_TOKENS = {
+    "start_image_token": "<img>",
+    "end_image_token": "</img>",
+    "context_image_token": "<IMG_CONTEXT>",
+}
+_NEEDED = ("<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>", *IMAGE_TOKENS.values())
+_BPE = 2  # sentencepiece's TrainerSpec.ModelType
+_NORMAL, _USER_DEFINED = 1, 4  # sentencepiece's SentencePiece.Type
+
+
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
+    """The tokenizer of an original InternVL2 folder, as a fast one.
+
+    Raises:
+        MellaError: when a file is missing or no BPE model, or a token of the chat or image format has no id.
+        MissingExtraError: without protobuf.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    proto = _read_model(folder / MODEL)
+    added = _added_tokens(folder / CONFIG)
+    tokenizer = build_tokenizer(proto, added)
+    missing = [token for token in _NEEDED if tokenizer.token_to_id(token) is None]
+    if missing:
+        raise MellaError(
+            f"The tokenizer in {folder} has no token {missing[0]!r}; download {MODEL} and {CONFIG} again, "
+            "or add it to added_tokens_decoder there."
+        )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="</s>",
+        extra_special_tokens={**IMAGE_TOKENS, "video_token": _stand_in_for_video(proto)},
+        model_max_length=_read_json(folder / CONFIG).get("model_max_length", 8192),
+        padding_side="left",
+        model_input_names=["input_ids", "attention_mask"],
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def build_tokenizer(proto: Any, added: dict[int, "AddedToken"]) -> "Tokenizer":
+    """The pipeline: normaliser, BPE with byte fallback, decoder, and `<s>` in front of every text."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, processors
+    from transformers.tokenization_utils_base import generate_merges
+
+    pieces = [piece.piece for piece in proto.pieces]
+    for index, token in added.items():
+        if index < len(pieces):
+            pieces[index] = token.content
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    scores = {piece: entry.score for piece, entry in zip(pieces, proto.pieces, strict=True)}
+    whole = {piece for piece, entry in zip(pieces, proto.pieces, strict=True) if entry.type != _NORMAL}
+    merges = generate_merges(vocabulary, scores, skip_tokens=whole | {token.content for token in added.values()})
+    tokenizer = Tokenizer(
+        models.BPE(vocabulary, merges, unk_token=proto.trainer_spec.unk_piece, fuse_unk=True, byte_fallback=True)
+    )
+    user_defined = [i for i, piece in enumerate(proto.pieces) if piece.type == _USER_DEFINED and i not in added]
+    tokenizer.add_tokens([AddedToken(pieces[i], normalized=False) for i in user_defined])
+    tokenizer.add_special_tokens([added[index] for index in sorted(added)])
+    for index, token in added.items():
+        if (found := tokenizer.token_to_id(token.content)) != index:
+            raise MellaError(f"{CONFIG} gives {token.content!r} the id {index}, and it would get {found}.")
+    spec = proto.normalizer_spec
+    steps: list[Any] = [normalizers.Precompiled(spec.precompiled_charsmap)] if spec.precompiled_charsmap else []
+    if spec.remove_extra_whitespaces:
+        steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
+    steps += [normalizers.Prepend("▁")] if spec.add_dummy_prefix else []
+    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", "▁")])
+    strip = [decoders.Strip(" ", 1, 0)] if spec.add_dummy_prefix else []
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B:1", special_tokens=[("<s>", vocabulary["<s>"])]
+    )
+    return tokenizer
+
+
+def _read_model(path: Path) -> Any:
+    """The sentencepiece model, as the protocol buffer that it is."""
+    from google.protobuf.message import DecodeError
+
+    try:
+        from transformers.convert_slow_tokenizer import import_protobuf
+
+        proto = import_protobuf().ModelProto()
+    except ImportError as error:
+        raise MissingExtraError("protobuf", "internvl2", "Reading a sentencepiece model") from error
+    if not path.is_file():
+        raise MellaError(f"The checkpoint has no {path.name}: {path} is missing; download it from the model's repo.")
+    try:
+        proto.ParseFromString(path.read_bytes())
+    except DecodeError as error:
+        raise MellaError(
+            f"{path} is no sentencepiece model ({error}); a download may be cut short or a pointer."
+        ) from error
+    if proto.trainer_spec.model_type != _BPE or not proto.trainer_spec.byte_fallback:
+        raise MellaError(f"{path} is no BPE model with byte fallback, as InternLM2's is.")
+    return proto
+
+
+def _added_tokens(path: Path) -> dict[int, "AddedToken"]:
+    """Tokens that the configuration adds to the model's pieces or calls otherwise, by id."""
+    from tokenizers import AddedToken
+
+    entries = _read_json(path).get("added_tokens_decoder")
+    if not entries:
+        raise MellaError(f"{path} has no added_tokens_decoder, which names the image tokens; download it again.")
+    flags = ("single_word", "lstrip", "rstrip", "special")
+    return {
+        int(index): AddedToken(entry["content"], normalized=False, **{flag: entry.get(flag, False) for flag in flags})
+        for index, entry in entries.items()
+    }
+
+
+def _stand_in_for_video(proto: Any) -> str:
+    """A token that no text holds. The processor wants one for videos; a new one would have no embedding."""
+    unused = (piece.piece for piece in proto.pieces if piece.piece.startswith("[UNUSED_TOKEN_"))
+    return next(unused, "<quad>")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise MellaError(f"The checkpoint has no {path.name}: {path} is missing; download it from the model's repo.")
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise MellaError(f"{path} is not JSON: {error}") from error
