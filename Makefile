@@ -8,7 +8,7 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test lint install datasets36 clean
+.PHONY: demo test lint install datasets36 comet clean
 
 install: $(READY)
 
@@ -43,5 +43,13 @@ datasets36: .venv-datasets36/.installed
 	.venv-datasets36/bin/python -m pip install --quiet --disable-pip-version-check datasets==3.6.0 pillow
 	@touch $@
 
+# COMET forbids transformers 5 and numpy 2, so quality estimation runs in an environment of its own.
+comet: .venv-comet/.installed
+
+.venv-comet/.installed: requirements-comet.txt
+	$(PYTHON) -m venv .venv-comet
+	.venv-comet/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-comet.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-datasets36 outputs build *.egg-info
+	rm -rf $(VENV) .venv-datasets36 .venv-comet outputs build *.egg-info

@@ -32,6 +32,8 @@ class Language:
         tokenizer: "words" (Unicode words), "kiwi" (Korean morphemes) or "newmm" (Thai words).
         stemmer: name of the Snowball algorithm in PyStemmer, or None where there is none.
         lid: labels of a language identifier that count as this language.
+        translation: (service, the service's code of this language) for every translation service of
+            `mella_hf.ling.services` that covers it, the preferred one first.
         know_prompts: user turns that ask for the alt-text; the first is the test prompt.
         ling_prompts: user turns that ask for a description; the first is the test prompt,
             the language's "Describe this picture." (paper, evaluation settings).
@@ -48,6 +50,7 @@ class Language:
     tokenizer: str = "words"
     stemmer: str | None = None
     lid: frozenset[str] = frozenset()
+    translation: tuple[tuple[str, str], ...] = ()
 
     def prompts(self, source: str) -> tuple[str, ...]:
         """The user turns of a source (`know` or `ling`)."""
@@ -96,6 +99,14 @@ register(
         normalizer=normalize_arabic,
         stemmer="arabic",
         lid=frozenset({"ar", "ary", "arz"}),
+        translation=(
+            ("deepl", "AR"),
+            ("google", "ar"),
+            ("microsoft", "ar"),
+            ("libre", "ar"),
+            ("nllb", "arb_Arab"),
+            ("madlad", "ar"),
+        ),
         know_prompts=(
             "ما هذا؟",
             "ما اسم الشيء الظاهر في الصورة؟",
@@ -130,6 +141,14 @@ register(
         scripts=("Latn",),
         stemmer="czech",
         lid=frozenset({"cs"}),
+        translation=(
+            ("deepl", "CS"),
+            ("google", "cs"),
+            ("microsoft", "cs"),
+            ("libre", "cs"),
+            ("nllb", "ces_Latn"),
+            ("madlad", "cs"),
+        ),
         know_prompts=(
             "Co je to?",
             "Jak se jmenuje to, co je na obrázku?",
@@ -164,6 +183,14 @@ register(
         scripts=("Latn",),
         stemmer="hungarian",
         lid=frozenset({"hu"}),
+        translation=(
+            ("deepl", "HU"),
+            ("google", "hu"),
+            ("microsoft", "hu"),
+            ("libre", "hu"),
+            ("nllb", "hun_Latn"),
+            ("madlad", "hu"),
+        ),
         know_prompts=(
             "Mi ez?",
             "Mi a neve annak, ami a képen látható?",
@@ -199,6 +226,14 @@ register(
         normalizer=normalize_korean,
         tokenizer="kiwi",
         lid=frozenset({"ko"}),
+        translation=(
+            ("deepl", "KO"),
+            ("google", "ko"),
+            ("microsoft", "ko"),
+            ("libre", "ko"),
+            ("nllb", "kor_Hang"),
+            ("madlad", "ko"),
+        ),
         know_prompts=(
             "이것은 무엇입니까?",
             "사진에 있는 것의 이름은 무엇입니까?",
@@ -234,6 +269,14 @@ register(
         normalizer=normalize_russian,
         stemmer="russian",
         lid=frozenset({"ru"}),
+        translation=(
+            ("deepl", "RU"),
+            ("google", "ru"),
+            ("microsoft", "ru"),
+            ("libre", "ru"),
+            ("nllb", "rus_Cyrl"),
+            ("madlad", "ru"),
+        ),
         know_prompts=(
             "Что это?",
             "Как называется то, что изображено на картинке?",
@@ -269,6 +312,8 @@ register(
         normalizer=normalize_serbian,
         stemmer="serbian",
         lid=frozenset({"sr", "hr", "bs", "sh"}),
+        # Serbian in Cyrillic, which Microsoft and NLLB tell apart by code.
+        translation=(("google", "sr"), ("microsoft", "sr-cyrl"), ("nllb", "srp_Cyrl"), ("madlad", "sr")),
         know_prompts=(
             "Шта је ово?",
             "Како се зове оно што је на слици?",
@@ -304,6 +349,7 @@ register(
         normalizer=normalize_thai,
         tokenizer="newmm",
         lid=frozenset({"th"}),
+        translation=(("google", "th"), ("microsoft", "th"), ("libre", "th"), ("nllb", "tha_Thai"), ("madlad", "th")),
         know_prompts=(
             "นี่คืออะไร",
             "สิ่งที่อยู่ในภาพเรียกว่าอะไร",
@@ -338,6 +384,7 @@ register(
         scripts=("Latn",),
         normalizer=normalize_vietnamese,
         lid=frozenset({"vi"}),
+        translation=(("google", "vi"), ("microsoft", "vi"), ("libre", "vi"), ("nllb", "vie_Latn"), ("madlad", "vi")),
         know_prompts=(
             "Đây là gì?",
             "Thứ trong ảnh được gọi là gì?",

@@ -1,0 +1,100 @@
+"""A request's key enters; the answer that was paid for once leaves, however often the stage is killed.
+
+One SQLite file for captions and translations alike. An answer is on disk before the next request of its
+thread goes out, so after a kill at any moment only requests that were under way are made again.
+"""
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from mella_hf.errors import MellaError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+    service TEXT NOT NULL, version TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,
+    question BLOB NOT NULL, answer TEXT NOT NULL, answered_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (service, version, source, target, question)
+) WITHOUT ROWID"""
+_KEY = "service = ? AND version = ? AND source = ? AND target = ? AND question = ?"
+_BUSY = 60.0  # seconds to wait for another process that writes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who was asked for what: the part of a key that the questions of a run share.
+
+    Attributes:
+        service, version: name and version of the translator or captioner.
+        source, target: language codes; the source of a caption is "image".
+    """
+
+    service: str
+    version: str
+    source: str
+    target: str
+
+
+class RequestCache:
+    """Answers by (service, version, source, target, question), on disk. Threads may share it."""
+
+    def __init__(self, path: Path | str):
+        """Open or create the file. Raises MellaError when it is no SQLite file."""
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(self.path, timeout=_BUSY, check_same_thread=False, isolation_level=None)
+        try:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")  # answers cost more than a write to disk
+            self._connection.execute(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise MellaError(
+                f"The request cache {self.path} cannot be read ({error}); move it away to start a new one, "
+                "which asks and pays for everything again."
+            ) from error
+
+    def get(self, asked: Asked, question: str) -> str | None:
+        """The stored answer, or None."""
+        with self._lock:
+            row = self._connection.execute(
+                f"SELECT answer FROM answers WHERE {_KEY}", (*astuple(asked), _digest(question))
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def put(self, asked: Asked, answers: Mapping[str, str]) -> None:
+        """Store answers by question; when this returns they are on disk."""
+        rows = [(*astuple(asked), _digest(question), answer) for question, answer in answers.items()]
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO answers (service, version, source, target, question, answer) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            self._connection.execute("COMMIT")
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._connection.execute("SELECT count(*) FROM answers").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file; what was stored stays."""
+        self._connection.close()
+
+    def __enter__(self) -> "RequestCache":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _digest(question: str) -> bytes:
+    return hashlib.sha256(question.encode("utf-8", "surrogatepass")).digest()

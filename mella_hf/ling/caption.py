@@ -1,0 +1,161 @@
+"""Images enter; checked English descriptions leave, asked for once, and again where the answer is no use."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from mella_hf import lid
+from mella_hf.ling.cache import Asked, RequestCache
+from mella_hf.metrics.degenerate import REPETITION_LIMIT, REPETITION_ORDER, has_loop
+from mella_hf.metrics.ngrams import NGrams, Vocabulary, repetition
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PROMPT_VERSION = "1"  # stored with every caption; raise it when a prompt changes
+PROMPT = (
+    "Describe this image in English, in one paragraph of four to eight full sentences. Say literally what can be seen: "
+    "the objects, people and animals, how many there are and where, their colours, shapes and materials, what they "
+    "are doing, the background and the light. Copy any text in the image as it is written. Do not guess names, "
+    "places, feelings or meanings, and do not address the reader."
+)
+# After an answer of no use. Decoding is greedy, so the same words would bring the same answer.
+SECOND_PROMPT = (
+    "Write a plain English description of this picture for someone who cannot see it: at least four complete "
+    "sentences and no list, nothing said twice, only what is visible."
+)
+MIN_WORDS = 12  # two short sentences; the paper's captions have about 258 tokens
+_REFUSAL = re.compile(
+    r"\b(?:as an ai|i(?:'m| am) (?:sorry|unable|not able)"
+    r"|i (?:can(?:'|no)t|cannot|won't) (?:help|assist|describe|see|view|provide|identify)"
+    r"|unable to (?:process|view|see|assist)|no image (?:was |is |has been )?(?:provided|attached))",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a captioner said; `truncated` when it was cut off at the token limit."""
+
+    text: str
+    truncated: bool = False
+
+
+class Captioner(Protocol):
+    """A model that describes images.
+
+    Attributes:
+        name: what provenance columns say of it.
+        version: changes when the same image may be described otherwise; part of the request cache's key.
+    """
+
+    name: str
+    version: str
+
+    def caption(
+        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, Answer], None]
+    ) -> dict[int, str]:
+        """Describe RGB images; `on_answer` is told the index and the answer of each as soon as it is there.
+
+        Returns:
+            Index -> reason of the images that got no answer although the captioner works.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A description that passed, or the reason why there is none.
+
+    Attributes:
+        text: English; empty when `problem` is set and nothing was said.
+        problem: `caption_empty`, `caption_refusal`, `caption_truncated`, `caption_short`, `caption_repeats`,
+            `caption_not_english` of the second answer, or `captioner_<reason>`; None when the text is good.
+        retried: whether the first answer was no use.
+    """
+
+    text: str
+    problem: str | None = None
+    retried: bool = False
+
+
+def caption_problem(answer: Answer) -> str | None:
+    """The first thing that is wrong with an answer, or None."""
+    text = answer.text.strip()
+    words = _WORD.findall(text.lower())
+    if not words:
+        return "caption_empty"
+    if _REFUSAL.search(text[:200]):
+        return "caption_refusal"
+    if answer.truncated:
+        return "caption_truncated"
+    if len(words) < MIN_WORDS:
+        return "caption_short"
+    if repeats(words):
+        return "caption_repeats"
+    if lid.identify(lid.excerpt(text))[0] != "en":
+        return "caption_not_english"
+    return None
+
+
+def repeats(words: Sequence[str]) -> bool:
+    """Whether words loop or say the same four in a row too often: the limits of `mella_hf.metrics.degenerate`."""
+    numbers = Vocabulary().encode(words)
+    return repetition(NGrams(numbers, REPETITION_ORDER), REPETITION_ORDER) > REPETITION_LIMIT or has_loop(numbers)
+
+
+def caption_images(
+    captioner: Captioner, images: "Sequence[tuple[str, Image]]", cache: RequestCache
+) -> dict[str, Caption]:
+    """A caption, or the reason why not, for each image.
+
+    Args:
+        images: (id, RGB image); the id is the sha256 of the image bytes, and what the cache goes by.
+
+    Raises:
+        MellaError: as the captioner; answers that were given are kept.
+    """
+    first = _ask(captioner, images, PROMPT, cache)
+    problems = {name: _problem(answer) for name, answer in first.items()}
+    again = [(name, image) for name, image in images if problems[name] is not None]
+    second = _ask(captioner, again, SECOND_PROMPT, cache)
+    captions = {}
+    for name, answer in (first | second).items():
+        text = "" if isinstance(answer, str) else " ".join(answer.text.split())
+        captions[name] = Caption(text, _problem(answer), retried=name in second)
+    return captions
+
+
+def _problem(answer: Answer | str) -> str | None:
+    return f"captioner_{answer}" if isinstance(answer, str) else caption_problem(answer)
+
+
+def _ask(
+    captioner: Captioner, images: "Sequence[tuple[str, Image]]", prompt: str, cache: RequestCache
+) -> dict[str, Answer | str]:
+    """The captioner's answers by id, from the cache where they are there; a reason where there is none."""
+    asked = Asked(captioner.name, captioner.version, "image", "en")
+    answers: dict[str, Answer | str] = {}
+    new: dict[str, Image] = {}
+    for name, image in images:
+        if (stored := cache.get(asked, _question(prompt, name))) is not None:
+            answers[name] = Answer(**json.loads(stored))
+        else:
+            new[name] = image
+    names = list(new)
+
+    def keep(index: int, answer: Answer) -> None:
+        cache.put(asked, {_question(prompt, names[index]): json.dumps(asdict(answer))})
+        answers[names[index]] = answer
+
+    if names:
+        failed = captioner.caption(list(new.values()), prompt, keep)
+        answers.update({names[index]: reason for index, reason in failed.items()})
+    return answers
+
+
+def _question(prompt: str, name: str) -> str:
+    return f"{PROMPT_VERSION}\n{prompt}\n{name}"

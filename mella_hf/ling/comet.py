@@ -1,0 +1,161 @@
+"""Pairs of (source, translation) enter; COMET's scores leave, from this process where COMET can be imported, else
+from a worker in an environment of its own, which is started again when it dies."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from mella_hf.errors import MellaError, StageError
+from mella_hf.ling import comet_worker
+from mella_hf.ling.comet_worker import CometModel, Pair
+
+KIWI = "Unbabel/wmt22-cometkiwi-da"  # Rei et al. 2022, "CometKiwi", WMT22
+BATCH_TOKENS = 4096  # a few seconds of XLM-R large on a CPU, a tenth of a GPU's memory
+DEATHS = 2  # of the worker over one request
+PYTHON_VARIABLE = "MELLA_COMET_PYTHON"
+
+
+class Scorer(Protocol):
+    """A quality-estimation model: `max_tokens` a pair may have, `version`, `count` of tokens and `score` of pairs."""
+
+    max_tokens: int
+    version: str
+
+    def count(self, pairs: Sequence[Pair]) -> list[int]:
+        """Tokens of each pair, marks included."""
+        ...
+
+    def score(self, pairs: Sequence[Pair]) -> list[float]:
+        """A score for each pair of at most `max_tokens`."""
+        ...
+
+
+def open_scorer(model: str = KIWI, *, python: Path | None = None, batch_tokens: int = BATCH_TOKENS) -> Scorer:
+    """The checkpoint, ready to score.
+
+    Args:
+        model: Hub id, or a folder with hparams.yaml and checkpoints/model.ckpt.
+        python: the interpreter that has COMET; `$MELLA_COMET_PYTHON`, else `.venv-comet` of `make comet`.
+
+    Raises:
+        MellaError: there is no such interpreter, or the checkpoint does not load.
+    """
+    if python is None and find_spec("comet") is not None:
+        try:
+            return CometModel(model, batch_tokens)
+        except (OSError, ValueError, KeyError) as error:
+            raise MellaError(f"Cannot load the quality-estimation model {model!r}: {error}") from error
+    return CometWorker(model, python or find_python(), batch_tokens)
+
+
+def find_python() -> Path:
+    """The interpreter that has COMET. Raises MellaError, naming the command that makes one."""
+    if named := os.environ.get(PYTHON_VARIABLE):
+        return Path(named)
+    for root in (Path.cwd(), Path(__file__).parents[2]):
+        if (python := root / ".venv-comet" / "bin" / "python").exists():
+            return python
+    raise MellaError(
+        "COMET is not installed here, and there is no .venv-comet: run `make comet`, which makes it an environment "
+        f"of its own, or set {PYTHON_VARIABLE} to a Python that has unbabel-comet."
+    )
+
+
+class CometWorker:
+    """A `Scorer` in another interpreter. Use it in a `with` block, or `close` it.
+
+    Raises:
+        MellaError: the interpreter or the checkpoint does not start.
+    """
+
+    def __init__(self, model: str, python: Path, batch_tokens: int = BATCH_TOKENS):
+        self._model, self._python, self._batch_tokens = model, python, batch_tokens
+        self._process: subprocess.Popen[bytes] | None = None
+        self.restarts = -1
+        self._start()
+
+    def count(self, pairs: Sequence[Pair]) -> list[int]:
+        """Tokens of each pair, marks included."""
+        return [int(value) for value in self._ask("count", pairs)]
+
+    def score(self, pairs: Sequence[Pair]) -> list[float]:
+        """A score for each pair.
+
+        Raises:
+            StageError: the worker died twice over these pairs, or says that they cannot be scored.
+        """
+        return [float(value) for value in self._ask("score", pairs)]
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def __enter__(self) -> "CometWorker":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        self.close()
+        # -P: this script's folder must not offer its modules as top-level ones.
+        command = [str(self._python), "-P", comet_worker.__file__, self._model, str(self._batch_tokens)]
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=_log())
+        except OSError as error:
+            raise MellaError(
+                f"Cannot start COMET's Python {str(self._python)!r}: {error}. Run `make comet`."
+            ) from error
+        ready = self._read()
+        if ready is None or "error" in ready:
+            self.close()
+            said = f"{ready['error']}" if ready else "it ended before it was ready"
+            raise MellaError(
+                f"Cannot load the quality-estimation model {self._model!r}: {said}. Give a Hub id such as {KIWI} "
+                "(accept its licence there first), or a folder with hparams.yaml and checkpoints/model.ckpt."
+            )
+        self.max_tokens, self.version = int(ready["max_tokens"]), str(ready["version"])
+        self.restarts += 1
+
+    def _ask(self, operation: str, pairs: Sequence[Pair]) -> list[Any]:
+        request = json.dumps({"op": operation, "pairs": list(pairs)}).encode() + b"\n"
+        for _ in range(DEATHS):
+            answer = self._exchange(request)
+            if answer is not None:
+                if "error" in answer:
+                    raise StageError(f"The quality-estimation model {self._model!r} failed: {answer['error']}")
+                return list(answer["values"])
+            self._start()
+        raise StageError(
+            f"The worker of the quality-estimation model {self._model!r} died {DEATHS} times over the "
+            f"same {len(pairs)} pairs (out of memory?). Run again with --qe-batch-tokens below {self._batch_tokens}."
+        )
+
+    def _exchange(self, request: bytes) -> dict[str, Any] | None:
+        """The answer to a request, or None when the worker is dead."""
+        if self._process is None or self._process.stdin is None:
+            return None
+        try:
+            self._process.stdin.write(request)
+            self._process.stdin.flush()
+        except OSError:  # a broken pipe
+            return None
+        return self._read()
+
+    def _read(self) -> dict[str, Any] | None:
+        assert self._process is not None and self._process.stdout is not None
+        line = self._process.stdout.readline()
+        return json.loads(line) if line.endswith(b"\n") else None
+
+
+def _log() -> int | Any:
+    """Where the worker's own words go: nowhere, unless MELLA_COMET_LOG asks for them."""
+    return sys.stderr if os.environ.get("MELLA_COMET_LOG") else subprocess.DEVNULL

@@ -1,0 +1,147 @@
+"""English captions and their translations enter; scores leave, and for each that must go the reason why.
+
+COMETKiwi at 0.75 is the paper's criterion. It does not see what the guards here see: it scores fluent text in
+the wrong language, and untranslated copies, as if they were translations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mella_hf import lid
+from mella_hf.errors import MellaError
+from mella_hf.languages import Language, get_language
+from mella_hf.ling.caption import repeats
+from mella_hf.ling.comet import Scorer
+from mella_hf.ling.comet_worker import Pair
+from mella_hf.ling.sentences import split_text
+from mella_hf.ling.translation_checks import translation_problem
+
+THRESHOLD = 0.75  # paper, construction of D_ling
+ATOM_CHARS = 160  # a sentence, or a part of a long one: windows are cut between these
+
+# What XLM-R read in pre-training, InfoXLM with it (Conneau et al. 2020, arXiv 1911.02116, appendix A).
+XLMR_LANGUAGES = frozenset(
+    "af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id is "
+    "it ja jv ka kk km kn ko ku ky la lo lt lv mg mk ml mn mr ms my ne nl no om or pa pl ps pt ro ru sa sd si sk sl "
+    "so sq sr su sv sw ta te th tl tr ug uk ur uz vi xh yi zh".split()
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a pair.
+
+    Attributes:
+        score: the mean over its windows; None when a guard dropped it before.
+        problem: the reason why it must go, or None: those of `translation_problem`, `wrong_script`,
+            `wrong_language`, `translation_repeats`, `too_long`, `low_quality`.
+        windows: how many windows were scored.
+    """
+
+    score: float | None
+    problem: str | None
+    windows: int = 0
+
+
+def check_language(language: str, force: bool = False) -> None:
+    """Raise MellaError for a language that the encoder never read, whose scores would mean nothing."""
+    get_language(language)
+    if language not in XLMR_LANGUAGES and not force:
+        raise MellaError(
+            f"XLM-R, on which COMET stands, was not trained on {language!r}: its scores would look like scores and "
+            "mean nothing. Judge by speakers instead (`mella review`), with --no-qe, or insist with --force-qe. "
+            "See docs/new_language.md."
+        )
+
+
+def guard(source: str, translation: str, language: Language) -> str | None:
+    """The first reason why a translation must go that needs no model, or None."""
+    if (problem := translation_problem(source, translation)) is not None:
+        return problem
+    excerpt = lid.excerpt(translation)
+    # The first script only: Serbian is written in two, and a split of both teaches neither.
+    if lid.script_share(excerpt, language.scripts[:1]) < lid.SCRIPT_SHARE:
+        return "wrong_script"
+    if not _in_language(excerpt, language):
+        return "wrong_language"
+    from mella_hf.metrics.text import analyze
+
+    return "translation_repeats" if repeats(analyze(translation, language).words) else None
+
+
+def _in_language(text: str, language: Language) -> bool:
+    """Whether identification agrees. A language without labels cannot be identified, only told from English."""
+    if not language.lid:
+        return lid.identify(text)[0] != "en"
+    return lid.is_language(text, language.code)
+
+
+def judge(pairs: Sequence[Pair], language: str, scorer: Scorer | None, threshold: float = THRESHOLD) -> list[Verdict]:
+    """A verdict for each (caption, translation).
+
+    Args:
+        scorer: None leaves scores out, and judges by the guards alone.
+    """
+    entry = get_language(language)
+    problems = [guard(source, translation, entry) for source, translation in pairs]
+    passed = [i for i, problem in enumerate(problems) if problem is None]
+    scores = score_pairs([pairs[i] for i in passed], scorer) if scorer else [(None, 0)] * len(passed)
+    found = dict(zip(passed, scores, strict=True))
+    verdicts = []
+    for i, problem in enumerate(problems):
+        score, windows = found.get(i, (None, 0))
+        if problem is None and scorer is not None:
+            problem = "too_long" if score is None else "low_quality" if score < threshold else None
+        verdicts.append(Verdict(score, problem, windows))
+    return verdicts
+
+
+def score_pairs(pairs: Sequence[Pair], scorer: Scorer) -> list[tuple[float | None, int]]:
+    """(score, windows) of each pair; the score is None where no window of it fits the encoder."""
+    groups = cut_windows(pairs, scorer)
+    flat = scorer.score([window for group in groups for window in group])
+    scores: list[tuple[float | None, int]] = []
+    start = 0
+    for group in groups:
+        part = flat[start : start + len(group)]
+        start += len(group)
+        scores.append((sum(part) / len(part) if part else None, len(part)))
+    return scores
+
+
+def cut_windows(pairs: Sequence[Pair], scorer: Scorer) -> list[list[Pair]]:
+    """Each pair as windows that the encoder sees whole; no windows for one that cannot be cut so.
+
+    Both sides are cut between sentences at the same shares of their length: a translation follows its
+    source sentence by sentence, though not always with as many.
+    """
+    groups = [[pair] for pair in pairs]
+    atoms = {}
+    open_groups = list(range(len(pairs)))
+    while open_groups:
+        lengths = iter(scorer.count([window for i in open_groups for window in groups[i]]))
+        too_long = [i for i in open_groups if max([next(lengths) for _ in groups[i]]) > scorer.max_tokens]
+        for i in too_long:
+            if i not in atoms:
+                atoms[i] = (split_text(pairs[i][0], ATOM_CHARS), split_text(pairs[i][1], ATOM_CHARS))
+            count = len(groups[i]) + 1
+            fits = count <= min(map(len, atoms[i]))
+            groups[i] = list(zip(*(_share(side, count) for side in atoms[i]), strict=True)) if fits else []
+        open_groups = [i for i in too_long if groups[i]]
+    return groups
+
+
+def _share(atoms: Sequence[str], count: int) -> list[str]:
+    """Atoms joined to `count` texts of about the same length, none of them empty."""
+    total, seen = sum(map(len, atoms)), 0
+    texts = [""] * count
+    window = 0
+    for number, atom in enumerate(atoms):
+        middle = seen + len(atom) / 2
+        due = min(count - 1, int(middle * count / total))
+        left = len(atoms) - number  # atoms to place, this one among them
+        if texts[window] and window < count - 1 and (window < due or left <= count - 1 - window):
+            window += 1
+        texts[window] += atom
+        seen += len(atom)
+    return [text.strip() for text in texts]

@@ -1,0 +1,74 @@
+"""deep-translator's requests enter; they leave safer, and what the answer's header said stays to be read.
+
+deep-translator calls `requests.get` and `requests.post` without a time limit, puts keys and texts into
+the address (where servers and proxies log them, and where DeepL accepts no key any more), and keeps the
+headers of an answer, Retry-After among them, to itself. Its modules are given this object in place of `requests`.
+"""
+
+import threading
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import requests
+
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes of the answer
+NO_KEY = "-"  # deep-translator insists on a key where a server of one's own needs none
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came back from the last request of a thread; status 0 when nothing did."""
+
+    status: int = 0
+    retry_after: str | None = None
+    body: str = ""
+
+
+class Transport:
+    """`requests` as deep-translator uses it."""
+
+    exceptions = requests.exceptions
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    @property
+    def last(self) -> Seen:
+        """What the last request of this thread brought."""
+        return getattr(self._local, "seen", Seen())
+
+    def get(self, url: str, params: dict[str, Any] | None = None, **options: Any) -> requests.Response:
+        """GET; a DeepL translation becomes the POST with a key in its header that DeepL documents."""
+        if params is not None and "auth_key" in params:
+            form = {name: value for name, value in params.items() if name != "auth_key"}
+            headers = {"Authorization": f"DeepL-Auth-Key {params['auth_key']}"}
+            return self._send("POST", url, data=form, headers=headers)
+        return self._send("GET", url, params=params, **options)
+
+    def post(self, url: str, params: dict[str, Any] | None = None, **options: Any) -> requests.Response:
+        """POST; a LibreTranslate form goes into the body, which has no length limit."""
+        if params is not None and "q" in params:
+            form = {name: value for name, value in params.items() if (name, value) != ("api_key", NO_KEY)}
+            return self._send("POST", url, data=form, **options)
+        return self._send("POST", url, params=params, **options)
+
+    def forget(self) -> None:
+        """Before a request: what came before it says nothing about it."""
+        self._local.seen = Seen()
+
+    def _send(self, method: str, url: str, **options: Any) -> requests.Response:
+        session = getattr(self._local, "session", None)
+        if session is None:  # one a thread: it keeps the connection open
+            session = self._local.session = requests.Session()
+        response = session.request(method, url, timeout=TIMEOUT, **options)
+        self._local.seen = Seen(response.status_code, response.headers.get("Retry-After"), response.text[:300])
+        return response
+
+
+TRANSPORT = Transport()
+
+
+def install(module: ModuleType) -> None:
+    """Let a module of deep-translator talk through `TRANSPORT`."""
+    module.requests = TRANSPORT  # type: ignore[attr-defined]
