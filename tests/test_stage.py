@@ -6,7 +6,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +23,7 @@ class Stubborn(Exception):
 
 
 def shout(shard: Shard, output: ShardOutput) -> None:
-    """Write the payload in capitals; "bad" rows are dropped, "die" kills the worker, "die once" once."""
+    """Write the payload in capitals; "bad" rows are dropped, "die" kills the process, "die once" once."""
     text, log = shard.payload
     with open(log, "a") as file:
         file.write(shard.name + "\n")
@@ -34,9 +33,9 @@ def shout(shard: Shard, output: ShardOutput) -> None:
         raise ZeroDivisionError("shard raised")
     if text == "stubborn":
         raise Stubborn(1, 2)
-    if text == "sleep":
+    if text == "die half-way":
         (output.folder / "half.txt").write_text("half")
-        time.sleep(60)
+        os.kill(os.getpid(), signal.SIGKILL)
     output.drop("bad", word=text) if text == "bad" else output.keep()
     (output.folder / "text.txt").write_text(text.upper())
 
@@ -123,14 +122,12 @@ def test_killed_within_a_shard_it_leaves_no_half(tmp_path: Path) -> None:
     script = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "from test_stage import shout, shards\nfrom mella_hf.stage import run_stage\nfrom pathlib import Path\n"
-        "t = Path(sys.argv[1]); run_stage('t', shout, shards(['a', 'sleep'], t), t / 'out', workers=0, progress=False)"
+        "t = Path(sys.argv[1])\n"
+        "run_stage('t', shout, shards(['a', 'die half-way'], t), t / 'out', workers=0, progress=False)"
     )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)])
-    while not list(tmp_path.glob("out/.partial/s1.*/half.txt")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)])
+    assert done.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("out/.partial/s1.*/half.txt"))
     assert (tmp_path / "out/done/s0.json").exists()
     assert not (tmp_path / "out/s1").exists()
     report = run_stage("t", shout, shards(["a", "b"], tmp_path), tmp_path / "out", workers=0, progress=False)

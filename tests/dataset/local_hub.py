@@ -79,7 +79,8 @@ class LocalHub:
         self.requests: list[str] = []
         self.uploaded: list[str] = []  # sha256 of every LFS object that was sent
         self.faults: list[Fault] = []
-        self.slow_uploads = 0.0  # seconds that each LFS upload takes
+        self.room: int | None = None  # so many LFS uploads are taken; the others get no answer
+        self.full = threading.Event()  # set when an upload found no room
         self.lock = threading.RLock()
         hub = self
 
@@ -369,10 +370,16 @@ class _Handler(BaseHTTPRequestHandler):
     def lfs_put(self, query: dict, body: bytes, oid: str) -> None:
         if hashlib.sha256(body).hexdigest() != oid:
             return self.refuse(400, "BadOid")
-        time.sleep(self.server_hub.slow_uploads)
-        self.server_hub.store(body)
-        self.server_hub.uploaded.append(oid)
-        self.answer(200, {})
+        hub = self.server_hub
+        with hub.lock:
+            if taken := hub.room is None or len(hub.uploaded) < hub.room:
+                hub.store(body)
+                hub.uploaded.append(oid)
+        if taken:
+            self.answer(200, {})
+        else:
+            hub.full.set()
+            self.rfile.read(1)  # until the client goes away
 
     def lfs_verify(self, query: dict, body: bytes) -> None:
         self.answer(200, {})

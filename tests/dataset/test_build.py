@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -151,28 +150,48 @@ def test_languages_may_be_built_one_by_one(built: Path, tree: Tree, tmp_path: Pa
     assert fingerprint(tmp_path) == fingerprint(built)
 
 
+# Builds again and again, each time in a fork that kills itself at its n-th commit point, which is before or after
+# a rename or a flush to disk, until a build comes to its end. Prints where each fork was killed, then "whole".
+KILLED = """
+import os, signal, sys
+from itertools import count
+from pathlib import Path
+import mella_hf.sources.release as release
+from mella_hf.dataset.build import build_dataset
+
+release.UNIT_BYTES = 400_000
+points = count(1)
+
+def mortal(call, n):
+    def commit(*args, **options):
+        for action in (lambda: None, lambda: call(*args, **options)):
+            result = action()
+            if next(points) == n:
+                print("killed", *args, flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return commit
+
+for n in count(1, 2):
+    if (pid := os.fork()) == 0:
+        os.replace, os.fsync = mortal(os.replace, n), mortal(os.fsync, n)
+        source = release.ReleaseSource(Path(sys.argv[1]), ("ar", "th"))
+        build_dataset(source, sys.argv[2], workers=0, progress=False)
+        print("whole", flush=True)
+        os._exit(0)
+    if os.waitpid(pid, 0)[1] != signal.SIGKILL:
+        break
+"""
+
+
 def test_killed_at_any_moment(built: Path, tree: Tree, tmp_path: Path) -> None:
-    """SIGKILL again and again, a little later each time; the result is that of an undisturbed build."""
-    code = (
-        "import sys; from pathlib import Path; import mella_hf.sources.release as r; r.UNIT_BYTES = 100_000\n"
-        "from mella_hf.dataset.build import build_dataset\n"
-        "import os; os.write(1, b'.')\n"
-        f"source = r.ReleaseSource(Path({str(tree.root)!r}), {LANGUAGES!r})\n"
-        f"build_dataset(source, {str(tmp_path / 'out')!r}, workers=0, progress=False)"
-    )
-    kills = 0
-    for delay in (0.2, 0.6, 0.9, 1.2, 90):
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-        assert process.stdout and process.stdout.read(1) == b"."
-        end = time.monotonic() + delay
-        while process.poll() is None and time.monotonic() < end:
-            time.sleep(0.01)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
-        process.wait()
-        process.stdout.close()
-    assert kills >= 3 and process.returncode == 0
+    """SIGKILL a little further along each time; the result is that of an undisturbed build."""
+    command = [sys.executable, "-c", KILLED, str(tree.root), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    *kills, end = done.stdout.splitlines()
+    assert end == "whole", done.stderr
+    for stage in (".build/source/", ".build/scan/", ".build/plan/", ".build/write/", "out/ar/"):
+        assert any(stage in kill for kill in kills), f"no kill within {stage}"
     assert fingerprint(tmp_path / "out") == fingerprint(built)
 
 

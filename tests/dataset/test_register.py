@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,11 @@ def python(code: str, **environment: str) -> str:
 
 def test_import_is_light() -> None:
     code = (
-        "import time, sys; start = time.process_time(); import mella_hf\n"
-        "took = time.process_time() - start\n"
-        "heavy = {'torch', 'datasets', 'pyarrow', 'numpy', 'transformers', 'PIL'} & set(sys.modules)\n"
-        "print(took < 0.3, heavy)"
+        "import sys, mella_hf\n"
+        "heavy = {'torch', 'datasets', 'pyarrow', 'numpy', 'transformers', 'PIL', 'jinja2', 'yaml', 'typer'}\n"
+        "print(heavy & set(sys.modules), sum(name.startswith('mella_hf') for name in sys.modules) < 10)"
     )
-    assert python(code) == "True set()\n"
+    assert python(code) == "set() True\n"
 
 
 CONFIGS = "from datasets import get_dataset_config_names; print(get_dataset_config_names('mella'))\n"
@@ -83,8 +81,9 @@ def test_public_names() -> None:
         mella_hf.nothing  # noqa: B018
 
 
-def test_waiting_costs_nothing() -> None:
-    start = time.process_time()
-    for _ in range(1000):
-        mella_hf.dataset.register.register()  # type: ignore[attr-defined]
-    assert time.process_time() - start < 0.5
+def test_registering_again_changes_nothing() -> None:
+    from datasets import load
+
+    before = sys.meta_path.copy(), load.dataset_module_factory
+    mella_hf.dataset.register.register()  # type: ignore[attr-defined]
+    assert (sys.meta_path, load.dataset_module_factory) == before
