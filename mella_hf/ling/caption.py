@@ -27,9 +27,11 @@ SECOND_PROMPT = (
     "sentences and no list, nothing said twice, only what is visible."
 )
 MIN_WORDS = 12  # two short sentences; the paper's captions have about 258 tokens
+# At the beginning only: a shop sign may say "I'm sorry".
 _REFUSAL = re.compile(
-    r"\b(?:as an ai|i(?:'m| am) (?:sorry|unable|not able)"
-    r"|i (?:can(?:'|no)t|cannot|won't) (?:help|assist|describe|see|view|provide|identify)"
+    r"\W*(?:(?:unfortunately|sorry|apologies|i apologi[sz]e)\W+(?:but\W+)?)?"
+    r"(?:as an ai\b|i(?:'m| am) (?:sorry|unable|not able)"
+    r"|i (?:can(?:'|no)t|won't) (?:help|assist|describe|see|view|provide|identify|process)"
     r"|unable to (?:process|view|see|assist)|no image (?:was |is |has been )?(?:provided|attached))",
     re.IGNORECASE,
 )
@@ -88,7 +90,7 @@ def caption_problem(answer: Answer) -> str | None:
     words = _WORD.findall(text.lower())
     if not words:
         return "caption_empty"
-    if _REFUSAL.search(text[:200]):
+    if _REFUSAL.match(text.replace("’", "'")):
         return "caption_refusal"
     if answer.truncated:
         return "caption_truncated"

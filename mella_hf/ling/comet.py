@@ -34,6 +34,10 @@ class Scorer(Protocol):
         """A score for each pair of at most `max_tokens`."""
         ...
 
+    def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
 
 def open_scorer(model: str = KIWI, *, python: Path | None = None, batch_tokens: int = BATCH_TOKENS) -> Scorer:
     """The checkpoint, ready to score.

@@ -77,6 +77,9 @@ class CometModel:
                     scores[i] = score
         return scores
 
+    def close(self) -> None:
+        """Nothing to end: it lives in this process."""
+
 
 def plan_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     """Indices in batches, longest first: memory runs out early or never, and little is padding."""

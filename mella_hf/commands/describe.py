@@ -1,0 +1,78 @@
+"""`mella describe`: a folder of images enters, a dataset of native descriptions leaves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def describe(
+    images: Annotated[Path, typer.Argument(help="Folder of images; metadata.jsonl in it may give page_url, license …")],
+    out: Annotated[Path, typer.Option(help="Where the dataset goes; a rerun goes on there.")],
+    languages: Annotated[str, typer.Option(help="Language codes, such as 'ar' or 'ar,cs,th'.")],
+    captioner: Annotated[
+        str, typer.Option(help="Hub id or folder of a vision-language model; with --base-url, its name there.")
+    ],
+    base_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="OpenAI-compatible server such as http://host:8000/v1; repeat it for several. "
+            "Key, if any: MELLA_CAPTIONER_KEY in the environment."
+        ),
+    ] = None,
+    translator: Annotated[
+        str,
+        typer.Option(
+            help="auto (first service of the language with a key), deepl, google, microsoft, libre, or an NLLB or "
+            "MADLAD checkpoint. Keys: DEEPL_API_KEY, MICROSOFT_API_KEY, LIBRE_API_KEY in the environment."
+        ),
+    ] = "auto",
+    translator_url: Annotated[
+        str | None, typer.Option(help="Address of the service, as for a server of one's own.")
+    ] = None,
+    captioner_label: Annotated[
+        str | None, typer.Option(help="Name of a served captioner in the provenance columns.")
+    ] = None,
+    translator_label: Annotated[str | None, typer.Option(help="Name of the service in the provenance columns.")] = None,
+    at_once: Annotated[int | None, typer.Option(min=1, help="Requests under way at a server or service.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images described together by a local captioner.")] = 16,
+    qe_model: Annotated[
+        str, typer.Option(help="COMET quality-estimation checkpoint: Hub id or folder.")
+    ] = "Unbabel/wmt22-cometkiwi-da",
+    qe: Annotated[bool, typer.Option(help="Score translations; without it only the guards judge.")] = True,
+    force_qe: Annotated[bool, typer.Option(help="Score a language that XLM-R never read.")] = False,
+    threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score that is kept.")] = 0.75,
+    qe_batch_tokens: Annotated[
+        int, typer.Option(min=512, help="Tokens scored together; lower it when memory runs out.")
+    ] = 4096,
+    license: Annotated[str | None, typer.Option(help="License of the images, where metadata.jsonl says none.")] = None,
+    test_size: Annotated[int, typer.Option(min=0, help="Images in the test split, at most a fifth of the rows.")] = 200,
+    dry_run: Annotated[
+        bool, typer.Option(help="Caption what has no caption yet, then only say what translating would take and cost.")
+    ] = False,
+    price: Annotated[
+        float | None, typer.Option(min=0.0, help="US dollars a million characters, instead of the list price.")
+    ] = None,
+) -> None:
+    """Describe images in English, translate the descriptions, keep the good ones, and build a dataset of them.
+
+    Every image that is left out is in OUT/rejects with its reason. Stopped at any moment, or by the end of a quota, the
+    same command goes on where it was, and asks for nothing twice. Scores need `make comet` once.
+    """
+    from mella_hf.ling.describe import describe_images, estimate_costs, funnel_lines
+    from mella_hf.ling.describe_stages import Settings
+
+    codes = list(dict.fromkeys(languages.replace(",", " ").split()))
+    settings = Settings(
+        captioner, tuple(base_url or ()), translator, translator_url, captioner_label, translator_label, at_once,
+        qe_model if qe else None, None, qe_batch_tokens, threshold, force_qe, price, batch_size, license, test_size,
+    )  # fmt: skip
+    if dry_run:
+        for code, cost in estimate_costs(images, out, codes, settings).items():
+            typer.echo(f"{code}: {cost.characters:,} characters in {cost.requests:,} requests, {cost.price:,.2f} USD")
+        return
+    report = describe_images(images, out, codes, settings)
+    for line in funnel_lines(report):
+        typer.echo(line)
+    if report.build is not None:
+        typer.echo(f"{report.build.shards} files in {report.build.out}")

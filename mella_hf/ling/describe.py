@@ -1,0 +1,126 @@
+"""A folder of images enters; a dataset of native descriptions leaves: caption, translate, judge, build.
+
+    OUT/                      the dataset, as `mella_hf.dataset.build` writes it, rejects and funnel included
+    OUT/.describe/            the stages' own files and `requests.sqlite`, the answers that were paid for
+
+Killed at any moment, a rerun asks neither captioner nor service again for what it was answered.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mella_hf.dataset.build import BuildReport, build_dataset
+from mella_hf.errors import MellaError
+from mella_hf.languages import get_language
+from mella_hf.ling.describe_stages import Description, Settings, short_name
+from mella_hf.ling.described import DescribedSource, read_rows
+from mella_hf.ling.quality import THRESHOLD, check_language
+from mella_hf.ling.translate import Estimate, choose_service, estimate
+from mella_hf.stage import StageReport
+
+
+@dataclass
+class DescribeReport:
+    """What a run did.
+
+    Attributes:
+        captions: the caption stage; `translations` and `verdicts` by language.
+        build: the dataset.
+    """
+
+    captions: StageReport
+    translations: dict[str, StageReport] = field(default_factory=dict)
+    verdicts: dict[str, StageReport] = field(default_factory=dict)
+    build: BuildReport | None = None
+
+
+def describe_images(
+    images: Path | str, out: Path | str, languages: Sequence[str], settings: Settings, *, progress: bool = True
+) -> DescribeReport:
+    """Describe every image in every language, and build the dataset.
+
+    Raises:
+        QuotaExhaustedError: the translation service gives no more; run again when it does.
+        MellaError: bad settings; no images; a captioner, service or model that does not work. What was
+            answered before is kept.
+    """
+    check_settings(languages, settings)
+    with Description(Path(images), Path(out), settings, progress) as work:
+        report = DescribeReport(work.caption())
+        for language in languages:
+            report.translations[language] = work.translate(report.captions, language)
+        for language in languages:
+            report.verdicts[language] = work.judge(report.translations[language], language)
+    report.build = build_dataset(
+        _source(Path(images), report),
+        out,
+        workers=0,
+        test_size=settings.test_size,
+        origin=_origin(settings),
+        progress=progress,
+    )
+    return report
+
+
+def estimate_costs(
+    images: Path | str, out: Path | str, languages: Sequence[str], settings: Settings, *, progress: bool = True
+) -> dict[str, Estimate]:
+    """What translating would take, by language, after captioning what has no caption yet; asks no service.
+
+    Raises:
+        MellaError: as `describe_images`.
+    """
+    check_settings(languages, settings)
+    with Description(Path(images), Path(out), settings, progress) as work:
+        rows = [row for folder in work.caption().outputs for row in read_rows(folder)]
+        texts = [row["caption_en"] for row in rows]
+        return {code: estimate(work.translator(code), texts, code, work.price(code)) for code in languages}
+
+
+def check_settings(languages: Sequence[str], settings: Settings) -> None:
+    """Raise MellaError for what would fail later, before anything is paid for."""
+    if not languages:
+        raise MellaError("No language given; name one or more, such as --languages ar,cs.")
+    for language in languages:
+        get_language(language)
+        if settings.qe_model is not None:
+            check_language(language, settings.force_qe)
+        if settings.translator == "auto":
+            choose_service(language)
+    if not 0 <= settings.threshold <= 1:
+        raise MellaError(f"The threshold {settings.threshold} is not in [0, 1]; the paper's is {THRESHOLD}.")
+
+
+def _source(images: Path, report: DescribeReport) -> DescribedSource:
+    """What `build_dataset` reads: the rows that are left, and the rejects of all stages."""
+    rows = {code: [str(path) for path in stage.outputs] for code, stage in report.verdicts.items()}
+    rejects = {
+        code: [
+            str(folder.parent / "rejects" / f"{folder.name}.jsonl")
+            for stage in (report.captions, report.translations[code], report.verdicts[code])
+            for folder in stage.outputs
+        ]
+        for code in report.verdicts
+    }
+    return DescribedSource(images.resolve(), rows, rejects)
+
+
+def _origin(settings: Settings) -> str:
+    captioner = settings.captioner_label or short_name(settings.captioner)
+    translator = settings.translator_label or short_name(settings.translator)
+    judged = f"kept by `{short_name(settings.qe_model)}` at {settings.threshold}" if settings.qe_model else "not scored"
+    return (
+        f"Images described in English by `{captioner}`, translated by `{translator}`, {judged}. "
+        "No person has looked at them yet: `review` is null until a reviewer has."
+    )
+
+
+def funnel_lines(report: DescribeReport) -> Iterator[str]:
+    """What became of the images, a line a stage."""
+    stages = [report.captions, *(stage for by in (report.translations, report.verdicts) for stage in by.values())]
+    for stage in stages:
+        lost = sorted(stage.dropped.items(), key=lambda item: (-item[1], item[0]))
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost)
+        count = sum(stage.dropped.values())
+        yield f"{stage.name}: kept {stage.counts['kept']:,}; left out {count:,} ({reasons or 'no reason'})"

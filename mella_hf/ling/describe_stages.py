@@ -1,0 +1,246 @@
+"""The three stages of describing, one folder of images and any languages: caption, translate, judge.
+
+Each runs shard by shard on the engine of `mella_hf.stage`, in this process: models and connections are opened
+once, when the first shard needs them, and the services set the pace.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mella_hf.dataset.build import TEST_SIZE
+from mella_hf.dataset.images import Rejected, open_image
+from mella_hf.languages import get_language
+from mella_hf.ling.cache import RequestCache
+from mella_hf.ling.caption import PROMPT_VERSION, Captioner, caption_images
+from mella_hf.ling.comet import BATCH_TOKENS, KIWI, Scorer, open_scorer
+from mella_hf.ling.described import ImageFile, find_images, read_rows, write_rows
+from mella_hf.ling.quality import THRESHOLD, judge
+from mella_hf.ling.services import SERVICES
+from mella_hf.ling.translate import AT_ONCE, CachedTranslator, choose_service, open_translator
+from mella_hf.ling.translation_checks import changed_names
+from mella_hf.sample import sha256_hex
+from mella_hf.sources.candidate import read_image
+from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WORK = ".describe"
+CACHE = "requests.sqlite"
+LING_VERSION = 1  # a change of what the stages do to rows; makes them run again
+SHARD_IMAGES = 64
+CAPTION_SIDE = 1024  # px of the longer side that a captioner is shown
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to describe.
+
+    Attributes:
+        captioner: Hub id or folder of an image-text-to-text model; with `base_urls`, the name it is served under.
+        base_urls: OpenAI-compatible servers; none runs the model in this process.
+        translator: "auto", a service, or an NLLB or MADLAD checkpoint.
+        translator_url: address of the service, where it is not the public one.
+        captioner_label, translator_label: what provenance columns say instead.
+        at_once: requests under way, at each server and service; None for their own defaults.
+        qe_model: a COMET quality-estimation checkpoint; None judges by the guards alone.
+        qe_python: the interpreter that has COMET.
+        threshold: the least score that is kept, in [0, 1].
+        force_qe: score languages that the encoder never read.
+        price: US dollars a million characters, instead of the service's list price.
+    """
+
+    captioner: str
+    base_urls: tuple[str, ...] = ()
+    translator: str = "auto"
+    translator_url: str | None = None
+    captioner_label: str | None = None
+    translator_label: str | None = None
+    at_once: int | None = None
+    qe_model: str | None = KIWI
+    qe_python: Path | None = None
+    qe_batch_tokens: int = BATCH_TOKENS
+    threshold: float = THRESHOLD
+    force_qe: bool = False
+    price: float | None = None
+    batch_size: int = 16
+    license: str | None = None
+    test_size: int = TEST_SIZE
+
+
+class Description:
+    """One run over one folder: the three stages, and what they need, opened at first use."""
+
+    def __init__(self, images: Path, out: Path, settings: Settings, progress: bool):
+        self._images, self._work, self._settings, self._progress = images, out / WORK, settings, progress
+        self._opened = ExitStack()
+        self._translators: dict[str, CachedTranslator] = {}
+
+    def __enter__(self) -> "Description":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
+
+    @cached_property
+    def _cache(self) -> RequestCache:
+        return self._opened.enter_context(RequestCache(self._work / CACHE))
+
+    @cached_property
+    def _captioner(self) -> Captioner:
+        from mella_hf.ling.captioners import ServerCaptioner, TransformersCaptioner
+
+        s = self._settings
+        if s.base_urls:
+            options = {} if s.at_once is None else {"at_once": s.at_once}
+            return ServerCaptioner(s.captioner, s.base_urls, label=s.captioner_label, **options)
+        return TransformersCaptioner(s.captioner, batch_size=s.batch_size)
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        s = self._settings
+        scorer = open_scorer(str(s.qe_model), python=s.qe_python, batch_tokens=s.qe_batch_tokens)
+        self._opened.callback(scorer.close)
+        return scorer
+
+    def translator(self, language: str) -> CachedTranslator:
+        """The translator into a language, over the cache."""
+        s = self._settings
+        choice = choose_service(language) if s.translator == "auto" else s.translator
+        if choice not in self._translators:
+            made = open_translator(choice, language, s.translator_url, s.translator_label)
+            at_once = (s.at_once or AT_ONCE) if choice in SERVICES else 1
+            self._translators[choice] = CachedTranslator(made, self._cache, at_once=at_once)
+        return self._translators[choice]
+
+    def price(self, language: str) -> float:
+        """US dollars for a million characters into a language."""
+        s = self._settings
+        choice = choose_service(language) if s.translator == "auto" else s.translator
+        listed = SERVICES[choice].price if choice in SERVICES else 0.0
+        return listed if s.price is None else s.price
+
+    def caption(self) -> StageReport:
+        """English captions of all images; they do for every language."""
+        s = self._settings
+        files = find_images(self._images)
+        shards = [
+            Shard(f"{start // SHARD_IMAGES:05d}", {"images": [asdict(f) for f in files[start : start + SHARD_IMAGES]]})
+            for start in range(0, len(files), SHARD_IMAGES)
+        ]
+        settings = {"captioner": s.captioner, "label": s.captioner_label, "prompt": PROMPT_VERSION}
+        return self._run("caption", self._caption_shard, shards, settings)
+
+    def translate(self, captions: StageReport, language: str) -> StageReport:
+        """Translations of the captions into one language."""
+        s = self._settings
+        route = choose_service(language) if s.translator == "auto" else s.translator
+        settings = {"translator": route, "label": s.translator_label, "url": s.translator_url}
+        return self._run(f"translate-{language}", self._translate_shard, _after(captions, language), settings)
+
+    def judge(self, translations: StageReport, language: str) -> StageReport:
+        """Those of the translations that are good."""
+        s = self._settings
+        settings = {"model": s.qe_model, "threshold": s.threshold}
+        return self._run(f"judge-{language}", self._judge_shard, _after(translations, language), settings)
+
+    def _run(
+        self,
+        name: str,
+        work: Callable[[Shard, ShardOutput], None],
+        shards: Sequence[Shard],
+        settings: Mapping[str, Any],
+    ) -> StageReport:
+        # In this process: models and connections are opened once, and the services set the pace.
+        versioned = {"version": LING_VERSION, **settings}
+        return run_stage(name, work, shards, self._work / name, settings=versioned, workers=0, progress=self._progress)
+
+    def _caption_shard(self, shard: Shard, output: ShardOutput) -> None:
+        files: dict[str, ImageFile] = {}
+        images: list[tuple[str, Image]] = []
+        for fields in shard.payload["images"]:
+            file = ImageFile(**fields)
+            try:
+                data = read_image(str(self._images / file.path))
+                image = open_image(data)
+            except Rejected as rejected:
+                output.drop(rejected.reason, where=file.path, detail=str(rejected))
+                continue
+            name = sha256_hex(data)
+            if name in files:
+                output.drop("duplicate_bytes", where=file.path, detail=f"as {files[name].path}")
+                continue
+            files[name] = file
+            image.thumbnail((CAPTION_SIDE, CAPTION_SIDE))
+            images.append((name, image))
+        captions = caption_images(self._captioner, images, self._cache)
+        rows = []
+        for name, file in files.items():
+            caption = captions[name]
+            output.counts["captions_retried"] += caption.retried
+            if caption.problem is not None:
+                output.drop(caption.problem, where=file.path, caption_en=caption.text)
+                continue
+            rows.append({"id": name, "path": file.path, **file.columns, "caption_en": caption.text})
+            rows[-1] |= {"captioner": f"{self._captioner.name} prompt {PROMPT_VERSION}"}
+            rows[-1] |= {"license": file.columns.get("license") or self._settings.license}
+        output.keep(len(rows))
+        write_rows(output.folder, rows)
+
+    def _translate_shard(self, shard: Shard, output: ShardOutput) -> None:
+        language = shard.payload["language"]
+        rows = read_rows(Path(shard.payload["folder"]))
+        translator = self.translator(language)
+        texts = translator.translate([row["caption_en"] for row in rows], "en", language)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        for row, text in zip(rows, texts, strict=True):
+            row |= {"text": text, "translator": translator.name, "collected_at": now}
+        output.keep(len(rows))
+        write_rows(output.folder, rows)
+
+    def _judge_shard(self, shard: Shard, output: ShardOutput) -> None:
+        language = shard.payload["language"]
+        entry = get_language(language)
+        rows = read_rows(Path(shard.payload["folder"]))
+        s = self._settings
+        scorer = self._scorer if s.qe_model is not None and rows else None
+        verdicts = judge([(row["caption_en"], row["text"]) for row in rows], language, scorer, s.threshold)
+        kept = []
+        for row, verdict in zip(rows, verdicts, strict=True):
+            if verdict.problem is not None:
+                what = {name: row[name] for name in ("caption_en", "text", "captioner", "translator")}
+                output.drop(verdict.problem, where=row["path"], qe_score=verdict.score, **what)
+                continue
+            if names := changed_names(row["caption_en"], row["text"], entry):
+                output.counts["names_changed"] += 1
+                row["names_changed"] = sorted(names)
+            # Kiwi was trained towards [0, 1] and leaves it by a little; the column may not.
+            row["qe_score"] = None if verdict.score is None else min(1.0, max(0.0, verdict.score))
+            row["qe_model"] = None if scorer is None else f"{short_name(str(s.qe_model))} {scorer.version}"
+            kept.append(row)
+        output.keep(len(kept))
+        write_rows(output.folder, kept)
+
+
+def _after(stage: StageReport, language: str) -> list[Shard]:
+    """A stage's outputs as shards of the next; each is done again when its input changes."""
+    return [
+        Shard(folder.name, {"language": language, "folder": str(folder), "input": digest_rows(folder)})
+        for folder in stage.outputs
+    ]
+
+
+def digest_rows(folder: Path) -> str:
+    """What the rows of a shard are, without when they were made."""
+    rows = [{name: value for name, value in row.items() if name != "collected_at"} for row in read_rows(folder)]
+    return sha256_hex(json.dumps(rows, sort_keys=True).encode())
+
+
+def short_name(model: str) -> str:
+    return Path(model).name if Path(model).is_dir() else model

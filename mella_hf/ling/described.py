@@ -1,0 +1,140 @@
+"""What the ling stages wrote enters; candidates and lost rows leave, for the build of a dataset.
+
+Every row that a stage rejected is a lost row of the build, so that the dataset's funnel counts it.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.sample import COLUMNS
+from mella_hf.sources.candidate import Found, Lost, Unit, read_image, size_of
+from mella_hf.sources.folder import COMPUTED, METADATA, is_inside
+
+ROWS = "rows.jsonl"
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+CARRIED = ("page_url", "image_url", "domain", "category", "entity", "license")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image to describe: its path in the folder, size and time, and what `metadata.jsonl` says of it."""
+
+    path: str
+    size: int
+    modified: int
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+def find_images(root: Path) -> list[ImageFile]:
+    """The images under a folder, by path; a `metadata.jsonl` in it may give columns such as `page_url` by `file_name`.
+
+    Raises:
+        MellaError: there is no folder, or no image in it, or the metadata is not JSON lines.
+    """
+    if not root.is_dir():
+        raise MellaError(f"{str(root)!r} is not a folder; give one with images ({', '.join(SUFFIXES)}).")
+    about = _read_metadata(root / METADATA)
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if name.lower().endswith(SUFFIXES):
+                path = os.path.join(folder, name)
+                relative = os.path.relpath(path, root).replace(os.sep, "/")
+                stat = os.stat(path)
+                found.append(ImageFile(relative, stat.st_size, stat.st_mtime_ns, about.get(relative, {})))
+    if not found:
+        raise MellaError(f"No images under {str(root)!r}: expected files that end in {', '.join(SUFFIXES)}.")
+    return sorted(found, key=lambda file: file.path)
+
+
+def _read_metadata(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.exists():
+        return {}
+    about = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            record = json.loads(line)
+            about[str(record["file_name"])] = {name: record[name] for name in CARRIED if name in record}
+        except (ValueError, KeyError, TypeError) as error:
+            raise MellaError(
+                f'{path}, line {number} is not of the form {{"file_name": "a/b.jpg", "page_url": …}}: {error!r}.'
+            ) from error
+    return about
+
+
+def write_rows(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows of a shard."""
+    lines = (json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
+    (folder / ROWS).write_text("".join(lines), "utf-8")
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a shard."""
+    return [json.loads(line) for line in (folder / ROWS).read_text("utf-8").split("\n") if line]
+
+
+@dataclass(frozen=True)
+class DescribedSource:
+    """Described images as a source for `build_dataset`.
+
+    Attributes:
+        root: the folder of the images.
+        rows: language -> folders of the last stage's shards.
+        rejects: language -> files of rejects of all stages.
+    """
+
+    root: Path
+    rows: dict[str, list[str]]
+    rejects: dict[str, list[str]]
+
+    def units(self, work: Path) -> list[Unit]:
+        """One unit a language: rows are short, and the images are few beside what describing them took."""
+        return [
+            Unit(
+                f"{code}-ling-described",
+                code,
+                "ling",
+                {
+                    "rows": [_state(Path(folder) / ROWS) for folder in folders],
+                    "rejects": [_state(Path(file)) for file in self.rejects[code]],
+                },
+            )
+            for code, folders in self.rows.items()
+        ]
+
+    def scan(self, unit: Unit) -> Iterator[Found | Lost]:
+        """The described rows as candidates, then what the stages lost."""
+        for path, _ in unit.payload["rows"]:
+            for row in read_rows(Path(path).parent):
+                columns = {name: row[name] for name in COLUMNS if name in row and name not in COMPUTED}
+                columns["collected_at"] = datetime.fromisoformat(row["collected_at"])
+                yield Found(row["path"], row["path"], row["text"], columns, claimed_id=row["id"])
+        for path, _ in unit.payload["rejects"]:
+            for line in Path(path).read_text("utf-8").split("\n"):
+                if line:
+                    reject = json.loads(line)
+                    yield Lost(reject["where"], reject["reason"])
+
+    def image(self, unit: Unit, locator: str) -> bytes:
+        """The image file of a candidate."""
+        return read_image(self._path(locator))
+
+    def image_bytes(self, unit: Unit, locator: str) -> int:
+        """The size of that file."""
+        return size_of(self._path(locator))
+
+    def _path(self, locator: str) -> str:
+        assert is_inside(locator), locator
+        return str(self.root / locator)
+
+
+def _state(path: Path) -> list[Any]:
+    """A file and the time of its last change: the build scans anew when it was written anew."""
+    return [str(path), path.stat().st_mtime_ns]
