@@ -12,8 +12,6 @@ Every step resumes where it was stopped, and a step that is done is not run agai
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -105,10 +103,25 @@ def run_demo(
     Raises:
         MellaError: on an unknown language, a source that is no stamps folder, or a step that failed.
     """
-    from mella_hf.sources.stamps import fetch_stamps, read_stamps, stamps_folder
-
     get_language(language)
     paths, scale = DemoPaths(Path(out).resolve(), language), scale or Scale()
+    prepare(paths, source, workers, scale.budget)
+    with _step(5, f"LoRA: know and ling together, in {get_language(language).name}"):
+        launch_sft(paths, scale.training_flags)
+    with _step(6, "Evaluation: base and adapter on the test splits"):
+        evaluate(paths, scale.max_new_tokens)
+    with _step(7, "Report and adapter folder"):
+        publish(paths)
+    print(f"\nreport:  {paths.evaluation / 'report.html'}\nadapter: {paths.adapter}\ndataset: {paths.dataset}")
+    return paths
+
+
+def prepare(
+    paths: DemoPaths, source: Path | str | None = None, workers: int | None = None, budget: "Budget | None" = None
+) -> Path:
+    """The steps that every language shares: views, dataset and base. Returns the stamps' folder."""
+    from mella_hf.sources.stamps import fetch_stamps, read_stamps, stamps_folder
+
     with _step(1, "Stamps: real images with native names"):
         root = stamps_folder(source) if source else fetch_stamps()
         stamps = read_stamps(root)
@@ -122,15 +135,8 @@ def run_demo(
         build_stamp_dataset(root, paths.rendered, paths.dataset, workers)
         _print_splits(paths)
     with _step(4, "Base: a miniature backbone that knows English"):
-        train_base(paths, root, scale.budget)
-    with _step(5, f"LoRA: know and ling together, in {get_language(language).name}"):
-        launch_sft(paths, scale.training_flags)
-    with _step(6, "Evaluation: base and adapter on the test splits"):
-        evaluate(paths, scale.max_new_tokens)
-    with _step(7, "Report and adapter folder"):
-        publish(paths)
-    print(f"\nreport:  {paths.evaluation / 'report.html'}\nadapter: {paths.adapter}\ndataset: {paths.dataset}")
-    return paths
+        train_base(paths, root, budget)
+    return root
 
 
 def build_stamp_dataset(root: Path, rendered: Path, folder: Path, workers: int | None = None) -> None:
@@ -185,23 +191,16 @@ def train_base(paths: DemoPaths, root: Path, budget: "Budget | None" = None) -> 
 
 def launch_sft(paths: DemoPaths, flags: tuple[str, ...] = ()) -> None:
     """`accelerate launch recipes/sft.py`, in a process of its own as users run it."""
-    from mella_hf.resources import recipe_path
+    from mella_hf.training.launch import launch_recipe
 
-    command = [
-        sys.executable, "-m", "accelerate.commands.launch",
-        "--config_file", str(recipe_path("accelerate/cpu.yaml")),
-        str(recipe_path("sft.py")),
-        "--config", str(recipe_path("demo/joint.yaml")),
-        "--model_name_or_path", str(paths.base / "model"),
-        "--data_dir", str(paths.dataset),
-        "--languages", paths.language,
-        "--output_dir", str(paths.run),
-        *flags,
-    ]  # fmt: skip
-    print("  " + " ".join(["accelerate", "launch", *command[3:]]))
-    status = subprocess.run(command, check=False).returncode
-    if status:
-        raise MellaError(f"Training ended with exit status {status}; its own message stands above.")
+    places = {
+        "model_name_or_path": paths.base / "model",
+        "data_dir": paths.dataset,
+        "languages": paths.language,
+        "output_dir": paths.run,
+    }
+    named = [part for key, value in places.items() for part in (f"--{key}", str(value))]
+    launch_recipe("demo/joint.yaml", [*named, *flags])
 
 
 def evaluate(paths: DemoPaths, max_new_tokens: Mapping[str, int]) -> Path:

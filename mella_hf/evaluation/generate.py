@@ -34,6 +34,7 @@ def generate(
     source: str,
     out: Path | str,
     identity: Mapping[str, Any],
+    prompt: str | None = None,
     seen_entities: Collection[str] | None = None,
     batch_size: int = 16,
     max_new_tokens: int | None = None,
@@ -48,6 +49,7 @@ def generate(
         source: "know" or "ling"; chooses the prompt.
         out: the predictions file (.jsonl); `<out>.meta.json` beside it says what it was made from.
         identity: what the model is (`model_identity`); predictions of another identity are not reused.
+        prompt: another user turn than the language's test prompt.
         seen_entities: entities in training; sets `seen` of each prediction, null where not given.
         batch_size: answers computed together.
         max_new_tokens: tokens per answer at most; `MAX_NEW_TOKENS` of the source by default. An answer
@@ -62,7 +64,7 @@ def generate(
     """
     out = Path(out)
     limit = max_new_tokens or MAX_NEW_TOKENS[source]
-    prompt = get_language(language).test_prompt(source)
+    prompt = prompt or get_language(language).test_prompt(source)
     records = rows.select_columns(list(ROW_COLUMNS)).to_list()
     _check_rows(records, f"{language}/{source}_test")
     settings = {"batch_size": batch_size, "max_new_tokens": limit, "prompt": prompt, "decoding": "greedy"}
@@ -72,7 +74,7 @@ def generate(
     done = _read_partial(_partial(out), meta["fingerprint"])
     from tqdm import tqdm
 
-    name = f"answers {language}/{source}_test"
+    name = f"answers {language}/{source}"
     with tqdm(total=len(records), desc=name, unit="image", disable=not progress) as bar:
         for batch in plan_batches(records, batch_size):
             ids = [records[i]["id"] for i in batch]

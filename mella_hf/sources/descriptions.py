@@ -63,7 +63,7 @@ def described_languages() -> list[str]:
     return sorted(module.name for module in iter_modules(phrases.__path__))
 
 
-def _phrases(language: str) -> Phrases:
+def phrases_of(language: str) -> Phrases:
     if language not in described_languages():
         raise MellaError(
             f"No description phrases for language {language!r}; there are {', '.join(described_languages())}. "
@@ -77,7 +77,7 @@ def _draw(wordings: tuple[str, ...], seed: str, name: str) -> str:
     return wordings[int.from_bytes(digest[:8], "big") % len(wordings)]
 
 
-def _capitalise(sentence: str) -> str:
+def capitalise(sentence: str) -> str:
     """A capital first letter, and the rest as it is; scripts without case stay as they are."""
     return sentence[:1].upper() + sentence[1:]
 
@@ -88,11 +88,11 @@ def describe(measures: Measures, language: str, seed: str = "") -> str:
     Raises:
         MellaError: the language has no phrases.
     """
-    phrases = _phrases(language)
+    phrases = phrases_of(language)
     rest = "rest_none" if measures.second is None else "rest_one" if measures.third is None else "rest_two"
     slots = phrases.slots(measures)
     sentences = (
         _draw(getattr(phrases, name), seed, name).format_map(slots)
         for name in ("place", "main", rest, "form", "surface", "light")
     )
-    return " ".join(map(_capitalise, sentences))
+    return " ".join(map(capitalise, sentences))

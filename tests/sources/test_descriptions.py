@@ -10,7 +10,7 @@ from mella_hf.languages import get_language, language_codes
 from mella_hf.lid import is_language
 from mella_hf.metrics.text import analyze
 from mella_hf.sources import measures
-from mella_hf.sources.descriptions import _draw, _phrases, describe, described_languages
+from mella_hf.sources.descriptions import _draw, phrases_of, describe, described_languages
 from mella_hf.sources.measures import Measures
 
 VALUES = {
@@ -67,7 +67,7 @@ PLACED = {
 
 def seed_of_first_wordings(language: str) -> str:
     """A seed that draws the first wording of every sentence."""
-    phrases = _phrases(language)
+    phrases = phrases_of(language)
     names = ("place", "main", "rest_two", "form", "surface", "light")
     for number in range(10_000):
         if all(_draw(getattr(phrases, name), str(number), name) == getattr(phrases, name)[0] for name in names):
@@ -104,7 +104,7 @@ def test_a_whole_description():
 
 @pytest.mark.parametrize("language", [*language_codes(), "en"])
 def test_every_value_has_a_word_of_its_own_in_every_wording(language):
-    phrases = _phrases(language)
+    phrases = phrases_of(language)
     for name in ("background", "size", "position", "shape", "outline", "texture", "brightness", "contrast"):
         assert set(getattr(phrases, name)) == set(VALUES[name])
         assert len(set(getattr(phrases, name).values())) == len(VALUES[name])

@@ -1,0 +1,251 @@
+"""Images in, a transfer set out: what the backbone says of them in English, taught to it in another language (SDRRL).
+
+SDRRL, "self-distillation from resource-rich languages" (Zhang et al. 2024, arXiv 2402.12204), is the paper's baseline.
+It needs no text about the images: the model's own English answers are translated, and question and answer appear in
+both languages in every combination, beside code-switched variants and a few plain translation pairs. The model is
+tuned on that with LoRA, like every other run.
+
+Carried over from text to images, and simplified, so:
+
+- A question is about an image: the prompts of `know` and of `ling`. Their versions in the target language were
+  written by speakers (`mella_hf.languages`) and are not translated.
+- Where question and answer are in two languages, the question says which one to answer in; it could not be known.
+- Code-switching is by sentence and in the question only ("Describe this picture." in one language, "Answer in ..." in
+  the other). Answers stay whole: an answer in two languages is one of the failures that this project counts.
+- A translation pair keeps its image, which it does not need, so that every sample has one.
+- Answers that are empty, cut off or not translated are left out and counted. No quality estimate filters the rest;
+  pass a translator that does.
+
+`SWITCHED` and `TRANSLATED` are this project's choice, not the authors'.
+
+    OUT/answers/{know,ling}.jsonl   what the backbone said in English
+    OUT/turns.jsonl                 id, kind, source, language, prompt, text: one training sample a line
+    OUT/transfer.json               who answered and translated, and counts; written last
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mella_hf.errors import MellaError
+from mella_hf.languages import get_language
+from mella_hf.ling.translator import Translator
+from mella_hf.stage import fingerprint, write_atomic
+from mella_hf.training.chat import Conversation, draw_prompt, to_conversation
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+QUESTIONS = {
+    "know": ("What is this?", "What does the picture show?", "Name what you see."),
+    "ling": ("Describe this picture.", "What does the picture look like?", "Describe what you see."),
+}
+SWITCHED, TRANSLATED = 0.5, 0.1  # code-switched and translation samples for each image
+TURNS_FILE, RECORD_FILE = "turns.jsonl", "transfer.json"
+
+
+def build_transfer_set(
+    *,
+    base: str,
+    rows: Mapping[str, "Dataset"],
+    language: str,
+    translator: Translator,
+    out: Path | str,
+    batch_size: int = 16,
+    max_new_tokens: Mapping[str, int] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Path:
+    """Ask the base about every image in English, translate, and write the transfer set.
+
+    Args:
+        base: Hub id or folder of the backbone.
+        rows: images by source ("know", "ling"), with the columns of `mella_hf.sample`; their texts are not used.
+        language: code of the language to teach.
+        max_new_tokens: of an English answer, by source.
+        seed: decides which questions are asked and which variants an image gets.
+
+    Returns:
+        `out`. Answers that were given are kept: the same call does only what is missing.
+
+    Raises:
+        MellaError: when nothing is left after the checks.
+    """
+    out = Path(out)
+    answers = _english_answers(base, rows, out, batch_size, max_new_tokens or {}, progress)
+    mark = fingerprint(answers, language, translator.name, translator.version, seed, SWITCHED, TRANSLATED)
+    if (out / RECORD_FILE).is_file() and json.loads((out / RECORD_FILE).read_text("utf-8"))["fingerprint"] == mark:
+        return out
+    counts: Counter[str] = Counter()
+    lines = [json.dumps(turn, ensure_ascii=False) for turn in _turns(answers, language, translator, seed, counts)]
+    if not lines:
+        raise MellaError(f"No answer of {base!r} could be used for the transfer set: {dict(counts)}.")
+    write_atomic(out / TURNS_FILE, "".join(line + "\n" for line in lines))
+    record = {
+        "fingerprint": mark,
+        "base": str(base),
+        "language": language,
+        "translator": translator.name,
+        "translator_version": translator.version,
+        "counts": dict(sorted(counts.items())),
+    }
+    write_atomic(out / RECORD_FILE, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    return out
+
+
+def transfer_set_hash(folder: Path | str) -> str:
+    """The sha256 of a transfer set's samples. Raises MellaError when the folder holds no finished one."""
+    if not (Path(folder) / RECORD_FILE).is_file():
+        raise MellaError(
+            f"No transfer set in {str(folder)!r}: {RECORD_FILE} is missing. Make one with `mella distill`."
+        )
+    return hashlib.sha256((Path(folder) / TURNS_FILE).read_bytes()).hexdigest()
+
+
+def ask_about(
+    pictures: "Dataset", folder: Path | str
+) -> tuple["Dataset", Callable[[dict[str, list[Any]]], Conversation]]:
+    """A transfer set's samples, and the transform that makes conversations of them.
+
+    Args:
+        pictures: rows with the images; a sample refers to one by its id, so that each image is stored once.
+
+    Raises:
+        MellaError: when the folder is no transfer set, or asks about an image that is not there.
+    """
+    from datasets import Dataset
+
+    transfer_set_hash(folder)
+    where = {image: row for row, image in enumerate(pictures["id"])}
+    sizes = pictures.select_columns(["width", "height"])
+    turns = [json.loads(line) for line in (Path(folder) / TURNS_FILE).read_text("utf-8").split("\n") if line]
+    for turn in turns:
+        if turn["id"] not in where:
+            raise MellaError(
+                f"The transfer set {str(folder)!r} asks about the image {turn['id']}, which is in none of the run's "
+                "sources. Train with the data_dir, languages and sources that it was made from."
+            )
+        turn["row"] = where[turn["id"]]
+        turn |= sizes[turn["row"]]
+    images = pictures.select_columns(["image"])
+
+    def transform(batch: dict[str, list[Any]]) -> Conversation:
+        shown = images[batch["row"]]["image"]
+        rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        made = [to_conversation({**row, "image": image}, seed=0) for row, image in zip(rows, shown, strict=True)]
+        return {key: [turn[key] for turn in made] for key in made[0]}
+
+    return Dataset.from_list(turns), transform
+
+
+def _english_answers(
+    base: str,
+    rows: Mapping[str, "Dataset"],
+    out: Path,
+    batch_size: int,
+    max_new_tokens: Mapping[str, int],
+    progress: bool,
+) -> dict[str, list[dict[str, Any]]]:
+    """The base's answers by source: {"id", "prediction", "truncated", ...}."""
+    from mella_hf.evaluation.generate import generate, read_predictions
+    from mella_hf.evaluation.models import load_model, model_identity
+
+    identity = model_identity(base)
+    model, processor = load_model(base)
+    answers = {}
+    for source, part in rows.items():
+        path = generate(
+            model,
+            processor,
+            part,
+            language="en",
+            source=source,
+            prompt=QUESTIONS[source][0],
+            out=out / "answers" / f"{source}.jsonl",
+            identity=identity,
+            batch_size=batch_size,
+            max_new_tokens=max_new_tokens.get(source),
+            progress=progress,
+        )
+        answers[source] = [{k: p[k] for k in ("id", "prediction", "truncated")} for p in read_predictions(path)]
+    return answers
+
+
+def _turns(
+    answers: Mapping[str, Sequence[Mapping[str, Any]]],
+    language: str,
+    translator: Translator,
+    seed: int,
+    counts: Counter[str],
+) -> Iterator[dict[str, str]]:
+    """The training samples of all images, counted by kind; dropped answers are counted by reason."""
+    instructions = _instructions(language, translator)
+    for source, given in answers.items():
+        usable = []
+        for answer in given:
+            reason = "empty" if not answer["prediction"] else "truncated" if answer["truncated"] else None
+            if reason:
+                counts[f"dropped_{reason}"] += 1
+            else:
+                usable.append((answer["id"], answer["prediction"]))
+        translations = translator.translate([text for _, text in usable], "en", language)
+        for (image, english), native in zip(usable, translations, strict=True):
+            if not native or native == english:
+                counts["dropped_untranslated"] += 1
+                continue
+            for turn in _variants(image, source, language, english, native, instructions, seed):
+                counts[turn["kind"]] += 1
+                yield turn
+
+
+def _instructions(language: str, translator: Translator) -> dict[tuple[str, str], str]:
+    """By (language it is written in, language asked for): "Answer in ..."; "translate" asks for a translation.
+
+    Raises:
+        MellaError: when the translator has no translation of one.
+    """
+    name = get_language(language).name
+    english = {language: f"Answer in {name}.", "en": "Answer in English.", "translate": f"Translate into {name}:"}
+    native = dict(zip(english, translator.translate(list(english.values()), "en", language), strict=True))
+    if missing := [english[key] for key, text in native.items() if not text]:
+        raise MellaError(f"The translator {translator.name!r} has no {name} for {missing[0]!r}; choose another one.")
+    return {("en", key): text for key, text in english.items()} | {
+        (language, key): text for key, text in native.items()
+    }
+
+
+def _variants(
+    image: str,
+    source: str,
+    language: str,
+    english: str,
+    native: str,
+    instructions: Mapping[tuple[str, str], str],
+    seed: int,
+) -> Iterator[dict[str, str]]:
+    """One image's samples: every combination of languages, and by draw a code-switched one and a translation."""
+    digest = hashlib.sha256(f"{seed}/{source}/{image}".encode()).digest()
+    which, switched, translated, back = (int.from_bytes(digest[i : i + 4], "big") / 2**32 for i in (0, 4, 8, 12))
+    questions = QUESTIONS[source]
+    question = {
+        "en": questions[int(which * len(questions))],
+        language: draw_prompt(language, source, image, seed),
+    }
+    text = {"en": english, language: native}
+
+    def turn(kind: str, prompt: str, answer: str) -> dict[str, str]:
+        about = {"id": image, "kind": kind, "source": source, "language": answer}
+        return {**about, "prompt": prompt, "text": text[answer]}
+
+    for asked in ("en", language):
+        for answer in ("en", language):
+            said = question[asked] if asked == answer else f"{question[asked]} {instructions[asked, answer]}"
+            yield turn("same_language" if asked == answer else "cross_language", said, answer)
+    asked, answer = ("en", language) if back < 0.5 else (language, "en")
+    if switched < SWITCHED:
+        yield turn("code_switched", f"{question[asked]} {instructions[answer, answer]}", answer)
+    if translated < TRANSLATED:
+        yield turn("translation", f"{instructions['en', 'translate']} {english}", language)
