@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mella_hf.know.boilerplate import is_boilerplate, is_spam
 from mella_hf.languages import get_language
 from mella_hf.lid import LONG, foreign_log_odds, identify, letter_count
 
@@ -31,23 +32,6 @@ _LETTERS = {
     "vi": "àảãáạăằẳẵắặâầẩẫấậđèẻẽéẹêềểễếệìỉĩíịòỏõóọôồổỗốộơờởỡớợùủũúụưừửữứựỳỷỹýỵ",
 }
 
-# Alt-texts that say what kind of file this is instead of what it shows, as whole texts; a number may follow.
-_BOILERPLATE = frozenset(
-    phrase
-    for phrases in (
-        "logo|icon|image|images|img|photo|photos|picture|pic|banner|thumbnail|thumb|avatar|untitled|read more|alt",
-        "alt text|placeholder|spacer|pixel|screenshot|no image|image description|default|profile picture|loading",
-        "صورة|الصورة|صور|شعار|الشعار|أيقونة|ايقونة|صورة شخصية|بدون عنوان|الصورة الرمزية|لا توجد صورة|اقرأ المزيد",
-        "obrázek|obrázky|foto|fotka|fotografie|ikona|náhled|bez názvu|ilustrační foto|ilustrační obrázek|číst dál",
-        "kép|képek|fotó|ikon|embléma|illusztráció|névtelen|profilkép|borítókép|nincs kép|tovább",
-        "사진|이미지|그림|로고|아이콘|썸네일|대표 이미지|프로필 사진|이미지 없음|더 보기",
-        "изображение|картинка|фото|фотография|логотип|иконка|значок|аватар|баннер|без названия|нет фото|подробнее",
-        "слика|слике|фотографија|лого|икона|аватар|без наслова|slika|slike|fotografija|bez naslova|опширније|opširnije",
-        "รูป|รูปภาพ|ภาพ|ภาพถ่าย|โลโก้|ไอคอน|ภาพประกอบ|ไม่มีชื่อ|ภาพหน้าปก|ไม่มีรูปภาพ|อ่านต่อ",
-        "ảnh|hình|hình ảnh|hình minh họa|ảnh minh họa|biểu tượng|biểu trưng|ảnh đại diện|không có tiêu đề|xem thêm",
-    )
-    for phrase in phrases.split("|")
-)
 _IMAGE_SUFFIX = r"(?:jpe?g|png|gif|webp|svg|bmp|tiff?|ico|avif|heic)"
 _FILE_NAME = re.compile(
     rf"""[^/\\]{{0,200}}\.{_IMAGE_SUFFIX}                # crow.png, my crow.png
@@ -88,7 +72,8 @@ class Dropped:
 
 
 REASONS = (
-    "empty", "url", "file_name", "boilerplate", "no_letters", "too_short", "too_long", "wrong_script", "wrong_language",
+    "empty", "url", "file_name", "boilerplate", "no_letters", "too_short", "too_long", "spam",
+    "wrong_script", "wrong_language",
 )  # fmt: skip
 
 
@@ -158,7 +143,7 @@ def check_alt_text(
         return Dropped("url")
     if _FILE_NAME.fullmatch(bare):
         return Dropped("file_name")
-    if bare.rstrip(_JUNK + "#()0123456789") in _BOILERPLATE:
+    if is_boilerplate(bare):
         return Dropped("boilerplate")
     letters = [name for name in map(_script, text) if name]
     others = sum(not c.isspace() for c in text) - len(letters)
@@ -168,6 +153,8 @@ def check_alt_text(
         return Dropped("too_short")
     if len(text) > max_characters:
         return Dropped("too_long")
+    if is_spam(text):
+        return Dropped("spam")
     marked = [name for name in letters if name not in ("COMBINING", "MODIFIER")]
     if _weigh(name for name in marked if name in scripts) < min_script_share * _weigh(marked):
         return Dropped("wrong_script")

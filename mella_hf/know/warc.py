@@ -215,7 +215,8 @@ def decode_body(
 
 def _unchunk(body: bytes) -> bytes:
     """The chunks of a body joined; the body itself where it is not chunked (any more)."""
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while (size := _CHUNK.match(body, at)) is not None:
         length = int(size.group(1), 16)
         if not length:

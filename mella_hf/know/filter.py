@@ -1,0 +1,160 @@
+"""Candidates enter, alt-texts with their language leave; each candidate that goes is written down with its reason.
+
+All candidates of a site come together, for what a site says again and again is its navigation, not its pictures.
+Two sources say which language an alt-text is in: the text itself, and the page around it. Neither is enough. Short
+texts look like several languages, and pages declare the language of their template.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from mella_hf.know.alt_text import Dropped, Kept, check_alt_text
+from mella_hf.know.records import ALT_TEXTS, ROWS, bucket_of, host_of
+from mella_hf.languages import get_language
+from mella_hf.lid import LONG, excerpt, identify, is_language, letter_count, script_share
+from mella_hf.stage import Shard, ShardOutput
+
+OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none", "tdm-reservation"})
+MAX_PAGES = 10  # COYO-700M drops texts that occur more than ten times (kakaobrain/coyo-dataset, "Filtering")
+MIN_DECLARED_SIDE = 75  # px, half of OBELICS' least side: pages show images at half size for dense screens
+# OBELICS leaves out images whose URL has one of these words (Laurençon et al. 2023, appendix A.1.4).
+_ICON_URL = re.compile(r"(?<![a-z])(?:logo|button|icon|plugin|widget)s?(?![a-z])", re.IGNORECASE)
+# Languages whose script alone, among those of the web, tells them: a short text on a page of any language will do.
+_OWN_SCRIPT = frozenset({"ko", "th"})
+_SOUTH_SLAVIC = frozenset({"sr", "sh"})  # what a page says that is Serbian; hr and bs are not
+REASONS = ("page_opt_out", "repeated_on_site", "icon", "seen_before")
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """What the filter goes by.
+
+    Attributes:
+        languages: codes to keep.
+        honour_opt_outs: drop images of pages whose robots directives ask for it (OPT_OUTS); else they are counted.
+        max_pages: pages of one site on which a text may occur.
+        min_declared_side: least pixels, where a page declares both sides of an image.
+    """
+
+    languages: tuple[str, ...]
+    honour_opt_outs: bool = True
+    max_pages: int = MAX_PAGES
+    min_declared_side: int = MIN_DECLARED_SIDE
+
+
+def filter_bucket(shard: Shard, output: ShardOutput, *, settings: FilterSettings) -> None:
+    """Write the alt-texts of one bucket of sites; `shard.payload` has "bucket" and "inputs", Parquet of CANDIDATES."""
+    inputs = [path for path, *_ in shard.payload["inputs"]]
+    table = ds.dataset(inputs).to_table(filter=pc.field("bucket") == shard.payload["bucket"])
+    rows = table.drop_columns("bucket").sort_by([(name, "ascending") for name in ("site", "page_url", "position")])
+    kept = list(filter_rows(rows.to_pylist(), output, settings))
+    kept.sort(key=lambda row: row["bucket"])
+    output.keep(len(kept))
+    pq.write_table(pa.Table.from_pylist(kept, schema=ALT_TEXTS), output.folder / ROWS, compression="ZSTD")
+
+
+def filter_rows(
+    rows: Sequence[dict[str, Any]], output: ShardOutput, settings: FilterSettings
+) -> Iterator[dict[str, Any]]:
+    """The candidates that stay, as rows of ALT_TEXTS; `rows` holds whole sites."""
+    pages = Counter(key for key, _ in {((r["site"], _key(r["alt"])), r["page_url"]) for r in rows})
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        language, verdict = judge(row, settings.languages)
+        reserved = not OPT_OUTS.isdisjoint(row["robots"])
+        if reserved and settings.honour_opt_outs:
+            verdict = Dropped("page_opt_out")
+        elif isinstance(verdict, Kept):
+            if pages[row["site"], _key(row["alt"])] > settings.max_pages:
+                verdict = Dropped("repeated_on_site")
+            elif is_icon(row, settings.min_declared_side):
+                verdict = Dropped("icon")
+            elif (row["image_url"], verdict.text) in seen:
+                verdict = Dropped("seen_before")
+        if isinstance(verdict, Dropped):
+            where = {name: row[name] for name in ("page_url", "image_url", "alt")}
+            output.drop(verdict.reason, language=language, **where)
+            continue
+        output.counts["overridden_opt_out"] += reserved
+        seen.add((row["image_url"], verdict.text))
+        bucket = bucket_of(host_of(row["image_url"]))
+        yield {**row, "text": verdict.text, "language": language, "bucket": bucket}
+
+
+def judge(row: Mapping[str, Any], languages: Sequence[str]) -> tuple[str | None, Kept | Dropped]:
+    """(language, verdict) of one candidate by itself; the language of a drop is what the page declares, if asked for.
+
+    The declared language is tried first, then the others in order.
+    """
+    declared = declared_language(row["page_language"], row["site"])
+    order = sorted(languages, key=lambda code: code != declared)
+    reason = None  # of the likeliest language, which is the first
+    for code in order:
+        verdict = check_alt_text(row["alt"], code)
+        if isinstance(verdict, Dropped):
+            if verdict.reason not in ("wrong_script", "wrong_language"):
+                return declared if declared in languages else None, verdict
+            reason = reason or verdict.reason
+        elif agrees(verdict.text, code, declared, context_of(row)):
+            return code, verdict
+        else:
+            reason = reason or "wrong_language"
+    return declared if declared in languages else None, Dropped(reason or "wrong_language")
+
+
+def declared_language(page_language: str | None, site: str) -> str | None:
+    """What the page says its language is: the first part of its tag, "sr" for a .rs domain without one."""
+    if page_language is None:
+        return "sr" if site.endswith(".rs") else None
+    code = page_language.partition("-")[0]
+    return "sr" if code in _SOUTH_SLAVIC else code
+
+
+def context_of(row: Mapping[str, Any]) -> str:
+    """The words around an image that tell its page's language."""
+    parts = (row["figcaption"], row["heading"], row["title"], row["page_title"])
+    return excerpt(" ".join(part for part in parts if part))
+
+
+def agrees(text: str, code: str, declared: str | None, context: str) -> bool:
+    """Whether the page bears out that an alt-text, which by itself may be in a language, is.
+
+    A long text bears itself out, except Serbian in Latin script, which is told from Croatian by the page alone. Two or
+    more plain ASCII words that read as English are English, which half-translated pages are full of. A short
+    text needs a page that declares the language or is written in it; one that declares another language counts
+    only against texts that several languages could have written.
+    """
+    if code == "sr" and declared != "sr" and script_share(text, ("Latn",)) > 0.5:
+        return False
+    if letter_count(text) >= LONG or code in _OWN_SCRIPT:
+        return True
+    if text.isascii() and " " in text and identify(text)[0] == "en":
+        return False
+    accepted = get_language(code).lid | {code}
+    around = identify(context)[0] in accepted if letter_count(context) >= LONG else None
+    if declared == code:
+        return around is not False or is_language(text, code, declared=declared)
+    if declared is not None:
+        return False
+    return around is True or (around is None and is_language(text, code))
+
+
+def is_icon(row: Mapping[str, Any], min_side: int = MIN_DECLARED_SIDE) -> bool:
+    """Whether a page shows an image too small for a picture, or its URL calls it a logo, button or icon."""
+    width, height = row["declared_width"], row["declared_height"]
+    if width is not None and height is not None and max(width, height) < min_side:
+        return True
+    return _ICON_URL.search(urlsplit(row["image_url"]).path) is not None
+
+
+def _key(alt: str) -> str:
+    return " ".join(alt.casefold().split())
