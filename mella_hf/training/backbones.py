@@ -23,15 +23,27 @@ class Backbone:
 
     A part is matched in the order projector, vision tower, language model, since some families keep
     the projector inside the vision tower.
+
+    Attributes:
+        image_bounds: settings that bound the size of its images; a processor ignores the others without a word.
     """
 
     projector: str
     vision_tower: str
+    image_bounds: tuple[str, ...]
     language_model: str = r"model\.language_model\."
 
 
-_QWEN = Backbone(projector=r"model\.visual\.(merger|deepstack_merger_list)\.", vision_tower=r"model\.visual\.")
-_INTERNVL = Backbone(projector=r"model\.multi_modal_projector\.", vision_tower=r"model\.vision_tower\.")
+_QWEN = Backbone(
+    projector=r"model\.visual\.(merger|deepstack_merger_list)\.",
+    vision_tower=r"model\.visual\.",
+    image_bounds=("min_pixels", "max_pixels"),
+)
+_INTERNVL = Backbone(
+    projector=r"model\.multi_modal_projector\.",
+    vision_tower=r"model\.vision_tower\.",
+    image_bounds=("max_patches",),
+)
 BACKBONES = {
     "qwen2_vl": _QWEN,
     "qwen2_5_vl": _QWEN,

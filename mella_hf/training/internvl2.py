@@ -68,7 +68,7 @@ def convert_internvl2(
     original = _read_json(source / "config.json")
     tokenizer = load_tokenizer(source)
     config = native_config(original, tokenizer)
-    heads = Heads(config.text_config.num_attention_heads, config.text_config.num_key_value_heads)
+    heads = Heads(original["llm_config"]["num_attention_heads"], original["llm_config"]["num_key_value_heads"])
     shards = checkpoint_shards(source)
     check_parameters(shards, config, heads)
     mark = fingerprint(
@@ -165,7 +165,7 @@ def convert_shards(shards: list[Path], out: Path, heads: Heads, progress: bool =
     for path in tqdm(shards, desc="Converting", unit="shard", disable=not progress):
         target = out / path.name
         if not target.exists():
-            tensors = {}
+            tensors: dict[str, Any] = {}
             with safe_open(path, "pt") as file:
                 for name in file.keys():  # noqa: SIM118
                     tensors.update(native_tensors(name, file.get_tensor(name), heads.queries, heads.keys))

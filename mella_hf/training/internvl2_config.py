@@ -81,7 +81,7 @@ def native_config(source: dict[str, Any], tokenizer: "PreTrainedTokenizerFast") 
         return InternVLConfig(
             text_config=text_config,
             vision_config=vision_config,
-            image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+            image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
             image_seq_length=tokens_of_tile(source),
             downsample_ratio=source["downsample_ratio"],
             tie_word_embeddings=False,  # True by default, and would write the embeddings over the LM head
@@ -135,7 +135,7 @@ def native_processor(
     from transformers import GotOcr2ImageProcessor, InternVLProcessor, InternVLVideoProcessor
 
     size = {"height": tile_side(source), "width": tile_side(source)}
-    looks = {"size": size, "image_mean": IMAGE_MEAN, "image_std": IMAGE_STD}
+    looks: dict[str, Any] = {"size": size, "image_mean": IMAGE_MEAN, "image_std": IMAGE_STD}
     return InternVLProcessor(
         image_processor=GotOcr2ImageProcessor(crop_to_patches=True, min_patches=1, max_patches=max_patches, **looks),
         tokenizer=tokenizer,

@@ -119,6 +119,17 @@ def save_checkpoint(folder: Path, weights: Weights, vocab_size: int, shards: int
     (folder / "model.safetensors.index.json").write_text(json.dumps(record))
 
 
+def build_checkpoint(folder: Path) -> Path:
+    """A whole checkpoint in the original layout, its tokenizer trained on our prompts."""
+    from mella_hf.languages import get_language, language_codes
+
+    folder.mkdir()
+    texts = [p for code in language_codes() for s in ("know", "ling") for p in get_language(code).prompts(s)]
+    size = train_sentencepiece(folder, texts * 4, 900)
+    save_checkpoint(folder, random_weights(size), size)
+    return folder
+
+
 def rms_norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + LLM["rms_norm_eps"])
 

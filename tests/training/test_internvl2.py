@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from internvl2_original import internvl2, random_weights, save_checkpoint, train_sentencepiece
+from internvl2_original import build_checkpoint, internvl2
 from typer.testing import CliRunner
 
 from mella_hf.errors import MellaError
@@ -19,14 +19,7 @@ SHARD = "model-00002-of-00003.safetensors"
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random checkpoint in the original layout; its code ends the process when it is run."""
-    from mella_hf.languages import get_language, language_codes
-
-    folder = tmp_path_factory.mktemp("internvl2") / "source"
-    folder.mkdir()
-    texts = [p for code in language_codes() for s in ("know", "ling") for p in get_language(code).prompts(s)]
-    size = train_sentencepiece(folder, texts * 4, 900)
-    save_checkpoint(folder, random_weights(size), size)
-    return folder
+    return build_checkpoint(tmp_path_factory.mktemp("internvl2") / "source")
 
 
 @pytest.fixture(scope="module")

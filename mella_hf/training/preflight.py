@@ -1,0 +1,126 @@
+"""The settings of a run in; nothing out, or one clear error at the start for what this machine or backbone cannot do.
+
+Libraries find out later: bitsandbytes when weights load, an image processor never, since it drops a bound that it
+does not know without a word.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.training.backbones import PARTS, get_backbone
+
+if TYPE_CHECKING:
+    from trl import ModelConfig, SFTConfig
+
+    from mella_hf.training.arguments import DataArguments, Settings
+
+IMAGE_BOUNDS = ("min_pixels", "max_pixels", "max_patches")
+# TRL names the choices of these in its help, and does not check them in a recipe.
+_CHOICES = {"dtype": ("auto", "bfloat16", "float16", "float32"), "bnb_4bit_quant_type": ("nf4", "fp4")}
+
+
+def check_machine(settings: "Settings") -> None:
+    """Refuse what this machine cannot run: quantization and attention without their packages or a GPU.
+
+    Raises:
+        MellaError: naming the setting, its value and what would do.
+        MissingExtraError: when bitsandbytes is not installed, or too old for transformers.
+    """
+    for name, choices in _CHOICES.items():
+        if (value := getattr(settings.model, name)) is not None and value not in choices:
+            raise MellaError(f"{name} is {value!r}; choose among {', '.join(choices)}.")
+    _check_scope(settings.data, settings.model)
+    _check_quantization(settings.model, settings.training)
+    _check_attention(settings.model, settings.training)
+
+
+def check_backbone(settings: "Settings") -> None:
+    """Refuse what the backbone cannot do. Reads its config.json, from the Hub where it is not a folder.
+
+    Raises:
+        MellaError: when its family is unknown, or a bound on image size means nothing to its processor.
+    """
+    from transformers import AutoConfig
+
+    name = str(settings.model.model_name_or_path)
+    try:
+        config = AutoConfig.from_pretrained(name, revision=settings.model.model_revision)
+    except (OSError, ValueError) as error:
+        hint = "give a folder with config.json, or a name on the Hub (a gated one needs `hf auth login`)"
+        if "trust_remote_code" in str(error) or "internvl_chat" in str(error):
+            hint = "convert it first: mella convert-internvl2 SRC OUT"
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise MellaError(f"The backbone {name!r} cannot be read ({said}); {hint}.") from error
+    bounds = get_backbone(config.model_type).image_bounds
+    for bound in IMAGE_BOUNDS:
+        value = getattr(settings.data, bound)
+        if value is not None and bound not in bounds:
+            raise MellaError(
+                f"{bound} is {value}, which means nothing to {config.model_type}; bound its images with "
+                f"{' and '.join(bounds)}."
+            )
+
+
+def _check_scope(data: "DataArguments", model: "ModelConfig") -> None:
+    unknown = [part for part in data.lora_scope if part not in PARTS]
+    if model.use_peft and (unknown or not data.lora_scope):
+        raise MellaError(f"lora_scope is {data.lora_scope}; choose among {', '.join(PARTS)}.")
+    low, high = data.min_pixels, data.max_pixels
+    if low is not None and high is not None and low > high:
+        raise MellaError(f"min_pixels is {low}, more than max_pixels, {high}; exchange them.")
+
+
+def _check_quantization(model: "ModelConfig", training: "SFTConfig") -> None:
+    if not (model.load_in_4bit or model.load_in_8bit):
+        return
+    name = "load_in_4bit" if model.load_in_4bit else "load_in_8bit"
+    if not model.use_peft:
+        raise MellaError(f"{name} needs use_peft: true; quantized weights cannot be trained themselves.")
+    _require_gpu(f"{name} is true", f"Leave {name} out", training)
+    from transformers.utils import is_bitsandbytes_available
+
+    if not is_bitsandbytes_available():
+        raise MissingExtraError("bitsandbytes", "qlora", name)
+
+
+def _check_attention(model: "ModelConfig", training: "SFTConfig") -> None:
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    attention = model.attn_implementation
+    if attention is None or attention == "eager":
+        return
+    kernel = "/" in attention  # of the Hub, such as kernels-community/flash-attn2
+    if not kernel and attention not in ALL_ATTENTION_FUNCTIONS.valid_keys():
+        known = sorted(key for key in ALL_ATTENTION_FUNCTIONS.valid_keys() if "|" not in key)
+        raise MellaError(f"attn_implementation is {attention!r}; choose among eager, {', '.join(known)}.")
+    if not kernel and not attention.startswith("flash_attention"):
+        return
+    _require_gpu(f"attn_implementation is {attention!r}", "Set it to sdpa", training)
+    if not _installed(attention):
+        raise MellaError(
+            f"attn_implementation is {attention!r}, and its package is not installed. Install "
+            f"{'kernels' if kernel else 'flash-attn'} for your CUDA and torch, or set it to sdpa."
+        )
+    if model.dtype not in ("bfloat16", "float16"):
+        raise MellaError(f"attn_implementation is {attention!r}, which cannot compute in {model.dtype or 'float32'}; "
+                         "set dtype: bfloat16.")  # fmt: skip
+
+
+def _installed(attention: str) -> bool:
+    from transformers.utils import import_utils
+
+    found: dict[str, Callable[..., Any]] = {
+        "flash_attention_2": import_utils.is_flash_attn_2_available,
+        "flash_attention_3": import_utils.is_flash_attn_3_available,
+        "flash_attention_4": import_utils.is_flash_attn_4_available,
+    }
+    return bool(found.get(attention, import_utils.is_kernels_available)())
+
+
+def _require_gpu(setting: str, mend: str, training: "SFTConfig") -> None:
+    import torch
+
+    if training.use_cpu or not torch.cuda.is_available():
+        why = "use_cpu is true" if training.use_cpu else "torch sees none"
+        raise MellaError(f"{setting}, which needs a GPU with CUDA, and {why}. {mend}, or run on a GPU.")

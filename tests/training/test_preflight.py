@@ -1,0 +1,132 @@
+"""What a machine or a backbone cannot do is refused at the start, in one clear error."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.training.arguments import parse_settings
+from mella_hf.training.preflight import check_backbone
+
+BASE = "max_length: null\nlanguages: [ar]\nuse_peft: true\nreport_to: none\nmodel_name_or_path: {model}\n{more}"
+
+
+@pytest.fixture
+def parse(tmp_path: Path) -> Any:
+    def parse(more: str = "", model: Path | str = "x", use_cpu: bool = True) -> Any:
+        recipe = tmp_path / "recipe.yaml"
+        recipe.write_text(BASE.format(model=model, more=more))
+        flags = ["--config", str(recipe), "--output_dir", str(tmp_path / "out"), "--use_cpu", str(use_cpu)]
+        return parse_settings([*flags, *([] if "bf16" in more else ["--bf16", "false"])])
+
+    return parse
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("load_in_4bit: true", "load_in_4bit is true, which needs a GPU with CUDA, and use_cpu is true. Leave"),
+        ("load_in_8bit: true\nload_in_4bit: true", "can't use 8 bit and 4 bit"),
+        ("load_in_4bit: true\nuse_peft: false", "load_in_4bit needs use_peft: true"),
+        ("attn_implementation: flash_attention_2", "'flash_attention_2', which needs a GPU with CUDA.*Set it to sdpa"),
+        ("attn_implementation: flash", "'flash'; choose among eager, flash_attention_2, .*sdpa"),
+        ("lora_scope: [decoder]", r"lora_scope is \['decoder'\]; choose among language_model, projector, vision_tower"),
+        ("lora_scope: []", r"lora_scope is \[\]; choose among"),
+        ("min_pixels: 5000\nmax_pixels: 4000", "min_pixels is 5000, more than max_pixels, 4000"),
+        ("gradient_checkpointing: true\nbf16: true\nfp16: true", "settings are refused: .*fp16 and bf16"),
+        ("dtype: bf16", "dtype is 'bf16'; choose among auto, bfloat16, float16, float32"),
+        ("bnb_4bit_quant_type: int4", "bnb_4bit_quant_type is 'int4'; choose among nf4, fp4"),
+    ],
+)  # fmt: skip
+def test_refused_at_the_start(parse: Any, more: str, message: str) -> None:
+    with pytest.raises(MellaError, match=message):
+        parse(more)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that says it has a GPU."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+def settings_on_gpu(parse: Any, more: str, check: Any) -> None:
+    """Run the check with use_cpu off; transformers itself would look for a real GPU while parsing."""
+    settings = parse()
+    for line in more.splitlines():
+        key, value = line.split(": ")
+        setattr(settings.model, key, {"true": True}.get(value, value))
+    settings.training.use_cpu = False
+    check(settings)
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ("load_in_4bit: true", MissingExtraError, r"'bitsandbytes', which is not installed.*mella_hf\[qlora\]"),
+        ("attn_implementation: flash_attention_2", MellaError, "package is not installed. Install flash-attn"),
+        ("attn_implementation: kernels-community/flash-attn2", MellaError, "not installed. Install kernels"),
+    ],
+)
+def test_packages_that_are_missing(
+    parse: Any, monkeypatch: pytest.MonkeyPatch, more: str, error: type, message: str
+) -> None:
+    from mella_hf.training.preflight import check_machine
+
+    monkeypatch.setattr("transformers.utils.is_bitsandbytes_available", lambda: False)
+    for name in ("is_flash_attn_2_available", "is_kernels_available"):
+        monkeypatch.setattr(f"transformers.utils.import_utils.{name}", lambda: False)
+    with pytest.raises(error, match=message):
+        settings_on_gpu(parse, more, check_machine)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_flash_attention_in_float32_is_refused_and_in_bfloat16_not(parse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mella_hf.training.preflight import check_machine
+
+    monkeypatch.setattr("transformers.utils.import_utils.is_flash_attn_2_available", lambda: True)
+    flash = "attn_implementation: flash_attention_2"
+    with pytest.raises(MellaError, match="cannot compute in float32; set dtype: bfloat16"):
+        settings_on_gpu(parse, f"{flash}\ndtype: float32", check_machine)
+    settings_on_gpu(parse, f"{flash}\ndtype: bfloat16", check_machine)
+
+
+def test_bf16_without_a_gpu_is_refused(parse: Any) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU, which computes in bfloat16")
+    with pytest.raises(MellaError, match="settings are refused: .*bf16"):
+        parse("bf16: true", use_cpu=False)
+
+
+def test_what_a_cpu_can_do_passes(parse: Any) -> None:
+    settings = parse("bf16: true\ngradient_checkpointing: true\nattn_implementation: sdpa\ndtype: bfloat16")
+    assert settings.training.bf16 and settings.training.gradient_checkpointing
+
+
+def test_a_bound_that_the_processor_would_ignore(parse: Any, tiny_qwen2vl: Path) -> None:
+    check_backbone(parse("max_pixels: 50176", tiny_qwen2vl))
+    with pytest.raises(
+        MellaError, match="max_patches is 6, which means nothing to qwen2_vl; bound its images with min"
+    ):
+        check_backbone(parse("max_patches: 6", tiny_qwen2vl))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "llava"}, "The model type 'llava' is not known here"),
+        ({"model_type": "internvl_chat", "auto_map": {}}, "cannot be read .*convert it first: mella convert-internvl2"),
+        (None, "The backbone '.*' cannot be read .*give a folder with config.json"),
+    ],
+)
+def test_a_backbone_that_is_none(parse: Any, tmp_path: Path, config: Any, message: str) -> None:
+    if config is not None:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(MellaError, match=message):
+        check_backbone(parse(model=tmp_path))
