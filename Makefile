@@ -1,5 +1,6 @@
-# make demo [lang=th]   real images -> dataset -> base -> adapter -> report, on a CPU
-# make test             lint, types, tests
+# make demo [lang=th]       real images -> dataset -> base -> adapter -> report, on a CPU
+# make ablation [lang=th]   the paper's comparison in miniature, three seeds, on a CPU
+# make test                 lint, types, tests
 PYTHON ?= python3
 VENV ?= .venv
 lang ?= ar
@@ -8,7 +9,7 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test lint install datasets36 comet clean
+.PHONY: demo ablation test lint install datasets36 comet clean
 
 install: $(READY)
 
@@ -19,13 +20,16 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	  || { echo "Python has no venv module here; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch torchvision
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[metrics,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[metrics,collect,safety,dev]'
 	# The jars of METEOR 1.5 for the tests of the author's protocol; its other requirements are not used.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps pycocoevalcap==1.2
 	@touch $@
 
 demo: $(READY)
 	$(BIN)/mella demo $(lang) --out $(out)
+
+ablation: $(READY)
+	$(BIN)/mella ablation $(lang) --out $(out)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -41,7 +41,19 @@ def demo(
 
 
 # Each command lives in a module of its own, mella_hf.commands.<name>, as a function of that name.
-for _name in ("build", "describe", "evaluate", "report", "score", "publish", "verify", "remove", "convert_internvl2"):
+for _name in (
+    "build",
+    "describe",
+    "evaluate",
+    "report",
+    "score",
+    "publish",
+    "verify",
+    "remove",
+    "convert_internvl2",
+    "ablation",
+    "distill",
+):
     app.command(name=_name.replace("_", "-"))(getattr(import_module(f"mella_hf.commands.{_name}"), _name))
 
 

@@ -74,7 +74,7 @@ def write_report(run: Run | Path | str, out: Path | str | None = None) -> Path:
     out = Path(out) if out is not None else run.folder / "report.html"
     view = report_view(run)
     write_atomic(out.with_suffix(".json"), json.dumps(report_json(run), ensure_ascii=False, indent=1) + "\n")
-    write_atomic(out, _environment().get_template("report.html.j2").render(view))
+    write_atomic(out, environment().get_template("report.html.j2").render(view))
     return out
 
 
@@ -260,7 +260,8 @@ def _count(value: int) -> str:
     return str(value)
 
 
-def _environment() -> Any:
+def environment() -> Any:
+    """The templates of the pages, with the filters that they use."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -77,7 +77,7 @@ def build_transfer_set(
     out = Path(out)
     answers = _english_answers(base, rows, out, batch_size, max_new_tokens or {}, progress)
     mark = fingerprint(answers, language, translator.name, translator.version, seed, SWITCHED, TRANSLATED)
-    if (out / RECORD_FILE).is_file() and json.loads((out / RECORD_FILE).read_text("utf-8"))["fingerprint"] == mark:
+    if (out / RECORD_FILE).is_file() and read_record(out)["fingerprint"] == mark:
         return out
     counts: Counter[str] = Counter()
     lines = [json.dumps(turn, ensure_ascii=False) for turn in _turns(answers, language, translator, seed, counts)]
@@ -103,6 +103,11 @@ def transfer_set_hash(folder: Path | str) -> str:
             f"No transfer set in {str(folder)!r}: {RECORD_FILE} is missing. Make one with `mella distill`."
         )
     return hashlib.sha256((Path(folder) / TURNS_FILE).read_bytes()).hexdigest()
+
+
+def read_record(folder: Path | str) -> dict[str, Any]:
+    """What a finished transfer set was made from, and its counts."""
+    return json.loads((Path(folder) / RECORD_FILE).read_text("utf-8"))
 
 
 def ask_about(

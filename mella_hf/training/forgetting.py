@@ -119,6 +119,20 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "Lora
     return loaded
 
 
+def check_devices(arguments: ForgettingArguments, distribution: str) -> None:
+    """Refuse what cannot work where weights or gradients are kept by someone else, before the run and not after it.
+
+    Args:
+        distribution: accelerate's `distributed_type`.
+    """
+    for name in ("fisher_samples", "ewc_lambda"):
+        if getattr(arguments, name) is not None and distribution in ("FSDP", "DEEPSPEED"):
+            raise MellaError(
+                f"{name} does not go with {distribution}, which keeps weights or gradients in parts of its own. "
+                "Launch with accelerate/ddp.yaml or accelerate/one_gpu.yaml."
+            )
+
+
 def diagonal_fisher(
     parameters: Mapping[str, "nn.Parameter"], log_likelihoods: Iterable["torch.Tensor"]
 ) -> dict[str, "torch.Tensor"]:
@@ -155,21 +169,12 @@ def save_fisher(trainer: Any, samples: int, folder: Path) -> None:
     """Estimate the Fisher information on training samples drawn by the run's seed, and save it with the adapter.
 
     Each process takes its share of the samples; all of them have to call this.
-
-    Raises:
-        MellaError: where the weights are spread over processes (FSDP, ZeRO-3).
     """
     import torch
-    from accelerate.utils import DistributedType
     from safetensors.torch import save_file
     from tqdm import tqdm
 
     accelerator = trainer.accelerator
-    if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-        raise MellaError(
-            f"The Fisher information cannot be estimated under {accelerator.distributed_type.value}: the weights are "
-            "spread over processes. Train the first stage under DDP, or on one device."
-        )
     dataset = trainer.train_dataset
     drawn = random.Random(f"fisher/{trainer.args.seed}").sample(range(len(dataset)), min(samples, len(dataset)))
     mine = drawn[accelerator.process_index :: accelerator.num_processes]

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
 from mella_hf.stage import write_atomic
-from mella_hf.training.arguments import DataArguments, Settings
+from mella_hf.training.arguments import Settings
 from mella_hf.training.backbones import lora_targets, trainable_by_part
-from mella_hf.training.batching import LengthBucketSampler, padding_share
-from mella_hf.training.chat import conversations, sequence_lengths
 from mella_hf.training.checkpoints import (
     DONE_FILE,
     MarkComplete,
@@ -24,12 +22,23 @@ from mella_hf.training.checkpoints import (
     finished_log,
     last_checkpoint,
     remove_incomplete,
-    restore_weights,
     sole_use,
 )
+from mella_hf.training.distill import transfer_set_hash
+from mella_hf.training.feeding import build_feed
+from mella_hf.training.forgetting import (
+    ElasticWeights,
+    adapter_hash,
+    check_devices,
+    load_trainable_adapter,
+    read_fisher,
+    save_fisher,
+    trainable,
+)
+from mella_hf.training.preflight import check_backbone
+from mella_hf.training.watch import Watch, watch_set
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from peft import LoraConfig
     from transformers import PreTrainedModel, ProcessorMixin
 
@@ -37,28 +46,7 @@ ADAPTER_FOLDER = "adapter"
 
 # Settings that change where or how fast a run goes, not what it computes.
 _NOT_IDENTITY = ("output_dir", "logging_dir", "overwrite", "resume_from_checkpoint", "save_steps", "save_total_limit")
-
-
-def load_training_data(data: DataArguments) -> "Dataset":
-    """All samples of the run's languages and sources, one after the other, images not yet decoded.
-
-    Raises:
-        MellaError: when a language has no sample of a source.
-    """
-    from datasets import concatenate_datasets, load_dataset
-
-    import mella_hf  # noqa: F401  (makes "mella" known to datasets)
-
-    parts = []
-    for code in data.languages:
-        for source in data.sources:
-            part = load_dataset(data.dataset, code, data_dir=data.data_dir, split=source)
-            if not len(part):
-                raise MellaError(f"The split {source!r} of {code!r} is empty; build it or leave the source out.")
-            if data.max_samples is not None:
-                part = part.select(range(min(data.max_samples, len(part))))
-            parts.append(part)
-    return concatenate_datasets(parts)
+_KNOWN_BY_HASH = ("init_adapter", "transfer_set")  # folders may move; what they hold is part of the identity
 
 
 def load_processor(settings: Settings) -> "ProcessorMixin":
@@ -107,72 +95,64 @@ def lora_config(settings: Settings, model: "PreTrainedModel") -> "LoraConfig":
     )
 
 
-def _trainer_class() -> type:
-    """TRL's trainer with our order of samples (built on demand: importing TRL takes seconds)."""
-    from transformers import PreTrainedModel
-    from trl import SFTTrainer
-
-    class MellaTrainer(SFTTrainer):
-        """SFTTrainer that draws its batches with a sampler given to it."""
-
-        mella_sampler: LengthBucketSampler | None = None
-
-        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            return self.mella_sampler or super()._get_train_sampler(train_dataset)
-
-        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            if isinstance(self.model, PreTrainedModel):
-                restore_weights(self.model, Path(resume_from_checkpoint))
-            else:  # an adapter
-                super()._load_from_checkpoint(resume_from_checkpoint, model)
-
-        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-            """No card here: TRL's is for text models; `mella_hf.hub` writes ours."""
-
-    return MellaTrainer
-
-
 def build_trainer(settings: Settings) -> Any:
     """A trainer that is ready to run, and the facts about its data and its parameters.
 
     Returns:
         (trainer, facts): facts are JSON-serialisable.
     """
+    from mella_hf.training.streaming import build_stream_feed
+    from mella_hf.training.trainer import MellaTrainer  # importing TRL takes seconds
+
+    check_backbone(settings)
     processor = load_processor(settings)
-    dataset = load_training_data(settings.data)
-    lengths = sequence_lengths(dataset, processor, settings.data.prompt_seed)
-    batch_size = settings.training.per_device_train_batch_size
-    sampler = LengthBucketSampler(lengths, list(dataset["source"]), batch_size, settings.training.seed)
-    columns = ["id", "image", "text", "language", "source"]
-    dataset = dataset.select_columns(columns).with_transform(conversations(settings.data.prompt_seed))
-    model = load_backbone(settings)
+    feed = build_stream_feed(settings, processor) if settings.data.streaming else build_feed(settings, processor)
+    forgetting = settings.forgetting
+    model: Any = load_backbone(settings)
     peft_config = lora_config(settings, model) if settings.model.use_peft else None
+    if forgetting.init_adapter is not None:
+        if peft_config is None:
+            raise MellaError("init_adapter needs use_peft: true, since it is an adapter that is trained further.")
+        model, peft_config = load_trainable_adapter(model, forgetting.init_adapter, peft_config), None
     settings.training.remove_unused_columns = False  # the transform reads the columns by name
+    settings.training.ignore_data_skip = settings.data.streaming  # a stream goes on by itself
     if model.device.type == "cpu":
         settings.training.dataloader_pin_memory = False
-    trainer = _trainer_class()(
+    trainer = MellaTrainer(
         model=model,
         args=settings.training,
-        train_dataset=dataset,
+        train_dataset=feed.dataset,
         processing_class=processor,
         peft_config=peft_config,
         callbacks=[MarkComplete()],
     )
-    if settings.data.length_buckets:
-        trainer.mella_sampler = sampler
-    facts = {
-        "samples": {source: sampler.groups.count(source) for source in settings.data.sources},
-        "tokens": sum(lengths),
-        "padding_share": round(padding_share(lengths, list(sampler), batch_size), 4),
-        "parameters": trainable_by_part(trainer.model, model.config.model_type),
-    }
+    trainer.batches, trainer.denominators = feed.batches, feed.denominators
+    check_devices(forgetting, trainer.accelerator.distributed_type)
+    if forgetting.ewc_lambda is not None:
+        fisher = read_fisher(str(forgetting.init_adapter))
+        trainer.elastic = ElasticWeights(trainable(trainer.model), fisher, forgetting.ewc_lambda)
+    if settings.watch.watch_steps is not None:
+        data, samples = settings.data, settings.watch.watch_samples
+        rows = watch_set(data.dataset, data.data_dir, data.languages, samples, settings.training.seed)
+        trainer.add_callback(Watch(trainer, rows, settings.watch))
+    facts = {**feed.facts, "parameters": trainable_by_part(trainer.model, model.config.model_type)}
     return trainer, facts
 
 
 def identity(settings: Settings) -> dict[str, Any]:
     """The settings that decide what a run computes, as JSON."""
     merged = {**settings.training.to_dict(), **asdict(settings.model), **asdict(settings.data)}
-    return {k: v for k, v in json.loads(json.dumps(merged, default=str)).items() if k not in _NOT_IDENTITY}
+    merged |= asdict(settings.forgetting)
+    if settings.forgetting.init_adapter is not None:
+        merged["init_adapter_hash"] = adapter_hash(settings.forgetting.init_adapter)
+    if settings.data.transfer_set is not None:
+        merged["transfer_set_hash"] = transfer_set_hash(settings.data.transfer_set)
+    if settings.watch.watch_early_stop:  # otherwise watching changes nothing
+        merged |= asdict(settings.watch)
+    merged["processes"] = settings.training.world_size  # they share out the samples
+    return {
+        k: v for k, v in json.loads(json.dumps(merged, default=str)).items() if k not in _NOT_IDENTITY + _KNOWN_BY_HASH
+    }
 
 
 def train(settings: Settings) -> Path:
@@ -184,36 +164,60 @@ def train(settings: Settings) -> Path:
 
     Raises:
         MellaError: when the folder holds a run with other settings, or another process trains in it.
+        TrainingError: when the run breaks: a loss that is no number, memory, a full disk.
     """
     output_dir = Path(str(settings.training.output_dir))
-    main = int(os.environ.get("RANK", "0")) == 0
-    with sole_use(output_dir) if main else nullcontext():
-        return _train(settings, output_dir, main)
-
-
-def _train(settings: Settings, output_dir: Path, main: bool) -> Path:
-    adapter = output_dir / ADAPTER_FOLDER
-    if main:
-        claim(output_dir, identity(settings), settings.data.overwrite)
-    if (output_dir / DONE_FILE).exists():
-        return adapter
-    trainer, facts = build_trainer(settings)
-    with trainer.accelerator.main_process_first():
-        if main:
-            remove_incomplete(output_dir)
-    checkpoint = last_checkpoint(output_dir)
-    log = finished_log(checkpoint) if checkpoint else None
-    if log is None:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        log = trainer.state.log_history
-    else:
-        trainer._load_from_checkpoint(str(checkpoint))
-    aside = output_dir / f".{ADAPTER_FOLDER}"
-    trainer.save_model(str(aside))  # every rank takes part under FSDP and ZeRO-3
-    if main:
-        shutil.rmtree(adapter, ignore_errors=True)
-        os.replace(aside, adapter)
-        record = {**facts, "settings": identity(settings), "log_history": log}
-        write_atomic(output_dir / DONE_FILE, json.dumps(record, indent=1, ensure_ascii=False))
-    trainer.accelerator.wait_for_everyone()
+    with sole_use(output_dir) if settings.training.process_index == 0 else nullcontext():
+        adapter = output_dir / ADAPTER_FOLDER
+        done, checkpoint = _agree(settings, output_dir)
+        if not done:
+            trainer, facts = build_trainer(settings)
+            log = _run(trainer, checkpoint)
+            _save(trainer, settings, adapter, {**facts, "settings": identity(settings), "log_history": log})
     return adapter
+
+
+def _agree(settings: Settings, output_dir: Path) -> tuple[bool, Path | None]:
+    """Whether the run is done, and the checkpoint to go on from: what the main process finds, told to all."""
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    found: list[Any] = [None, None]
+    if settings.training.process_index == 0:
+        claim(output_dir, identity(settings), settings.data.overwrite)
+        remove_incomplete(output_dir)
+        found = [(output_dir / DONE_FILE).exists(), last_checkpoint(output_dir)]
+    if PartialState().num_processes > 1:
+        broadcast_object_list(found)
+    return found[0], found[1]
+
+
+def _run(trainer: Any, checkpoint: Path | None) -> list[dict[str, Any]]:
+    """Train to the last step, from the checkpoint on; returns the log."""
+    from mella_hf.training.failures import memory_errors
+
+    if checkpoint and (log := finished_log(checkpoint)) is not None:
+        trainer._load_from_checkpoint(str(checkpoint))
+        return log
+    with memory_errors(trainer):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return trainer.state.log_history
+
+
+def _save(trainer: Any, settings: Settings, adapter: Path, record: dict[str, Any]) -> None:
+    """The adapter's folder, written aside and renamed, and the record of the run, which marks it done."""
+    from mella_hf.training.failures import SAVING, UNSAVED, memory_errors
+
+    aside = adapter.with_name(f".{adapter.name}")
+    try:
+        trainer.save_model(str(aside))  # every rank takes part under FSDP and ZeRO-3
+        if settings.forgetting.fisher_samples is not None:
+            with memory_errors(trainer):
+                save_fisher(trainer, settings.forgetting.fisher_samples, aside)
+        if trainer.is_world_process_zero():
+            shutil.rmtree(adapter, ignore_errors=True)
+            os.replace(aside, adapter)
+            write_atomic(adapter.parent / DONE_FILE, json.dumps(record, indent=1, ensure_ascii=False))
+    except UNSAVED as error:
+        raise trainer.failed(f"Saving the adapter failed ({error})", SAVING) from error
+    trainer.accelerator.wait_for_everyone()

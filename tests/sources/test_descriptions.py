@@ -10,7 +10,7 @@ from mella_hf.languages import get_language, language_codes
 from mella_hf.lid import is_language
 from mella_hf.metrics.text import analyze
 from mella_hf.sources import measures
-from mella_hf.sources.descriptions import _draw, phrases_of, describe, described_languages
+from mella_hf.sources.descriptions import _draw, describe, described_languages, phrases_of
 from mella_hf.sources.measures import Measures
 
 VALUES = {

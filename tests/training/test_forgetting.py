@@ -6,13 +6,21 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from safetensors.torch import load_file
 
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
 from mella_hf.training.arguments import parse_settings
 from mella_hf.training.feeding import load_training_data
-from mella_hf.training.forgetting import FISHER_FILE, ElasticWeights, diagonal_fisher, draw_replay
+from mella_hf.training.forgetting import (
+    FISHER_FILE,
+    ElasticWeights,
+    ForgettingArguments,
+    check_devices,
+    diagonal_fisher,
+    draw_replay,
+)
 from mella_hf.training.sft import build_trainer, train
 
 
@@ -184,7 +192,9 @@ def test_settings_that_cannot_work_are_refused(
     fails("nothing is left to replay", replay_share=0.5)
     fails("ewc_lambda needs init_adapter", ewc_lambda=1.0)
     fails("fisher_samples is 0", fisher_samples=0)
-    fails("lora_r 4|r 4 and the recipe asks for 8", init_adapter=stage_one, lora_r=8)
+    with pytest.raises(MellaError, match="fisher_samples does not go with DEEPSPEED.*ddp.yaml"):
+        check_devices(ForgettingArguments(fisher_samples=1), DistributedType.DEEPSPEED)
+    fails("has r 4 and the recipe asks for 8", init_adapter=stage_one, lora_r=8)
     fails("No adapter at .*nowhere", init_adapter=tmp_path / "nowhere")
     without = tmp_path / "without"
     without.mkdir()

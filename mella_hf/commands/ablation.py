@@ -1,0 +1,34 @@
+"""`mella ablation`: a language in; every way of training, compared on one page, out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def ablation(
+    language: Annotated[
+        str, typer.Argument(help="Code of the language to teach: ar, cs, hu, ko, ru, sr, th or vi.")
+    ] = "ar",
+    out: Annotated[Path, typer.Option(help="Folder of the demo; its data and base are used.")] = Path("outputs/demo"),
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each way of training.")] = 3,
+    source: Annotated[
+        Path | None, typer.Option(help="Unpacked stamps folder, where the Debian package cannot be fetched.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; all cores by default.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A way of training, such as joint; all by default. Repeatable.")
+    ] = None,
+) -> None:
+    """The paper's comparison in miniature: know only, ling only, joint, two stages, replay, EWC and SDRRL.
+
+    Makes the demo's data and base where they are not there, trains every way of training with every seed,
+    answers the test splits and writes OUT/LANGUAGE/ablation/ablation.html, with the numbers in ablation.json
+    beside it. Killed at any point, it goes on there when it is run again.
+    """
+    from mella_hf.ablation import VARIANTS, run_ablation
+
+    page = run_ablation(
+        language, out, seeds=range(seeds), source=source, workers=workers, variants=only or tuple(VARIANTS)
+    )
+    typer.echo(f"report: {page}")

@@ -1,0 +1,53 @@
+"""`mella distill`: a base and images in; what it says of them in English, to be taught in another language, out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def distill(
+    base: Annotated[str, typer.Option(help="Hub id or folder of the base model.")],
+    language: Annotated[str, typer.Option(help="Code of the language to teach.")],
+    out: Annotated[Path, typer.Option(help="Where the transfer set goes; a rerun goes on there.")],
+    data_dir: Annotated[Path | None, typer.Option(help="Dataset folder; the dataset on the Hub by default.")] = None,
+    translator: Annotated[
+        str,
+        typer.Option(
+            help="auto (first service of the language with a key), deepl, google, microsoft, libre, or an NLLB or "
+            "MADLAD checkpoint. Keys: DEEPL_API_KEY, MICROSOFT_API_KEY, LIBRE_API_KEY in the environment."
+        ),
+    ] = "auto",
+    translator_url: Annotated[
+        str | None, typer.Option(help="Address of the service, as for a server of one's own.")
+    ] = None,
+    max_samples: Annotated[int | None, typer.Option(min=1, help="Images of each source; all by default.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Answers computed together.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of the draw of questions and variants.")] = 0,
+) -> None:
+    """Build the transfer set of SDRRL, the paper's baseline (arXiv 2402.12204).
+
+    The base describes and names every training image of know and ling in English; the answers are translated, and
+    question and answer appear in both languages in every combination. Train on it with recipes/.../sdrrl.yaml.
+    Stopped at any moment, the same command goes on where it was, and asks for nothing twice.
+    """
+    from datasets import load_dataset
+
+    import mella_hf  # noqa: F401  (makes "mella" known to datasets)
+    from mella_hf.ling.cache import RequestCache
+    from mella_hf.ling.translate import CachedTranslator, open_translator
+    from mella_hf.sample import SOURCES
+    from mella_hf.training.distill import build_transfer_set, read_record
+
+    folder = str(data_dir) if data_dir else None
+    rows = {source: load_dataset("mella", language, data_dir=folder, split=source) for source in SOURCES}
+    if max_samples is not None:  # the first ones, as training takes them
+        rows = {source: part.select(range(min(max_samples, len(part)))) for source, part in rows.items()}
+    with RequestCache(out / "translations.sqlite") as cache:
+        cached = CachedTranslator(open_translator(translator, language, translator_url), cache)
+        build_transfer_set(
+            base=base, rows=rows, language=language, translator=cached, out=out, batch_size=batch_size, seed=seed
+        )
+    for name, count in read_record(out)["counts"].items():
+        typer.echo(f"{name.replace('_', ' ')}: {count:,}")
+    typer.echo(f"transfer set: {out}")

@@ -1,0 +1,41 @@
+"""The ablation's recipes differ from the joint one in what they are about, and in nothing else."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+STAGE_TWO = {"sources": ["know"], "init_adapter": ...}
+OWN = {  # what each changes or adds; ... where the value is a folder or its own
+    "know_only": {"sources": ["know"]},
+    "ling_only": {"sources": ["ling"], "fisher_samples": ...},
+    "two_stage": STAGE_TWO,
+    "two_stage_replay": {**STAGE_TWO, "replay_share": ...},
+    "two_stage_ewc": {**STAGE_TWO, "ewc_lambda": ...},
+    "sdrrl": {"transfer_set": ...},
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("backbone", ["demo", "qwen2_vl_7b", "internvl2_8b"])
+def test_a_variant_changes_what_it_is_about(backbone: str, name: str) -> None:
+    joint, variant = (yaml.safe_load((RECIPES / backbone / f"{n}.yaml").read_text("utf-8")) for n in ("joint", name))
+    changed = {key: variant.get(key) for key in {*joint, *variant} if joint.get(key) != variant.get(key)}
+    assert changed.pop("output_dir") is not None
+    if (backbone, name) == ("demo", "sdrrl"):  # as many samples as joint sees, of a set that is larger
+        assert changed.pop("num_train_epochs") < joint["num_train_epochs"]
+    assert changed.keys() == OWN[name].keys()
+    assert {key: value for key, value in changed.items() if OWN[name][key] is not ...} == {
+        key: value for key, value in OWN[name].items() if value is not ...
+    }
+
+
+@pytest.mark.parametrize("backbone", ["demo", "qwen2_vl_7b", "internvl2_8b"])
+def test_stage_two_starts_from_what_stage_one_leaves(backbone: str) -> None:
+    one = yaml.safe_load((RECIPES / backbone / "ling_only.yaml").read_text("utf-8"))
+    for name in ("two_stage", "two_stage_replay", "two_stage_ewc"):
+        text = (RECIPES / backbone / f"{name}.yaml").read_text("utf-8")
+        assert yaml.safe_load(text)["init_adapter"] == f"{one['output_dir']}/adapter"
+        header = text.split("\n\n")[0]
+        assert header.index("ling_only.yaml") < header.index(f"{name}.yaml"), "stage one's command comes first"
