@@ -1,8 +1,8 @@
 """What the stages of the know line hand on: the Parquet schemas of their outputs, and where a URL belongs.
 
-    candidates   one row per <img> of a page                 pages.py    -> alt_text.py
-    alt_texts    one row per kept alt-text, with its language  alt_texts   -> requests, images.py
-    requests     one row per image (or page) to fetch          collect.py  -> fetch.py
+    candidates   one row per <img> of a page                 pages.py    -> filter.py
+    alt_texts    one row per kept alt-text, with its language  filter.py   -> requests.py, images.py
+    requests     one row per image (or page) to fetch          requests.py -> fetch.py
     fetched      one row per request, with the body            fetch.py    -> images.py (or pages.py)
     samples      the record of `mella_hf.sample` + provenance  images.py   -> the dataset
 
@@ -11,6 +11,9 @@ need each other lie in one bucket: candidates of a site (what a site repeats is 
 host (politeness is per host). The number of buckets is fixed, so the output does not depend on the number
 of workers. Opt-outs of a page (meta robots, X-Robots-Tag) are dealt with in the alt_texts stage: what a page
 forbids never becomes a request.
+
+`collect.py` calls the stages; of images.py it takes `ImageSettings` and
+`make_samples(alt_texts, fetched, out, settings, *, workers, executor, progress) -> StageReport`.
 """
 
 import re
@@ -112,3 +115,9 @@ def bucket_of(host: str) -> int:
 def rows_of(outputs: Sequence[Path]) -> list[Path]:
     """The Parquet files of a finished stage's shards, in order."""
     return [folder / ROWS for folder in outputs if (folder / ROWS).exists()]
+
+
+def file_mark(path: Path) -> list[str | int]:
+    """[path, size, modification time in ns]: for a shard's payload, so that it is done again when the file changes."""
+    stat = path.stat()
+    return [str(path), stat.st_size, stat.st_mtime_ns]

@@ -1,0 +1,164 @@
+"""WARC files, saved pages or a list of URLs enter; a `know` dataset in the published layout, and its report, leave.
+
+    OUT/{language}/know*.parquet, README.md, ...   the dataset, as `mella build` makes it
+    OUT/report.html, report.json                   the funnel, examples, domains
+    OUT/.collect/{stage}/                          what each stage made, with its rejects; a rerun goes on there
+
+The stages run one after the other, each shard by shard on the engine of `mella_hf.stage`.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from mella_hf.dataset.build import TEST_SIZE, BuildReport, build_dataset
+from mella_hf.errors import MellaError
+from mella_hf.know.filter import FilterSettings, filter_bucket
+from mella_hf.know.page_sources import extract_shard, fetched_shards
+from mella_hf.know.records import rows_of
+from mella_hf.know.requests import bucket_shards, page_request_shards, write_requests
+from mella_hf.sources.samples import SampleSource
+from mella_hf.stage import Shard, StageReport, Work, run_stage
+
+if TYPE_CHECKING:
+    from mella_hf.know.fetch_settings import FetchSettings
+    from mella_hf.know.images import ImageSettings
+
+COLLECT_VERSION = 1  # a change of what the first two stages do to rows; makes them run again
+WORK = ".collect"
+ORIGIN = (
+    "The images and their native alt-texts come from web pages, each named in `page_url`. robots.txt was obeyed and "
+    "reservations against text and data mining were honoured, unless the report beside this card counts them as "
+    "overridden. `license` holds the license that a page links to, as a hint; rights stay with their owners."
+)
+
+
+@dataclass
+class CollectReport:
+    """What a collection made.
+
+    Attributes:
+        stages: the report of each stage, by name, in order.
+        build: of the dataset; None when no image was asked for, or none was kept.
+        page: the HTML report.
+    """
+
+    out: Path
+    stages: dict[str, StageReport] = field(default_factory=dict)
+    build: BuildReport | None = None
+    page: Path | None = None
+
+    @property
+    def set_aside(self) -> list[str]:
+        """Shards that killed their worker twice, as "stage/shard"; their rows are in no output."""
+        return [f"{name}/{shard}" for name, report in self.stages.items() for shard in report.set_aside]
+
+
+@dataclass(frozen=True)
+class CollectSettings:
+    """How to collect.
+
+    Attributes:
+        filter: which alt-texts stay.
+        fetch: how to behave on the web; None fetches nothing, and the collection ends with the alt-texts.
+        images: which images stay; None takes the defaults.
+        test_size: images in each test split, at most a fifth of the rows.
+        retry: ask again for what could not be fetched for a reason that may have passed.
+    """
+
+    filter: FilterSettings
+    fetch: "FetchSettings | None" = None
+    images: "ImageSettings | None" = None
+    test_size: int = TEST_SIZE
+    retry: bool = False
+
+
+def collect(
+    pages: Sequence[Shard] | Sequence[str],
+    out: Path | str,
+    settings: CollectSettings,
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> CollectReport:
+    """Run all stages.
+
+    Args:
+        pages: shards of `mella_hf.know.page_sources`, or URLs of pages to fetch.
+        workers: processes; the number of cores by default, 0 runs in this process.
+        executor: where to run instead, such as a Dask cluster's; its machines see `out` under the same path.
+
+    Raises:
+        MellaError: the input or a setting is not what it should be; what is done stays done.
+    """
+    out = Path(out).resolve()
+    report = CollectReport(out)
+    run = _Run(out / WORK, report, workers, executor, progress)
+    urls = [page for page in pages if isinstance(page, str)]
+    shards = [page for page in pages if isinstance(page, Shard)]
+    if urls:
+        if settings.fetch is None:
+            raise MellaError("Pages of a list of URLs must be fetched; give a contact for the user agent.")
+        requests = run("page_requests", write_requests, page_request_shards(urls))
+        from mella_hf.know.fetch_settings import PAGE_KINDS
+
+        polite = replace(settings.fetch, kinds=PAGE_KINDS)
+        shards = fetched_shards(run.fetch("page_bodies", requests, polite, settings.retry))
+    candidates = run("pages", extract_shard, shards)
+    chosen = {"version": COLLECT_VERSION, **asdict(settings.filter)}
+    choose = partial(filter_bucket, settings=settings.filter)
+    alt_texts = run("alt_texts", choose, bucket_shards(candidates), chosen)
+    if settings.fetch is not None:
+        requests = run("requests", write_requests, bucket_shards(alt_texts))
+        fetched = run.fetch("fetched", requests, settings.fetch, settings.retry)
+        samples = run.samples(alt_texts, fetched, settings.images)
+        if sum(pq.read_metadata(path).num_rows for path in samples):
+            report.build = build_dataset(
+                SampleSource(tuple(samples)), out, workers=workers, executor=executor,
+                test_size=settings.test_size, origin=ORIGIN, progress=progress,
+            )  # fmt: skip
+    from mella_hf.know.report import write_collect_report
+
+    report.page = write_collect_report(report, settings.filter.languages)
+    return report
+
+
+@dataclass
+class _Run:
+    """The stages of one collection: each leaves its report, and the files that the next one reads."""
+
+    work: Path
+    report: CollectReport
+    workers: int | None
+    executor: Executor | None
+    progress: bool
+
+    def __call__(self, name: str, work: Work, shards: Sequence[Shard], settings: Any = None) -> list[Path]:
+        engine = {"workers": self.workers, "executor": self.executor, "progress": self.progress}
+        default = {"version": COLLECT_VERSION}
+        return self._took(name, run_stage(name, work, shards, self.work / name, settings=settings or default, **engine))
+
+    def fetch(self, name: str, requests: Sequence[Path], settings: "FetchSettings", retry: bool) -> list[Path]:
+        from mella_hf.know.fetch import fetch
+
+        engine = {"workers": self.workers, "executor": self.executor, "progress": self.progress}
+        return self._took(name, fetch(requests, self.work / name, settings, retry=retry, **engine))
+
+    def samples(
+        self, alt_texts: Sequence[Path], fetched: Sequence[Path], settings: "ImageSettings | None"
+    ) -> list[Path]:
+        from mella_hf.know.images import ImageSettings, make_samples
+
+        engine = {"workers": self.workers, "executor": self.executor, "progress": self.progress}
+        chosen = settings or ImageSettings()
+        return self._took("samples", make_samples(alt_texts, fetched, self.work / "samples", chosen, **engine))
+
+    def _took(self, name: str, report: StageReport) -> list[Path]:
+        self.report.stages[name] = report
+        return rows_of(report.outputs)
