@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from mella_hf import lid
 from mella_hf.ling.cache import Asked, RequestCache
 from mella_hf.metrics.degenerate import REPETITION_LIMIT, REPETITION_ORDER, has_loop
-from mella_hf.metrics.ngrams import NGrams, Vocabulary, repetition
+from mella_hf.metrics.ngrams import NGrams, repetition
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -105,7 +107,7 @@ def caption_problem(answer: Answer) -> str | None:
 
 def repeats(words: Sequence[str]) -> bool:
     """Whether words loop or say the same four in a row too often: the limits of `mella_hf.metrics.degenerate`."""
-    numbers = Vocabulary().encode(words)
+    numbers = np.unique(np.array(words, dtype=str), return_inverse=True)[1]
     return repetition(NGrams(numbers, REPETITION_ORDER), REPETITION_ORDER) > REPETITION_LIMIT or has_loop(numbers)
 
 
@@ -125,7 +127,8 @@ def caption_images(
     again = [(name, image) for name, image in images if problems[name] is not None]
     second = _ask(captioner, again, SECOND_PROMPT, cache)
     captions = {}
-    for name, answer in (first | second).items():
+    for name, _ in images:
+        answer = second.get(name, first[name])
         text = "" if isinstance(answer, str) else " ".join(answer.text.split())
         captions[name] = Caption(text, _problem(answer), retried=name in second)
     return captions

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -173,24 +174,29 @@ class ServerCaptioner:
         }
         try:
             async with session.post(f"{url}/chat/completions", json=request) as response:
-                status = response.status
-                if status in _REFUSED:
-                    raise StageError(
-                        f"The caption server {url} refuses the request (status {status}); check the model name "
-                        f"{self._model!r}, and {KEY_VARIABLE} in the environment."
-                    )
-                if status != 200:
-                    wait = retry_after(response.headers.get("Retry-After"))
-                    busy = status in _BUSY
-                    raise _Fault(
-                        f"status_{status}", 400 <= status < 500 and not busy, busy, wait or (1.0 if busy else 0)
-                    )
-                choice = (await response.json(content_type=None))["choices"][0]
-                return Answer(choice["message"]["content"] or "", choice.get("finish_reason") == "length")
+                status, body = response.status, await response.read()
+                wait = retry_after(response.headers.get("Retry-After"))
         except (ClientError, TimeoutError, OSError) as error:
             raise _Fault(type(error).__name__) from error
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise _Fault("unreadable") from error
+        if status in _REFUSED:
+            raise StageError(
+                f"The caption server {url} refuses the request (status {status}); check the model name "
+                f"{self._model!r}, and {KEY_VARIABLE} in the environment."
+            )
+        if status != 200:
+            busy = status in _BUSY
+            ours = 400 <= status < 500 and not busy
+            raise _Fault(f"status_{status}", ours, busy, wait or (1.0 if busy else 0.0))
+        return read_answer(body)
+
+
+def read_answer(body: bytes) -> Answer:
+    """What a chat completion says. Raises _Fault when it is none."""
+    try:
+        choice = json.loads(body)["choices"][0]
+        return Answer(choice["message"]["content"] or "", choice.get("finish_reason") == "length")
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise _Fault("unreadable") from error
 
 
 class _Fault(Exception):

@@ -12,10 +12,9 @@ from typing import Any, Protocol
 
 from mella_hf.errors import MellaError, StageError
 from mella_hf.ling import comet_worker
-from mella_hf.ling.comet_worker import CometModel, Pair
+from mella_hf.ling.comet_worker import BATCH_TOKENS, CometModel, Pair
 
 KIWI = "Unbabel/wmt22-cometkiwi-da"  # Rei et al. 2022, "CometKiwi", WMT22
-BATCH_TOKENS = 4096  # a few seconds of XLM-R large on a CPU, a tenth of a GPU's memory
 DEATHS = 2  # of the worker over one request
 PYTHON_VARIABLE = "MELLA_COMET_PYTHON"
 

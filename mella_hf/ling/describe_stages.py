@@ -18,7 +18,8 @@ from mella_hf.dataset.images import Rejected, open_image
 from mella_hf.languages import get_language
 from mella_hf.ling.cache import RequestCache
 from mella_hf.ling.caption import PROMPT_VERSION, Captioner, caption_images
-from mella_hf.ling.comet import BATCH_TOKENS, KIWI, Scorer, open_scorer
+from mella_hf.ling.comet import KIWI, Scorer, open_scorer
+from mella_hf.ling.comet_worker import BATCH_TOKENS
 from mella_hf.ling.described import ImageFile, find_images, read_rows, write_rows
 from mella_hf.ling.quality import THRESHOLD, judge
 from mella_hf.ling.services import SERVICES

@@ -5,6 +5,7 @@ UnifiedMetric checkpoint in COMET's format (hparams.yaml, checkpoints/model.ckpt
 import sys
 from pathlib import Path
 
+COMET_PYTHON = Path(__file__).parents[2] / ".venv-comet" / "bin" / "python"
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 

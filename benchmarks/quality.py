@@ -1,0 +1,133 @@
+"""How fast quality estimation is, against COMET's own `model.predict` on the same pairs in the same process.
+
+    python benchmarks/quality.py [--json] [--pairs 256] [--layers 6] [--hidden 256]
+
+Bar: at least 1.3 times as fast as plain `model.predict` (batches of 16, sorted by the characters of the source: its
+defaults) on captions of mixed length, in CPU seconds, with scores that differ by less than 1e-4. Exit status 1
+when missed. For comparison also `predict` called for 64 pairs at a time, as a stage would call it.
+
+Runs in `.venv-comet` (`make comet`) on one thread. The checkpoint has random weights and is a fiftieth of the real
+one's size; texts are phrases in nine languages, two to a hundred words of them a caption.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PYTHON = ROOT / ".venv-comet" / "bin" / "python"
+BAR = 1.3
+BATCH, SHARD, ROUNDS = 16, 64, 3
+
+
+def make_pairs(count: int) -> tuple[list[str], list[tuple[str, str]]]:
+    """Lines for a tokenizer, and `count` pairs of an English and another description, of mixed length."""
+    from importlib import import_module
+
+    draw = random.Random(0)
+    lines: dict[str, list[str]] = {}
+    for code in ("en", "ar", "cs", "hu", "ko", "ru", "sr", "th", "vi"):
+        phrases = import_module(f"mella_hf.sources.phrases.{code}").PHRASES
+        lines[code] = [sentence for value in vars(phrases).values() if isinstance(value, tuple) for sentence in value]
+    pairs = []
+    for _ in range(count):
+        sentences = draw.choice((1, 1, 2, 2, 3, 4, 6, 8))
+        code = draw.choice([code for code in lines if code != "en"])
+        source, translation = (" ".join(draw.choices(lines[c], k=sentences)) for c in ("en", code))
+        pairs.append((source, translation))
+    return [line for group in lines.values() for line in group], pairs
+
+
+def measure(folder: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """CPU seconds of both, the best of three rounds each, in COMET's environment."""
+    import logging
+
+    import comet_worker
+    import torch
+
+    logging.disable(logging.INFO)
+    torch.set_num_threads(1)
+    model = comet_worker.CometModel(folder, comet_worker.BATCH_TOKENS)
+    lengths = model.count(pairs)
+    pairs = [pair for pair, length in zip(pairs, lengths, strict=True) if length <= model.max_tokens]
+    samples = [{"src": source, "mt": translation} for source, translation in pairs]
+
+    def predict(chosen: list[dict[str, str]]) -> list[float]:
+        return list(model._model.predict(chosen, batch_size=BATCH, gpus=0, progress_bar=False).scores)
+
+    def shards() -> list[float]:
+        return [score for at in range(0, len(samples), SHARD) for score in predict(samples[at : at + SHARD])]
+
+    runs = {"ours": lambda: model.score(pairs), "predict": lambda: predict(samples), "predict_by_64": shards}
+    seconds = dict.fromkeys(runs, float("inf"))
+    scores: dict[str, list[float]] = {}
+    model.score(pairs[:8])  # first calls
+    predict(samples[:8])
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            start = time.process_time()
+            scores[name] = run()
+            seconds[name] = min(seconds[name], time.process_time() - start)
+    apart = max(abs(a - b) for a, b in zip(scores["ours"], scores["predict"], strict=True))
+    return {"seconds": seconds, "pairs": len(pairs), "tokens": sum(model.count(pairs)), "scores_apart": apart}
+
+
+def run(count: int, layers: int, hidden: int) -> dict[str, Any]:
+    """Build a checkpoint, measure in COMET's environment."""
+    if not PYTHON.exists():
+        sys.exit("COMET's environment is absent; run make comet")
+    lines, pairs = make_pairs(count)
+    with tempfile.TemporaryDirectory() as home:
+        folder, texts = Path(home) / "random-comet", Path(home) / "lines.txt"
+        folder.mkdir()
+        texts.write_text("\n".join(lines), "utf-8")
+        build = [str(PYTHON), str(ROOT / "tests" / "ling" / "build_comet.py"), str(folder), str(texts)]
+        subprocess.run([*build, str(layers), str(hidden)], check=True, capture_output=True)
+        # The worker's file by its path: mella_hf is not installed there.
+        code = (
+            "import importlib.util, json, os, sys\n"
+            "out = os.fdopen(os.dup(1), 'w'); os.dup2(2, 1)\n"
+            "for name, path in (('comet_worker', sys.argv[1]), ('benchmark', sys.argv[2])):\n"
+            "    spec = importlib.util.spec_from_file_location(name, path)\n"
+            "    sys.modules[name] = module = importlib.util.module_from_spec(spec)\n"
+            "    spec.loader.exec_module(module)\n"
+            "pairs = [tuple(pair) for pair in json.load(sys.stdin)]\n"
+            "out.write(json.dumps(sys.modules['benchmark'].measure(sys.argv[3], pairs)))\n"
+        )
+        command = [str(PYTHON), "-P", "-c", code, str(ROOT / "mella_hf/ling/comet_worker.py"), __file__, str(folder)]
+        done = subprocess.run(command, input=json.dumps(pairs), capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return dict(json.loads(done.stdout))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--pairs", type=int, default=256)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--hidden", type=int, default=256)
+    arguments = parser.parse_args()
+    measured = run(arguments.pairs, arguments.layers, arguments.hidden)
+    seconds = measured["seconds"]
+    ratio = seconds["predict"] / seconds["ours"]
+    passed = ratio >= BAR and measured["scores_apart"] < 1e-4
+    if arguments.json:
+        print(json.dumps({**measured, "ratio": ratio, "bar": BAR, "passed": passed}))
+    else:
+        for name, value in seconds.items():
+            print(f"{name:14} {1e3 * value / measured['pairs']:8.2f} ms a pair")
+        print(f"scores apart   {measured['scores_apart']:8.1e}")
+        print(f"ratio          {ratio:8.2f} (bar {BAR}), {seconds['predict_by_64'] / seconds['ours']:.2f} by 64 pairs")
+        print("passed" if passed else "MISSED")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

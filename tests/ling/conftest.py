@@ -1,0 +1,65 @@
+"""A tiny random COMET checkpoint, built once a session by the environment that `make comet` makes."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import build_comet
+import pytest
+
+from mella_hf.sources.descriptions import described_languages
+
+
+def training_lines() -> list[str]:
+    """Phrases in all languages, for the tokenizer."""
+    from importlib import import_module
+
+    lines = []
+    for code in described_languages():
+        phrases = import_module(f"mella_hf.sources.phrases.{code}").PHRASES
+        for value in vars(phrases).values():
+            lines += value if isinstance(value, tuple) else value.values()
+    return lines
+
+
+@pytest.fixture(scope="session")
+def tiny_comet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random UnifiedMetric, in the real format; its name says what it is."""
+    if not (build_comet.COMET_PYTHON.parents[1] / ".installed").exists():
+        pytest.skip("COMET's environment is absent; run make comet")
+    home = tmp_path_factory.mktemp("comet")
+    folder = home / "stand-in-random-comet"
+    folder.mkdir()
+    (home / "lines.txt").write_text("\n".join(training_lines()), "utf-8")
+    command = [str(build_comet.COMET_PYTHON), build_comet.__file__, str(folder), str(home / "lines.txt")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def comet_worker(tiny_comet: Path):  # type: ignore[no-untyped-def]
+    """The real worker over the real library, shared: it takes seconds to start."""
+    from mella_hf.ling.comet import CometWorker
+
+    with CometWorker(str(tiny_comet), build_comet.COMET_PYTHON, batch_tokens=600) as worker:
+        yield worker
+
+
+@pytest.fixture
+def invented_language() -> Iterator[str]:
+    """A language that nobody speaks, added as users add one: one entry, and nothing else."""
+    from mella_hf import languages
+
+    entry = languages.Language(
+        code="qzz",
+        name="Tokiponish",
+        native_name="toki",
+        scripts=("Latn",),
+        know_prompts=("ni li seme?",),
+        ling_prompts=("o toki e sitelen ni.",),
+        translation=(("libre", "toki"),),
+    )
+    languages.register(entry)
+    yield entry.code
+    del languages._LANGUAGES[entry.code]

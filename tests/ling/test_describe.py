@@ -1,0 +1,239 @@
+"""`mella describe` from images to a dataset, over real servers on loopback; whoever is asked counts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from build_comet import COMET_PYTHON
+from caption_server import CaptionServer
+from PIL import Image, ImageDraw
+from translation_servers import Fault, TranslationServer
+
+from mella_hf.cache import cache_dir
+from mella_hf.errors import StageError
+from mella_hf.ling.describe import describe_images
+from mella_hf.ling.describe_stages import Settings
+from mella_hf.sources.descriptions import describe
+from mella_hf.sources.measures import measure
+
+LANGUAGES = ("cs", "ar")
+REFUSED, BAD_TRANSLATION = "03.png", "05.png"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve images: stamps of the cached Debian package where it is there, drawings else; one is broken, one twice."""
+    folder = tmp_path_factory.mktemp("pictures")
+    stamps = sorted((cache_dir() / "stamps").rglob("stamps/animals/birds/*.png"))[:10]
+    for number in range(10):
+        if number < len(stamps):
+            (folder / f"{number:02d}.png").write_bytes(stamps[number].read_bytes())
+            continue
+        image = Image.new("RGB", (200, 160), "white")
+        box = (10 + 5 * number, 20, 80 + 10 * number, 90 + 6 * number)
+        ImageDraw.Draw(image).ellipse(box, fill=("red", "blue", "green", "orange", "purple")[number % 5])
+        image.save(folder / f"{number:02d}.png")
+    (folder / "10.jpg").write_bytes(b"\xff\xd8 not really")
+    (folder / "11.png").write_bytes((folder / "00.png").read_bytes())
+    about = {"file_name": "00.png", "page_url": "https://example.org/birds", "license": "GPL-2"}
+    (folder / "metadata.jsonl").write_text(json.dumps(about) + "\n")
+    return folder
+
+
+class Interpreter:
+    """Knows the same description in English and in each language, as a perfect captioner and translator would:
+    the stand-in for both. Measured on the picture that the server is sent."""
+
+    def __init__(self) -> None:
+        self.english: dict[str, dict[str, str]] = {}
+
+    def caption(self, image: Image.Image, prompt: str) -> str:
+        import numpy as np
+
+        mask = np.asarray(image.convert("L")) < 250
+        measures = measure(image, mask)
+        seed = str(hash(image.tobytes()) % 997)
+        english = describe(measures, "en", seed)
+        self.english[english] = {code: describe(measures, code, seed) for code in LANGUAGES}
+        return english
+
+    def translate(self, text: str, target: str) -> str:
+        return self.english[text][target]
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[CaptionServer, TranslationServer]]:
+    interpreter = Interpreter()
+    with CaptionServer(interpreter.caption) as captions, TranslationServer(interpreter.translate) as translations:
+        yield captions, translations
+
+
+def settings(captions: CaptionServer, translations: TranslationServer, qe_model: Path | None) -> Settings:
+    return Settings(
+        "stand-in (templates over measures)", (captions.url,), "libre", translations.url,
+        translator_label="stand-in (templates)", at_once=1, qe_python=COMET_PYTHON,
+        qe_model=str(qe_model) if qe_model else None, threshold=0.5, license="GPL-2", test_size=0,
+    )  # fmt: skip
+
+
+def rejects(out: Path, language: str) -> Counter[str]:
+    lines = (out / "rejects" / f"{language}-ling.jsonl").read_text("utf-8").splitlines()
+    return Counter(f"{json.loads(line)['reason']} {json.loads(line)['where']}" for line in lines)
+
+
+def test_images_become_a_dataset(
+    pictures: Path, servers: tuple[CaptionServer, TranslationServer], tiny_comet: Path, tmp_path: Path
+) -> None:
+    from datasets import load_dataset
+
+    captions, translations = servers
+    out = tmp_path / "out"
+    use = settings(captions, translations, tiny_comet)
+    report = describe_images(pictures, out, LANGUAGES, use, progress=False)
+
+    rows = load_dataset(str(out), "cs", split="ling")
+    assert report.captions.dropped == {"duplicate_bytes": 1, "image_broken": 1}
+    kept = report.verdicts["cs"].counts["kept"]
+    assert kept > 0 and kept + sum(report.verdicts["cs"].dropped.values()) == 10
+    lost = rejects(out, "cs")
+    assert len(rows) + sum(lost.values()) == 12  # every image is in the dataset, or in the rejects with its reason
+    assert lost["image_broken 10.jpg"] == 1 and lost["duplicate_bytes 11.png"] == 1
+    row = rows[0]
+    assert row["captioner"] == "stand-in (templates over measures) prompt 1"
+    assert row["translator"] == "stand-in (templates)"
+    assert row["qe_model"].startswith("stand-in-random-comet ")
+    assert 0.5 <= row["qe_score"] <= 1 and row["review"] is None and row["source"] == "ling"
+    assert row["license"] == "GPL-2" and row["text"] != row["caption_en"] and row["collected_at"] is not None
+    funnel = json.loads((out / "funnel.json").read_text())
+    assert funnel["cs"]["ling"]["kept"] == len(rows)
+
+    asked = len(captions.requests), len(translations.seen)
+    again = describe_images(pictures, out, LANGUAGES, use, progress=False)
+    assert (len(captions.requests), len(translations.seen)) == asked
+    assert again.captions.ran == 0 and again.build is not None and again.build.ran == 0
+
+
+def test_what_is_wrong_is_left_out_with_its_reason(
+    pictures: Path, servers: tuple[CaptionServer, TranslationServer], tmp_path: Path
+) -> None:
+    captions, translations = servers
+    good, seen = captions.describe, []
+
+    def refuse_one(image: Image.Image, prompt: str) -> str:
+        said = good(image, prompt)
+        seen.append(said)
+        return "I'm sorry, I can't help with that." if said == seen[3] else said
+
+    def leave_one(text: str, target: str) -> str:
+        return text if text == seen[5] else Interpreter.translate(good.__self__, text, target)  # type: ignore[attr-defined]
+
+    captions.describe, translations.translate = refuse_one, leave_one
+    describe_images(pictures, tmp_path / "out", ["cs"], settings(captions, translations, None), progress=False)
+    lost = rejects(tmp_path / "out", "cs")
+    assert lost[f"caption_refusal {REFUSED}"] == 1 and lost[f"untranslated {BAD_TRANSLATION}"] == 1
+    kept = [json.loads(line) for line in (tmp_path / "out/.describe/judge-cs/rejects/00000.jsonl").open()]
+    assert kept[0]["caption_en"] == kept[0]["text"] == seen[5]  # enough of it to look at
+
+
+SCRIPT = """
+import sys
+from mella_hf.ling import describe_stages
+from mella_hf.ling.describe import describe_images
+from mella_hf.ling.describe_stages import Settings
+describe_stages.SHARD_IMAGES = 4
+captions, translations, pictures, out = sys.argv[1:]
+settings = Settings("stand-in", (captions,), "libre", translations, at_once=1, qe_model=None, test_size=0)
+report = describe_images(pictures, out, ["cs", "ar"], settings, progress=False)
+print("done", report.build.funnel["cs"]["ling"]["kept"])
+"""
+
+
+def test_killed_anywhere_nobody_is_asked_twice(
+    pictures: Path, servers: tuple[CaptionServer, TranslationServer], tmp_path: Path
+) -> None:
+    """The servers kill their client: in its second and ninth caption, in its third and seventeenth translation."""
+    captions, translations = servers
+    running: list[subprocess.Popen[str]] = []
+
+    def kill(number: int) -> None:
+        if number in (2, 9):
+            os.kill(running[-1].pid, signal.SIGKILL)
+            running[-1].wait()
+
+    captions.before = kill
+    stop = Fault(drop=True, then=lambda: running[-1].kill())
+    translations.faults = {3: stop, 17: stop}
+    for _ in range(5):
+        command = [sys.executable, "-c", SCRIPT, captions.url, translations.url, str(pictures), str(tmp_path / "out")]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        out, _ = running[-1].communicate(timeout=300)
+    assert out == "done 10\n"
+    assert [process.returncode for process in running] == [-9] * 4 + [0]
+    # The two requests under way at the kill were answered into the void; all others once.
+    assert len(captions.answered) == 10 and sorted(captions.answered.values()) == [1] * 8 + [2] * 2
+    assert len(translations.answered) == 20 and set(translations.answered.values()) == {1}
+    assert sum(translations.asked.values()) == 22
+
+
+def test_a_quota_that_ends_stops_cleanly_and_goes_on_tomorrow(
+    pictures: Path, servers: tuple[CaptionServer, TranslationServer], tmp_path: Path
+) -> None:
+    captions, translations = servers
+    use = settings(captions, translations, None)
+    translations.faults = {6: Fault(429, {"Retry-After": "40000"})}
+    with pytest.raises(StageError, match="quota"):
+        describe_images(pictures, tmp_path / "out", ["ar"], use, progress=False)
+    report = describe_images(pictures, tmp_path / "out", ["ar"], use, progress=False)
+    assert report.translations["ar"].counts["kept"] == 10
+    assert set(translations.answered.values()) == {1} and len(translations.seen) == 11
+
+
+def test_an_invented_language_is_one_entry(
+    pictures: Path, servers: tuple[CaptionServer, TranslationServer], invented_language: str, tmp_path: Path
+) -> None:
+    from datasets import load_dataset
+
+    from mella_hf.errors import MellaError
+
+    captions, translations = servers
+    words = ("sitelen", "suli", "loje", "jelo", "kule", "lon", "sewi", "anpa", "poka")
+    translations.translate = lambda text, target: (
+        f"{target} li " + " ".join(words[len(word) % 9] + word[-1] for word in text.split())
+    )
+    use = settings(captions, translations, None)
+    report = describe_images(pictures, tmp_path / "out", [invented_language], use, progress=False)
+    rows = load_dataset(str(tmp_path / "out"), invented_language, split="ling")
+    assert len(rows) > 0 and rows[0]["text"].startswith("toki li ")
+    assert report.translations[invented_language].counts["kept"] == 10
+    with pytest.raises(MellaError, match="XLM-R.*was not trained on 'qzz'"):
+        describe_images(pictures, tmp_path / "other", [invented_language], Settings("m"), progress=False)
+
+
+def test_dry_run_and_bad_input_through_the_command(
+    pictures: Path, servers: tuple[CaptionServer, TranslationServer], tmp_path: Path
+) -> None:
+    from typer.testing import CliRunner
+
+    from mella_hf.cli import app
+
+    captions, translations = servers
+    arguments = ["describe", str(pictures), "--out", str(tmp_path / "out"), "--captioner", "stand-in", "--no-qe"]
+    arguments += ["--base-url", captions.url, "--translator", "libre", "--translator-url", translations.url]
+    dry = [*arguments, "--languages", "cs,ar", "--dry-run", "--price", "20"]
+    said = CliRunner().invoke(app, dry, catch_exceptions=False)
+    length = sum(map(len, {said for said in captions.describe.__self__.english}))  # type: ignore[attr-defined]
+    assert f"cs: {length:,} characters in 10 requests, {length * 20 / 1e6:,.2f} USD" in said.output
+    assert not translations.seen
+    for wrong, message in (("--languages", "xx"), ("--threshold", "2")):
+        failed = CliRunner().invoke(app, [*arguments, "--languages", "cs", wrong, message])
+        assert failed.exit_code != 0
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    failed = CliRunner().invoke(app, ["describe", str(empty), *arguments[2:], "--languages", "cs"])
+    assert "No images under" in str(failed.exception)
