@@ -65,9 +65,9 @@ def peers(predictions: list[str], references: list[str], stems: dict[str, str]) 
     from sacrebleu.metrics import BLEU, CHRF
 
     from mella_hf.metrics.meteor import meteor
-    from mella_hf.metrics.ngrams import Vocabulary
     from mella_hf.metrics.overlap import rouge_l
     from mella_hf.metrics.statistics import NoWordNet, StemTable
+    from mella_hf.metrics.vocabulary import Vocabulary
 
     n = len(predictions)
     pairs = list(zip(predictions, references, strict=True))

@@ -98,7 +98,6 @@ def foreign_log_odds(text: str, code: str) -> float:
 
     accepted = get_language(code).lid | {code} | _SIBLINGS.get(code, frozenset())
     ranked = dict(_identifier().rank(text))
-    ranked = dict(_identifier().rank(text))
     ours = sum(ranked.get(name, 0.0) for name in accepted)
     best_other = max(probability for name, probability in ranked.items() if name not in accepted)
     return math.log(max(best_other, 1e-30)) - math.log(max(ours, 1e-30))

@@ -49,7 +49,10 @@ _ASCII_DIGITS = _Table(_ascii_digit)
 
 
 def _common(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_VISIBLE)).lower())
+    # Translating is slow, and mostly it is only line breaks that are not printable.
+    if not text.isprintable() and not (text := _spaced(text)).isprintable():
+        text = text.translate(_VISIBLE)
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
 
 
 def _spaced(text: str) -> str:

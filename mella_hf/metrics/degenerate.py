@@ -4,14 +4,13 @@ Overlap metrics partly reward such text (a loop of frequent words earns precisio
 apart. The same checks run on references, where they should find nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from mella_hf import lid
 from mella_hf.languages import Language
-from mella_hf.metrics.text import Analysis
 
 REPETITION_ORDER = 4
 # 1 - distinct-4 above this: separates untuned from tuned answers best (AUC .86 to .99 on 600 real ones).
@@ -40,32 +39,35 @@ class Flags:
 
 
 def inspect(
-    analysis: Analysis, raw: str, numbers: np.ndarray, repeated_share: float, prompts: Iterable[Sequence[str]] = ()
+    raw: str, language: Language, words: np.ndarray, repeated_share: float, prompts: Iterable[np.ndarray] = ()
 ) -> tuple[Flags, str]:
     """Flags of one text, and the label of the language it is in ("und" when too short to tell).
 
     Args:
-        analysis: the analysed text.
         raw: the text as it was, which language identification reads.
-        numbers: [n] its words as integers.
+        words: [n] its words as integers, equal words as equal numbers.
         repeated_share: 1 - distinct-4 of its tokens, in [0, 1].
-        prompts: user turns as lists of words; an answer that repeats one is an echo.
+        prompts: user turns as such integers; an answer that begins with one is an echo.
     """
-    if not analysis.words:
+    if not len(words):
         return Flags(empty=True), lid.UNKNOWN
     excerpt = lid.excerpt(raw)
-    label, wrong_language = other_language(excerpt, analysis.language)
-    words = analysis.words
+    label, wrong_language = other_language(excerpt, language)
     return (
         Flags(
             repetition=repeated_share > REPETITION_LIMIT,
-            loop=repeated_share > 0.0 and has_loop(numbers),
+            loop=repeated_share > 0.0 and has_loop(words),
             wrong_language=wrong_language,
-            wrong_script=lid.script_share(excerpt, analysis.language.scripts) < lid.SCRIPT_SHARE,
-            prompt_copy=any(words[: len(prompt)] == list(prompt) for prompt in prompts if prompt),
+            wrong_script=lid.script_share(excerpt, language.scripts) < lid.SCRIPT_SHARE,
+            prompt_copy=any(begins_with(words, prompt) for prompt in prompts),
         ),
         label,
     )
+
+
+def begins_with(words: np.ndarray, prompt: np.ndarray) -> bool:
+    """Whether the first words are those of the prompt; a prompt without words begins nothing."""
+    return 0 < len(prompt) <= len(words) and words[0] == prompt[0] and np.array_equal(words[: len(prompt)], prompt)
 
 
 def other_language(text: str, language: Language) -> tuple[str, bool]:
@@ -85,7 +87,10 @@ def has_loop(words: np.ndarray) -> bool:
         needed = max(unit * LOOP_TIMES, LOOP_TOKENS) - unit
         if len(words) < needed + unit:
             continue
-        breaks = np.flatnonzero(words[unit:] != words[:-unit])
+        same = words[unit:] == words[:-unit]
+        if np.count_nonzero(same) < needed:  # as at most distances in most texts
+            continue
+        breaks = np.flatnonzero(~same)
         if not len(breaks):
             return True
         # Words that equal the one a unit before, between breaks and at both ends.

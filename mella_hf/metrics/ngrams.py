@@ -5,10 +5,6 @@ many n-grams (clipped, as BLEU and chrF count them) as they share keys. Keys are
 n-grams of a pair of 2,000-character texts collide with a probability below 1e-12.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
-from itertools import count
-
 import numpy as np
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
@@ -71,22 +67,12 @@ class NGrams:
 
 
 def characters(text: str) -> np.ndarray:
-    """A text without its spaces as code points, [n]."""
-    return np.frombuffer("".join(text.split()).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    """A normalised text without its spaces as code points, [n]."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return codes[codes != ord(" ")]
 
 
 def repetition(ngrams: NGrams, order: int) -> float:
     """1 - distinct-n: the share of n-grams that occurred before, in [0, 1]; 0 when there are none."""
     total: int = ngrams.totals[order - 1]
     return 1.0 - ngrams.distinct[order - 1] / total if total else 0.0
-
-
-class Vocabulary:
-    """Tokens as numbers: equal tokens, equal numbers, for as long as it lives."""
-
-    def __init__(self) -> None:
-        self._numbers: defaultdict[str, int] = defaultdict(count().__next__)
-
-    def encode(self, tokens: Iterable[str]) -> np.ndarray:
-        """[n] non-negative integers for n tokens."""
-        return np.array(list(map(self._numbers.__getitem__, tokens)), dtype=np.int64)

@@ -18,8 +18,9 @@ from mella_hf.languages import Language
 from mella_hf.metrics import degenerate, overlap
 from mella_hf.metrics.matching import Mode, keyword_hits
 from mella_hf.metrics.meteor import meteor
-from mella_hf.metrics.ngrams import NGrams, Vocabulary, characters, repetition
-from mella_hf.metrics.text import analyze
+from mella_hf.metrics.ngrams import NGrams, characters, repetition
+from mella_hf.metrics.text import Analysis, analyze
+from mella_hf.metrics.vocabulary import Vocabulary
 
 _CHUNK = 64  # items: enough to share a floor's references, little enough to keep memory flat
 _PARALLEL_FROM = 1_000_000  # characters: below it, starting processes costs more than it saves
@@ -46,15 +47,14 @@ def nltk_meteor(prediction: "TextStatistics", reference: "TextStatistics") -> fl
     """nltk's METEOR on the same words and stems, without WordNet: for comparison with published numbers."""
     from nltk.translate.meteor_score import single_meteor_score
 
-    stems = dict(
-        zip(prediction.word_list + reference.word_list, prediction.stem_list + reference.stem_list, strict=True)
-    )
-    if not prediction.word_list or not reference.word_list:
+    ours, theirs = prediction.analysis, reference.analysis
+    if not ours.words or not theirs.words:
         return 0.0
+    stems = dict(zip(ours.words + theirs.words, ours.stems + theirs.stems, strict=True))
     return float(
         single_meteor_score(
-            reference.word_list,
-            prediction.word_list,
+            theirs.words,
+            ours.words,
             preprocess=str,
             stemmer=StemTable(stems),
             wordnet=NoWordNet(),
@@ -89,27 +89,24 @@ class Settings:
     prompts: tuple[str, ...] = ()
 
     @cached_property
-    def prompt_words(self) -> list[list[str]]:
-        """The user turns as lists of words."""
-        return [analyze(prompt, self.language).words for prompt in self.prompts]
+    def analyzed_prompts(self) -> list[Analysis]:
+        """The user turns, analysed."""
+        return [analyze(prompt, self.language) for prompt in self.prompts]
 
 
 class TextStatistics:
     """What is counted once about a text: its n-grams, words, stems and flags."""
 
-    def __init__(self, raw: str, settings: Settings, vocabulary: Vocabulary):
+    def __init__(self, raw: str, settings: Settings, vocabulary: Vocabulary, prompts: Sequence[np.ndarray]):
         self.analysis = analyze(raw, settings.language)
-        self.word_list, self.stem_list = self.analysis.words, self.analysis.stems
-        self.token_ngrams = NGrams(vocabulary.encode(self.analysis.tokens), overlap.BLEU_ORDER)
+        tokens = vocabulary.encode(self.analysis.tokens)
+        self.token_ngrams = NGrams(tokens, overlap.BLEU_ORDER)
         self.character_ngrams = NGrams(characters(self.analysis.normalized), overlap.CHAR_ORDER)
-        self.words = self.stems = vocabulary.encode(self.word_list)
-        if self.stem_list is not self.word_list:
-            self.stems = vocabulary.encode(self.stem_list)
+        self.words = vocabulary.words(tokens)
+        self.stems = vocabulary.stems(self.words)
         self.word_numbers = self.words.tolist()
         self.repetition = repetition(self.token_ngrams, degenerate.REPETITION_ORDER)
-        self.flags, self.label = degenerate.inspect(
-            self.analysis, raw, self.words, self.repetition, settings.prompt_words
-        )
+        self.flags, self.label = degenerate.inspect(raw, settings.language, self.words, self.repetition, prompts)
 
 
 def item_row(
@@ -169,16 +166,20 @@ class Corpus:
     settings: Settings
     known: dict[str, TextStatistics] = field(default_factory=dict)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    prompts: list[np.ndarray] = field(default_factory=list)
 
     def _text(self, raw: str) -> TextStatistics:
         if raw not in self.known:
-            self.known[raw] = TextStatistics(raw, self.settings, self.vocabulary)
+            self.known[raw] = TextStatistics(raw, self.settings, self.vocabulary, self.prompts)
         return self.known[raw]
 
     def count(self, start: int, stop: int) -> Chunk:
         """The statistics of items start to stop - 1."""
         self.known.clear()
-        self.vocabulary = Vocabulary()
+        # A vocabulary of its own for each chunk keeps numbers small, which METEOR's tables are as long as.
+        self.vocabulary = Vocabulary(self.settings.language.stemmer)
+        encoded = (self.vocabulary.encode(prompt.tokens) for prompt in self.settings.analyzed_prompts)
+        self.prompts = [self.vocabulary.words(tokens) for tokens in encoded]
         rows, floors, predictions, references = [], [], [], []
         for i in range(start, stop):
             prediction, reference = self._text(self.predictions[i]), self._text(self.references[i])

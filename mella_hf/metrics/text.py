@@ -34,7 +34,13 @@ def _word_pattern() -> Any:
 
 def _unicode_words(text: str) -> Tagged:
     """Runs of letters, marks and digits; every other visible character alone."""
-    return _word_pattern().findall(text), []
+    tokens: list[str] = []
+    for piece in text.split():
+        if piece.isalnum():  # most are, and need no pattern
+            tokens.append(piece)
+        else:
+            tokens += _word_pattern().findall(piece)
+    return tokens, []
 
 
 @lru_cache(maxsize=1)

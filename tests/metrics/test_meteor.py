@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mella_hf.metrics.meteor import longest_runs_first, meteor
-from mella_hf.metrics.ngrams import Vocabulary
 from mella_hf.metrics.paper import clean_prediction, penn_tokens
+from mella_hf.metrics.vocabulary import Vocabulary
 
 
 def exact(prediction: list[str], reference: list[str]) -> float:

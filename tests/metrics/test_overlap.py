@@ -8,7 +8,8 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
 from mella_hf.metrics import overlap
-from mella_hf.metrics.ngrams import NGrams, Vocabulary, characters, repetition
+from mella_hf.metrics.ngrams import NGrams, characters, repetition
+from mella_hf.metrics.vocabulary import Vocabulary
 
 WORDS = st.lists(st.sampled_from("a b c d e".split()), max_size=12)
 PAIRS = st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6)

@@ -1,0 +1,54 @@
+"""Tokens in, numbers out: of the tokens, of those that are words, and of the words' stems.
+
+What is known about a token is worked out once, when it is first met, and looked up as a table after that:
+a caption of 258 words has hardly a word that the captions before it lacked.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import count, islice
+
+import numpy as np
+
+from mella_hf.metrics.text import is_word, stem_words
+
+
+class Vocabulary:
+    """Equal tokens get equal numbers, for as long as it lives.
+
+    Args:
+        stemmer: name of a Snowball algorithm, or None where words are their own stems.
+    """
+
+    def __init__(self, stemmer: str | None = None):
+        self.stemmer = stemmer
+        self._numbers: defaultdict[str, int] = defaultdict(count().__next__)
+        self._stem_numbers: defaultdict[str, int] = defaultdict(count().__next__)
+        self._is_word = np.empty(0, dtype=bool)
+        self._stem = np.empty(0, dtype=np.int64)
+
+    def encode(self, tokens: Iterable[str]) -> np.ndarray:
+        """[n] non-negative integers for n tokens."""
+        return np.array(list(map(self._numbers.__getitem__, tokens)), dtype=np.int64)
+
+    def words(self, numbers: np.ndarray) -> np.ndarray:
+        """Those of the numbers that are words', in order."""
+        self._learn()
+        return numbers[self._is_word[numbers]]
+
+    def stems(self, words: np.ndarray) -> np.ndarray:
+        """[n] numbers of the stems of n words; the array itself where words are their own stems."""
+        if self.stemmer is None:
+            return words
+        self._learn()
+        return self._stem[words]
+
+    def _learn(self) -> None:
+        """Bring the tables up to the tokens met since."""
+        new = list(islice(self._numbers, len(self._is_word), None))
+        if not new:
+            return
+        self._is_word = np.append(self._is_word, np.fromiter(map(is_word, new), dtype=bool, count=len(new)))
+        if self.stemmer is not None:
+            stems = map(self._stem_numbers.__getitem__, stem_words(new, self.stemmer))
+            self._stem = np.append(self._stem, np.fromiter(stems, dtype=np.int64, count=len(new)))
