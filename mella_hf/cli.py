@@ -43,6 +43,7 @@ def demo(
 # Each command lives in a module of its own, mella_hf.commands.<name>, as a function of that name.
 for _name in (
     "build",
+    "collect",
     "describe",
     "evaluate",
     "report",
@@ -51,6 +52,7 @@ for _name in (
     "verify",
     "remove",
     "convert_internvl2",
+    "push",
     "ablation",
     "distill",
 ):

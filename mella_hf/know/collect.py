@@ -65,8 +65,9 @@ class CollectSettings:
 
     Attributes:
         filter: which alt-texts stay.
-        fetch: how to behave on the web; None fetches nothing, and the collection ends with the alt-texts.
+        fetch: how to behave on the web; None fetches nothing.
         images: which images stay; None takes the defaults.
+        texts_only: end with the alt-texts, as without `fetch`.
         test_size: images in each test split, at most a fifth of the rows.
         retry: ask again for what could not be fetched for a reason that may have passed.
     """
@@ -74,6 +75,7 @@ class CollectSettings:
     filter: FilterSettings
     fetch: "FetchSettings | None" = None
     images: "ImageSettings | None" = None
+    texts_only: bool = False
     test_size: int = TEST_SIZE
     retry: bool = False
 
@@ -114,7 +116,7 @@ def collect(
     chosen = {"version": COLLECT_VERSION, **asdict(settings.filter)}
     choose = partial(filter_bucket, settings=settings.filter)
     alt_texts = run("alt_texts", choose, bucket_shards(candidates), chosen)
-    if settings.fetch is not None:
+    if settings.fetch is not None and not settings.texts_only:
         requests = run("requests", write_requests, bucket_shards(alt_texts))
         fetched = run.fetch("fetched", requests, settings.fetch, settings.retry)
         samples = run.samples(alt_texts, fetched, settings.images)
@@ -139,25 +141,29 @@ class _Run:
     executor: Executor | None
     progress: bool
 
+    @property
+    def engine(self) -> dict[str, Any]:
+        """Where the stages run."""
+        return {"workers": self.workers, "executor": self.executor, "progress": self.progress}
+
     def __call__(self, name: str, work: Work, shards: Sequence[Shard], settings: Any = None) -> list[Path]:
-        engine = {"workers": self.workers, "executor": self.executor, "progress": self.progress}
         default = {"version": COLLECT_VERSION}
-        return self._took(name, run_stage(name, work, shards, self.work / name, settings=settings or default, **engine))
+        return self._took(
+            name, run_stage(name, work, shards, self.work / name, settings=settings or default, **self.engine)
+        )
 
     def fetch(self, name: str, requests: Sequence[Path], settings: "FetchSettings", retry: bool) -> list[Path]:
         from mella_hf.know.fetch import fetch
 
-        engine = {"workers": self.workers, "executor": self.executor, "progress": self.progress}
-        return self._took(name, fetch(requests, self.work / name, settings, retry=retry, **engine))
+        return self._took(name, fetch(requests, self.work / name, settings, retry=retry, **self.engine))
 
     def samples(
         self, alt_texts: Sequence[Path], fetched: Sequence[Path], settings: "ImageSettings | None"
     ) -> list[Path]:
         from mella_hf.know.images import ImageSettings, make_samples
 
-        engine = {"workers": self.workers, "executor": self.executor, "progress": self.progress}
         chosen = settings or ImageSettings()
-        return self._took("samples", make_samples(alt_texts, fetched, self.work / "samples", chosen, **engine))
+        return self._took("samples", make_samples(alt_texts, fetched, self.work / "samples", chosen, **self.engine))
 
     def _took(self, name: str, report: StageReport) -> list[Path]:
         self.report.stages[name] = report

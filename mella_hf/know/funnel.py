@@ -6,7 +6,7 @@ Counts come from the stages themselves; languages from the rows they kept and th
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Step:
 
     def to_json(self) -> dict[str, Any]:
         """The step for programs."""
-        return {**asdict(self), "entered": self.entered}
+        return {**vars(self), "entered": self.entered}
 
 
 def funnel_steps(stages: Mapping[str, StageReport], build: BuildReport | None) -> list[Step]:

@@ -1,0 +1,95 @@
+"""`mella collect`: web pages enter, a dataset of images with native alt-texts leaves."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def collect(
+    out: Annotated[Path, typer.Option(help="Where the dataset and the report go; a rerun goes on there.")],
+    languages: Annotated[str, typer.Option(help="Language codes, such as 'ar' or 'ar,cs,th'; 'all' for every one.")],
+    warc: Annotated[
+        list[Path] | None, typer.Argument(help="WARC files: .warc, .warc.gz, .warc.zst; Common Crawl's or your own.")
+    ] = None,
+    urls: Annotated[Path | None, typer.Option(help="Instead: a text file of page URLs, one a line.")] = None,
+    pages: Annotated[Path | None, typer.Option(help="Instead: a folder of saved pages.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Where --pages is on the web, to resolve its links.")] = None,
+    contact: Annotated[
+        str | None,
+        typer.Option(help="Your e-mail address or URL, for site owners; goes into the user agent. Needed to fetch."),
+    ] = None,
+    texts_only: Annotated[
+        bool, typer.Option("--texts-only", help="Stop at the alt-texts and report; fetch no image.")
+    ] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Ask again for what failed and may work now: timeouts, 429, 5xx.")
+    ] = False,
+    per_host: Annotated[int, typer.Option(min=1, help="Requests under way to one host.")] = 2,
+    delay: Annotated[float, typer.Option(min=0.0, help="Seconds between two requests to one host.")] = 0.5,
+    test_size: Annotated[int, typer.Option(min=0, help="Images in the test split, at most a fifth of the rows.")] = 200,
+    ignore_reservations: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-reservations",
+            help="Also take what noai, noindex or a TDM reservation reserves, and count it. Only with the right to.",
+        ),
+    ] = False,
+    allow_private: Annotated[
+        bool,
+        typer.Option("--allow-private", help="Also fetch from private and loopback addresses, as in one's own net."),
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; the number of cores by default.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, such as tcp://host:8786, to work on its machines.")
+    ] = None,
+) -> None:
+    """Collect images and their native alt-texts from web pages: the `know` part of a dataset.
+
+    Reads pages, keeps alt-texts that say something in the LANGUAGES, fetches their images as a guest should
+    (robots.txt, reservations, one host at a time), checks and de-duplicates them, and writes the dataset with
+    a report of what went where and why. Stopped at any moment, the same command goes on where it was.
+    """
+    from mella_hf.cluster import cluster_executor
+    from mella_hf.commands.build import _codes
+    from mella_hf.errors import MellaError
+    from mella_hf.know import page_sources
+    from mella_hf.know.collect import CollectSettings
+    from mella_hf.know.collect import collect as run
+    from mella_hf.know.fetch_settings import FetchSettings
+    from mella_hf.know.filter import FilterSettings
+    from mella_hf.know.funnel import funnel_lines, funnel_steps
+
+    if sum(map(bool, (warc, urls, pages))) != 1:
+        raise MellaError("Give one source: WARC files, --urls FILE, or --pages FOLDER with --base-url.")
+    if contact is None and (urls or not texts_only):
+        raise MellaError(
+            "Fetching needs --contact, an e-mail address or URL at which site owners reach you. "
+            "Without it, --texts-only reads WARC files or saved pages and stops before the images."
+        )
+    if pages is not None and base_url is None:
+        raise MellaError("--pages needs --base-url: where the folder is on the web, such as https://example.org/docs/.")
+    settings = CollectSettings(
+        FilterSettings(_codes(languages), honour_opt_outs=not ignore_reservations),
+        None if contact is None else FetchSettings(
+            contact, per_host=per_host, delay=delay, allow_private=allow_private,
+            honour_reservations=not ignore_reservations,
+        ),
+        texts_only=texts_only, test_size=test_size, retry=retry,
+    )  # fmt: skip
+    if urls is not None:
+        found: list[Any] = page_sources.read_url_list(urls)
+    elif pages is not None and base_url is not None:
+        found = page_sources.folder_shards(pages, base_url)
+    else:
+        found = page_sources.warc_shards(warc or [])
+    with cluster_executor(cluster) as executor:
+        report = run(found, out, settings, workers=workers, executor=executor)
+    for line in funnel_lines(funnel_steps(report.stages, report.build)):
+        typer.echo(line)
+    typer.echo(f"Report: {report.page}")
+    if report.set_aside:
+        raise MellaError(
+            f"{', '.join(report.set_aside)} killed the worker twice and were set aside; everything else is done. "
+            "Run again with --workers 1, or leave those inputs out."
+        )

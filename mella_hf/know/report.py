@@ -1,0 +1,158 @@
+"""The stages of a collection enter; report.html and report.json leave: one page that needs nothing beside it.
+
+It shows the funnel with its reasons, random examples of what was kept and dropped, and the sites that gave most. All
+texts come from the web, so every one is escaped, and the page forbids itself any outside request.
+"""
+
+import base64
+import io
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from mella_hf.evaluation.report import TEMPLATES as SHARED
+from mella_hf.evaluation.report import text_attributes
+from mella_hf.know.funnel import UNKNOWN, Step, funnel_steps, read_rejects, top_sites
+from mella_hf.know.records import rows_of, site_of
+from mella_hf.languages import Language, get_language
+from mella_hf.stage import write_atomic
+
+if TYPE_CHECKING:
+    from mella_hf.know.collect import CollectReport
+
+TEMPLATES = Path(__file__).parent / "templates"
+KEPT_EXAMPLES = 8  # a language
+DROPPED_EXAMPLES = 6  # a reason
+SEED = 12345
+_THUMBNAIL = (192, 192)  # px
+_STEPS_WITH_LANGUAGES = ("Alt-texts chosen", "Images fetched", "Images checked", "In the dataset")
+
+
+def write_collect_report(report: "CollectReport", languages: Sequence[str]) -> Path:
+    """Write report.html and report.json into the collection's folder; returns the path of the page."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([TEMPLATES, SHARED]), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    steps = funnel_steps(report.stages, report.build)
+    view = {
+        "languages": [get_language(code) for code in languages],
+        "steps": steps,
+        "first": next(step for step in steps if step.name == "Pages read"),
+        "last": steps[-1],
+        "by_language": [_language_row(code, steps) for code in languages],
+        "columns": [step for step in steps if step.name in _STEPS_WITH_LANGUAGES],
+        "reasons": [_reasons(step, languages) for step in steps if step.name in _STEPS_WITH_LANGUAGES and step.dropped],
+        "kept": kept_examples(report, languages),
+        "dropped": dropped_examples(report),
+        "sites": top_sites(rows_of(report.stages["alt_texts"].outputs)),
+        "set_aside": report.set_aside,
+    }
+    facts = {"steps": [step.to_json() for step in steps], "sites": view["sites"], "set_aside": report.set_aside}
+    path = report.out / "report.html"
+    write_atomic(path.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    write_atomic(path, environment.get_template("collect.html.j2").render(view))
+    return path
+
+
+def _language_row(code: str, steps: Sequence[Step]) -> dict[str, Any]:
+    """What is left of a language after each step that knows languages."""
+    steps = [step for step in steps if step.name in _STEPS_WITH_LANGUAGES]
+    return {"language": get_language(code), "kept": [step.languages.get(code, Counter())["kept"] for step in steps]}
+
+
+def _reasons(step: Step, languages: Sequence[str]) -> dict[str, Any]:
+    """The table of a step: one row for each reason, one column for each language and for the unknown."""
+    codes = [code for code in (*languages, UNKNOWN) if step.languages.get(code)]
+    rows = [
+        (reason, total, [step.languages[code].get(f"dropped_{reason}", 0) for code in codes])
+        for reason, total in step.dropped.items()
+    ]
+    return {"step": step, "codes": [code or "other" for code in codes], "rows": rows}
+
+
+def kept_examples(report: "CollectReport", languages: Sequence[str]) -> list[dict[str, Any]]:
+    """Random kept pairs of each language, with a thumbnail where images were fetched."""
+    name = "samples" if "samples" in report.stages else "alt_texts"
+    paths = rows_of(report.stages[name].outputs)
+    places: dict[str, list[tuple[Path, int]]] = {code: [] for code in languages}
+    for path in paths:
+        for row, code in enumerate(pq.read_table(path, columns=["language"])["language"].to_pylist()):
+            places[code].append((path, row))
+    draw = random.Random(SEED)
+    examples = []
+    for code, found in places.items():
+        for path, row in sorted(draw.sample(found, min(KEPT_EXAMPLES, len(found)))):
+            examples.append(_example(_read_row(path, row), get_language(code)))
+    return examples
+
+
+def _read_row(path: Path, row: int) -> dict[str, Any]:
+    """One row of a Parquet file, reading its row group only."""
+    file = pq.ParquetFile(path)
+    for group in range(file.num_row_groups):
+        size = file.metadata.row_group(group).num_rows
+        if row < size:
+            return dict(file.read_row_group(group).slice(row, 1).to_pylist()[0])
+        row -= size
+    raise IndexError(row)
+
+
+def _example(row: dict[str, Any], language: Language) -> dict[str, Any]:
+    image = row.get("image")
+    return {
+        "text": row["text"],
+        "language": language,
+        "attributes": text_attributes(row["text"], language),
+        "site": site_of(row["page_url"] or row["image_url"]),
+        "image_url": row["image_url"],
+        "size": f"{row['width']} × {row['height']}" if image else "",
+        "thumbnail": _thumbnail(image["bytes"]) if image else "",
+    }
+
+
+def _thumbnail(data: bytes) -> str:
+    from mella_hf.dataset.images import open_image
+
+    image = open_image(data)
+    image.thumbnail(_THUMBNAIL)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def dropped_examples(report: "CollectReport") -> list[dict[str, Any]]:
+    """Random rejects of each stage and reason: {"stage", "reason", "total", "examples"}, in the order of the stages."""
+    draw = random.Random(SEED)
+    groups = []
+    for name, stage in report.stages.items():
+        for reason, (total, chosen) in sorted(_reservoir(read_rejects(stage), draw).items()):
+            groups.append({"stage": name, "reason": reason, "total": total, "examples": list(map(_reject, chosen))})
+    return groups
+
+
+def _reservoir(rejects: Iterable[dict[str, Any]], draw: random.Random) -> dict[str, tuple[int, list[dict[str, Any]]]]:
+    """reason -> (how many, a few at random), in one pass over however many there are (Vitter 1985, algorithm R)."""
+    found: dict[str, tuple[int, list[dict[str, Any]]]] = {}
+    for reject in rejects:
+        total, chosen = found.get(reject["reason"], (0, []))
+        if len(chosen) < DROPPED_EXAMPLES:
+            chosen.append(reject)
+        elif (place := draw.randrange(total + 1)) < DROPPED_EXAMPLES:
+            chosen[place] = reject
+        found[reject["reason"]] = (total + 1, chosen)
+    return found
+
+
+def _reject(reject: dict[str, Any]) -> dict[str, str]:
+    """What stands in the sheet: the text if there is one, and where it was."""
+    text = str(reject.get("alt") or reject.get("text") or "")
+    where = reject.get("image_url") or reject.get("url") or reject.get("where") or ""
+    return {"text": text[:300], "where": str(where)[:300], "language": reject.get("language") or ""}
