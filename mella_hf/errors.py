@@ -29,3 +29,7 @@ class SampleError(MellaError):
 
 class StageError(MellaError):
     """A stage cannot run or could not finish every shard."""
+
+
+class TrainingError(MellaError):
+    """A run broke. The message names the step and the checkpoint from which it goes on."""

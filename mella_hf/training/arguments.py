@@ -1,13 +1,17 @@
 """The settings of a run: what a recipe's YAML may say beside TRL's `SFTConfig` and `ModelConfig`."""
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
 from mella_hf.sample import SOURCES
+from mella_hf.training.forgetting import ForgettingArguments, replayed_sources
+from mella_hf.training.preflight import check_machine
+from mella_hf.training.watch import WatchArguments
 
 if TYPE_CHECKING:
     from trl import ModelConfig, SFTConfig
@@ -25,6 +29,10 @@ class DataArguments:
     sources: list[str] = field(
         default_factory=lambda: ["know", "ling"],
         metadata={"help": "Splits to train on, together: know, ling or both (the paper's single stage)."},
+    )
+    transfer_set: str | None = field(
+        default=None,
+        metadata={"help": "Folder that `mella distill` wrote: its questions about the images of `sources` (SDRRL)."},
     )
     max_samples: int | None = field(
         default=None,
@@ -45,6 +53,19 @@ class DataArguments:
     length_buckets: bool = field(
         default=True, metadata={"help": "Batches of one source and like length; False draws batches at random."}
     )
+    source_weights: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Share of the loss of each source over an epoch, however many batches and tokens it has, such as "
+            "know=0.5 ling=0.5 (in a recipe {know: 0.5, ling: 0.5}); normalised to sum 1. Left out, every token of a "
+            "step weighs the same, as in TRL: with one batch a step a source then weighs by its share of the batches, "
+            "with several (accumulation, or random batches) by its share of the tokens, where ling drowns know."
+        },
+    )
+    streaming: bool = field(
+        default=False,
+        metadata={"help": "Read samples while training, without preparing the dataset first; needs max_steps."},
+    )
     overwrite: bool = field(
         default=False, metadata={"help": "Start anew where output_dir holds a run with other settings."}
     )
@@ -58,15 +79,29 @@ class DataArguments:
             raise MellaError("sources is empty; name 'know', 'ling' or both.")
         if self.max_samples is not None and self.max_samples < 1:
             raise MellaError(f"max_samples is {self.max_samples}; give a positive number, or leave it out for all.")
+        if self.weights is not None and not self.length_buckets:
+            raise MellaError("source_weights needs length_buckets: true, whose batches hold one source each.")
+        if self.streaming and not self.length_buckets:
+            raise MellaError("streaming needs length_buckets: true; it has no other order.")
+        if self.streaming and (self.max_samples is not None or self.transfer_set is not None):
+            name = "max_samples" if self.max_samples is not None else "transfer_set"
+            raise MellaError(f"{name} does not go with streaming; leave it out, or set streaming: false.")
+
+    @property
+    def weights(self) -> dict[str, float] | None:
+        """`source_weights` as numbers that sum to 1. Raises MellaError."""
+        return None if self.source_weights is None else parse_weights(self.source_weights)
 
 
 @dataclass
 class Settings:
-    """One run: data, training and model arguments."""
+    """One run: data, training and model arguments, and those of a second stage and of watching."""
 
     data: DataArguments
     training: "SFTConfig"
     model: "ModelConfig"
+    forgetting: ForgettingArguments = field(default_factory=ForgettingArguments)
+    watch: WatchArguments = field(default_factory=WatchArguments)
 
 
 def parse_settings(args: Sequence[str] | None = None) -> Settings:
@@ -79,12 +114,12 @@ def parse_settings(args: Sequence[str] | None = None) -> Settings:
     from trl import ModelConfig, SFTConfig, TrlParser
 
     args = list(sys.argv[1:] if args is None else args)
-    types: list[Any] = [DataArguments, SFTConfig, ModelConfig]
+    types: list[Any] = [DataArguments, SFTConfig, ModelConfig, ForgettingArguments, WatchArguments]
     if "--config" in args:
         path = args[args.index("--config") + 1] if args.index("--config") + 1 < len(args) else ""
         check_keys(path, [f.name for kind in types for f in fields(kind)])
     try:
-        data, training, model = TrlParser(types).parse_args_and_config(args)
+        data, training, model, forgetting, watch = TrlParser(types).parse_args_and_config(args)
     except MellaError:
         raise
     except ValueError as error:  # TRL, transformers and PyYAML check their own values
@@ -100,7 +135,56 @@ def parse_settings(args: Sequence[str] | None = None) -> Settings:
             f"max_length is {training.max_length}: it would cut answers silently. Set it to null and bound the image "
             "tokens with max_pixels (Qwen-VL) or max_patches (InternVL)."
         )
-    return Settings(data, training, model)
+    if forgetting.replay_share is not None:
+        replayed_sources(data.sources)
+    if forgetting.ewc_lambda is not None and training.fp16:
+        raise MellaError("ewc_lambda does not go with fp16, whose gradients are scaled; set bf16 instead.")
+    settings = Settings(data, training, model, forgetting, watch)
+    if data.streaming:
+        check_streaming(settings)
+    check_machine(settings)
+    return settings
+
+
+def check_streaming(settings: Settings) -> None:
+    """Refuse what a stream cannot do. Raises MellaError."""
+    if settings.training.max_steps < 1:
+        raise MellaError("streaming needs max_steps, since a stream does not know its length; as in --max_steps 5000.")
+    if settings.training.dataloader_num_workers > 1:
+        raise MellaError(
+            f"dataloader_num_workers is {settings.training.dataloader_num_workers}; a stream has one reader a process: "
+            "set 0 or 1."
+        )
+    if settings.forgetting.replay_share is not None or settings.forgetting.fisher_samples is not None:
+        raise MellaError("replay_share and fisher_samples draw samples at random; set streaming: false for them.")
+
+
+def parse_weights(given: Sequence[str] | Mapping[str, Any]) -> dict[str, float]:
+    """Weights by source that sum to 1, from a mapping, from `know=0.5` and so on, or from one JSON object.
+
+    Raises:
+        MellaError: on what is none of these, an unknown source, a weight that is negative or no number, or sum 0.
+    """
+    pairs: dict[str, Any]
+    try:
+        if isinstance(given, Mapping):
+            pairs = dict(given)
+        elif len(given) == 1 and given[0].lstrip().startswith("{"):
+            pairs = json.loads(given[0])
+        else:
+            pairs = dict(entry.split("=") for entry in given)  # type: ignore[misc]
+        weights = {source: float(weight) for source, weight in pairs.items()}
+    except (TypeError, ValueError) as error:
+        raise MellaError(f"source_weights is {given!r}; write it as know=0.5 ling=0.5 ({error}).") from error
+    for source, weight in weights.items():
+        if source not in SOURCES:
+            raise MellaError(f"Unknown source {source!r} in source_weights; choose among {', '.join(SOURCES)}.")
+        if not 0 <= weight < float("inf"):
+            raise MellaError(f"source_weights gives {source} the weight {weight}; give a number of at least 0.")
+    total = sum(weights.values())
+    if not total:
+        raise MellaError("source_weights sum to 0; give at least one source a positive weight.")
+    return {source: weight / total for source, weight in weights.items()}
 
 
 def check_keys(path: str, known: Sequence[str]) -> None:

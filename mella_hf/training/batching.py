@@ -1,90 +1,168 @@
-"""Lengths and sources in, an order of samples out: batches of like length and one source, interleaved.
+"""Lengths and sources in, an order of batches out: of like length and one source, the sources interleaved.
 
-A batch of random samples of `know` (about 14 tokens) and `ling` (about 258) is mostly padding. Here
-each batch holds samples of one source and similar length, and the batches of the sources alternate
-in proportion to their numbers, so that every stretch of training sees both.
+A batch of random samples of `know` (about 14 tokens) and `ling` (about 258) is mostly padding. Here each batch holds
+samples of one source and like length, and the batches of the sources alternate in proportion to their numbers, so
+that every stretch of training sees both.
 
-TRL's loss is a token mean per optimizer step. With one batch a step, a `know` batch therefore weighs
-as much as a `ling` batch; with several batches a step (accumulation, ranks) it weighs by its tokens.
+With several ranks a *round*, one batch for each rank, is drawn together: all ranks work on the same source and like
+lengths, so that none waits for another.
 """
 
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
+import numpy as np
 from torch.utils.data import Sampler
 
 from mella_hf.errors import MellaError
 
-BATCHES_PER_BUCKET = 50  # samples are sorted by length within a window of this many batches
+Lengths = Sequence[int] | np.ndarray
+ROUNDS_PER_BUCKET = 50  # samples are sorted by length within a window of this many rounds
 
 
-class LengthBucketSampler(Sampler[int]):
-    """Yields every index once an epoch; each run of `batch_size` indices is one batch.
+class LengthBuckets(Sampler[list[int]]):
+    """Yields the batches of an epoch: every index once, one group a batch, `ranks` batches a round.
+
+    Batch `i` is for rank `i % ranks`, which is how accelerate's `BatchSamplerShard` shares them out. The number of
+    batches is a multiple of `ranks`, so nothing needs to be repeated to fill it up. What does not fill a round of its
+    group is shared evenly among the ranks; fewer samples than ranks join other batches, which then hold one more.
 
     Args:
         lengths: tokens of each sample.
-        groups: a label for each sample (its source); a batch holds one label.
-        batch_size: samples in a batch, per device.
+        groups: a label for each sample (its source).
+        batch_size: samples in a batch, per rank.
         seed: with the epoch, decides the order entirely.
+        ranks: processes that train together.
 
-    What does not fill a batch of its group comes at the end of the epoch, in mixed batches, so that
-    nothing is dropped and batch boundaries hold.
+    Raises:
+        MellaError: on lists of unlike length, no samples, or a group with fewer samples than ranks.
     """
 
-    def __init__(self, lengths: Sequence[int], groups: Sequence[str], batch_size: int, seed: int = 0):
+    batch_size = None  # accelerate reads it: None says that batches differ in size
+
+    def __init__(self, lengths: Lengths, groups: Sequence[str], batch_size: int, seed: int = 0, *, ranks: int = 1):
         if len(lengths) != len(groups):
             raise MellaError(f"{len(lengths)} lengths for {len(groups)} groups; give one of each for every sample.")
-        if not lengths:
+        if not len(lengths):
             raise MellaError("The training dataset is empty; check the split names and the languages.")
         if batch_size < 1:
             raise MellaError(f"batch_size is {batch_size}; it must be at least 1.")
-        self.lengths, self.groups = lengths, groups
-        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+        self.lengths = np.asarray(lengths, dtype=np.int32)
+        self.per_rank, self.ranks, self.seed, self.epoch = batch_size, ranks, seed, 0
+        names, labels = np.unique(np.asarray(groups), return_inverse=True)
+        self.members = {str(name): np.flatnonzero(labels == i) for i, name in enumerate(names)}
+        for name, members in self.members.items():
+            if len(members) < ranks:
+                raise MellaError(
+                    f"{name!r} has {len(members)} samples for {ranks} processes; add samples or use fewer processes."
+                )
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next iteration yields."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return self.ranks * sum(self._count(len(members)) for members in self.members.values())
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        placed: list[tuple[float, str, list[np.ndarray]]] = []
+        for name in sorted(self.members):
+            rounds = self._rounds(rng.permutation(self.members[name]))
+            order = rng.permutation(len(rounds))
+            placed += [((place + 0.5) / len(rounds), name, rounds[i]) for place, i in enumerate(order)]
+        placed.sort(key=lambda item: item[:2])
+        for _, _, batches in placed:
+            yield from (batch.tolist() for batch in batches)
+
+    def _count(self, samples: int) -> int:
+        """Rounds of a group of this many samples."""
+        whole, rest = divmod(samples, self.per_rank * self.ranks)
+        return whole + (rest >= self.ranks or not whole)
+
+    def _rounds(self, order: np.ndarray) -> list[list[np.ndarray]]:
+        """Shuffled samples of one group as rounds of like length, each a batch for every rank."""
+        per_round = self.per_rank * self.ranks
+        whole = len(order) // per_round
+        order, rest = np.split(order, [whole * per_round])
+        bucket = np.arange(len(order)) // (per_round * ROUNDS_PER_BUCKET)
+        # A stable sort: samples of equal length stay shuffled, or neighbours in the data would meet in a batch.
+        order = order[np.lexsort((self.lengths[order], bucket))]
+        rounds = [list(batches) for batches in order.reshape(whole, self.ranks, self.per_rank)]
+        rest = rest[np.argsort(self.lengths[rest], kind="stable")]
+        if len(rest) >= self.ranks:
+            rounds.append(np.array_split(rest, self.ranks))
+        elif len(rest):  # to the shortest round, where one sample more costs least
+            shortest = min(rounds, key=lambda batches: self.lengths[batches[-1][-1]])
+            for rank, sample in enumerate(rest):
+                shortest[rank] = np.append(shortest[rank], sample)
+        return rounds
+
+
+class LengthBucketSampler(Sampler[int]):
+    """`LengthBuckets` for one process as a plain sampler: the indices of its batches, one after the other."""
+
+    def __init__(self, lengths: Lengths, groups: Sequence[str], batch_size: int, seed: int = 0):
+        self.batches, self.batch_size = LengthBuckets(lengths, groups, batch_size, seed), batch_size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration yields."""
+        self.batches.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.batches.lengths)
 
     def __iter__(self) -> Iterator[int]:
-        rng = random.Random(f"{self.seed}/{self.epoch}")
-        members: dict[str, list[int]] = {}
-        for index, group in enumerate(self.groups):
-            members.setdefault(group, []).append(index)
-        placed: list[tuple[float, str, list[int]]] = []
-        rest: list[int] = []
-        for group in sorted(members):
-            batches, left = self._batches(members[group], rng)
-            rest += left
-            placed += [((i + 0.5) / len(batches), group, batch) for i, batch in enumerate(batches)]
-        placed.sort(key=lambda item: item[:2])
-        for _, _, batch in placed:
-            yield from batch
-        yield from sorted(rest, key=self.lengths.__getitem__)
-
-    def _batches(self, indices: list[int], rng: random.Random) -> tuple[list[list[int]], list[int]]:
-        """Full batches of like length in random order, and what is left over."""
-        order = list(indices)
-        rng.shuffle(order)
-        whole = len(order) // self.batch_size * self.batch_size
-        order, left = order[:whole], order[whole:]
-        window = self.batch_size * BATCHES_PER_BUCKET
-        batches = []
-        for start in range(0, whole, window):
-            # A stable sort: samples of equal length stay shuffled, or neighbours in the data would meet in a batch.
-            bucket = sorted(order[start : start + window], key=self.lengths.__getitem__)
-            batches += [bucket[i : i + self.batch_size] for i in range(0, len(bucket), self.batch_size)]
-        rng.shuffle(batches)
-        return batches, left
+        return chain.from_iterable(self.batches)
 
 
-def padding_share(lengths: Sequence[int], order: Sequence[int], batch_size: int) -> float:
-    """Share of a batch's positions that are padding, over an epoch in this order, in [0, 1]."""
-    real = padded = 0
-    for start in range(0, len(order), batch_size):
-        batch = [lengths[i] for i in order[start : start + batch_size]]
-        real += sum(batch)
-        padded += max(batch) * len(batch)
-    return 1 - real / padded
+def padding_share(lengths: Lengths, batches: Sequence[Sequence[int]]) -> float:
+    """Share of the batches' positions that are padding, in [0, 1]."""
+    sizes = np.array([len(batch) for batch in batches])
+    tokens = np.asarray(lengths)[np.concatenate(batches)]
+    longest = np.maximum.reduceat(tokens, np.cumsum(sizes) - sizes)
+    return float(1 - tokens.sum() / (longest * sizes).sum())
+
+
+def loss_shares(
+    loss_tokens: Lengths, groups: Sequence[str], batches: Sequence[Sequence[int]], batches_per_step: int
+) -> dict[str, float]:
+    """The share of the loss that each group gets over an epoch when each step is a mean over its tokens.
+
+    Args:
+        loss_tokens: tokens of each sample that the loss is on.
+        batches_per_step: ranks x accumulation steps.
+    """
+    names, labels = np.unique(np.asarray(groups), return_inverse=True)
+    order = np.concatenate(batches)
+    step = np.repeat(np.arange(len(batches)) // batches_per_step, [len(batch) for batch in batches])
+    cells = np.bincount(step * len(names) + labels[order], np.asarray(loss_tokens)[order], (step[-1] + 1) * len(names))
+    tokens = cells.reshape(-1, len(names))  # [steps, groups]
+    shares = (tokens / tokens.sum(1, keepdims=True)).mean(0)
+    return {str(name): float(share) for name, share in zip(names, shares, strict=True)}
+
+
+def loss_denominators(weights: Mapping[str, float], tokens: Mapping[str, float], steps: float) -> dict[str, float]:
+    """What a source's summed token losses are divided by in a step, so that it gets its share of the epoch's loss.
+
+    With w the normalised weights, T_s the loss tokens of source s in an epoch and S the steps of an epoch, a step's
+    loss is the sum over its tokens of w_s S / T_s times the token's loss. The mean of an epoch's steps is then the sum
+    over sources of w_s times the mean token loss of s, however many batches or tokens a source has.
+
+    Returns:
+        T_s / (w_s S) for each source, in tokens; infinite where w_s is 0.
+
+    Raises:
+        MellaError: on a source without a weight or a weight without a source.
+    """
+    if missing := sorted(set(tokens) - set(weights)):
+        raise MellaError(
+            f"source_weights names no weight for {missing[0]!r}; give one for {', '.join(sorted(tokens))}."
+        )
+    if unknown := sorted(set(weights) - set(tokens)):
+        raise MellaError(f"source_weights names {unknown[0]!r}, which is not trained on; drop it or add the source.")
+    total = sum(weights.values())
+    return {
+        source: tokens[source] * total / (weights[source] * steps) if weights[source] else float("inf")
+        for source in tokens
+    }

@@ -6,15 +6,22 @@ turn, the text. `prompt` and `completion` are kept apart so that TRL masks the p
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.errors import SampleError
 from mella_hf.languages import get_language
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset
     from transformers import ProcessorMixin
 
-Conversation = dict[str, list[Any]]
+Conversation = dict[str, Any]
+# `prompt` and `row` only in a transfer set, whose questions are part of the data and whose images lie elsewhere.
+TURN_COLUMNS = ("id", "image", "text", "language", "source", "prompt", "row")
+
+COUNTED_COLUMNS = ("id", "language", "source", "text", "width", "height", "prompt")
 
 
 def draw_prompt(language: str, source: str, sample_id: str, seed: int) -> str:
@@ -32,13 +39,19 @@ def user_turn(prompt: str) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
 
 
+def assistant_turn(text: str) -> dict[str, Any]:
+    """The assistant turn that says the text."""
+    return {"role": "assistant", "content": [{"type": "text", "text": text}]}
+
+
 def to_conversation(row: dict[str, Any], seed: int) -> Conversation:
-    """A record as TRL's prompt-completion format with `images`."""
-    prompt = draw_prompt(row["language"], row["source"], row["id"], seed)
+    """A record as TRL's prompt-completion format with `images`, and its source."""
+    prompt = row["prompt"] if "prompt" in row else draw_prompt(row["language"], row["source"], row["id"], seed)
     return {
         "images": [row["image"].convert("RGB")],
         "prompt": [user_turn(prompt)],
-        "completion": [{"role": "assistant", "content": [{"type": "text", "text": row["text"]}]}],
+        "completion": [assistant_turn(row["text"])],
+        "source": row["source"],
     }
 
 
@@ -48,33 +61,111 @@ def conversations(seed: int) -> Callable[[dict[str, list[Any]]], Conversation]:
     def transform(batch: dict[str, list[Any]]) -> Conversation:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
         turns = [to_conversation(row, seed) for row in rows]
-        return {key: [turn[key] for turn in turns] for key in ("images", "prompt", "completion")}
+        return {key: [turn[key] for turn in turns] for key in turns[0]}
 
     return transform
 
 
-def sequence_lengths(dataset: "Dataset", processor: "ProcessorMixin", seed: int, batch_size: int = 1000) -> list[int]:
-    """Tokens of each sample: image tokens from width and height alone, prompt and text by the tokenizer.
+@dataclass(frozen=True)
+class TokenCounts:
+    """Tokens of each sample, in the dataset's order.
 
-    The chat template's own tokens are left out: they are the same for every sample.
+    Attributes:
+        sequence: all of them: template, image, prompt and text.
+        completion: those that the loss is on: the text and the end of the turn.
     """
-    columns = dataset.select_columns(["id", "language", "source", "text", "width", "height"])
-    lengths: list[int] = []
-    for batch in columns.iter(batch_size):
-        prompts = [
-            draw_prompt(language, source, sample_id, seed)
+
+    sequence: "np.ndarray"
+    completion: "np.ndarray"
+
+
+class TokenCounter:
+    """Counts the tokens of samples without decoding an image: image tokens follow from width and height.
+
+    Args:
+        processor: of the backbone.
+        seed: of the draw of a prompt.
+    """
+
+    def __init__(self, processor: "ProcessorMixin", seed: int):
+        self.processor, self.tokenizer, self.seed = processor, processor.tokenizer, seed
+        self._prompts: dict[str, int] = {}
+        question, answer = [user_turn("?")], [assistant_turn("!")]
+        asked = processor.apply_chat_template(question, add_generation_prompt=True)
+        said = processor.apply_chat_template(question + answer)[len(asked) :]
+        self._end_of_turn = self._length(said) - self._length("!")
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[int]]:
+        """Columns id, language, source, text, width and height (and prompt) as columns sequence and completion."""
+        if None in batch["width"] or None in batch["height"]:
+            row = (batch["width"] if None in batch["width"] else batch["height"]).index(None)
+            raise SampleError(f"The sample {batch['id'][row]!r} has no width or height; `mella build` writes both.")
+        images = image_tokens(self.processor, list(zip(batch["height"], batch["width"], strict=True)))
+        asked = batch.get("prompt") or [
+            draw_prompt(language, source, sample_id, self.seed)
             for language, source, sample_id in zip(batch["language"], batch["source"], batch["id"], strict=True)
         ]
-        images = image_tokens(processor, list(zip(batch["height"], batch["width"], strict=True)))
-        prompt_ids = processor.tokenizer(prompts, add_special_tokens=False)["input_ids"]
-        text_ids = processor.tokenizer(batch["text"], add_special_tokens=False)["input_ids"]
-        lengths += [i + len(p) + len(t) for i, p, t in zip(images, prompt_ids, text_ids, strict=True)]
-    return lengths
+        prompts = [self._prompt_length(prompt) for prompt in asked]
+        texts = self.tokenizer(batch["text"], add_special_tokens=False)["input_ids"]
+        completions = [len(ids) + self._end_of_turn for ids in texts]
+        sequences = [sum(parts) for parts in zip(images, prompts, completions, strict=True)]
+        return {"sequence": sequences, "completion": completions}
+
+    def _prompt_length(self, prompt: str) -> int:
+        """Tokens of the prompt in its template, without the image. There are about ten prompts a source."""
+        if prompt not in self._prompts:
+            text = self.processor.apply_chat_template([user_turn(prompt)], add_generation_prompt=True)
+            self._prompts[prompt] = self._length(text) - 1  # the image's placeholder
+        return self._prompts[prompt]
+
+    def _length(self, text: str) -> int:
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def count_tokens(
+    dataset: "Dataset", processor: "ProcessorMixin", seed: int, num_proc: int | None = None
+) -> TokenCounts:
+    """Tokens of every sample; counted once and kept in the dataset's cache on disk.
+
+    Args:
+        seed: of the draw of a prompt.
+        num_proc: processes to count with.
+
+    Raises:
+        SampleError: on a sample without width or height.
+    """
+    from datasets.fingerprint import Hasher
+
+    columns = dataset.select_columns([name for name in dataset.column_names if name in COUNTED_COLUMNS])
+    image_settings = processor.image_processor.to_dict()
+    parts = [columns._fingerprint, processor.tokenizer.backend_tokenizer.to_str(), processor.chat_template]
+    counted = columns.map(
+        TokenCounter(processor, seed),
+        batched=True,
+        remove_columns=columns.column_names,
+        num_proc=num_proc,
+        # The processor's own pickle differs from run to run, and nothing would be found again.
+        new_fingerprint=Hasher.hash([*parts, sorted(map(str, image_settings.items())), seed]),
+        desc="Counting tokens",
+    ).with_format("numpy")
+    return TokenCounts(counted["sequence"][:], counted["completion"][:])
 
 
 def image_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
     """Image tokens of images of (height, width) in pixels, without decoding them.
 
     The processors' own count, which serving engines rely on too.
+
+    Raises:
+        SampleError: on a size that the processor refuses; Qwen-VL's do when one side is 200 times the other.
     """
-    return [int(n) for n in processor._get_num_multimodal_tokens(image_sizes=sizes).num_image_tokens]
+    known: dict[tuple[int, int], int] = {}
+    for size in set(sizes):
+        try:
+            known[size] = int(processor._get_num_multimodal_tokens(image_sizes=[size]).num_image_tokens[0])
+        except ValueError as error:
+            height, width = size
+            raise SampleError(
+                f"An image of {width} x {height} px cannot be shown to this backbone: {error}. Drop such samples."
+            ) from error
+    return [known[size] for size in sizes]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from transformers import PreTrainedModel, TrainerCallback
 
 from mella_hf.errors import MellaError
@@ -19,9 +20,10 @@ DONE_FILE = "training.json"
 
 
 class MarkComplete(TrainerCallback):
-    """Marks each checkpoint once all of it is on disk."""
+    """Marks each checkpoint once all of it is on disk, the part of every process."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             write_atomic(Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE, "")
 

@@ -118,7 +118,7 @@ def build_trainer(settings: Settings) -> Any:
     settings.training.ignore_data_skip = settings.data.streaming  # a stream goes on by itself
     if model.device.type == "cpu":
         settings.training.dataloader_pin_memory = False
-    trainer = MellaTrainer(
+    trainer: Any = MellaTrainer(
         model=model,
         args=settings.training,
         train_dataset=feed.dataset,

@@ -8,6 +8,7 @@ from mella_hf.errors import MellaError
 from mella_hf.training.arguments import parse_settings
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+BASE = "languages: [ar]\nmodel_name_or_path: x\nmax_length: null\nbf16: false"
 
 
 def test_the_qwen_recipe_has_the_papers_settings() -> None:
@@ -22,6 +23,7 @@ def test_the_qwen_recipe_has_the_papers_settings() -> None:
     assert training.per_device_train_batch_size * training.gradient_accumulation_steps * 8 == 16
     assert 80_000 <= data.max_samples <= 140_000
     assert data.sources == ["know", "ling"]
+    assert data.weights == {"know": 0.5, "ling": 0.5}
 
 
 def test_every_recipe_parses() -> None:
@@ -31,18 +33,34 @@ def test_every_recipe_parses() -> None:
         parse_settings(["--config", str(recipe), "--use_cpu", "true"])
 
 
-def test_every_launcher_configuration_loads() -> None:
-    from accelerate.commands.config.config_args import load_config_from_file
-
-    for path in sorted((RECIPES / "accelerate").glob("*.yaml")):
-        assert load_config_from_file(str(path)).num_machines == 1
-
-
 def test_flags_override_the_recipe() -> None:
     recipe = str(RECIPES / "demo/joint.yaml")
     settings = parse_settings(["--config", recipe, "--languages", "th", "ko", "--learning_rate", "1e-4"])
     assert settings.data.languages == ["th", "ko"]
     assert settings.training.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("source_weights: {know: 1, ling: 3}", []),
+        ("source_weights: [know=1, ling=3]", []),
+        ("", ["--source_weights", "know=0.25", "ling=0.75"]),
+        ("", ["--source_weights", '{"know": 2, "ling": 6}']),
+        ("source_weights: {know: 9, ling: 1}", ["--source_weights", "know=1", "ling=3"]),
+    ],
+)
+def test_source_weights_in_every_form(tmp_path: Path, text: str, flags: list[str]) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"max_length: null\n{text}\n")
+    common = ["--config", str(recipe), "--output_dir", str(tmp_path), "--use_cpu", "true", "--bf16", "false"]
+    settings = parse_settings([*common, "--languages", "ar", "--model_name_or_path", "x", *flags])
+    assert settings.data.weights == {"know": 0.25, "ling": 0.75}
+
+
+def test_without_source_weights_the_loss_is_trls() -> None:
+    recipe = str(RECIPES / "demo/joint.yaml")
+    assert parse_settings(["--config", recipe]).data.weights is None
 
 
 @pytest.mark.parametrize(
@@ -63,12 +81,23 @@ def test_flags_override_the_recipe() -> None:
             [],
             "name the parts to adapt with lora_scope",
         ),
+        ("source_weights: {both: 1}", [], "Unknown source 'both' in source_weights; choose among know, ling"),
+        ("source_weights: {know: -1, ling: 2}", [], "source_weights gives know the weight -1.0; give a number"),
+        ("source_weights: {know: .nan}", [], "source_weights gives know the weight nan"),
+        ("source_weights: {know: 0, ling: 0}", [], "source_weights sum to 0"),
+        ("", ["--source_weights", "know"], r"source_weights is \['know'\]; write it as know=0.5 ling=0.5"),
+        ("", ["--source_weights", "{know"], "write it as know=0.5 ling=0.5"),
+        ("source_weights: {know: 1}\nlength_buckets: false", [], "source_weights needs length_buckets: true"),
+        ("streaming: true\nlength_buckets: false", [], "streaming needs length_buckets: true"),
+        ("streaming: true\nmax_samples: 5", [], "max_samples does not go with streaming"),
+        (f"{BASE}\nstreaming: true", [], "streaming needs max_steps, since a stream does not know its length"),
+        (f"{BASE}\nstreaming: true\nmax_steps: 5\ndataloader_num_workers: 2", [], "one reader a process: set 0 or 1"),
         ("languages: [ar]\nbf16: true\nfp16: true\nuse_cpu: true", [], "The settings are refused: .*[fF][pP]16"),
     ],
 )
 def test_errors(tmp_path: Path, text: str, flags: list[str], message: str) -> None:
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(text)
+    recipe.write_text(text or "max_length: null")
     with pytest.raises(MellaError, match=message):
         parse_settings(["--config", str(recipe), "--output_dir", str(tmp_path), "--use_cpu", "true", *flags])
 

@@ -6,42 +6,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from sft_runs import flags
 
-from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
 from mella_hf.training.arguments import parse_settings
 from mella_hf.training.checkpoints import COMPLETE, last_checkpoint, remove_incomplete, sole_use
 from mella_hf.training.sft import train
 
 SCRIPT = Path(__file__).resolve().parents[2] / "recipes" / "sft.py"
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory, make_rows: Any) -> Path:
-    from datasets import Image
-
-    folder = tmp_path_factory.mktemp("mella")
-    for source, count in (("know", 13), ("ling", 9)):
-        rows = make_rows(count, source=source, start=0 if source == "know" else 50)
-        write_split(rows.cast_column("image", Image(decode=False)), folder, "ar", source)
-    return folder
-
-
-def flags(model: Path, dataset: Path, out: Path, **more: Any) -> list[str]:
-    settings = {
-        "model_name_or_path": model, "data_dir": dataset, "languages": "ar", "output_dir": out, "use_peft": "true",
-        "lora_r": 4, "lora_dropout": 0.1, "max_steps": 8, "per_device_train_batch_size": 3, "save_steps": 2,
-        "logging_steps": 1, "learning_rate": 1e-2, "report_to": "none", "use_cpu": "true", "dtype": "float32",
-        "max_length": "None", "gradient_checkpointing": "false", "bf16": "false", **more,
-    }  # fmt: skip
-    recipe = out.parent / f"{out.name}.yaml"
-    recipe.parent.mkdir(parents=True, exist_ok=True)
-    recipe.write_text("max_length: null\n")
-    settings.pop("max_length")
-    return ["--config", str(recipe), *(str(part) for key, value in settings.items() for part in (f"--{key}", value))]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,233 @@
+"""Streams of samples in, batches of like length and one source out, without preparing the dataset first.
+
+The order is that of `batching`, within windows of a stream that fit into memory. Every rank forms the same windows and
+takes its own batches of them, so that no sample is repeated or missed and all ranks work on the same source. The price
+is that every rank reads every sample's bytes; it decodes its own alone. An epoch's order of shards follows from seed
+and epoch, and a run goes on from any batch: at most one window is read again.
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch.utils.data import IterableDataset
+
+from mella_hf.errors import MellaError
+from mella_hf.training.arguments import DataArguments, Settings
+from mella_hf.training.batching import ROUNDS_PER_BUCKET, LengthBuckets, loss_denominators
+from mella_hf.training.chat import COUNTED_COLUMNS, Conversation, TokenCounter, to_conversation
+from mella_hf.training.feeding import Feed
+
+if TYPE_CHECKING:
+    import datasets
+    from transformers import ProcessorMixin
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point between two batches of a stream.
+
+    Attributes:
+        epoch: passes over the data before this one.
+        window: windows before this one, over all epochs.
+        rounds: of this window that are done; a round is a batch for every rank.
+        starts: by source, shard and row in the shard, in the epoch's order, where the window starts; None at the end.
+    """
+
+    epoch: int = 0
+    window: int = 0
+    rounds: int = 0
+    starts: dict[str, list[int] | None] = field(default_factory=dict)
+
+
+class SourceRows:
+    """The rows of one source in an order that follows from seed and epoch, readable from any row on.
+
+    Args:
+        streams: of each language.
+        seed: with the epoch, decides the order of the shards.
+        ahead: rows that `take` leaves, unless it takes all; a remainder that no round could hold does not come about.
+    """
+
+    def __init__(self, streams: Sequence["datasets.IterableDataset"], seed: int, ahead: int):
+        # A row group is a shard where the format allows it: a finer shuffle, and less to skip when going on.
+        self.shards = [(s, i) for s in (stream.reshard() for stream in streams) for i in range(s.num_shards)]
+        self.seed, self.ahead = seed, ahead
+
+    def open(self, epoch: int, start: list[int] | None) -> None:
+        """Start reading an epoch at a row; None is its end."""
+        self._buffer: deque[tuple[list[int], Row]] = deque()
+        self._rows = iter(()) if start is None else self._read(epoch, *start)
+
+    def _read(self, epoch: int, first: int, offset: int) -> Iterator[tuple[list[int], Row]]:
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.shards))
+        for place in range(first, len(order)):
+            stream, index = self.shards[order[place]]
+            start = offset if place == first else 0
+            shard = stream.shard(stream.num_shards, index).skip(start)
+            for number, row in enumerate(shard, start):
+                yield [place, number], row
+
+    def position(self) -> list[int] | None:
+        """Where the next row is; None at the end."""
+        self._fill(1)
+        return self._buffer[0][0] if self._buffer else None
+
+    def take(self, count: int) -> list[Row]:
+        """The next `count` rows, and those after them too when they are fewer than `ahead`."""
+        self._fill(count + self.ahead)
+        whole = len(self._buffer) < count + self.ahead
+        return [self._buffer.popleft()[1] for _ in range(len(self._buffer) if whole else count)]
+
+    def _fill(self, count: int) -> None:
+        while len(self._buffer) < count and (row := next(self._rows, None)) is not None:
+            self._buffer.append(row)
+
+
+class BatchStream(IterableDataset):
+    """Endless batches of one rank, each with the place after it: (place as JSON, conversations).
+
+    Args:
+        sources: rows by source.
+        rounds: rounds of a full window, by source.
+        counter: counts the tokens of rows.
+        per_rank: samples in a batch.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, SourceRows],
+        rounds: Mapping[str, int],
+        counter: TokenCounter,
+        per_rank: int,
+        seed: int,
+        *,
+        rank: int = 0,
+        ranks: int = 1,
+    ):
+        self.sources, self.rounds, self.counter = dict(sources), dict(rounds), counter
+        self.per_rank, self.seed, self.rank, self.ranks = per_rank, seed, rank, ranks
+        self.start = Place(starts={source: [0, 0] for source in self.sources})
+
+    def go_on(self, place: str) -> None:
+        """Let the next iteration begin after the batch that this place came with."""
+        self.start = Place(**json.loads(place))
+
+    def __iter__(self) -> Iterator[tuple[str, list[Conversation]]]:
+        place = self.start
+        self._open(place.epoch, place.starts)
+        while True:
+            starts = {source: rows.position() for source, rows in self.sources.items()}
+            if all(start is None for start in starts.values()):
+                place = replace(place, epoch=place.epoch + 1)
+                self._open(place.epoch, {source: [0, 0] for source in self.sources})
+                continue
+            place = replace(place, starts=starts)
+            yield from self._window(place)
+            place = replace(place, window=place.window + 1, rounds=0)
+
+    def _open(self, epoch: int, starts: Mapping[str, list[int] | None]) -> None:
+        for source, rows in self.sources.items():
+            rows.open(epoch, starts[source])
+
+    def _window(self, place: Place) -> Iterator[tuple[str, list[Conversation]]]:
+        rows = self.read_window()
+        buckets = LengthBuckets(
+            self.counter(columns(rows))["sequence"],
+            [row["source"] for row in rows],
+            self.per_rank,
+            self.seed,
+            ranks=self.ranks,
+        )
+        buckets.set_epoch(place.window)
+        for number, batch in enumerate(buckets):
+            done, rank = divmod(number, self.ranks)
+            if rank == self.rank and done >= place.rounds:
+                after = json.dumps(asdict(replace(place, rounds=done + 1)))
+                yield after, [self.conversation(rows[i]) for i in batch]
+
+    def read_window(self) -> list[Row]:
+        """The rows of the next window, all sources."""
+        size = self.per_rank * self.ranks
+        return [row for source, rows in self.sources.items() for row in rows.take(self.rounds[source] * size)]
+
+    def conversation(self, row: Row) -> Conversation:
+        """The row as a conversation, its image decoded."""
+        from datasets import Image
+
+        return to_conversation({**row, "image": Image().decode_example(row["image"])}, self.counter.seed)
+
+
+def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """What a TokenCounter reads of the rows, column by column."""
+    return {name: [row[name] for row in rows] for name in COUNTED_COLUMNS if name in rows[0]}
+
+
+def open_sources(data: DataArguments, seed: int, ranks: int) -> dict[str, SourceRows]:
+    """The run's streams by source, images not decoded. Raises MellaError on a source without samples."""
+    from datasets import Image, load_dataset
+
+    import mella_hf  # noqa: F401  (makes "mella" known to datasets)
+
+    sources = {}
+    for source in data.sources:
+        streams = [
+            load_dataset(data.dataset, code, data_dir=data.data_dir, split=source, streaming=True).cast_column(
+                "image", Image(decode=False)
+            )
+            for code in data.languages
+        ]
+        sources[source] = SourceRows(streams, seed, ahead=ranks)
+        sources[source].open(0, [0, 0])
+        if sources[source].position() is None:
+            raise MellaError(f"The split {source!r} is empty; build it or leave the source out.")
+    return sources
+
+
+def build_stream_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
+    """The samples of the run, read while it goes.
+
+    The sources' share of an epoch and the length of their answers, which `source_weights` needs, are estimated: the one
+    from the number of shards, the other from the first window.
+    """
+    from datasets import Dataset
+
+    data, training = settings.data, settings.training
+    sources = open_sources(data, training.seed, training.world_size)
+    shards = {source: len(rows.shards) for source, rows in sources.items()}
+    rounds = {s: max(1, round(ROUNDS_PER_BUCKET * count / max(shards.values()))) for s, count in shards.items()}
+    counter = TokenCounter(processor, data.prompt_seed)
+    batches = BatchStream(
+        sources,
+        rounds,
+        counter,
+        training.per_device_train_batch_size,
+        training.seed,
+        rank=training.process_index,
+        ranks=training.world_size,
+    )
+    first = batches.read_window()
+    answers: dict[str, list[int]] = {source: [] for source in sources}
+    for row, count in zip(first, counter(columns(first))["completion"], strict=True):
+        answers[row["source"]].append(count)
+    mean = {source: float(np.mean(counts)) for source, counts in answers.items()}
+    denominators = None
+    if data.weights is not None:
+        size = training.per_device_train_batch_size * training.world_size
+        window = {source: rounds[source] * size * mean[source] for source in sources}  # answer tokens
+        denominators = loss_denominators(
+            data.weights, window, sum(rounds.values()) / training.gradient_accumulation_steps
+        )
+    facts = {
+        "streamed": True,
+        "answer_tokens_estimated": {source: round(value, 1) for source, value in mean.items()},
+        "loss_share": data.weights,
+    }
+    # TRL looks at one conversation, to see that there are images; the batches come from the stream.
+    shown = {key: [value] for key, value in batches.conversation(first[0]).items()}
+    return Feed(Dataset.from_dict({"row": [0]}).with_transform(lambda batch: shown), batches, denominators, facts)

@@ -1,0 +1,159 @@
+"""Batches in, optimizer steps out: TRL's trainer with our batches, shares of the loss, and plain errors."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.data_loader import prepare_data_loader
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel
+from transformers.trainer_utils import seed_worker
+from trl import SFTTrainer
+
+from mella_hf.stage import write_atomic
+from mella_hf.training.batching import LengthBuckets
+from mella_hf.training.chat import Conversation
+from mella_hf.training.checkpoints import restore_weights
+from mella_hf.training.failures import NOT_FINITE, SAVING, UNSAVED, failure
+from mella_hf.training.forgetting import ElasticWeights
+from mella_hf.training.streaming import BatchStream
+
+LOSS_TOKENS = "loss_tokens"  # what a batch's summed loss is divided by, where sources have weights
+PLACE = "stream_place"  # where a stream goes on after a batch
+PLACE_FILE = "stream.json"  # the same, in a checkpoint
+
+
+@dataclass(frozen=True)
+class SourceCollator:
+    """A collator whose batches also say what their summed loss is divided by.
+
+    Attributes:
+        collate: makes a batch of conversations.
+        denominators: as `batching.loss_denominators` gives them; None adds nothing.
+    """
+
+    collate: Callable[[list[Any]], Any]
+    denominators: Mapping[str, float] | None
+
+    def __call__(self, conversations: list[Conversation]) -> Any:
+        """The batch of conversations of one source."""
+        batch = self.collate(conversations)
+        if self.denominators is not None:
+            (source,) = {conversation["source"] for conversation in conversations}
+            batch[LOSS_TOKENS] = torch.tensor(self.denominators[source])
+        return batch
+
+    def streamed(self, item: tuple[str, list[Conversation]]) -> Any:
+        """The batch of what a `BatchStream` yields."""
+        place, conversations = item
+        batch = self(conversations)
+        batch[PLACE] = place
+        return batch
+
+
+class MellaTrainer(SFTTrainer):
+    """SFTTrainer that trains on the batches given to it.
+
+    Attributes:
+        batches: the order of an epoch; TRL's own where None.
+        denominators: what each source's summed loss is divided by in a step; the step's tokens where None.
+        elastic: holds an earlier stage's weights.
+    """
+
+    batches: LengthBuckets | BatchStream | None = None
+    denominators: Mapping[str, float] | None = None
+    elastic: ElasticWeights | None = None
+    _place: str | None = None
+
+    def get_train_dataloader(self) -> DataLoader:
+        """The loader of `batches`, each rank its share."""
+        if self.batches is None:
+            return super().get_train_dataloader()
+        args, collator = self.args, SourceCollator(self.data_collator, self.denominators)
+        how: dict[str, Any] = {
+            "num_workers": args.dataloader_num_workers,
+            "pin_memory": args.dataloader_pin_memory,
+            "persistent_workers": args.dataloader_persistent_workers,
+            "prefetch_factor": args.dataloader_prefetch_factor,
+            "multiprocessing_context": args.dataloader_multiprocessing_context,
+            "worker_init_fn": partial(seed_worker, num_workers=args.dataloader_num_workers, rank=args.process_index),
+        }
+        if isinstance(self.batches, BatchStream):
+            # A generator of its own: going on, the Trainer restores the random state before the loader would draw.
+            how |= {"collate_fn": collator.streamed, "generator": torch.Generator().manual_seed(args.seed)}
+            loader = DataLoader(self.batches, batch_size=None, **how)
+            # One process, as accelerate sees it: each rank's stream yields its own batches.
+            return prepare_data_loader(
+                loader, self.accelerator.device, 1, 0, put_on_device=True, dispatch_batches=False
+            )
+        # The batches come in whole rounds; accelerate would otherwise ask for a batch size to even them up.
+        self.accelerator.even_batches = False
+        dataset: Any = self.train_dataset
+        loader = DataLoader(dataset, batch_sampler=self.batches, collate_fn=collator, **how)
+        return self.accelerator.prepare(loader)
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(self.batches, LengthBuckets):  # resuming within an epoch, neither Trainer nor accelerate does it
+            self.batches.set_epoch(kwargs["epoch"])
+        return super()._run_epoch(*args, **kwargs)
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """The batches of a step; of a stream, the place after them is kept for the next checkpoint."""
+        samples, tokens = super().get_batch_samples(*args, **kwargs)
+        for batch in samples:
+            self._place = batch.pop(PLACE, None)
+        return samples, tokens
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """TRL's loss, over the tokens of the step or by the weight of the batch's source."""
+        denominator = inputs.pop(LOSS_TOKENS, None)
+        if denominator is not None:
+            # TRL multiplies by the number of ranks only then, and gradients are averaged over them.
+            num_items_in_batch = denominator / (1 if self.args.average_tokens_across_devices else self.args.world_size)
+        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """One batch, forwards and backwards. Raises TrainingError on a loss that is no number."""
+        loss = super().training_step(*args, **kwargs)
+        if not torch.isfinite(loss):
+            raise self.failed(f"The loss is {loss.item()}", NOT_FINITE)
+        if self.elastic is not None and self.accelerator.sync_gradients:  # the last batch before a step
+            self.elastic.add_gradient()
+            self._metrics["train"]["ewc_penalty"].append(self.elastic.penalty())
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        # Under fp16 the gradient scaler meets overflows itself.
+        if norm is not None and not self.args.fp16 and not torch.isfinite(torch.as_tensor(norm)):
+            raise self.failed(f"The gradient's norm is {float(norm)}", NOT_FINITE)
+        return norm
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        try:
+            super()._save_checkpoint(model, trial)
+            if self._place is not None and self.is_world_process_zero():
+                folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+                write_atomic(folder / PLACE_FILE, self._place)
+        except UNSAVED as error:
+            raise self.failed(f"Saving the checkpoint failed ({error})", SAVING) from error
+
+    def failed(self, what: str, mend: str) -> Exception:
+        """The error that says what went wrong at this step, how to mend it, and from where the run goes on."""
+        return failure(what, mend, self.state.global_step, Path(str(self.args.output_dir)))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if isinstance(self.batches, BatchStream):
+            self.batches.go_on((Path(resume_from_checkpoint) / PLACE_FILE).read_text("utf-8"))
+        if isinstance(self.model, PreTrainedModel):
+            restore_weights(self.model, Path(resume_from_checkpoint))
+        else:  # an adapter
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """No card here: TRL's is for text models; `mella_hf.hub` writes ours."""

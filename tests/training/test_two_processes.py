@@ -1,0 +1,107 @@
+"""Two processes on the CPU: they really train, share out the samples, and go on bit for bit after SIGKILL."""
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sft_runs import WEIGHTS, flags
+
+from mella_hf.training.checkpoints import last_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def settings(model: Path, dataset: Path, out: Path) -> list[str]:
+    return flags(model, dataset, out, max_steps=8, per_device_train_batch_size=2, source_weights='{"know":1,"ling":1}')
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, dataset: Path) -> Path:
+    """A run as users start it."""
+    out = tmp_path_factory.mktemp("two") / "run"
+    command = [
+        sys.executable, "-m", "accelerate.commands.launch",
+        "--config_file", str(ROOT / "recipes/accelerate/cpu_two.yaml"), "--main_process_port", str(free_port()),
+        str(ROOT / "recipes/sft.py"), *settings(tiny_qwen2vl, dataset, out),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def rank_main(rank: int, port: int, arguments: list[str], die_after: int | None) -> None:
+    """One rank of a run, as the launcher would start it; gets SIGKILL after a step."""
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port), OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    from transformers import TrainerCallback
+
+    from mella_hf.training import sft
+    from mella_hf.training.arguments import parse_settings
+
+    class Die(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == die_after:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    build = sft.build_trainer
+
+    def build_and_add(settings: Any) -> Any:
+        trainer, facts = build(settings)
+        trainer.add_callback(Die())
+        return trainer, facts
+
+    sft.build_trainer = build_and_add
+    sft.train(parse_settings(arguments))
+
+
+def run(arguments: list[str], die_after: int | None = None) -> list[int]:
+    """Exit codes of both ranks, started from a server that has imported what they need, so that it is imported once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mella_hf.training.trainer", "mella_hf.training.sft"])
+    port = free_port()
+    ranks = [context.Process(target=rank_main, args=(rank, port, arguments, die_after)) for rank in (0, 1)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join()
+    return [process.exitcode for process in ranks]
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_samples_out(launched: Path) -> None:
+    record = json.loads((launched / "training.json").read_text())
+    assert record["samples"] == {"know": 13, "ling": 9}
+    assert record["loss_share"] == {"know": 0.5, "ling": 0.5}
+    assert record["settings"]["processes"] == 2
+    # A step takes two samples on each of two ranks: 13 know are 3 rounds and a sample that joins one; 9 ling likewise
+    # 2 and one: 5 steps an epoch, so 8 steps are 1.6 epochs.
+    assert record["log_history"][-1]["epoch"] == pytest.approx(1.6)
+    assert len(list((launched / "checkpoint-8").glob("rng_state_*.pth"))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [3, 7], ids=["first epoch", "second epoch"])
+def test_killed_and_resumed_both_end_with_the_same_weights(
+    launched: Path, tmp_path: Path, tiny_qwen2vl: Path, dataset: Path, step: int
+) -> None:
+    out = tmp_path / "run"
+    assert run(settings(tiny_qwen2vl, dataset, out), die_after=step) == [-signal.SIGKILL] * 2
+    assert last_checkpoint(out) == out / f"checkpoint-{step - 1}"
+    assert not (out / "training.json").exists()
+    assert run(settings(tiny_qwen2vl, dataset, out)) == [0, 0]
+    assert (out / WEIGHTS).read_bytes() == (launched / WEIGHTS).read_bytes()
