@@ -89,18 +89,22 @@ def is_language(text: str, code: str, *, declared: str | None = None) -> bool:
     return ours >= (LIKELY_DECLARED if says == code else LIKELY) * best_other
 
 
-def foreign_log_odds(text: str, code: str) -> float:
-    """How much likelier the best other language is than `code`, as natural log odds; below 0 where `code` leads.
+def foreign_log_odds(text: str, code: str, *, against: str | None = None) -> float:
+    """How much likelier another language is than `code`, as natural log odds; below 0 where `code` leads.
 
     The labels and siblings that `is_language` accepts count as `code`.
+
+    Args:
+        against: the label of the other language; the best other one by default.
     """
     import math
 
     accepted = get_language(code).lid | {code} | _SIBLINGS.get(code, frozenset())
     ranked = dict(_identifier().rank(text))
     ours = sum(ranked.get(name, 0.0) for name in accepted)
-    best_other = max(probability for name, probability in ranked.items() if name not in accepted)
-    return math.log(max(best_other, 1e-30)) - math.log(max(ours, 1e-30))
+    others = (probability for name, probability in ranked.items() if name not in accepted)
+    other = max(others) if against is None else ranked[against]
+    return math.log(max(other, 1e-30)) - math.log(max(ours, 1e-30))
 
 
 def excerpt(text: str) -> str:
