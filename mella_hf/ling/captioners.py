@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 512  # twice the paper's 258 tokens a caption
 KEY_VARIABLE = "MELLA_CAPTIONER_KEY"
-AT_ONCE = 8  # requests under way at each server
+SERVER_REQUESTS = 8  # requests under way at each server
 ATTEMPTS = 6  # of one image, and of a worker at one server in a row
 TIMEOUT = 300.0  # seconds for one answer
 _REFUSED = (401, 403, 404)  # key or model are wrong for every image
@@ -81,7 +81,7 @@ class ServerCaptioner:
         model: str,
         base_urls: Sequence[str],
         *,
-        at_once: int = AT_ONCE,
+        at_once: int = SERVER_REQUESTS,
         max_tokens: int = MAX_TOKENS,
         label: str | None = None,
         pause: Callable[[float], Any] = asyncio.sleep,

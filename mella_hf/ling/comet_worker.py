@@ -29,19 +29,23 @@ class CometModel:
     """
 
     def __init__(self, model: str, batch_tokens: int):
+        folder = Path(model)
+        path = folder / "checkpoints" / "model.ckpt"
+        if folder.is_dir() and not path.is_file():
+            raise ValueError(f"{model!r} has no checkpoints/model.ckpt")
         import torch
         from comet import download_model, load_from_checkpoint
 
-        folder = Path(model)
-        path = folder / "checkpoints" / "model.ckpt" if folder.is_dir() else Path(download_model(model))
-        if not path.is_file():
-            raise ValueError(f"{model!r} has no checkpoints/model.ckpt")
+        if not folder.is_dir():
+            path = Path(download_model(model))
         local = folder.is_dir()
         self._model: Any = load_from_checkpoint(str(path), reload_hparams=local, local_files_only=local)
         if self._model.requires_references():
             raise ValueError(f"{model!r} compares with references; quality estimation needs one without, such as Kiwi")
         self._model.eval()
-        self._device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+        self._device = torch.device("cpu")
+        if torch.accelerator.is_available():
+            self._device = torch.accelerator.current_accelerator() or self._device
         self._model.to(self._device)
         self._batch_tokens = batch_tokens
         self.max_tokens = int(self._model.encoder.max_positions)
@@ -72,7 +76,7 @@ class CometModel:
             for batch in plan_batches(lengths, self._batch_tokens):
                 samples = [{"src": pairs[i][0], "mt": pairs[i][1]} for i in batch]
                 inputs = self._model.prepare_sample(samples, stage="predict")
-                inputs = self._model.transfer_batch_to_device(inputs, torch.device(self._device), 0)
+                inputs = self._model.transfer_batch_to_device(inputs, self._device, 0)
                 found = self._model.predict_step(inputs).scores
                 for i, score in zip(batch, found.tolist(), strict=True):
                     scores[i] = score

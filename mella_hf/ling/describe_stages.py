@@ -95,12 +95,13 @@ class Description:
 
     @cached_property
     def _captioner(self) -> Captioner:
-        from mella_hf.ling.captioners import ServerCaptioner, TransformersCaptioner
+        from mella_hf.ling.captioners import SERVER_REQUESTS, ServerCaptioner, TransformersCaptioner
 
         s = self._settings
         if s.base_urls:
-            options = {} if s.at_once is None else {"at_once": s.at_once}
-            return ServerCaptioner(s.captioner, s.base_urls, label=s.captioner_label, **options)
+            return ServerCaptioner(
+                s.captioner, s.base_urls, at_once=s.at_once or SERVER_REQUESTS, label=s.captioner_label
+            )
         return TransformersCaptioner(s.captioner, batch_size=s.batch_size)
 
     @cached_property

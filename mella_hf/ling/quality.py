@@ -13,7 +13,7 @@ from mella_hf.languages import Language, get_language
 from mella_hf.ling.caption import repeats
 from mella_hf.ling.comet import Scorer
 from mella_hf.ling.comet_worker import Pair
-from mella_hf.ling.sentences import split_text
+from mella_hf.ling.sentences import split_sentences, split_text
 from mella_hf.ling.translation_checks import translation_problem
 
 THRESHOLD = 0.75  # paper, construction of D_ling
@@ -116,19 +116,24 @@ def cut_windows(pairs: Sequence[Pair], scorer: Scorer) -> list[list[Pair]]:
     source sentence by sentence, though not always with as many.
     """
     groups = [[pair] for pair in pairs]
-    atoms = {}
+    atoms: dict[int, list[list[str]]] = {}
     open_groups = list(range(len(pairs)))
     while open_groups:
         lengths = iter(scorer.count([window for i in open_groups for window in groups[i]]))
         too_long = [i for i in open_groups if max([next(lengths) for _ in groups[i]]) > scorer.max_tokens]
         for i in too_long:
             if i not in atoms:
-                atoms[i] = (split_text(pairs[i][0], ATOM_CHARS), split_text(pairs[i][1], ATOM_CHARS))
+                atoms[i] = [_atoms(side) for side in pairs[i]]
             count = len(groups[i]) + 1
             fits = count <= min(map(len, atoms[i]))
             groups[i] = list(zip(*(_share(side, count) for side in atoms[i]), strict=True)) if fits else []
         open_groups = [i for i in too_long if groups[i]]
     return groups
+
+
+def _atoms(text: str) -> list[str]:
+    """What is never cut in two: sentences, and of long ones, and of scripts that mark no sentences, the parts."""
+    return [part for sentence in split_sentences(text) for part in split_text(sentence, ATOM_CHARS)]
 
 
 def _share(atoms: Sequence[str], count: int) -> list[str]:

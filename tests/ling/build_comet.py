@@ -1,7 +1,9 @@
 """`python build_comet.py FOLDER LINES.txt [LAYERS HIDDEN]`, run by the Python of `.venv-comet`: writes a random
 UnifiedMetric checkpoint in COMET's format (hparams.yaml, checkpoints/model.ckpt) with a tokenizer trained on the lines.
+`predicted.json` beside it holds what COMET's own `predict` says of `pairs.json`, where that is there.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -45,6 +47,7 @@ def main(folder: Path, lines: list[str], layers: int = 2, hidden: int = 32) -> N
     import pytorch_lightning as ptl
     import torch
     import yaml
+    from comet import load_from_checkpoint
     from comet.models import UnifiedMetric
 
     encoder = build_encoder(folder / "encoder", lines, layers, hidden)
@@ -70,6 +73,12 @@ def main(folder: Path, lines: list[str], layers: int = 2, hidden: int = 32) -> N
     trainer.save_checkpoint(folder / "checkpoints" / "model.ckpt", weights_only=True)
     parameters = {**dict(model.hparams), "class_identifier": "unified_metric"}
     (folder / "hparams.yaml").write_text(yaml.safe_dump(parameters))
+    if (pairs := folder / "pairs.json").exists():
+        samples = [{"src": source, "mt": translation} for source, translation in json.loads(pairs.read_text("utf-8"))]
+        path = str(folder / "checkpoints" / "model.ckpt")
+        loaded = load_from_checkpoint(path, reload_hparams=True, local_files_only=True)
+        scores = loaded.predict(samples, batch_size=4, gpus=0, progress_bar=False).scores
+        (folder / "predicted.json").write_text(json.dumps(scores))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """A tiny random COMET checkpoint, built once a session by the environment that `make comet` makes."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import build_comet
 import pytest
+from comet_pairs import PAIRS
 
 from mella_hf.sources.descriptions import described_languages
 
@@ -30,6 +32,7 @@ def tiny_comet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("comet")
     folder = home / "stand-in-random-comet"
     folder.mkdir()
+    (folder / "pairs.json").write_text(json.dumps(PAIRS))
     (home / "lines.txt").write_text("\n".join(training_lines()), "utf-8")
     command = [str(build_comet.COMET_PYTHON), build_comet.__file__, str(folder), str(home / "lines.txt")]
     done = subprocess.run(command, capture_output=True, text=True)

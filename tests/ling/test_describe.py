@@ -119,6 +119,69 @@ def test_images_become_a_dataset(
     assert again.captions.ran == 0 and again.build is not None and again.build.ran == 0
 
 
+SAID = "A small bird stands on a thin branch in front of a white wall. Its wings are brown and its head is black."
+NATIVE = "Malý pták stojí na tenké větvi před bílou zdí. Křídla má hnědá a hlavu černou."
+
+
+@pytest.fixture(scope="module")
+def taught_captioner(tiny_qwen2vl: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny random Qwen2-VL after a few seconds of training: it says one English text of every picture."""
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from mella_hf.ling.caption import PROMPT
+
+    model = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl, dtype=torch.float32)
+    processor = AutoProcessor.from_pretrained(tiny_qwen2vl)
+    question = [{"type": "image", "image": Image.new("RGB", (112, 112), "grey")}, {"type": "text", "text": PROMPT}]
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": question}],
+        add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+    )  # fmt: skip
+    answer = torch.tensor([processor.tokenizer(SAID + "<|im_end|>")["input_ids"]])
+    start = inputs["input_ids"].shape[1]
+    inputs["input_ids"] = torch.cat((inputs["input_ids"], answer), dim=1)
+    for name in ("attention_mask", "mm_token_type_ids"):
+        if name in inputs:
+            inputs[name] = torch.cat((inputs[name], torch.full_like(answer, name == "attention_mask")), dim=1)
+    labels = inputs["input_ids"].clone()
+    labels[:, :start] = -100
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(120):
+        loss = model(**inputs, labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert loss.item() < 0.02, "the tiny captioner did not learn its text"
+    folder = tmp_path_factory.mktemp("captioner") / "stand-in-taught-qwen2vl"
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def test_the_command_with_every_model_in_miniature(
+    pictures: Path, taught_captioner: Path, tiny_comet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datasets import load_dataset
+    from typer.testing import CliRunner
+
+    import mella_hf  # noqa: F401  makes "mella" known
+    from mella_hf.cli import app
+
+    monkeypatch.setenv("MELLA_COMET_PYTHON", str(COMET_PYTHON))
+    with TranslationServer(lambda text, target: {SAID: NATIVE}[text]) as server:
+        arguments = ["describe", str(pictures), "--out", str(tmp_path / "out"), "--languages", "cs"]
+        arguments += ["--captioner", str(taught_captioner), "--translator", "libre", "--translator-url", server.url]
+        arguments += ["--qe-model", str(tiny_comet), "--threshold", "0.5", "--test-size", "0"]
+        said = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert sum(server.asked.values()) == 1  # one text, whatever the number of pictures
+    assert "judge-cs: kept 10; left out 0" in said.output
+    row = load_dataset("mella", "cs", split="ling", data_dir=str(tmp_path / "out"))[0]
+    assert (row["caption_en"], row["text"]) == (SAID, NATIVE)
+    assert row["captioner"].startswith("stand-in-taught-qwen2vl") and row["translator"] == f"libre@{server.url[7:]}"
+    assert row["qe_model"].startswith("stand-in-random-comet")
+
+
 def test_what_is_wrong_is_left_out_with_its_reason(
     pictures: Path, servers: tuple[CaptionServer, TranslationServer], tmp_path: Path
 ) -> None:
