@@ -7,6 +7,8 @@ mid-iteration. Everything that decodes goes through `open_image`.
 import io
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mella_hf.errors import MellaError
@@ -26,28 +28,15 @@ class Rejected(MellaError):
         self.reason = reason
 
 
-def open_image(data: bytes) -> "Image.Image":
-    """Decode an image fully, upright, as RGB on white. Its size is what readers of the dataset see.
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn what Pillow raises on hostile images into Rejected: `image_too_large`, `image_format`, `image_broken`."""
+    from PIL import Image, UnidentifiedImageError
 
-    Raises:
-        Rejected: with the reason `image_empty`, `image_format`, `image_too_large`,
-            `image_animated` or `image_broken`.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if not data:
-        raise Rejected("image_empty")
     try:
         with warnings.catch_warnings():  # Pillow warns of sizes that are checked here
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if image.width * image.height > MAX_PIXELS:
-                raise Rejected("image_too_large", f"{image.width} x {image.height} px")
-            if getattr(image, "n_frames", 1) > 1:
-                raise Rejected("image_animated", f"{image.format}")
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            return on_white(upright)
+            yield
     except Image.DecompressionBombError as error:
         raise Rejected("image_too_large", str(error)) from error
     except UnidentifiedImageError as error:
@@ -57,6 +46,27 @@ def open_image(data: bytes) -> "Image.Image":
     # Pillow's decoders raise any of these on damaged files.
     except (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, ZeroDivisionError) as error:
         raise Rejected("image_broken", str(error)) from error
+
+
+def open_image(data: bytes) -> "Image.Image":
+    """Decode an image fully, upright, as RGB on white. Its size is what readers of the dataset see.
+
+    Raises:
+        Rejected: with the reason `image_empty`, `image_format`, `image_too_large`,
+            `image_animated` or `image_broken`.
+    """
+    from PIL import Image, ImageOps
+
+    if not data:
+        raise Rejected("image_empty")
+    with guarded():
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            raise Rejected("image_too_large", f"{image.width} x {image.height} px")
+        if getattr(image, "n_frames", 1) > 1:
+            raise Rejected("image_animated", f"{image.format}")
+        image.load()
+        return on_white(ImageOps.exif_transpose(image))
 
 
 def on_white(image: "Image.Image") -> "Image.Image":
