@@ -140,7 +140,7 @@ def _run(first: Sequence[Task], later: Sequence[Task], workers: int) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers and the runs that they launch
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with (
-        ProcessPoolExecutor(workers, get_context("spawn")) as pool,
+        ProcessPoolExecutor(workers, get_context("spawn"), initializer=_draw_no_bars) as pool,
         tqdm(total=len(first) + len(later), desc="runs", unit="run") as bar,
     ):
         for wave in (first, later):
@@ -154,6 +154,16 @@ def _run(first: Sequence[Task], later: Sequence[Task], workers: int) -> None:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _draw_no_bars() -> None:
+    """In the workers: the bar of the runs is the only one."""
+    import datasets
+    from transformers.utils import logging
+
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
 
 
 def run_task(task: Task) -> float:

@@ -194,7 +194,8 @@ def save_fisher(trainer: Any, samples: int, folder: Path) -> None:
 
 
 def read_fisher(adapter: Path | str) -> dict[str, "torch.Tensor"]:
-    """The Fisher information saved with an adapter, by parameter. Raises MellaError when there is none."""
+    """The Fisher information saved with an adapter, by parameter. Raises MellaError when none is whole."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = Path(adapter) / FISHER_FILE
@@ -203,7 +204,10 @@ def read_fisher(adapter: Path | str) -> dict[str, "torch.Tensor"]:
             f"The adapter {str(adapter)!r} has no {FISHER_FILE}, which ewc_lambda needs. Train the first stage with "
             "fisher_samples set, as in --fisher_samples 500."
         )
-    return load_file(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise MellaError(f"{path} is damaged ({error}); copy it again, or train the first stage again.") from error
 
 
 class ElasticWeights:

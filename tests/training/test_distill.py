@@ -130,3 +130,29 @@ def test_samples_show_their_own_image(
         ask_about(rows.select([0]), tmp_path / "set")
     with pytest.raises(MellaError, match="No transfer set in .*nowhere.*mella distill"):
         ask_about(rows, tmp_path / "nowhere")
+
+
+def test_a_run_trains_on_the_set(answers: dict[str, Any], tiny_qwen2vl: Path, make_rows: Any, tmp_path: Path) -> None:
+    from datasets import Image
+
+    from mella_hf.dataset.write import write_split
+    from mella_hf.training.arguments import parse_settings
+    from mella_hf.training.sft import train
+
+    answers["What is this?"] = {"prediction": "a house", "truncated": False}
+    answers["Describe this picture."] = {"prediction": "a tree by a lake", "truncated": False}
+    rows = {"know": make_rows(4), "ling": make_rows(3, source="ling", start=50)}
+    for source, part in rows.items():
+        write_split(part.cast_column("image", Image(decode=False)), tmp_path / "data", "ar", source)
+    turns = build(tiny_qwen2vl, rows, tmp_path / "set")
+    settings = {
+        "model_name_or_path": tiny_qwen2vl, "data_dir": tmp_path / "data", "languages": ["ar"], "use_peft": True,
+        "output_dir": tmp_path / "run", "transfer_set": tmp_path / "set", "lora_r": 4, "max_steps": 2,
+        "per_device_train_batch_size": 2, "save_strategy": "no", "report_to": "none", "use_cpu": True,
+        "dtype": "float32", "max_length": None, "gradient_checkpointing": False, "bf16": False,
+    }  # fmt: skip
+    (tmp_path / "recipe.yaml").write_text(json.dumps(settings, default=str))  # JSON is YAML
+    train(parse_settings(["--config", str(tmp_path / "recipe.yaml")]))
+    record = json.loads((tmp_path / "run" / "training.json").read_text("utf-8"))
+    assert record["samples"] == dict(sorted(Counter(turn["source"] for turn in turns).items()))
+    assert len(record["settings"]["transfer_set_hash"]) == 64
