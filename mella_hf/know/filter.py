@@ -32,6 +32,7 @@ _ICON_URL = re.compile(r"(?<![a-z])(?:logo|button|icon|plugin|widget)s?(?![a-z])
 # Languages whose script alone, among those of the web, tells them: a short text on a page of any language will do.
 _OWN_SCRIPT = frozenset({"ko", "th"})
 _SOUTH_SLAVIC = frozenset({"sr", "sh"})  # what a page says that is Serbian; hr and bs are not
+_NEARNESS = ("wrong_script", "wrong_language")
 REASONS = ("page_opt_out", "repeated_on_site", "icon", "seen_before")
 
 
@@ -98,18 +99,20 @@ def judge(row: Mapping[str, Any], languages: Sequence[str]) -> tuple[str | None,
     """
     declared = declared_language(row["page_language"], row["site"])
     order = sorted(languages, key=lambda code: code != declared)
-    reason = None  # of the likeliest language, which is the first
+    reasons = []
     for code in order:
         verdict = check_alt_text(row["alt"], code)
         if isinstance(verdict, Dropped):
             if verdict.reason not in ("wrong_script", "wrong_language"):
                 return declared if declared in languages else None, verdict
-            reason = reason or verdict.reason
+            reasons.append(verdict.reason)
         elif agrees(verdict.text, code, declared, context_of(row)):
             return code, verdict
         else:
-            reason = reason or "wrong_language"
-    return declared if declared in languages else None, Dropped(reason or "wrong_language")
+            reasons.append("wrong_language")
+    # Of the declared language, which came first; of an undeclared one, how near the text came to any.
+    known = declared in languages
+    return declared if known else None, Dropped(reasons[0] if known else max(reasons, key=_NEARNESS.index))
 
 
 def declared_language(page_language: str | None, site: str) -> str | None:

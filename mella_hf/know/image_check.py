@@ -130,7 +130,8 @@ def shrink(image: "Image.Image") -> "Image.Image":
     """Grey, SIDE x SIDE, as the perceptual hash has it. Large images are averaged first: five times as fast."""
     from PIL import Image
 
-    return image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    factor = max(1, min(image.size) // (3 * SIDE))
+    return image.reduce(factor).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def _is_one_colour(small: "Image.Image", data: bytes) -> bool:
