@@ -112,20 +112,24 @@ def repeats(words: Sequence[str]) -> bool:
 
 
 def caption_images(
-    captioner: Captioner, images: "Sequence[tuple[str, Image]]", cache: RequestCache
+    captioner: Captioner,
+    images: "Sequence[tuple[str, Image]]",
+    cache: RequestCache,
+    on_answer: Callable[[], object] = lambda: None,
 ) -> dict[str, Caption]:
     """A caption, or the reason why not, for each image.
 
     Args:
         images: (id, RGB image); the id is the sha256 of the image bytes, and what the cache goes by.
+        on_answer: called for each answer that is not in the cache, for progress.
 
     Raises:
         MellaError: as the captioner; answers that were given are kept.
     """
-    first = _ask(captioner, images, PROMPT, cache)
+    first = _ask(captioner, images, PROMPT, cache, on_answer)
     problems = {name: _problem(answer) for name, answer in first.items()}
     again = [(name, image) for name, image in images if problems[name] is not None]
-    second = _ask(captioner, again, SECOND_PROMPT, cache)
+    second = _ask(captioner, again, SECOND_PROMPT, cache, on_answer)
     captions = {}
     for name, _ in images:
         answer = second.get(name, first[name])
@@ -139,7 +143,11 @@ def _problem(answer: Answer | str) -> str | None:
 
 
 def _ask(
-    captioner: Captioner, images: "Sequence[tuple[str, Image]]", prompt: str, cache: RequestCache
+    captioner: Captioner,
+    images: "Sequence[tuple[str, Image]]",
+    prompt: str,
+    cache: RequestCache,
+    on_answer: Callable[[], object],
 ) -> dict[str, Answer | str]:
     """The captioner's answers by id, from the cache where they are there; a reason where there is none."""
     asked = Asked(captioner.name, captioner.version, "image", "en")
@@ -155,6 +163,7 @@ def _ask(
     def keep(index: int, answer: Answer) -> None:
         cache.put(asked, {_question(prompt, names[index]): json.dumps(asdict(answer))})
         answers[names[index]] = answer
+        on_answer()
 
     if names:
         failed = captioner.caption(list(new.values()), prompt, keep)

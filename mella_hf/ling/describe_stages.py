@@ -94,6 +94,15 @@ class Description:
         return self._opened.enter_context(RequestCache(self._work / CACHE))
 
     @cached_property
+    def _bar(self) -> Any:
+        """Answers so far: a shard may take minutes, and the engine's bar counts shards."""
+        from tqdm import tqdm
+
+        return self._opened.enter_context(
+            tqdm(desc="answers", unit="answer", position=1, leave=False, disable=not self._progress)
+        )
+
+    @cached_property
     def _captioner(self) -> Captioner:
         from mella_hf.ling.captioners import SERVER_REQUESTS, ServerCaptioner, TransformersCaptioner
 
@@ -118,7 +127,9 @@ class Description:
         if choice not in self._translators:
             made = open_translator(choice, language, s.translator_url, s.translator_label)
             at_once = (s.at_once or AT_ONCE) if choice in SERVICES else 1
-            self._translators[choice] = CachedTranslator(made, self._cache, at_once=at_once)
+            self._translators[choice] = CachedTranslator(
+                made, self._cache, at_once=at_once, on_request=lambda texts: self._bar.update(len(texts))
+            )
         return self._translators[choice]
 
     def price(self, language: str) -> float:
@@ -181,7 +192,7 @@ class Description:
             files[name] = file
             image.thumbnail((CAPTION_SIDE, CAPTION_SIDE))
             images.append((name, image))
-        captions = caption_images(self._captioner, images, self._cache)
+        captions = caption_images(self._captioner, images, self._cache, self._bar.update)
         rows = []
         for name, file in files.items():
             caption = captions[name]

@@ -25,7 +25,7 @@ class CachedTranslator:
     Args:
         translator: asked for what is not in the cache.
         at_once: requests under way; 1 for a model on this machine.
-        on_request: told the texts of each request that was answered, for progress.
+        on_request: told the texts of each request that was answered, for progress; by any thread.
     """
 
     def __init__(

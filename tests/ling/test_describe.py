@@ -39,7 +39,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         box = (10 + 5 * number, 20, 80 + 10 * number, 90 + 6 * number)
         ImageDraw.Draw(image).ellipse(box, fill=("red", "blue", "green", "orange", "purple")[number % 5])
         image.save(folder / f"{number:02d}.png")
-    (folder / "10.jpg").write_bytes(b"\xff\xd8 not really")
+    (folder / "10.png").write_bytes((folder / "01.png").read_bytes()[:2000])
     (folder / "11.png").write_bytes((folder / "00.png").read_bytes())
     about = {"file_name": "00.png", "page_url": "https://example.org/birds", "license": "GPL-2"}
     (folder / "metadata.jsonl").write_text(json.dumps(about) + "\n")
@@ -103,7 +103,7 @@ def test_images_become_a_dataset(
     assert kept > 0 and kept + sum(report.verdicts["cs"].dropped.values()) == 10
     lost = rejects(out, "cs")
     assert len(rows) + sum(lost.values()) == 12  # every image is in the dataset, or in the rejects with its reason
-    assert lost["image_broken 10.jpg"] == 1 and lost["duplicate_bytes 11.png"] == 1
+    assert lost["image_broken 10.png"] == 1 and lost["duplicate_bytes 11.png"] == 1
     row = rows[0]
     assert row["captioner"] == "stand-in (templates over measures) prompt 1"
     assert row["translator"] == "stand-in (templates)"

@@ -14,6 +14,7 @@ from mella_hf.errors import MellaError, StageError
 from mella_hf.ling.cache import RequestCache
 from mella_hf.ling.services import ATTEMPTS, QuotaExhaustedError, ServiceTranslator, service_code
 from mella_hf.ling.translate import CachedTranslator, choose_service, estimate, open_translator
+from mella_hf.ling.transport import Transport
 
 SECRET = "sk-7f3a9-very-secret:fx"
 CAPTION = "A red  house stands on a hill. It has 3 windows!\n\nBehind it, Dr. Novak waters a tree. "
@@ -50,6 +51,26 @@ def test_libretranslate_and_deepl_protocols(server: TranslationServer, monkeypat
     assert path == "/v2/translate" and form["source_lang"] == "EN"
     assert headers["Authorization"] == f"DeepL-Auth-Key {SECRET}"
     assert (deepl.name, libre(server).name) == (f"deepl@{server.url[7:]}", f"libre@{server.url[7:]}")
+
+
+def test_google_s_page_and_microsoft_s_protocol(server: TranslationServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    google = ServiceTranslator("google", server.url, sleep=[].append)
+    assert google.translate(["A house."], "en", "sr") == ["[sr] A house."]
+    # deep-translator asks Microsoft's public address which languages there are, wherever the service is.
+    monkeypatch.setenv("MICROSOFT_API_KEY", SECRET)
+    send = Transport._send
+
+    def to_loopback(self: Transport, method: str, url: str, **options: object) -> object:
+        public = "https://api.cognitive.microsofttranslator.com/languages"
+        return send(self, method, url.replace(public, f"{server.url}/languages"), **options)
+
+    monkeypatch.setattr(Transport, "_send", to_loopback)
+    microsoft = ServiceTranslator("microsoft", f"{server.url}/microsoft?api-version=3.0", sleep=[].append)
+    assert microsoft.translate(["A house."], "en", "sr") == ["[sr-cyrl] A house."]
+    assert server.seen[-1][1]["Ocp-Apim-Subscription-Key"] == SECRET
+    server.faults = {len(server.seen) + 1: Fault(401, body=b'{"error": {"code": 401000, "message": "no"}}')}
+    with pytest.raises(StageError, match="refuses the key .*MICROSOFT_API_KEY"):
+        microsoft.translate(["A house."], "en", "sr")
 
 
 def test_long_text_fits_a_request(server: TranslationServer) -> None:

@@ -1,4 +1,5 @@
-"""A real HTTP server on loopback that speaks LibreTranslate's and DeepL's protocols, and fails when told to."""
+"""A real HTTP server on loopback that speaks LibreTranslate's, DeepL's, Google's and Microsoft's protocols, and fails
+when told to."""
 
 import json
 import threading
@@ -43,6 +44,9 @@ class TranslationServer:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                if urlsplit(self.path).path == "/microsoft":
+                    query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+                    return server.answer(self, {"q": json.loads(body)[0]["text"], "target": query["to"]})
                 query = {**parse_qs(urlsplit(self.path).query), **parse_qs(body)}
                 server.answer(self, {name: values[0] for name, values in query.items()})
 
@@ -81,7 +85,13 @@ class TranslationServer:
                 handler.close_connection = True
                 return
             return self._send(handler, fault.status, fault.body, fault.headers)
-        if path not in ("/translate", "/v2/translate") or text is None or target is None:
+        if path == "/languages":
+            names = {code: {"name": code} for code in ("en", "de", "sr-Cyrl")}
+            return self._send(handler, 200, json.dumps({"translation": names}).encode())
+        if path == "/":  # Google's page
+            page = f'<html><div class="result-container">{self.translate(form["q"], form["tl"])}</div></html>'
+            return self._send(handler, 200, page.encode())
+        if path not in ("/translate", "/v2/translate", "/microsoft") or text is None or target is None:
             return self._send(handler, 404 if text else 400, b'{"error": "no such thing"}')
         given = (
             handler.headers.get("Authorization", "").removeprefix("DeepL-Auth-Key ") if deepl else form.get("api_key")
@@ -91,6 +101,9 @@ class TranslationServer:
         translation = self.translate(text, target)
         with self._lock:
             self.answered[text, target] += 1
+        if path == "/microsoft":
+            answers = [{"translations": [{"text": translation, "to": target}]}]
+            return self._send(handler, 200, json.dumps(answers).encode())
         answer = {"translations": [{"detected_source_language": "EN", "text": translation}]}
         self._send(handler, 200, json.dumps(answer if deepl else {"translatedText": translation}).encode())
 
