@@ -7,8 +7,6 @@ lines read `xx.utf8=…`. The package is fetched into the user's cache; nothing 
 
 import hashlib
 import re
-import shutil
-import subprocess
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +17,7 @@ from mella_hf.cache import cache_dir
 from mella_hf.errors import MellaError
 from mella_hf.know.alt_text import Kept, check_alt_text
 from mella_hf.normalize import normalize_text
+from mella_hf.sources.debian import fetch_package
 
 PACKAGE = "tuxpaint-stamps-default"
 LICENSE = "GPL-2"
@@ -75,59 +74,17 @@ def role(entity: str, seed: int = ROLE_SEED) -> Role:
     return Role("know" if first < KNOW_SHARE else "ling", second < UNSEEN_SHARE)
 
 
-def _run(command: Sequence[str], cwd: Path) -> str:
-    """The output of an apt or dpkg command; a MellaError that names the way out when it fails."""
-    hint = (
-        f"Run `apt-get update` once and try again, or unpack the Debian package {PACKAGE} yourself "
-        f"and pass its stamps folder: --source DIR (the folder that ends in {STAMPS})."
-    )
-    try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
-    except FileNotFoundError:
-        raise MellaError(f"Cannot fetch {PACKAGE}: the command '{command[0]}' is not on this system. {hint}") from None
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr or error.stdout).strip().splitlines() or [f"exit status {error.returncode}"]
-        message = f"Cannot fetch {PACKAGE}: `{' '.join(command)}` failed: {said[-1]}. {hint}"
-        raise MellaError(message) from None
-    return done.stdout
-
-
-def _published_hashes(record: str) -> set[str]:
-    """The SHA256 fields of `apt-cache show`."""
-    return {line.split(":", 1)[1].strip() for line in record.splitlines() if line.startswith("SHA256:")}
-
-
 def fetch_stamps(cache: Path | None = None) -> Path:
-    """The stamps folder, fetched with apt and unpacked into the user's cache the first time (161 MB).
-
-    Needs no root. The download is checked against the sha256 that apt publishes, unpacked aside and
-    renamed, so a folder that is there is whole.
+    """The stamps folder, fetched with apt and unpacked into the user's cache the first time (161 MB). Needs no root.
 
     Raises:
         MellaError: apt is absent, its lists are empty, or the download does not match its sha256.
     """
-    home = (cache or cache_dir()) / "stamps"
-    root = home / PACKAGE / STAMPS
-    if root.is_dir():
-        return root
-    home.mkdir(parents=True, exist_ok=True)
-    expected = _published_hashes(_run(["apt-cache", "show", PACKAGE], home))
-    _run(["apt-get", "download", PACKAGE], home)
-    archive = max(home.glob(f"{PACKAGE}_*.deb"), key=lambda path: path.stat().st_mtime)
-    with open(archive, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found not in expected:
-        archive.unlink()
-        raise MellaError(
-            f"{archive.name} has the sha256 {found}, apt publishes {', '.join(sorted(expected)) or 'none'}. "
-            "The download was removed; run `apt-get update` and try again."
-        )
-    aside = home / f".{PACKAGE}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    _run(["dpkg-deb", "-x", archive.name, aside.name], home)
-    aside.rename(home / PACKAGE)
-    archive.unlink()
-    return root
+    mend = (
+        f"unpack the Debian package {PACKAGE} yourself and pass its stamps folder: "
+        f"--source DIR (the folder that ends in {STAMPS})"
+    )
+    return fetch_package(PACKAGE, (cache or cache_dir()) / "stamps", mend) / STAMPS
 
 
 def _parse(raw: bytes, counts: Counter[str]) -> tuple[str, dict[str, str]]:

@@ -1,0 +1,63 @@
+"""The name of a Debian package enters; its files, fetched with apt and unpacked without root, leave."""
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from mella_hf.errors import MellaError
+
+
+def fetch_package(package: str, home: Path, mend: str = "") -> Path:
+    """The folder HOME/PACKAGE with the package's files, fetched the first time.
+
+    The download is checked against the sha256 that apt publishes, unpacked aside and renamed, so a
+    folder that is there is whole.
+
+    Args:
+        mend: what to do where apt cannot be used, for the error messages.
+
+    Raises:
+        MellaError: apt is absent, its lists are empty, or the download does not match its sha256.
+    """
+    folder = home / package
+    if folder.is_dir():
+        return folder
+    home.mkdir(parents=True, exist_ok=True)
+    expected = _published_hashes(_run(["apt-cache", "show", package], home, package, mend))
+    _run(["apt-get", "download", package], home, package, mend)
+    archive = max(home.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
+    with open(archive, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found not in expected:
+        archive.unlink()
+        raise MellaError(
+            f"{archive.name} has the sha256 {found}, apt publishes {', '.join(sorted(expected)) or 'none'}. "
+            "The download was removed; run `apt-get update` and try again."
+        )
+    aside = home / f".{package}.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    _run(["dpkg-deb", "-x", archive.name, aside.name], home, package, mend)
+    aside.rename(folder)
+    archive.unlink()
+    return folder
+
+
+def _run(command: Sequence[str], cwd: Path, package: str, mend: str) -> str:
+    """The output of an apt or dpkg command; a MellaError that names the way out when it fails."""
+    mend = f"Run `apt-get update` once and try again{mend and ', or ' + mend}."
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
+    except FileNotFoundError:
+        raise MellaError(f"Cannot fetch {package}: the command '{command[0]}' is not on this system. {mend}") from None
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or error.stdout).strip().splitlines() or [f"exit status {error.returncode}"]
+        message = f"Cannot fetch {package}: `{' '.join(command)}` failed: {said[-1]}. {mend}"
+        raise MellaError(message) from None
+    return done.stdout
+
+
+def _published_hashes(record: str) -> set[str]:
+    """The SHA256 fields of `apt-cache show`."""
+    return {line.split(":", 1)[1].strip() for line in record.splitlines() if line.startswith("SHA256:")}
