@@ -75,21 +75,23 @@ def check_image(data: bytes, settings: ImageSettings) -> CheckedImage:
     with guarded():
         image = open_header(data, settings)
         exif = image.getexif()
-        orientation = exif.get(_ORIENTATION, 1)
-        flags = ["had_location"] if _GPS in exif else []
-        width, height = image.size
-        image_format = str(image.format)
-        small = reduce(image)
-        if _is_one_colour(small, data):
+        flags = {"had_location"} if _GPS in exif else set()
+        is_turned = exif.get(_ORIENTATION, 1) in range(2, 9)
+        scale = min(1.0, (settings.max_side or max(image.size)) / max(image.size))
+        stripped = strip_metadata(data, _plain_format(image))
+        if stripped != data:
+            flags.add("had_metadata")
+        if is_turned or scale < 1:
+            flags |= {name for name, is_so in (("rotated", is_turned), ("scaled", scale < 1)) if is_so}
+            small = redraw(image, scale)
+            size = small.size
+            clean = _encode(small, "JPEG" if scale < 1 else _plain_format(image), image, settings.quality)
+        else:
+            clean, size = stripped, image.size
+            small = reduce(image)
+        if not _varies(small) and (small.mode == "RGB" or not _varies(open_reduced(data))):
             raise Rejected("image_one_colour")
-        clean = strip_metadata(data, "JPEG" if image_format == "MPO" else image_format)
-        if clean != data:
-            flags.append("had_metadata")
-        scale = min(1.0, (settings.max_side or max(width, height)) / max(width, height))
-        if orientation in range(2, 9) or scale < 1:
-            clean, (width, height), small = _encode_anew(data, image_format, scale, settings.quality)
-            flags += [name for name, is_so in (("rotated", orientation != 1), ("scaled", scale < 1)) if is_so]
-    return CheckedImage(clean, sha256_hex(clean), width, height, phash(shrink(small)), tuple(sorted(flags)))
+    return CheckedImage(clean, sha256_hex(clean), *size, phash(shrink(on_white(small))), tuple(sorted(flags)))
 
 
 def open_header(data: bytes, settings: ImageSettings) -> "Image.Image":
@@ -134,35 +136,37 @@ def shrink(image: "Image.Image") -> "Image.Image":
     return image.reduce(factor).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
-def _is_one_colour(small: "Image.Image", data: bytes) -> bool:
-    """Whether no channel varies. Luminance, which is there already, settles it for all but flat images."""
-    extrema: Any = small.convert("L").getextrema()
-    if extrema[1] - extrema[0] > ONE_COLOUR:
-        return False
-    channels: Any = open_reduced(data).getextrema()
-    return all(high - low <= ONE_COLOUR for low, high in channels)
-
-
-def _encode_anew(
-    data: bytes, image_format: str, scale: float, quality: int
-) -> tuple[bytes, tuple[int, int], "Image.Image"]:
-    """The image upright and scaled: its new bytes, their size, and the pixels."""
+def redraw(image: "Image.Image", scale: float) -> "Image.Image":
+    """An image that is not decoded yet, upright and scaled; opaque when it is scaled."""
     from PIL import Image, ImageOps
 
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
     width, height = (max(1, round(side * scale)) for side in image.size)
-    profile = image.info.get("icc_profile")
     if scale < 1 and image.format in ("JPEG", "MPO"):
         image.draft("RGB", (width, height))  # type: ignore[attr-defined]
     if image.getexif().get(_ORIENTATION, 1) >= 5:  # on its side
         width, height = height, width
     upright = ImageOps.exif_transpose(image)
-    if scale < 1:
-        image_format = "JPEG"
-        upright = on_white(upright).resize((width, height), Image.Resampling.BICUBIC)
-    image_format = "JPEG" if image_format == "MPO" else image_format
-    upright.info.clear()
+    return on_white(upright).resize((width, height), Image.Resampling.BICUBIC) if scale < 1 else upright
+
+
+def _encode(image: "Image.Image", image_format: str, original: "Image.Image", quality: int) -> bytes:
+    """The bytes of a redrawn image: no metadata but the colour profile of the original."""
+    plain = image.copy()
+    plain.info.clear()
+    if "transparency" in image.info:
+        plain.info["transparency"] = image.info["transparency"]
     out = io.BytesIO()
     options: dict[str, Any] = {"quality": quality} if image_format in ("JPEG", "WEBP") else {}
-    upright.save(out, image_format, icc_profile=profile, **options)
-    return out.getvalue(), upright.size, on_white(upright)
+    plain.save(out, image_format, icc_profile=original.info.get("icc_profile"), **options)
+    return out.getvalue()
+
+
+def _plain_format(image: "Image.Image") -> str:
+    return "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def _varies(image: "Image.Image") -> bool:
+    """Whether any channel does, by more than ONE_COLOUR. Luminance alone settles it for all but flat images."""
+    extrema: Any = image.getextrema() if image.mode in ("L", "RGB") else on_white(image).getextrema()
+    channels = [extrema] if image.mode == "L" else extrema
+    return any(high - low > ONE_COLOUR for low, high in channels)
