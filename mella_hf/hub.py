@@ -1,18 +1,24 @@
 """An adapter that training wrote goes in; a folder for the Hub leaves, and goes there: weights, processor, card.
 
 `provenance.json` holds every fact that the card states, so a card can be written again, for a repo of
-another name, from the folder alone.
+another name, from the folder alone. `mella_hf.merging` makes a whole model of such a folder, which goes the same way.
 """
 
 import json
+import re
 import shutil
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mella_hf.dataset.hub import FIRST_WAIT, hub_errors, retried
+from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.models import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
+    MODEL_FILES,
     PROVENANCE,
     content_hash,
     model_files,
@@ -26,6 +32,9 @@ from mella_hf.languages import get_language
 from mella_hf.resources import template_path
 from mella_hf.stage import write_atomic
 
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
 CARD = "README.md"
 # Score -> the Hub's name of the metric (huggingface.co/metrics) and the name to show.
 CARD_METRICS = {
@@ -36,6 +45,14 @@ CARD_METRICS = {
     "chrf": ("chrf", "chrF++"),
 }
 LORA_SETTINGS = ("peft_type", "r", "lora_alpha", "lora_dropout", "target_modules")
+# What of a run's settings the card states; none of them is a path.
+RECIPE_SETTINGS = (
+    "languages", "sources", "max_samples", "source_weights", "prompt_seed", "length_buckets", "max_pixels",
+    "max_patches", "lora_scope", "load_in_4bit", "load_in_8bit", "dtype", "bf16", "num_train_epochs", "max_steps",
+    "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type",
+    "warmup_steps", "weight_decay", "max_grad_norm", "seed",
+)  # fmt: skip
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def prepare_adapter(
@@ -122,6 +139,7 @@ def write_adapter_card(folder: Path | str, *, repo_id: str | None = None, name: 
         unseen={(s["model"], s["split"]): s for s in facts["scores"] if s["subset"] == "unseen"},
         splits=list(dict.fromkeys(s["split"] for s in facts["scores"])),
         miniature=facts["models"]["base"]["parameters"] < MINIATURE_PARAMETERS,
+        merged=facts.get("merged"),
     )
     write_atomic(folder / CARD, f"---\n{card_metadata(facts, title)}\n---\n\n{body}")
     return folder / CARD
@@ -154,48 +172,75 @@ def card_metadata(facts: dict[str, Any], title: str) -> str:
         for key, (metric_type, metric_name) in CARD_METRICS.items()
         if score[key] is not None
     ]
+    merged = facts.get("merged") is not None
     data = ModelCardData(
         model_name=title.rpartition("/")[2],
         base_model=facts["base_id"],
+        base_model_relation="finetune" if merged else "adapter",
         datasets=[facts["dataset_id"]],
         language=facts["language"],
-        library_name="peft",
+        library_name="transformers" if merged else "peft",
         license=facts["license"],
         pipeline_tag="image-text-to-text",
-        tags=["mella", "lora", "image-captioning", "low-resource-language"],
+        tags=["mella", *([] if merged else ["lora"]), "image-captioning", "low-resource-language"],
         metrics=sorted({metric_type for metric_type, _ in CARD_METRICS.values()}),
         eval_results=results,
     )
     return data.to_yaml()
 
 
-def push_adapter(folder: Path | str, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
-    """Upload a prepared folder as one commit, with its card written for `repo_id`.
+def push_adapter(
+    folder: Path | str,
+    repo_id: str,
+    *,
+    private: bool = False,
+    create_pr: bool = False,
+    endpoint: str | None = None,
+    token: str | None = None,
+    say: Callable[[str], None] = print,
+    wait: float = FIRST_WAIT,
+) -> str:
+    """Upload a prepared folder, an adapter's or a merged model's, as one commit with its card written for `repo_id`.
 
-    The repo is made when it is not there. `PeftModel.push_to_hub` would write a card of its own over ours.
+    The repo is made when it is not there. One commit is whole or not there at all; what the Hub has already is not
+    sent again, so an interrupted upload goes on where it stopped. Model files of an earlier push that this one does
+    not have are removed. `PeftModel.push_to_hub` would write a card of its own over ours.
+
+    Args:
+        private: make a new repo private.
+        create_pr: open a pull request instead of committing to main.
+        endpoint, token: the Hub and the user; those of `hf auth login` by default.
+        say: receives a line whenever the Hub asks to wait.
+        wait: seconds before the first retry.
 
     Returns:
-        The address of the commit.
+        The address of the pull request or of the commit.
 
     Raises:
-        MellaError: when the folder was not made by `prepare_adapter`, or the Hub refuses.
+        MellaError: when the folder was not made by `prepare_adapter` or `merge_adapter`, or the Hub refuses.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     folder = Path(folder)
-    read_adapter_config(folder)
+    if not _REPO.fullmatch(repo_id):
+        raise MellaError(f"{repo_id!r} does not name a model repo; give ORGANISATION/NAME, such as 'org/mella-ar'.")
     write_adapter_card(folder, repo_id=repo_id)
-    api = HfApi(token=token)
-    try:
-        api.create_repo(repo_id, private=private, exist_ok=True)
-        commit = api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Adapter, processor and card")
-    except (HfHubHTTPError, HFValidationError) as error:
-        raise MellaError(
-            f"The Hub did not take {str(folder)!r} as {repo_id!r}: {error}. "
-            "Log in with `hf auth login` or set HF_TOKEN to a token that may write there, and push again."
-        ) from error
-    return commit.commit_url
+    api = HfApi(endpoint=endpoint, token=token)
+    with hub_errors(repo_id, "push to"):
+        # None, not False: an organisation may make its repos private by default.
+        retried(lambda: api.create_repo(repo_id, private=private or None, exist_ok=True), say, wait)
+        return retried(lambda: _upload(api, folder, repo_id, create_pr), say, wait)
+
+
+def _upload(api: "HfApi", folder: Path, repo_id: str, create_pr: bool) -> str:
+    info = api.upload_folder(
+        repo_id=repo_id,
+        folder_path=folder,
+        commit_message="Model, processor and card",
+        create_pr=create_pr,
+        delete_patterns=list(MODEL_FILES),
+    )
+    return info.pr_url or info.commit_url
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:
@@ -203,8 +248,8 @@ def read_provenance(folder: Path) -> dict[str, Any]:
     path = folder / PROVENANCE
     if not path.is_file():
         raise MellaError(
-            f"{str(folder)!r} is not a prepared adapter: {PROVENANCE} is missing. "
-            "Make one with mella_hf.hub.prepare_adapter."
+            f"{str(folder)!r} is not a prepared adapter: {PROVENANCE} is missing. Evaluate the adapter and name the "
+            "evaluation (`mella push --evaluation`, or mella_hf.hub.prepare_adapter)."
         )
     return json.loads(path.read_text("utf-8"))
 
@@ -220,16 +265,42 @@ def _provenance(adapter: Path, config: dict[str, Any], run: Run) -> dict[str, An
             f"({evaluated['adapter_hash'][:16]}, not {found[:16]}); evaluate this one first."
         )
     weights = next(adapter / name for name in ADAPTER_WEIGHTS if (adapter / name).is_file())
+    settings = _training_settings(adapter)
     return {
         "language": run.language,
         "models": run.models,
         "weights": {"file": weights.name, "bytes": weights.stat().st_size},
         "lora": {key: config[key] for key in LORA_SETTINGS if key in config},
         "training": {key: value for key, value in (run.training or {}).items() if key != "log_history"},
+        "recipe": {key: settings[key] for key in RECIPE_SETTINGS if settings.get(key) not in (None, False, -1)},
         "data": run.data,
+        "licenses": _licenses(settings),
         "scores": run.scores,
         "versions": run.versions,
     }
+
+
+def _training_settings(adapter: Path) -> dict[str, Any]:
+    """The settings of the run that made the adapter, where training left them beside it."""
+    from mella_hf.training.checkpoints import DONE_FILE
+
+    path = adapter.resolve().parent / DONE_FILE
+    return json.loads(path.read_text("utf-8")).get("settings", {}) if path.is_file() else {}
+
+
+def _licenses(settings: dict[str, Any]) -> dict[str, int]:
+    """Licence -> training samples; empty where the dataset is not a folder here, whose page then says it."""
+    import pyarrow.parquet as pq
+
+    folder = Path(settings.get("data_dir") or "")
+    counts: Counter[str] = Counter()
+    if settings.get("data_dir") and folder.is_dir():
+        for language in settings["languages"]:
+            for source in settings["sources"]:
+                for path in shard_paths(folder, language, source):
+                    names = pq.read_table(path, columns=["license"])["license"].to_pylist()
+                    counts.update(name or "not stated" for name in names)
+    return dict(counts.most_common())
 
 
 def _save_processor(base: str, folder: Path) -> None:

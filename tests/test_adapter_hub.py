@@ -1,17 +1,23 @@
 """The adapter folder: what is in it, what its card says, and that the card's code runs as it stands."""
 
+import io
 import json
+import os
 import re
 import runpy
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from local_hub import LocalHub
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.models import load_model, model_identity
 from mella_hf.evaluation.run import load_run
 from mella_hf.hub import prepare_adapter, push_adapter, write_adapter_card
+from mella_hf.merging import merge_adapter
 
 SIGNATURE = "mella|v:1|lang:ar|tok:words|n:3|bs:1000|seed:12345"
 
@@ -176,51 +182,205 @@ def test_bad_input_is_one_clear_error(trained, run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-class RecordingApi:
-    """Stands for huggingface_hub.HfApi: keeps what it was asked, refuses when told to."""
-
-    def __init__(self):
-        self.asked, self.refusal, self.card = [], None, None
-
-    def __call__(self, token=None):
-        self.asked.append(("token", token))
-        return self
-
-    def create_repo(self, repo_id, **settings):
-        self.asked.append(("create_repo", repo_id, settings))
-        if self.refusal:
-            raise self.refusal
-
-    def upload_folder(self, *, repo_id, folder_path, commit_message):
-        self.asked.append(("upload_folder", repo_id, folder_path))
-        self.card = (folder_path / "README.md").read_text("utf-8")
-
-        class Commit:
-            commit_url = f"https://hub.invalid/{repo_id}/commit/1"
-
-        return Commit
+@pytest.fixture
+def hub(tmp_path):
+    with LocalHub(tmp_path / "hub") as hub:
+        yield hub
 
 
-def test_a_push_makes_the_repo_and_uploads_the_folder_with_a_card_for_it(trained, run, tmp_path, monkeypatch):
-    api = RecordingApi()
-    monkeypatch.setattr("huggingface_hub.HfApi", api)
+@pytest.fixture
+def client(hub, tmp_path):
+    """Starts code as a user of the local Hub, in a process of its own."""
+
+    def start(*command, token="hf_test_write"):
+        settings = {**os.environ, **hub.environment(tmp_path / "home", token), "PYTHONUTF8": "1"}
+        (tmp_path / "reader").mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [sys.executable, *command], env=settings, cwd=tmp_path / "reader", text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    return start
+
+
+def finished(process) -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err[-3000:]
+    return out
+
+
+def pushing(folder, repo="org/arabic", **options) -> str:
+    """Code that pushes and prints the address, or the error."""
+    return (
+        "from mella_hf.hub import push_adapter\n"
+        "from mella_hf.errors import MellaError\n"
+        f"try:\n    print(push_adapter({str(folder)!r}, {repo!r}, **{ {'wait': 0.01, **options}!r}))\n"
+        "except MellaError as error:\n    print('ERROR', error)\n"
+    )
+
+
+def snippet_of(card: str) -> str:
+    return re.search(r"```python\n(.*?)```", card, re.S).group(1)
+
+
+# Runs a card's snippet, then prints the tokens of the answer that the snippet printed as text.
+SNIPPET_RUN = "import runpy\nnames = runpy.run_path('snippet.py')\nprint('TOKENS', names['tokens'].tolist())\n"
+UPLOAD_BASE = "from huggingface_hub import HfApi\nHfApi().create_repo('org/base')\n"
+UPLOAD_BASE += "HfApi().upload_folder(repo_id='org/base', folder_path={!r})\n"
+
+
+def answer_of_the_snippet(client, tmp_path, card: str) -> list:
+    from PIL import Image
+
+    reader = tmp_path / "reader"
+    reader.mkdir(exist_ok=True)
+    Image.new("RGB", (90, 70), (200, 30, 30)).save(reader / "photo.jpg")
+    (reader / "snippet.py").write_text(snippet_of(card), "utf-8")
+    out = finished(client("-c", SNIPPET_RUN, token=None))
+    return json.loads(out.rpartition("TOKENS ")[2])
+
+
+def answer_here(tiny_qwen2vl, trained) -> list:
+    """The same question to base and adapter in this process."""
+    from PIL import Image
+
+    from mella_hf.languages import get_language
+
+    model, processor = load_model(str(tiny_qwen2vl), trained, device="cpu")
+    image = Image.new("RGB", (90, 70), (200, 30, 30))
+    saved = io.BytesIO()
+    image.save(saved, "JPEG")
+    content = [{"type": "image", "image": Image.open(saved).convert("RGB")}]
+    content += [{"type": "text", "text": get_language("ar").test_prompt("know")}]
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=True,
+        return_tensors="pt",
+    )  # fmt: skip
+    return model.generate(**inputs, max_new_tokens=128, do_sample=False).tolist()
+
+
+def test_a_pushed_adapter_answers_as_the_trained_one_by_the_code_on_its_card(
+    trained, run, tiny_qwen2vl, tmp_path, hub, client
+):
+    out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run, base_id="org/base", license="apache-2.0")
+    hub.fail(r"POST .*/commit/main", 503)
+    hub.fail(r"POST .*/commit/main", 412)
+    printed = finished(client("-c", pushing(out, private=True) + UPLOAD_BASE.format(str(tiny_qwen2vl))))
+    repo = hub.repos["models/org/arabic"]
+    assert printed == (
+        "The Hub answered 503; trying again in 0 s (1 of 6).\nThe Hub answered 412; trying again in 0 s (2 of 6).\n"
+        f"{hub.endpoint}/org/arabic/commit/{repo.refs['main']}\n"
+    )
+    assert repo.private and repo.titles == ["initial commit", "Model, processor and card"]
+    assert len(hub.uploaded) == len(set(hub.uploaded)), "what the Hub took before its fault is not sent again"
+    files = hub.files("models/org/arabic")
+    assert {n: d for n, d in files.items() if n != ".gitattributes"} == {p.name: p.read_bytes() for p in out.iterdir()}
+    card = files["README.md"].decode()
+    assert "# org/arabic\n" in card and "- name: arabic\n" in card and "base_model_relation: adapter" in card
+    repo.private = False  # read without a token
+    assert answer_of_the_snippet(client, tmp_path, card) == answer_here(tiny_qwen2vl, trained)
+
+
+def test_a_merged_model_is_pushed_in_two_runs_and_answers_alike(trained, run, tiny_qwen2vl, tmp_path, hub, client):
     out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run)
-    assert push_adapter(out, "org/arabic") == "https://hub.invalid/org/arabic/commit/1"
-    assert api.asked[1:] == [
-        ("create_repo", "org/arabic", {"private": True, "exist_ok": True}),
-        ("upload_folder", "org/arabic", out),
-    ]
-    assert 'adapter = "org/arabic"' in api.card and "# org/arabic\n" in api.card and "- name: arabic\n" in api.card
+    merged = merge_adapter(out, tmp_path / "merged", base=str(tiny_qwen2vl), max_shard_size="300KB")
+    shards = sorted(merged.glob("*.safetensors"))
+    assert len(shards) > 2 and not (merged / "adapter_config.json").exists()
+    hub.room = 1
+    process = client("-c", pushing(merged, "org/whole"))
+    assert hub.full.wait(300)
+    process.kill()
+    process.communicate()
+    assert set(hub.files("models/org/whole")) == {".gitattributes"}, "no half of it is to be seen"
+    hub.room = None
+    finished(client("-c", pushing(merged, "org/whole")))
+    assert len(hub.uploaded) == len(set(hub.uploaded)) == len({p.read_bytes() for p in shards})
+    card = hub.files("models/org/whole")["README.md"].decode()
+    assert "library_name: transformers" in card and "base_model_relation: finetune" in card and "peft" not in card
+    assert answer_of_the_snippet(client, tmp_path, card) == answer_here(tiny_qwen2vl, trained)
 
 
-def test_a_refused_push_is_one_clear_error(trained, run, tmp_path, monkeypatch):
-    from huggingface_hub.errors import HFValidationError
-
-    api = RecordingApi()
-    api.refusal = HFValidationError("Repo id must not end with '-'")
-    monkeypatch.setattr("huggingface_hub.HfApi", api)
+def test_a_wrong_token_is_one_clear_error_and_printed_nowhere(trained, run, tmp_path, hub, client):
     out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run)
-    with pytest.raises(
-        MellaError, match="did not take .* as 'org/x-': Repo id must not end .* Log in with `hf auth login`"
-    ):
-        push_adapter(out, "org/x-")
+    code = pushing(out) + "import os\nos.environ['HF_TOKEN'] = 'hf_test_read'\n"
+    code += (
+        pushing(out, token="hf_test_read")
+        + pushing(out, "arabic")
+        + pushing(out, create_pr=True, token="hf_test_write")
+    )
+    process = client("-c", code, token="hf_secret123")
+    printed, err = process.communicate(timeout=300)
+    wrong, reading, nameless, request = printed.strip().splitlines()
+    assert wrong.startswith("ERROR Cannot push to 'org/arabic'") and "does not accept the token" in wrong
+    assert reading.startswith("ERROR Cannot push to 'org/arabic'") and "one with write access" in reading
+    assert nameless.startswith("ERROR 'arabic' does not name a model repo; give ORGANISATION/NAME")
+    assert request == f"{hub.endpoint}/org/arabic/discussions/1"
+    assert "README.md" in hub.files("models/org/arabic", "refs/pr/1") and "hf_" not in printed + err
+
+
+def test_a_merge_that_changes_the_answers_is_refused(trained, run, tiny_qwen2vl, tmp_path, monkeypatch):
+    from peft.tuners.lora import LoraModel
+
+    out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run)
+    with pytest.raises(MellaError, match="is not on the Hub; say where it is with --base FOLDER"):
+        merge_adapter(out, tmp_path / "merged")
+    monkeypatch.setattr(LoraModel, "merge_and_unload", lambda self, **options: self.unload())  # forgets the adapter
+    with pytest.raises(MellaError, match=r"logits differ by .* of their range, more than 1e-04 in torch.float32"):
+        merge_adapter(out, tmp_path / "merged", base=str(tiny_qwen2vl))
+    assert not list(tmp_path.glob("*merged*"))
+
+
+def test_a_merge_reloads_with_the_same_logits_and_is_not_made_twice(trained, run, tiny_qwen2vl, tmp_path):
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run)
+    merged = merge_adapter(out, tmp_path / "merged", base=str(tiny_qwen2vl))
+    ids = torch.tensor([[40, 41, 42, 43]])
+    expected = load_model(str(tiny_qwen2vl), trained, device="cpu")[0](input_ids=ids).logits
+    found = AutoModelForImageTextToText.from_pretrained(merged)(input_ids=ids).logits
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+    base = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl)(input_ids=ids).logits
+    assert (base - expected).abs().max() > 1e-2 * expected.abs().max(), "the adapter does something"
+    assert AutoProcessor.from_pretrained(merged).tokenizer.eos_token == "<|im_end|>"
+    before = (merged / "README.md").stat().st_mtime_ns
+    merge_adapter(out, tmp_path / "merged", base=str(tiny_qwen2vl))
+    assert (merged / "README.md").stat().st_mtime_ns == before
+
+
+def test_the_card_says_recipe_and_licences(trained, run, tmp_path, make_rows):
+    from datasets import Image
+
+    from mella_hf.dataset.write import write_split
+
+    place = tmp_path / "training"
+    shutil.copytree(trained, place / "adapter")
+    for source, licence in (("know", "GPL-2"), ("ling", None)):
+        rows = make_rows(3, source=source, start=0 if source == "know" else 9).cast_column("image", Image(decode=False))
+        rows = rows.map(lambda row, licence=licence: {**row, "license": licence}, features=rows.features)
+        write_split(rows, tmp_path / "mella", "ar", source)
+    settings = {
+        "languages": ["ar"], "sources": ["know", "ling"], "learning_rate": 4e-5, "lora_scope": ["language_model"],
+        "data_dir": str(tmp_path / "mella"), "output_dir": "/home/someone/run", "max_steps": -1, "bf16": True,
+    }  # fmt: skip
+    (place / "training.json").write_text(json.dumps({"settings": settings}))
+    run.data["funnel"] = {"know": {"kept": 1200, "dropped_text_missing": 30, "dropped_image_missing": 4}}
+    text = (prepare_adapter(place / "adapter", tmp_path / "out", run=run) / "README.md").read_text("utf-8")
+    assert "| `languages` | ar |" in text and "| `sources` | know, ling |" in text and "| `bf16` | True |" in text
+    assert "| `learning_rate` | 4e-05 |" in text and "max_steps" not in text and "/home/someone" not in text
+    assert "| GPL-2 | 3 |\n| not stated | 3 |" in text
+    assert "| know | 1,200 | 30 text missing, 4 image missing |" in text
+
+
+def test_the_command_needs_scores_once(trained, tmp_path):
+    from typer.testing import CliRunner
+
+    from mella_hf.cli import app
+
+    result = CliRunner().invoke(app, ["push", str(trained), "org/arabic"])
+    assert isinstance(result.exception, MellaError) and "has no scores yet: evaluate it" in str(result.exception)
+    prepared = tmp_path / "prepared"
+    shutil.copytree(trained, prepared)
+    (prepared / "provenance.json").write_text("{}")
+    result = CliRunner().invoke(app, ["push", str(prepared), "org/arabic", "--license", "mit"])
+    assert isinstance(result.exception, MellaError) and "leave those options out" in str(result.exception)

@@ -1,7 +1,8 @@
 """A Hub on loopback for tests: repos, commits, pull requests, LFS or Xet storage, tokens, and faults on demand.
 
 `huggingface_hub` reads its endpoint when it is imported, so clients run in processes of their own, with
-`LocalHub.environment()`. What the server was asked is in `LocalHub.requests`.
+`LocalHub.environment()`. What the server was asked is in `LocalHub.requests`. Dataset repos are kept by their name,
+model repos as `models/ORGANISATION/NAME`.
 """
 
 import base64
@@ -216,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault:
             return self.answer(fault.status, {"error": "fault"}, fault.headers)
         url = urllib.parse.urlsplit(self.path)
-        path = urllib.parse.unquote(url.path)
+        path = _with_kind(urllib.parse.unquote(url.path))
         query = dict(urllib.parse.parse_qsl(url.query))
         for pattern, method in _ROUTES:
             if match := re.fullmatch(pattern, request.split(" ")[0] + " " + path):
@@ -224,6 +225,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.refuse(404, "NotFound", f"no route {request}")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_request
+
+    def page(self, repo: str) -> str:
+        """A repo's address."""
+        return f"{self.server_hub.endpoint}/" + (
+            repo.removeprefix("models/") if "models/" in repo else f"datasets/{repo}"
+        )
 
     def token(self) -> str | None:
         return (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
@@ -261,10 +268,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         wanted = json.loads(body)
         name = f"{wanted.get('organization') or 'tester'}/{wanted['name']}"
-        url = f"{self.server_hub.endpoint}/datasets/{name}"
+        name = name if wanted.get("type") == "dataset" else f"models/{name}"
+        url = self.page(name)
         with self.server_hub.lock:
             if name in self.server_hub.repos:
-                return self.answer(409, {"error": "You already created this dataset repo", "url": url})
+                return self.answer(409, {"error": "You already created this repo", "url": url})
             repo = self.server_hub.repos[name] = Repo(private=wanted.get("visibility") == "private")
             data = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n"
             attributes = Blob(self.server_hub.store(data), len(data), _git_oid(data), lfs=False)
@@ -293,9 +301,10 @@ class _Handler(BaseHTTPRequestHandler):
             siblings.append(entry)
         self.answer(
             200,
-            {"_id": "1", "id": repo, "author": repo.split("/")[0], "sha": sha, "private": found.private,
-             "gated": found.gated, "disabled": False, "tags": [], "downloads": 0, "likes": 0, "siblings": siblings,
-             "lastModified": "2026-01-01T00:00:00.000Z", "createdAt": "2026-01-01T00:00:00.000Z"},
+            {"_id": "1", "id": repo.removeprefix("models/"), "author": repo.split("/")[-2], "sha": sha,
+             "private": found.private, "gated": found.gated, "disabled": False, "tags": [], "downloads": 0, "likes": 0,
+             "siblings": siblings, "lastModified": "2026-01-01T00:00:00.000Z",
+             "createdAt": "2026-01-01T00:00:00.000Z"},
         )  # fmt: skip
 
     def commit_of(self, repo: Repo, revision: str | None) -> str | None:
@@ -407,7 +416,7 @@ class _Handler(BaseHTTPRequestHandler):
                 found.pull_requests += 1
                 ref = f"refs/pr/{found.pull_requests}"
             new = found.commit(ref, files, header["summary"])
-        url = f"{self.server_hub.endpoint}/datasets/{repo}"
+        url = self.page(repo)
         request = f"{url}/discussions/{found.pull_requests}" if query.get("create_pr") else None
         self.answer(
             200, {"success": True, "commitOid": new, "commitUrl": f"{url}/commit/{new}", "pullRequestUrl": request}
@@ -461,7 +470,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(200, None, headers | {"Content-Length": str(len(data))}, data)
 
 
-_REPO = r"(?P<repo>[\w.-]+/[\w.-]+)"
+def _with_kind(path: str) -> str:
+    """The path of a model repo as that of a dataset repo called models/ORGANISATION/NAME; others as they are."""
+    path = re.sub(r"^/api/models/", "/api/datasets/models/", path)
+    return re.sub(r"^/([\w.-]+/[\w.-]+)(/resolve/|\.git/)", r"/datasets/models/\1\2", path)
+
+
+_REPO = r"(?P<repo>(?:models/)?[\w.-]+/[\w.-]+)"
 _REF = r"(?P<revision>refs/pr/\d+|[^/]+)"
 _ROUTES = [
     (r"GET /api/whoami-v2", "whoami"),

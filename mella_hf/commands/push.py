@@ -1,0 +1,54 @@
+"""`mella push`: an adapter enters, a model repo on the Hub leaves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def push(
+    adapter: Annotated[Path, typer.Argument(help="An adapter's folder: as training wrote it, or prepared already.")],
+    repo: Annotated[str, typer.Argument(help="Where it goes: ORGANISATION/NAME.")],
+    evaluation: Annotated[
+        Path | None, typer.Option(help="The adapter's evaluation, for the scores on the card; not if prepared.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repo private.")] = False,
+    create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="Push base and adapter as one model.")] = False,
+    base: Annotated[str | None, typer.Option(help="Where the base is, to merge one that is not on the Hub.")] = None,
+    base_id: Annotated[
+        str | None, typer.Option(help="The base's name on the Hub, if it was read from a folder.")
+    ] = None,
+    dataset_id: Annotated[str | None, typer.Option(help="The dataset's name on the Hub, if it was a folder.")] = None,
+    license: Annotated[str | None, typer.Option(help="The Hub's identifier of the weights' licence.")] = None,
+) -> None:
+    """Upload an adapter, or with --merge the whole model, with its processor and a card that says what it is.
+
+    The card states base, data and licences, recipe, scores with intervals and failure rates, limits, and code that
+    runs. Log in with `hf auth login` first, or set HF_TOKEN. Interrupted, the same command goes on where it stopped.
+    """
+    from mella_hf.errors import MellaError
+    from mella_hf.evaluation.models import PROVENANCE
+    from mella_hf.hub import prepare_adapter, push_adapter
+
+    folder = adapter
+    if not (adapter / PROVENANCE).is_file():
+        if evaluation is None:
+            raise MellaError(
+                f"{str(adapter)!r} has no scores yet: evaluate it with `mella evaluate --adapter {adapter}`, and name "
+                "the evaluation's folder with --evaluation."
+            )
+        names = {"base_id": base_id, "dataset_id": dataset_id, "license": license}
+        folder = prepare_adapter(
+            adapter, adapter.with_name(f"{adapter.name}-hub"), run=evaluation, repo_id=repo, **names
+        )
+    elif base_id or dataset_id or license or evaluation:
+        raise MellaError(
+            f"{str(adapter)!r} is prepared, and its {PROVENANCE} says base, dataset, licence and scores; leave those "
+            "options out, or push the folder that training wrote."
+        )
+    if merge:
+        from mella_hf.merging import merge_adapter
+
+        folder = merge_adapter(folder, folder.with_name(f"{folder.name}-merged"), base=base)
+    typer.echo(push_adapter(folder, repo, private=private, create_pr=create_pr, say=typer.echo))
