@@ -9,19 +9,28 @@ from dataclasses import dataclass
 from typing import Any
 
 STEPS = (1, 2, 2.5, 5, 10)  # tick distances people read easily
+WATCHED = {  # what is drawn of a watched run, in percent: (title, factor)
+    "/know_keyword_micro": ("keyword accuracy on know", 1),
+    "/ling_meteor": ("METEOR on ling", 1),
+    "/know_wrong_language_rate": ("wrong language on know", 100),
+    "/ling_wrong_language_rate": ("wrong language on ling", 100),
+    "/ling_repetition_rate": ("looping on ling", 100),
+}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A loss curve, ready to draw.
+    """A value by step, ready to draw.
 
     Attributes:
+        title: what the value is.
         path: SVG path data in a 100 x 100 box, y downwards.
         x_ticks, y_ticks: (position in percent, label); y from the top.
-        first, last: the losses at both ends.
+        first, last: the values at both ends.
         steps: optimisation steps.
     """
 
+    title: str
     path: str
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
@@ -49,13 +58,31 @@ def scale_end(scores: Iterable[Mapping[str, Any] | None], metrics: Sequence[str]
 def loss_curve(log_history: Sequence[Mapping[str, Any]]) -> Curve | None:
     """The training loss by step, from a Trainer's log; None with fewer than two points."""
     points = [(entry["step"], entry["loss"]) for entry in log_history if "loss" in entry and "step" in entry]
-    points = [(step, loss) for step, loss in points if math.isfinite(loss)]
+    return _curve("loss", [(step, loss) for step, loss in points if math.isfinite(loss)])
+
+
+def watched_curves(log_history: Sequence[Mapping[str, Any]]) -> list[Curve]:
+    """What `mella_hf.training.watch` saw, by step; the mean over languages. Empty where nothing was watched."""
+    curves = []
+    for ending, (title, factor) in WATCHED.items():
+        looks = [
+            (entry["step"], [factor * v for k, v in entry.items() if k.startswith("watch/") and k.endswith(ending)])
+            for entry in log_history
+        ]
+        curve = _curve(title, [(step, sum(values) / len(values)) for step, values in looks if values])
+        curves += [curve] if curve else []
+    return curves
+
+
+def _curve(title: str, points: Sequence[tuple[float, float]]) -> Curve | None:
+    """The points joined up; None with fewer than two."""
     if len(points) < 2:
         return None
-    x_marks, y_marks = ticks(points[-1][0]), ticks(max(loss for _, loss in points))
+    x_marks, y_marks = ticks(points[-1][0]), ticks(max(value for _, value in points))
     right, top = points[-1][0], y_marks[-1]
-    path = "M" + "L".join(f"{100 * step / right:.2f} {100 - 100 * loss / top:.2f}" for step, loss in points)
+    path = "M" + "L".join(f"{100 * step / right:.2f} {100 - 100 * value / top:.2f}" for step, value in points)
     return Curve(
+        title=title,
         path=path,
         x_ticks=[(100 * mark / right, f"{mark:,.0f}") for mark in x_marks if mark <= right],
         y_ticks=[(100 - 100 * mark / top, f"{mark:g}") for mark in y_marks],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mella_hf.evaluation.charts import loss_curve, scale_end
+from mella_hf.evaluation.charts import loss_curve, scale_end, watched_curves
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.languages import Language, get_language
 from mella_hf.stage import write_atomic
@@ -94,6 +94,7 @@ def report_view(run: Run) -> dict[str, Any]:
         "failure_titles": FAILURES,
         "split_titles": SPLIT_TITLES,
         "curve": loss_curve((run.training or {}).get("log_history", [])),
+        "watched": watched_curves((run.training or {}).get("log_history", [])),
         "training": run.training,
         "gallery": gallery(run, language),
         "funnel": [_funnel_step(source, counts) for source, counts in run.data["funnel"].items()],

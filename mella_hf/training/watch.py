@@ -83,7 +83,7 @@ def look(
     from mella_hf.evaluation.generate import MAX_NEW_TOKENS, answer_batch
     from mella_hf.metrics import MellaMetric
 
-    found = {}
+    found: dict[str, float] = {}
     for (language, source), part in rows.items():
         prompt = get_language(language).test_prompt(source)
         answers: list[str] = []

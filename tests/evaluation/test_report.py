@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.charts import loss_curve, scale_end, ticks
+from mella_hf.evaluation.charts import loss_curve, scale_end, ticks, watched_curves
 from mella_hf.evaluation.report import text_attributes, verdict, write_report
 from mella_hf.languages import get_language
 
@@ -264,3 +264,17 @@ def test_the_loss_curve_is_drawn_to_scale():
     assert curve.path == "M50.00 0.00L100.00 75.00"
     assert (curve.first, curve.last, curve.steps) == (4.0, 1.0, 20)
     assert loss_curve(log[:1]) is None
+
+
+def test_what_was_watched_is_drawn_as_the_mean_over_languages():
+    """10 and 30 at step 5, 20 and 40 at step 10: 20 and 30, on an axis to 30. A rate of 0.5 is 50 percent."""
+    looks = [
+        {"step": 5, "watch/ar/ling_meteor": 10.0, "watch/th/ling_meteor": 30.0, "watch/ar/ling_repetition_rate": 0.5},
+        {"step": 7, "loss": 1.0},
+        {"step": 10, "watch/ar/ling_meteor": 20.0, "watch/th/ling_meteor": 40.0, "watch/ar/ling_repetition_rate": 0.0},
+    ]
+    meteor, looping = watched_curves(looks)
+    assert (meteor.title, meteor.first, meteor.last) == ("METEOR on ling", 20.0, 30.0)
+    assert meteor.path == "M50.00 33.33L100.00 0.00"
+    assert (looping.title, looping.first, looping.last) == ("looping on ling", 50.0, 0.0)
+    assert watched_curves([{"step": 1, "loss": 1.0}]) == []
