@@ -123,7 +123,7 @@ def check_devices(arguments: ForgettingArguments, distribution: str) -> None:
     """Refuse what cannot work where weights or gradients are kept by someone else, before the run and not after it.
 
     Args:
-        distribution: accelerate's `distributed_type`.
+        distribution: the value of accelerate's `distributed_type`.
     """
     for name in ("fisher_samples", "ewc_lambda"):
         if getattr(arguments, name) is not None and distribution in ("FSDP", "DEEPSPEED"):

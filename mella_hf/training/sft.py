@@ -127,7 +127,7 @@ def build_trainer(settings: Settings) -> Any:
         callbacks=[MarkComplete()],
     )
     trainer.batches, trainer.denominators = feed.batches, feed.denominators
-    check_devices(forgetting, trainer.accelerator.distributed_type)
+    check_devices(forgetting, trainer.accelerator.distributed_type.value)
     if forgetting.ewc_lambda is not None:
         fisher = read_fisher(str(forgetting.init_adapter))
         trainer.elastic = ElasticWeights(trainable(trainer.model), fisher, forgetting.ewc_lambda)
@@ -189,30 +189,35 @@ def _agree(settings: Settings, output_dir: Path) -> tuple[bool, Path | None]:
         found = [(output_dir / DONE_FILE).exists(), last_checkpoint(output_dir)]
     if PartialState().num_processes > 1:
         broadcast_object_list(found)
+    if found[1] is not None and not found[1].is_dir():
+        raise MellaError(
+            f"{found[1]} is not seen by process {settings.training.process_index}; give an output_dir that "
+            "all machines share."
+        )
     return found[0], found[1]
 
 
 def _run(trainer: Any, checkpoint: Path | None) -> list[dict[str, Any]]:
     """Train to the last step, from the checkpoint on; returns the log."""
-    from mella_hf.training.failures import memory_errors
+    from mella_hf.training.failures import named_errors
 
     if checkpoint and (log := finished_log(checkpoint)) is not None:
         trainer._load_from_checkpoint(str(checkpoint))
         return log
-    with memory_errors(trainer):
+    with named_errors(trainer):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer.state.log_history
 
 
 def _save(trainer: Any, settings: Settings, adapter: Path, record: dict[str, Any]) -> None:
     """The adapter's folder, written aside and renamed, and the record of the run, which marks it done."""
-    from mella_hf.training.failures import SAVING, UNSAVED, memory_errors
+    from mella_hf.training.failures import SAVING, UNSAVED, named_errors
 
     aside = adapter.with_name(f".{adapter.name}")
     try:
         trainer.save_model(str(aside))  # every rank takes part under FSDP and ZeRO-3
         if settings.forgetting.fisher_samples is not None:
-            with memory_errors(trainer):
+            with named_errors(trainer):
                 save_fisher(trainer, settings.forgetting.fisher_samples, aside)
         if trainer.is_world_process_zero():
             shutil.rmtree(adapter, ignore_errors=True)
