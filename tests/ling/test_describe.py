@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from build_comet import COMET_PYTHON
@@ -16,6 +17,7 @@ from PIL import Image, ImageDraw
 from translation_servers import Fault, TranslationServer
 
 from mella_hf.cache import cache_dir
+from mella_hf.dataset.images import open_image
 from mella_hf.errors import StageError
 from mella_hf.ling.describe import describe_images
 from mella_hf.ling.describe_stages import Settings
@@ -123,17 +125,13 @@ SAID = "A small bird stands on a thin branch in front of a white wall. Its wings
 NATIVE = "Malý pták stojí na tenké větvi před bílou zdí. Křídla má hnědá a hlavu černou."
 
 
-@pytest.fixture(scope="module")
-def taught_captioner(tiny_qwen2vl: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny random Qwen2-VL after a few seconds of training: it says one English text of every picture."""
+def lesson(processor: Any, image: Image.Image) -> dict[str, Any]:
+    """A picture, the prompt and the answer, with the loss on the answer."""
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
 
     from mella_hf.ling.caption import PROMPT
 
-    model = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl, dtype=torch.float32)
-    processor = AutoProcessor.from_pretrained(tiny_qwen2vl)
-    question = [{"type": "image", "image": Image.new("RGB", (112, 112), "grey")}, {"type": "text", "text": PROMPT}]
+    question = [{"type": "image", "image": image}, {"type": "text", "text": PROMPT}]
     inputs = processor.apply_chat_template(
         [{"role": "user", "content": question}],
         add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
@@ -146,9 +144,21 @@ def taught_captioner(tiny_qwen2vl: Path, tmp_path_factory: pytest.TempPathFactor
             inputs[name] = torch.cat((inputs[name], torch.full_like(answer, name == "attention_mask")), dim=1)
     labels = inputs["input_ids"].clone()
     labels[:, :start] = -100
+    return {**inputs, "labels": labels}
+
+
+@pytest.fixture(scope="module")
+def taught_captioner(pictures: Path, tiny_qwen2vl: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny random Qwen2-VL after a few seconds of training: it says one English text of every picture."""
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl, dtype=torch.float32)
+    processor = AutoProcessor.from_pretrained(tiny_qwen2vl)
+    lessons = [lesson(processor, open_image((pictures / f"{n:02d}.png").read_bytes())) for n in range(0, 10, 3)]
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(120):
-        loss = model(**inputs, labels=labels).loss
+    for step in range(160):
+        loss = model(**lessons[step % len(lessons)]).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -169,13 +179,13 @@ def test_the_command_with_every_model_in_miniature(
     from mella_hf.cli import app
 
     monkeypatch.setenv("MELLA_COMET_PYTHON", str(COMET_PYTHON))
-    with TranslationServer(lambda text, target: {SAID: NATIVE}[text]) as server:
+    with TranslationServer(lambda text, target: NATIVE if text == SAID else text) as server:
         arguments = ["describe", str(pictures), "--out", str(tmp_path / "out"), "--languages", "cs"]
         arguments += ["--captioner", str(taught_captioner), "--translator", "libre", "--translator-url", server.url]
         arguments += ["--qe-model", str(tiny_comet), "--threshold", "0.5", "--test-size", "0"]
         said = CliRunner().invoke(app, arguments, catch_exceptions=False)
         assert sum(server.asked.values()) == 1  # one text, whatever the number of pictures
-    assert "judge-cs: kept 10; left out 0" in said.output
+    assert "judge-cs: kept 10; left out 0" in said.output, said.output
     row = load_dataset("mella", "cs", split="ling", data_dir=str(tmp_path / "out"))[0]
     assert (row["caption_en"], row["text"]) == (SAID, NATIVE)
     assert row["captioner"].startswith("stand-in-taught-qwen2vl") and row["translator"] == f"libre@{server.url[7:]}"
