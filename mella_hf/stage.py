@@ -5,7 +5,7 @@ completion marker comes last, so a marker that is there means a shard that is wh
 marked shards whose fingerprint still holds, and an interrupted run leaves nothing half-written.
 
 The seam is `concurrent.futures.Executor`: processes by default, or any other executor with the same
-interface, such as `distributed.Client(address).get_executor(retries=2)`.
+interface, such as that of a Dask cluster (`mella_hf.cluster`).
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,22 +23,30 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from mella_hf.errors import StageError
 
 MAX_WORKER_DEATHS = 2  # a shard that kills its worker this often is set aside by name
+ASIDE = ".tmp"  # how the names of files end that are not whole yet; they begin with a dot
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write a file aside and rename it, so that readers see all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}{ASIDE}")
     payload = data.encode("utf-8") if isinstance(data, str) else data
     with open(aside, "wb") as file:
         file.write(payload)
         file.flush()
         os.fsync(file.fileno())
     os.replace(aside, path)
+
+
+def sweep(folder: Path) -> None:
+    """Take away the files of a folder that a killed run had written aside and not renamed."""
+    for path in folder.glob(f".*{ASIDE}"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def fingerprint(*parts: Any) -> str:
@@ -94,7 +103,7 @@ class StageReport:
         counts: "kept" and "dropped_<reason>" over all finished shards.
         outputs: folder of each finished shard, in the order of the shards given.
         ran, skipped: shards done in this run, and shards found done.
-        set_aside: shards that killed their worker twice, by name; their rows are in no output.
+        set_aside: shards that killed their worker again and again, by name; their rows are in no output.
         seconds: wall time of this run.
     """
 
@@ -116,8 +125,8 @@ class StageReport:
 def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
     """Run `work` on one shard and publish its folder, its rejects and, last, its marker."""
     out = Path(root)
-    aside = out / ".partial" / f"{shard.name}.{os.getpid()}"
-    shutil.rmtree(aside, ignore_errors=True)
+    # A name of its own: on a cluster, a worker that is thought dead may still be at the same shard.
+    aside = out / ".partial" / f"{shard.name}.{uuid4().hex[:12]}"
     aside.mkdir(parents=True)
     output = ShardOutput(aside)
     work(shard, output)
@@ -182,8 +191,8 @@ def run_stage(
         executor: use this instead of processes of our own; it is not shut down.
 
     Raises:
-        StageError: when shard names repeat. An exception of `work` is raised as it is, after the
-            shards under way have finished: what is done stays done.
+        StageError: when shard names repeat, or the executor lost shards (its cluster went away). An exception
+            of `work` is raised as it is, after the shards under way have finished. What is done stays done.
     """
     start = time.perf_counter()
     out = Path(out)
@@ -203,6 +212,8 @@ def run_stage(
         run = _Run(name, work, out, marks, counts, progress, total=len(shards))
         report.set_aside = run.with_executor(missing, executor) if executor else run.with_processes(missing, workers)
     shutil.rmtree(out / ".partial", ignore_errors=True)
+    for folder in (out / "done", out / "rejects"):
+        sweep(folder)
     report.ran = len(counts) - report.skipped
     for shard in shards:
         if shard.name in counts:
@@ -260,22 +271,32 @@ class _Run:
         return killers
 
     def with_executor(self, shards: Sequence[Shard], executor: Executor) -> list[str]:
-        """An executor of the caller's, which has its own way with dying workers."""
-        self._collect(shards, executor)
-        return []
+        """An executor of the caller's. Returns the shards set aside.
 
-    def _collect(self, shards: Iterable[Shard], executor: Executor) -> None:
+        A cluster gives up every shard that was on a dying worker often enough, the innocent as well; so each
+        gets another chance, alone.
+        """
+        return [shard.name for shard in self._collect(shards, executor) if self._collect([shard], executor)]
+
+    def _collect(self, shards: Iterable[Shard], executor: Executor) -> list[Shard]:
+        """Run shards and book what they did. Returns those that the executor gave up because workers died."""
         futures: dict[Future[dict[str, int]], Shard] = {
             executor.submit(run_in_worker, self.work, shard, str(self.out), self.marks[shard.name]): shard
             for shard in shards
         }
         failure: BaseException | None = None
+        given_up: list[Shard] = []
+        lost = 0
         with self._bar() as bar:
             for future in as_completed(futures):
                 shard = futures[future]
                 if future.cancelled():
+                    lost += 1
                     continue
                 if (error := future.exception()) is not None:
+                    if _killed_its_workers(error):
+                        given_up.append(shard)
+                        continue
                     if failure is None or isinstance(failure, BrokenProcessPool):
                         failure = error
                     for other in futures:
@@ -285,8 +306,20 @@ class _Run:
                 bar.update()
         if failure is not None:
             raise failure
+        if lost:  # and nobody here has cancelled them
+            raise StageError(
+                f"Stage {self.name!r}: the connection to the cluster broke with {lost} of {len(futures)} shards "
+                "unfinished. See that its scheduler runs, and run the same command again; what is done stays done."
+            )
+        return given_up
 
     def _bar(self) -> Any:
         from tqdm import tqdm
 
         return tqdm(total=self.total, initial=len(self.counts), desc=self.name, unit="shard", disable=not self.progress)
+
+
+def _killed_its_workers(error: BaseException) -> bool:
+    """Whether this is Dask's word for a task whose workers died; nothing else raises it, so Dask is loaded then."""
+    dask = sys.modules.get("distributed")
+    return dask is not None and isinstance(error, dask.KilledWorker)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from mella_hf.dataset.build import BuildReport
     from mella_hf.sources.candidate import Source
 
@@ -47,8 +45,8 @@ def build(
         int, typer.Option(min=0, help="Images in each test split, at most a fifth of the rows.")
     ] = 200,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; the number of cores by default.")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, such as tcp://host:8786, to run on a cluster.")
+    cluster: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, such as tcp://host:8786, to work on its machines.")
     ] = None,
     verify: Annotated[
         bool, typer.Option(help="Read, hash and decode every image, and leave out near-duplicates.")
@@ -59,11 +57,12 @@ def build(
     Every row that is left out is in OUT/rejects with its reason. Killed at any moment, the same command
     goes on where it stopped.
     """
+    from mella_hf.cluster import cluster_executor
     from mella_hf.dataset.build import build_dataset
 
     codes = _codes(languages)
     found = _source(source, data, codes, kind.value, text_column, image_column, column or [], config, split)
-    with _executor(scheduler) as executor:
+    with cluster_executor(cluster) as executor:
         report = build_dataset(
             found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, origin=""
         )
@@ -115,26 +114,3 @@ def _source(
         raise MellaError(f"{data!r} is not a folder; --source {source.value} reads one.")
     root = root.resolve()
     return ReleaseSource(root, codes) if source is SourceKind.release else FolderSource(root, codes, kind, text_column)
-
-
-class _executor:
-    """`with _executor(address) as executor`: a Dask cluster's executor, or None without an address."""
-
-    def __init__(self, scheduler: str | None):
-        self._scheduler = scheduler
-
-    def __enter__(self) -> "Executor | None":
-        if self._scheduler is None:
-            return None
-        try:
-            from distributed import Client
-        except ImportError as error:
-            from mella_hf.errors import MissingExtraError
-
-            raise MissingExtraError("distributed", "cluster", "--scheduler") from error
-        self._client = Client(self._scheduler)
-        return self._client.get_executor(retries=2)
-
-    def __exit__(self, *error: object) -> None:
-        if self._scheduler is not None:
-            self._client.close()

@@ -9,11 +9,20 @@ def verify(
     dataset: Annotated[str, typer.Argument(help="A dataset folder, or ORGANISATION/NAME on the Hub.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag, commit or refs/pr/N of a repo.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; one a core by default.")] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Dask scheduler, such as tcp://host:8786, to work on its machines; for a repo, "
+            "they share the folder that MELLA_CACHE names."
+        ),
+    ] = None,
 ) -> None:
     """Check every row, every image, the card's numbers, and that training and test share no image."""
+    from mella_hf.cluster import cluster_executor
     from mella_hf.dataset.verify import verify_dataset
 
-    report = verify_dataset(dataset, revision=revision, workers=workers)
+    with cluster_executor(cluster) as executor:
+        report = verify_dataset(dataset, revision=revision, workers=workers, executor=executor)
     for language, splits in report.rows.items():
         typer.echo(f"{language}: " + ", ".join(f"{split} {count:,}" for split, count in splits.items()))
     for problem in report.problems:

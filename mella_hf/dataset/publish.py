@@ -8,6 +8,7 @@ unchanged folder sends nothing.
 import hashlib
 import re
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ def publish_dataset(
     endpoint: str | None = None,
     token: str | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     progress: bool = True,
     say: Callable[[str], None] = print,
     wait: float = FIRST_WAIT,
@@ -69,6 +71,7 @@ def publish_dataset(
         create_pr: open one pull request instead of committing to main.
         gated: readers must agree to share their contact first; access is then automatic.
         dry_run: check, compare and report, but send nothing.
+        workers, executor: where the check runs, as for `verify_dataset`.
         endpoint, token: the Hub and the user; those of `hf auth login` by default.
         say: receives a line whenever the Hub asks to wait.
         wait: seconds before the first retry.
@@ -83,7 +86,7 @@ def publish_dataset(
         raise MellaError(f"{repo!r} does not name a dataset repo; give ORGANISATION/NAME, such as 'org/mella'.")
     write_thumbnails(folder)
     write_card(folder, repo=repo)
-    verify_dataset(folder, workers=workers, progress=progress).require_sound()
+    verify_dataset(folder, workers=workers, executor=executor, progress=progress).require_sound()
     api = HfApi(endpoint=endpoint, token=token)
     with hub_errors(repo, "publish to"):
         if not dry_run:

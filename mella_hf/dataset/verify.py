@@ -84,7 +84,7 @@ def verify_dataset(
         "verify", partial(verify_shard, root=root), shards, root.work(), settings={"version": VERIFY_VERSION},
         workers=workers, executor=executor, progress=progress,
     )  # fmt: skip
-    report.problems += [f"{name}: reading it killed the worker twice" for name in stage.set_aside]
+    report.problems += [f"{name}: reading it killed every worker that tried" for name in stage.set_aside]
     for shard in shards:
         if shard.name not in stage.set_aside:
             lines = (root.work() / "rejects" / f"{shard.name}.jsonl").read_text("utf-8").splitlines()

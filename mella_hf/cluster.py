@@ -1,0 +1,51 @@
+"""The address of a Dask cluster enters, an executor for `mella_hf.stage.run_stage` leaves.
+
+Scheduler, workers and the caller must see the same files under the same paths, with `mella_hf[cluster]` installed.
+"""
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+
+from mella_hf.errors import MellaError, MissingExtraError
+
+RETRIES = 2  # of a shard that raises; a file server may have a bad moment
+PATIENCE = 60.0  # seconds for the scheduler to answer
+
+
+@contextmanager
+def cluster_executor(address: str | None, patience: float = PATIENCE) -> Iterator[Executor | None]:
+    """`with cluster_executor("tcp://host:8786") as executor`; without an address, None: processes of our own.
+
+    Raises:
+        MellaError: when no scheduler answers there, or it goes away between two stages.
+        MissingExtraError: when `distributed` is not installed.
+    """
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+        from distributed.client import ClosedClientError
+    except ImportError as error:
+        raise MissingExtraError("distributed", "cluster", "A Dask cluster") from error
+    try:
+        client = Client(address, timeout=patience)
+    except (OSError, ValueError) as error:  # ValueError: an address that is none
+        raise MellaError(
+            f"No Dask scheduler answers at {address!r} ({error}). Start one with 'dask scheduler', and give the "
+            "address that it prints, such as tcp://host:8786."
+        ) from error
+    with client:
+        if not client.scheduler_info()["workers"]:  # they may be queued, so this is no error
+            hint = f"dask worker {address} --nworkers 4 --nthreads 1"
+            print(f"The cluster has no workers yet; waiting for some to start with '{hint}'.", file=sys.stderr)
+        try:
+            # Not pure: what a shard writes may be gone when the same call is made again.
+            yield client.get_executor(retries=RETRIES, pure=False)
+        except ClosedClientError as error:
+            raise MellaError(
+                f"The Dask scheduler at {address!r} went away between two stages. Start it, and run the same "
+                "command again; what is done stays done."
+            ) from error

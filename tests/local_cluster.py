@@ -1,0 +1,10 @@
+"""A Dask cluster on loopback, a process of its own: prints the scheduler's address, ends when its input does."""
+
+import sys
+
+from distributed import LocalCluster
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=4, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
