@@ -13,29 +13,27 @@ and its result does not depend on how many processes worked on it.
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
-
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
-from mella_hf.dataset.plan import PLAN, SHARD, SPLIT, plan_language
+from mella_hf.dataset.plan import PLAN, plan_language
+from mella_hf.dataset.planned import planned_batches
 from mella_hf.dataset.remove import read_records
-from mella_hf.dataset.scan import ROWS, scan_unit
+from mella_hf.dataset.scan import scan_unit
 from mella_hf.dataset.thumbnails import write_thumbnails
-from mella_hf.dataset.write import SHARD_BYTES, check_sample, write_shards
+from mella_hf.dataset.write import SHARD_BYTES, open_writer
 from mella_hf.errors import StageError
-from mella_hf.sample import COLUMNS, SPLITS
+from mella_hf.sample import SPLITS
 from mella_hf.sources.candidate import Source, Unit
-from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
+from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage, sweep
 
 BUILD_VERSION = 1  # a change of what the stages do to rows; makes them run again
 WORK = ".build"
+FILE = "shard.parquet"
 TEST_SIZE = 200  # images a source and language (MELLA's own test split)
 
 
@@ -72,7 +70,7 @@ def build_dataset(
 
     Args:
         workers: processes; the number of cores by default, 0 runs in this process.
-        executor: where to run instead, such as `distributed.Client(address).get_executor(retries=2)`;
+        executor: where to run instead, such as `mella_hf.cluster.cluster_executor(address)` gives;
             its machines must see the source and `out` under the same paths.
         test_size: images in each test split, at most a fifth of the rows.
         shard_bytes: image bytes in a Parquet file.
@@ -81,11 +79,13 @@ def build_dataset(
         origin: Markdown for the card: where the data came from.
 
     Raises:
-        StageError: a unit killed its worker twice; what is done stays done.
+        StageError: a unit killed its worker again and again; what is done stays done.
         MellaError: the source is not what it should be, or changed during the build.
     """
     out = Path(out).resolve()
     work = out / WORK
+    for folder in (out, *out.glob("*/")):
+        sweep(folder)
     run = partial(run_stage, workers=workers, executor=executor, progress=progress)
     settings = {"version": BUILD_VERSION, "verify": verify}
     units = source.units(work / "source")
@@ -117,40 +117,19 @@ def removals(out: Path) -> dict[str, list[str]]:
 
 def write_shard(shard: Shard, output: ShardOutput, *, source: Source, plans: str, verify: bool) -> None:
     """The third stage: write one Parquet file of one split, reading each image once more."""
-    language, split = shard.payload["language"], shard.payload["split"]
-    rows = planned_rows(Path(plans) / language, language, split, shard.payload["index"], source)
-    checked = _checked(rows, language, split, verify)
-    _, count, _ = write_shards(checked, output.folder, shard_bytes=1 << 62)
-    output.keep(count)
-
-
-def planned_rows(plan: Path, language: str, split: str, index: int, source: Source) -> Iterator[dict[str, Any]]:
-    """The records that the plan puts into one shard, in order, with their images."""
-    units = json.loads((plan / PLAN).read_text("utf-8"))
-    ends = np.cumsum(units["lengths"])
-    chosen = np.flatnonzero((np.load(plan / SPLIT) == SPLITS.index(split)) & (np.load(plan / SHARD) == index))
-    unit_of = np.searchsorted(ends, chosen, side="right")
-    for number in np.unique(unit_of):
-        about = units["units"][number]
-        unit = Unit(about["name"], language, about["source"], about["payload"])
-        local = chosen[unit_of == number] - (ends[number] - units["lengths"][number])
-        for row in pq.read_table(Path(about["folder"]) / ROWS).take(local).to_pylist():
-            record = {name: row.get(name) for name in COLUMNS}
-            image = {"bytes": source.image(unit, row["locator"]), "path": None}
-            yield record | {"id": row["digest"].hex(), "image": image, "language": language, "source": unit.source}
-
-
-def _checked(rows: Iterator[dict[str, Any]], language: str, split: str, verify: bool) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        check_sample(row, language, split, verify_id=verify)
-        yield row
+    language, split, index = (shard.payload[name] for name in ("language", "split", "index"))
+    with open_writer(output.folder / FILE) as writer:
+        for batch in planned_batches(Path(plans) / language, language, split, index, source, verify=verify):
+            writer.write_batch(batch, row_group_size=len(batch))
+            output.keep(len(batch))
+            del batch  # or its images would be held while those of the next row group are read
 
 
 def _complete(report: StageReport) -> StageReport:
     """The report, when no shard was set aside."""
     if report.set_aside:
         raise StageError(
-            f"Stage {report.name!r}: {', '.join(report.set_aside)} killed the worker twice (out of memory?). "
+            f"Stage {report.name!r}: {', '.join(report.set_aside)} killed every worker that tried (out of memory?). "
             "Run again with --workers 1, or take those rows out of the source; what is done stays done."
         )
     return report
@@ -201,7 +180,7 @@ def _publish(plans: dict[str, dict[str, Any]], written: Path, out: Path) -> None
         for split in SPLITS:
             for index in range(plan["totals"][split]):
                 name = f"{split}-{index:05d}-of-{plan['totals'][split]:05d}.parquet"
-                _place(written / f"{language}-{split}-{index:05d}" / "00000.parquet", home / name)
+                _place(written / f"{language}-{split}-{index:05d}" / FILE, home / name)
                 expected.add(name)
         for path in home.glob("*.parquet"):
             if path.name not in expected:

@@ -29,6 +29,7 @@ SCAN_SCHEMA = pa.schema(
         *_RECORD,
     ]
 )
+_BLANK = dict.fromkeys(SCAN_SCHEMA.names)
 _CONVERSION = (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError)
 
 
@@ -77,7 +78,7 @@ def examine(found: Found, source: Source, unit: Unit, output: ShardOutput, *, ve
     """
     if (problem := text_problem(found.text)) is not None:
         raise Rejected(problem)
-    row: dict[str, Any] = {**dict.fromkeys(SCAN_SCHEMA.names), **found.columns}
+    row: dict[str, Any] = _BLANK | found.columns
     row.update(where=found.where, locator=found.locator, text=found.text)
     if (wrong := column_problem(row)) is not None:
         raise Rejected("column_invalid", " ".join(wrong))

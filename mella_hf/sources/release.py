@@ -23,6 +23,7 @@ from mella_hf.stage import Shard, ShardOutput, run_stage
 KINDS = {"know": "image_text_pair", "ling": "image_pure"}
 UNIT_BYTES = 1 << 20  # of JSON lines: about 2,000 rows
 TRANSLATIONS = "translations.sqlite"
+_SURROGATES = "surrogatepass"
 _HOST = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@:\s]+)", re.IGNORECASE)
 _ID = re.compile(r"[0-9a-f]{64}")  # nothing else may name a file: a listing from outside could say ../../etc/passwd
 
@@ -172,7 +173,7 @@ class _Translations:
 
     def __call__(self, img_id: str) -> str | None:
         found = self._connection.execute("SELECT caption FROM caption WHERE id = ?", (img_id,)).fetchone()
-        return json.loads(found[0]) if found else None
+        return found[0].decode("utf-8", _SURROGATES) if found else None
 
 
 @lru_cache(maxsize=2)
@@ -184,15 +185,23 @@ def _connect(path: str, mtime: int) -> sqlite3.Connection:
 def _index_translations(shard: Shard, output: ShardOutput) -> None:
     """A translation file as a database; the first caption of an image counts."""
     with closing(sqlite3.connect(output.folder / TRANSLATIONS)) as database:
-        database.execute("CREATE TABLE caption (id TEXT PRIMARY KEY, caption TEXT) WITHOUT ROWID")
-        for entry in _array(Path(shard.payload["file"])):
-            img_id, caption = _dict(entry).get("img_id"), _dict(entry).get("caption")
-            if isinstance(img_id, str) and isinstance(caption, str):
-                escaped = json.dumps(caption)  # SQLite holds no lone surrogates; as JSON they reach the text check
-                database.execute("INSERT OR IGNORE INTO caption VALUES (?, ?)", (img_id, escaped))
-            else:
-                output.drop("translation_unreadable", where=str(entry)[:80])
+        # The stage throws a half-written file away, so SQLite need not be able to mend one.
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute("CREATE TABLE caption (id TEXT PRIMARY KEY, caption BLOB) WITHOUT ROWID")
+        captions = _captions(Path(shard.payload["file"]), output)
+        database.executemany("INSERT OR IGNORE INTO caption VALUES (?, ?)", captions)
         database.commit()
+
+
+def _captions(path: Path, output: ShardOutput) -> Iterator[tuple[str, bytes]]:
+    """(img_id, caption) of each entry, lone surrogates and all, which SQLite's text could not hold."""
+    for entry in _array(path):
+        img_id, caption = _dict(entry).get("img_id"), _dict(entry).get("caption")
+        if isinstance(img_id, str) and _ID.fullmatch(img_id) and isinstance(caption, str):
+            yield img_id, caption.encode("utf-8", _SURROGATES)
+        else:
+            output.drop("translation_unreadable", where=ascii(entry)[:80])
 
 
 def _array(path: Path, chunk: int = 1 << 20) -> Iterator[Any]:
