@@ -5,14 +5,16 @@ Every number on the card is computed from the rows; only the drop funnel comes f
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from mella_hf import languages
+from mella_hf.dataset.lengths import SAMPLE, token_lengths
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.resources import template_path
@@ -24,7 +26,7 @@ CARD = "card.json"  # what the card says that no row does
 THUMBNAILS = "thumbnails.jpg"
 FUNNEL = "funnel.json"  # beside the languages: what the build kept and dropped, by language and source
 
-_READ = ["text", "license", "domain", "captioner", "translator", "qe_model", "review"]
+_READ = ["id", "text", "license", "domain", "captioner", "translator", "qe_model", "review"]
 # Licence names as samples carry them -> the Hub's identifiers (huggingface.co/docs/hub/repositories-licenses).
 _HUB_LICENSES = {
     "GPL-2": "gpl-2.0",
@@ -54,6 +56,7 @@ class SplitFacts:
     Attributes:
         files_bytes, image_bytes: size of the shards, and of the images in them.
         characters: how many texts have each length.
+        sample: (id, text) of the rows with the least ids; those are hashes, so it is a random draw that stays.
         licenses, domains, makers: how many rows name each; a maker is a captioner or translator.
     """
 
@@ -63,6 +66,7 @@ class SplitFacts:
     files_bytes: int = 0
     image_bytes: int = 0
     characters: Counter[int] = field(default_factory=Counter)
+    sample: list[tuple[str, str]] = field(default_factory=list)
     licenses: Counter[str] = field(default_factory=Counter)
     domains: Counter[str] = field(default_factory=Counter)
     makers: Counter[str] = field(default_factory=Counter)
@@ -89,6 +93,8 @@ def split_facts(folder: Path | str, language: str, split: str) -> SplitFacts:
         for batch in parquet.iter_batches(4096, columns=_READ):
             columns = batch.to_pydict()
             facts.characters.update(len(text) for text in columns["text"])
+            pairs = zip(columns["id"], columns["text"], strict=True)
+            facts.sample = nsmallest(SAMPLE, [*facts.sample, *pairs])
             facts.licenses.update(name or "not stated" for name in columns["license"])
             facts.domains.update(name for name in columns["domain"] if name)
             for kind in ("captioner", "translator", "qe_model", "review"):
@@ -213,6 +219,9 @@ def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardTe
         languages=[(code, language_name(code)) for code in codes],
         splits=[split for split in SPLITS if any(one.split == split for one in facts)],
         facts={(one.language, one.split): one for one in facts},
+        totals=_total({one.split: one.rows} for one in facts),
+        tokens={code: token_lengths(code, _samples(code, facts)) for code in codes},
+        sampled=SAMPLE,
         rows=sum(one.rows for one in facts),
         size=sum(one.files_bytes for one in facts),
         licenses=_total(one.licenses for one in facts).most_common(),
@@ -262,7 +271,11 @@ def _image_bytes(row_group: Any) -> int:
     return sum(column.total_uncompressed_size for column in columns if column.path_in_schema == "image.bytes")
 
 
-def _total(counters: Iterator[Counter[str]] | Any) -> Counter[str]:
+def _samples(code: str, facts: list[SplitFacts]) -> dict[str, list[str]]:
+    return {one.split: [text for _, text in one.sample] for one in facts if one.language == code}
+
+
+def _total(counters: Iterable[Mapping[str, int]]) -> Counter[str]:
     total: Counter[str] = Counter()
     for counter in counters:
         total.update(counter)

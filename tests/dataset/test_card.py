@@ -1,6 +1,7 @@
 """The card makes plain `load_dataset` work, and its numbers are those of the rows."""
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from datasets import Features, get_dataset_config_names, get_dataset_split_names
 from huggingface_hub import DatasetCard
 
 from mella_hf.dataset.card import dataset_facts, write_card
+from mella_hf.dataset.lengths import token_lengths
 from mella_hf.dataset.write import write_split
-from mella_hf.errors import MellaError
+from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.sample import features
 
 SPLITS = ["know", "ling", "know_test", "ling_test"]
@@ -80,6 +82,54 @@ def test_facts_against_a_hand_count(published: Path) -> None:
     know = [row["text"] for row in load_dataset(str(published), "ar", split="ling", streaming=True)]
     assert facts["ar", "ling"].rows == 5
     assert facts["ar", "ling"].median_characters == statistics.median(len(text) for text in know)
+
+
+def test_token_lengths_against_a_hand_count(published: Path) -> None:
+    """كنافة نابلسية على طبق and a number are five words; the reference for Thai is its tokenizer itself."""
+    from pythainlp.tokenize import word_tokenize
+
+    text = (published / "README.md").read_text("utf-8")
+    assert "\n| `ar` | words | 5 / 5 | 5 / 5 | 5 / 5 | 5 / 5 |\n" in text
+    thai = statistics.median(
+        len(word_tokenize(row["text"], engine="newmm", keep_whitespace=False))
+        for row in load_dataset(str(published), "th", split="know", streaming=True)
+    )
+    assert re.search(rf"\n\| `th` \| newmm-[\d.]+ \| {thai} / \d+ \| - \| \d+ / \d+ \| - \|\n", text)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [([3], (3, 3)), ([1, 2], (1, 2)), (list(range(1, 11)), (5, 9)), (list(range(1, 102)), (51, 91))],
+)
+def test_median_and_ninetieth_percentile(counts: list[int], expected: tuple[int, int]) -> None:
+    """By nearest rank, worked by hand."""
+    texts = {"know": [" ".join(["я"] * count) for count in counts], "ling": []}
+    assert token_lengths("ru", texts).splits == {"know": expected}
+
+
+def test_tokens_that_cannot_be_counted_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mella_hf.metrics.text._kiwi", lambda process: korean_is_not_installed())
+    for language in ("ko", "qu"):
+        write_split([record(ord(language[0]), language)], tmp_path, language, "know")
+    text = write_card(tmp_path).read_text("utf-8")
+    assert "| `ko` | not counted: Korean tokenisation needs the package 'kiwipiepy', which is not installed." in text
+    assert "| `qu` | not counted: the language has no entry in mella_hf.languages | - |" in text
+
+
+def korean_is_not_installed() -> None:
+    raise MissingExtraError("kiwipiepy", "metrics", "Korean tokenisation")
+
+
+def test_the_sample_does_not_depend_on_the_order(tmp_path: Path) -> None:
+    rows = [record(n, text="слово " * (n % 7 + 1), language="ru") for n in range(700)]
+    cards = []
+    for name, ordered in (("a", rows), ("b", rows[::-1])):
+        write_split(ordered, tmp_path / name, "ru", "know")
+        (facts,) = dataset_facts(tmp_path / name)
+        assert len(facts.sample) == 500
+        assert facts.sample == sorted((row["id"], row["text"]) for row in rows)[:500]
+        cards.append(write_card(tmp_path / name).read_text("utf-8").split("## Splits")[1])
+    assert cards[0] == cards[1]
 
 
 def test_gpl2_notice_says_where_the_source_is(tmp_path: Path) -> None:
