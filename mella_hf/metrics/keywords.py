@@ -2,8 +2,9 @@
 
 No model: each rule finds what its language marks. Capitalised spans (Czech, Hungarian, Russian,
 Serbian, Vietnamese), Kiwi's proper nouns (Korean), quoted names, Latin-script names in other scripts,
-places from a gazetteer, words that the Thai dictionary lacks, and, where a corpus is at hand, words
-that are rare in it. Words of very many alt-texts (photo, view) are no keywords.
+places from a gazetteer, words that the Thai dictionary lacks, words that nobody says every day (Arabic: mostly foreign
+names), and, where a corpus is at hand, words that are rare in it. Words of very many alt-texts (photo, view) are
+no keywords.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 
 from mella_hf import lid
 from mella_hf.languages import Language, get_language
+from mella_hf.metrics.everyday import is_everyday
 from mella_hf.metrics.gazetteer import has_case, place_key, places
 from mella_hf.metrics.text import analyze, arabic_bases
 
@@ -24,6 +26,7 @@ MAX_WORDS = 6  # of a quoted name; longer quotes are sentences
 MIN_RARE_LETTERS = 4
 UNKNOWN_SCORE = -20.0  # Kiwi's log-probability below which a noun is in no dictionary
 MIN_UNKNOWN = 3  # syllables of an unknown Korean noun
+_FEAST = ("عيد", "وعيد")  # not بعيد, which is "far" more often than "on the feast"
 MIN_THAI = 2  # consonants and free vowels of a Thai name
 
 
@@ -166,7 +169,7 @@ def _proven(text: str, run: list[Any], language: Language, frequencies: Document
     opens = _patterns()["sentence"].search(text[: run[0].start()]) is not None
     if opens and not _is_topic(text, run) and not _is_name(run[0].group(), language, frequencies):
         run = run[1:]
-    if run:
+    if any(_is_capital(match.group()) for match in run):  # a number alone names nothing
         yield _Span(run[0].start(), run[-1].end())
 
 
@@ -242,18 +245,36 @@ def _thai_dictionary() -> frozenset[str]:
 
 
 def _caseless_names(text: str, language: Language, frequencies: DocumentFrequencies | None) -> Iterator[_Span]:
-    """Places, and words that are rare in the corpus, in a script without capitals."""
+    """Places, feasts, and runs of words that are rare in the corpus or in speech, in a script without capitals."""
     words = list(_patterns()["word"].finditer(text))
     known_places = places(language)
+    rare_start, rare_end = 0, -1
     for at, match in enumerate(words):
         for length in (3, 2, 1):
             span = words[at : at + length]
             if len(span) == length and _is_place([m.group() for m in span], language, known_places):
                 yield _Span(match.start(), span[-1].end())
                 break
-        normalized = language.normalizer(match.group())
-        if len(normalized) >= MIN_RARE_LETTERS and frequencies is not None and frequencies.is_rare(normalized):
-            yield _Span(match.start(), match.end())
+        if _is_feast(words[at : at + 2], language):
+            yield _Span(match.start(), words[at + 1].end())
+        if _is_rare(language.normalizer(match.group()), language, frequencies):
+            rare_start = rare_start if match.start() == rare_end + 1 else match.start()
+            rare_end = match.end()
+            yield _Span(rare_start, rare_end)
+
+
+def _is_rare(word: str, language: Language, frequencies: DocumentFrequencies | None) -> bool:
+    if len(word) < MIN_RARE_LETTERS or lid.script_share(word, language.scripts) < 1.0 or not word.isalpha():
+        return False
+    return not is_everyday(word, language) or (frequencies is not None and frequencies.is_rare(word))
+
+
+def _is_feast(words: list[Any], language: Language) -> bool:
+    """Whether two words are "the feast of the ...", as Arabic names its feasts (an indefinite one is a birthday)."""
+    if language.stemmer != "arabic" or len(words) < 2:
+        return False
+    feast, whose = (language.normalizer(match.group()) for match in words)
+    return feast in _FEAST and whose.startswith("ال")
 
 
 def _is_place(words: list[str], language: Language, known: frozenset[tuple[str, ...]]) -> bool:

@@ -1,11 +1,15 @@
 """Names found in alt-texts, on thirty hand-checked captions a language and on the rules one by one."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
 
+from mella_hf.errors import MissingExtraError
+from mella_hf.languages import get_language
 from mella_hf.metrics import extract_keywords
+from mella_hf.metrics.everyday import everyday_stems, is_everyday
 from mella_hf.metrics.keywords import DocumentFrequencies
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "keywords.py"
@@ -55,14 +59,50 @@ def test_a_corpus_drops_what_it_says_all_the_time_and_finds_what_it_says_once() 
 
 
 def test_rare_arabic_words_are_names_in_a_large_corpus() -> None:
-    frequencies = DocumentFrequencies.count(["صورة من المدينة القديمة"] * 1500, "ar")
-    assert extract_keywords("صورة من ستريكير", "ar") == []
-    assert extract_keywords("صورة من ستريكير", "ar", frequencies) == ["ستريكير"]
+    frequencies = DocumentFrequencies.count(["صورة من الشارع القديم"] * 1500, "ar")
+    assert extract_keywords("باتريك في الشارع", "ar") == []
+    assert extract_keywords("باتريك في الشارع", "ar", frequencies) == ["باتريك"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("سيارة من طراز ستريكير", ["ستريكير"]),  # nobody says it in films
+        ("خنزير وتامورث", ["وتامورث"]),  # nor with a conjunction before it
+        ("سيارات قديمة وجميلة في الشوارع", []),  # everyday words, inflected and with clitics
+        ("حلوى عيد الميلاد", ["عيد الميلاد"]),
+        ("جزيرة بعيد الشاطئ", []),  # "far from the shore", not a feast
+        ("حفل عيد ميلاد", []),  # a birthday
+        ("شاحنة 42", []),
+    ],
+)
+def test_arabic_names_without_a_corpus(text: str, names: list[str]) -> None:
+    assert extract_keywords(text, "ar") == names
+
+
+def test_a_number_alone_is_no_name() -> None:
+    assert extract_keywords("Sorköz 2 ikon", "hu") == []
+
+
+def test_no_counts_no_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert everyday_stems(get_language("th")) == frozenset() and is_everyday("อะไรก็ได้", get_language("th"))
+    everyday_stems.cache_clear()
+    monkeypatch.setitem(sys.modules, "spellchecker", None)
+    with pytest.raises(MissingExtraError, match=r"mella_hf\[metrics\]"):
+        extract_keywords("صورة من القاهرة", "ar")
 
 
 def test_hand_checked_captions() -> None:
-    measured = runpy.run_path(str(BENCHMARK))["measure"]()
-    assert measured["all"]["wanted"] == 246
-    assert measured["all"]["precision"] >= 0.85 and measured["all"]["recall"] >= 0.7
+    measured = runpy.run_path(str(BENCHMARK))["measure"]("gold")
+    assert measured["all"]["wanted"] == 246 and measured["all"]["texts"] == 240
+    assert measured["all"]["precision"] >= 0.85 and measured["all"]["recall"] >= 0.8
     for language in ("cs", "hu", "ko", "ru", "sr", "th", "vi"):
         assert measured[language]["precision"] >= 0.8 and measured[language]["recall"] >= 0.7, language
+    assert measured["ar"]["precision"] >= 0.7 and measured["ar"]["recall"] >= 0.6
+
+
+def test_hand_checked_alt_texts_that_the_rules_were_not_made_with() -> None:
+    measured = runpy.run_path(str(BENCHMARK))["measure"]("held out")
+    assert measured["all"]["wanted"] == 82 and measured["all"]["texts"] == 226
+    for key in ("all", "ar"):
+        assert measured[key]["precision"] >= 0.7 and measured[key]["recall"] >= 0.7
