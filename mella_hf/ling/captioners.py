@@ -21,6 +21,7 @@ MAX_TOKENS = 512  # twice the paper's 258 tokens a caption
 KEY_VARIABLE = "MELLA_CAPTIONER_KEY"
 SERVER_REQUESTS = 8  # requests under way at each server
 ATTEMPTS = 6  # of one image, and of a worker at one server in a row
+BUSY_ATTEMPTS = 100  # in a row, of a server that keeps saying that it is busy
 TIMEOUT = 300.0  # seconds for one answer
 _REFUSED = (401, 403, 404)  # key or model are wrong for every image
 _BUSY = (408, 425, 429)
@@ -136,27 +137,36 @@ class ServerCaptioner:
 
     async def _work(self, session: "ClientSession", url: str, run: "_Run") -> None:
         """Take images until none are left, or until this server has failed too often in a row."""
-        faults = 0
-        while faults < ATTEMPTS:
+        faults = busy = 0
+        while faults < ATTEMPTS and busy < BUSY_ATTEMPTS:
             index = await run.waiting.get()
-            run.attempts[index] = run.attempts.get(index, 0) + 1
             try:
                 answer = await self._ask(session, url, run.images[index], run.prompt)
             except _Fault as fault:
                 run.last_fault = f"{url}: {fault}"
-                wait = fault.wait
-                if fault.ours or run.attempts[index] >= ATTEMPTS:
+                # What the image may be to blame for counts against it; a dead server does not.
+                if not fault.busy and (fault.answered or await self._is_alive(session, url)):
+                    run.attempts[index] = run.attempts.get(index, 0) + 1
+                if fault.ours or run.attempts.get(index, 0) >= ATTEMPTS:
                     run.give_up(index, fault.reason)
                 else:
                     run.waiting.put_nowait(index)
-                if not fault.ours and not fault.busy:
-                    faults += 1
-                    wait = backoff(faults)
-                if wait:
-                    await self._pause(wait)
+                busy, faults = (busy + 1, faults) if fault.busy else (0, faults + (not fault.ours))
+                if not fault.ours:
+                    await self._pause(fault.wait or backoff(max(1, faults)))
             else:
-                faults = 0
+                faults = busy = 0
                 run.keep(index, answer)
+
+    async def _is_alive(self, session: "ClientSession", url: str) -> bool:
+        """Whether a server that did not answer a request answers a small one."""
+        from aiohttp import ClientError
+
+        try:
+            async with session.get(f"{url}/models"):
+                return True
+        except (ClientError, TimeoutError, OSError):
+            return False
 
     async def _ask(self, session: "ClientSession", url: str, image: "Image", prompt: str) -> Answer:
         """One request. Raises _Fault, or StageError when every other request would fail as well."""
@@ -186,7 +196,7 @@ class ServerCaptioner:
         if status != 200:
             busy = status in _BUSY
             ours = 400 <= status < 500 and not busy
-            raise _Fault(f"status_{status}", ours, busy, wait or (1.0 if busy else 0.0))
+            raise _Fault(f"status_{status}", answered=True, ours=ours, busy=busy, wait=wait or 0.0)
         return read_answer(body)
 
 
@@ -196,15 +206,20 @@ def read_answer(body: bytes) -> Answer:
         choice = json.loads(body)["choices"][0]
         return Answer(choice["message"]["content"] or "", choice.get("finish_reason") == "length")
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise _Fault("unreadable") from error
+        raise _Fault("unreadable", answered=True) from error
 
 
 class _Fault(Exception):
-    """A request that failed. `ours`: this image will fail everywhere; `busy`: the server works, and asks to wait."""
+    """A request that failed.
 
-    def __init__(self, reason: str, ours: bool = False, busy: bool = False, wait: float = 0.0):
+    `answered`: with an HTTP status; `ours`: this image will fail everywhere; `busy`: the server asks to wait.
+    """
+
+    def __init__(
+        self, reason: str, *, answered: bool = False, ours: bool = False, busy: bool = False, wait: float = 0.0
+    ):
         super().__init__(reason)
-        self.reason, self.ours, self.busy, self.wait = reason, ours, busy, wait
+        self.reason, self.answered, self.ours, self.busy, self.wait = reason, answered, ours, busy, wait
 
 
 @dataclass

@@ -52,9 +52,13 @@ class Settings:
         at_once: requests under way, at each server and service; None for their own defaults.
         qe_model: a COMET quality-estimation checkpoint; None judges by the guards alone.
         qe_python: the interpreter that has COMET.
+        qe_batch_tokens: tokens scored together.
         threshold: the least score that is kept, in [0, 1].
         force_qe: score languages that the encoder never read.
         price: US dollars a million characters, instead of the service's list price.
+        batch_size: images described together by a captioner in this process.
+        license: of the images that `metadata.jsonl` says none of.
+        test_size: images in the test split, at most a fifth.
     """
 
     captioner: str
