@@ -1,12 +1,16 @@
 """A converted InternVL2 answers as the original does: logits, token ids, tiles; and what does not fit is refused."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from internvl2_original import build_checkpoint, internvl2
+from local_hub import LocalHub
 from typer.testing import CliRunner
 
 from mella_hf.errors import MellaError
@@ -237,6 +241,23 @@ def test_the_command_says_what_it_refuses(source: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/processor_config.json").read_text())["image_processor"]["max_patches"] == 12
     result = runner.invoke(app, ["convert-internvl2", str(tmp_path), str(tmp_path / "other")])
     assert isinstance(result.exception, MellaError) and "has no config.json" in str(result.exception)
+
+
+def test_from_the_hub_it_takes_no_code(source: Path, converted: Path, tmp_path: Path) -> None:
+    with LocalHub(tmp_path / "hub") as hub:
+        code = (
+            "from huggingface_hub import HfApi\n"
+            "from mella_hf.training.internvl2 import convert_internvl2\n"
+            "HfApi().create_repo('OpenGVLab/InternVL2-8B')\n"
+            f"HfApi().upload_folder(repo_id='OpenGVLab/InternVL2-8B', folder_path={str(source)!r})\n"
+            f"convert_internvl2('OpenGVLab/InternVL2-8B', {str(tmp_path / 'out')!r})\n"
+        )
+        settings = {**os.environ, **hub.environment(tmp_path / "home")}
+        subprocess.run([sys.executable, "-c", code], env=settings, check=True, timeout=300)
+        assert hub.counted(r"GET .*/resolve/.*/model-00001-of-00003.safetensors") == 1
+        assert hub.counted(r"(GET|HEAD) .*\.py") == 0
+    name = "model-00001-of-00003.safetensors"
+    assert (tmp_path / "out" / name).read_bytes() == (converted / name).read_bytes()
 
 
 def edit(path: Path, change: Any) -> None:

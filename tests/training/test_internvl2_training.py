@@ -67,3 +67,19 @@ def test_two_steps_of_the_recipe(base: Path, tmp_path: Path, make_rows: Any) -> 
     tuned = PeftModel.from_pretrained(model, tmp_path / "run/adapter")
     assert not torch.equal(tuned(input_ids=ids).logits, before)
     assert AutoProcessor.from_pretrained(tmp_path / "run/adapter").image_processor.max_patches == 6
+
+
+def test_answers_in_a_batch_are_those_given_alone(base: Path) -> None:
+    from PIL import Image
+    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+
+    from mella_hf.evaluation.generate import answer_batch
+
+    config = AutoConfig.from_pretrained(base)
+    config.text_config.max_position_embeddings = 4096  # beyond it the rotary base depends on the longest of a batch
+    model = AutoModelForImageTextToText.from_pretrained(base, config=config).eval()
+    processor = AutoProcessor.from_pretrained(base)
+    images = [Image.effect_noise(size, 80).convert("RGB") for size in ((56, 56), (120, 70), (60, 180))]
+    together = answer_batch(model, processor, images, "ما هذا؟", 8)
+    assert together == [answer_batch(model, processor, [image], "ما هذا؟", 8)[0] for image in images]
+    assert all(answer["prediction"] for answer in together)
