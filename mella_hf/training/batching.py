@@ -49,8 +49,8 @@ class LengthBuckets(Sampler[list[int]]):
             raise MellaError(f"batch_size is {batch_size}; it must be at least 1.")
         self.lengths = np.asarray(lengths, dtype=np.int32)
         self.per_rank, self.ranks, self.seed, self.epoch = batch_size, ranks, seed, 0
-        names, labels = np.unique(np.asarray(groups), return_inverse=True)
-        self.members = {str(name): np.flatnonzero(labels == i) for i, name in enumerate(names)}
+        names, labels = _labels(groups)
+        self.members = {name: np.flatnonzero(labels == i) for i, name in enumerate(names)}
         for name, members in self.members.items():
             if len(members) < ranks:
                 raise MellaError(
@@ -133,13 +133,20 @@ def loss_shares(
         loss_tokens: tokens of each sample that the loss is on.
         batches_per_step: ranks x accumulation steps.
     """
-    names, labels = np.unique(np.asarray(groups), return_inverse=True)
+    names, labels = _labels(groups)
     order = np.concatenate(batches)
     step = np.repeat(np.arange(len(batches)) // batches_per_step, [len(batch) for batch in batches])
     cells = np.bincount(step * len(names) + labels[order], np.asarray(loss_tokens)[order], (step[-1] + 1) * len(names))
     tokens = cells.reshape(-1, len(names))  # [steps, groups]
     shares = (tokens / tokens.sum(1, keepdims=True)).mean(0)
-    return {str(name): float(share) for name, share in zip(names, shares, strict=True)}
+    return {name: float(share) for name, share in zip(names, shares, strict=True)}
+
+
+def _labels(groups: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The groups' names in order, and the number of each sample's group."""
+    names = sorted(set(groups))
+    number = {name: i for i, name in enumerate(names)}
+    return names, np.fromiter((number[group] for group in groups), np.int32, len(groups))
 
 
 def loss_denominators(weights: Mapping[str, float], tokens: Mapping[str, float], steps: float) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """A run that breaks in, one clear error out: at which step, how to mend it, and from where the run goes on."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,13 +36,17 @@ def failure(what: str, mend: str, step: int, output_dir: Path) -> TrainingError:
 
 
 @contextmanager
-def memory_errors(trainer: Any) -> Iterator[None]:
-    """Turn running out of memory into a TrainingError.
+def named_errors(trainer: Any) -> Iterator[None]:
+    """Turn running out of memory, or of disk, into a TrainingError.
 
     Linux may end a process that asks for too much before any error reaches it; nothing can be said then.
     """
     try:
         yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise trainer.failed(f"Writing failed ({error})", SAVING) from error
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             raise trainer.failed(f"Out of memory ({str(error).splitlines()[0]})", MEMORY) from error

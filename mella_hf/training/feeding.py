@@ -86,9 +86,7 @@ def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
     per_step = training.world_size * training.gradient_accumulation_steps
     denominators = None
     if data.weights is not None:
-        answers = {source: 0 for source in set(sources)}
-        for source, count in zip(sources, tokens.completion.tolist(), strict=True):
-            answers[source] += count
+        answers = {name: int(tokens.completion[members].sum()) for name, members in batches.members.items()}
         denominators = loss_denominators(data.weights, answers, math.ceil(len(batches) / per_step))
     return Feed(
         dataset.select_columns(columns).with_transform(transform),

@@ -59,6 +59,10 @@ class SourceRows:
         self.shards = [(s, i) for s in (stream.reshard() for stream in streams) for i in range(s.num_shards)]
         self.seed, self.ahead = seed, ahead
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is being read, so that a loader's worker can be started with it; it opens its own."""
+        return {key: value for key, value in self.__dict__.items() if key not in ("_buffer", "_rows")}
+
     def open(self, epoch: int, start: list[int] | None) -> None:
         """Start reading an epoch at a row; None is its end."""
         self._buffer: deque[tuple[list[int], Row]] = deque()

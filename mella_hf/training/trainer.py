@@ -68,6 +68,12 @@ class MellaTrainer(SFTTrainer):
     elastic: ElasticWeights | None = None
     _place: str | None = None
 
+    def train(self, resume_from_checkpoint: Any = None, **kwargs: Any) -> Any:
+        """Train to the last step, from a checkpoint on where one is given."""
+        if isinstance(self.batches, BatchStream) and resume_from_checkpoint:
+            self.batches.go_on((Path(resume_from_checkpoint) / PLACE_FILE).read_text("utf-8"))
+        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+
     def get_train_dataloader(self) -> DataLoader:
         """The loader of `batches`, each rank its share."""
         if self.batches is None:
@@ -148,9 +154,7 @@ class MellaTrainer(SFTTrainer):
         return failure(what, mend, self.state.global_step, Path(str(self.args.output_dir)))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if isinstance(self.batches, BatchStream):
-            self.batches.go_on((Path(resume_from_checkpoint) / PLACE_FILE).read_text("utf-8"))
-        if isinstance(self.model, PreTrainedModel):
+        if isinstance(self.model, PreTrainedModel) and not self.is_fsdp_enabled:
             restore_weights(self.model, Path(resume_from_checkpoint))
         else:  # an adapter
             super()._load_from_checkpoint(resume_from_checkpoint, model)

@@ -1,5 +1,7 @@
 """Streams: the guarantees of the batches, window by window, and going on from any batch."""
 
+import json
+import pickle
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -40,8 +42,6 @@ def text(conversation: dict[str, Any]) -> str:
 
 def epoch(stream: BatchStream, number: int = 0) -> list[list[dict[str, Any]]]:
     """The batches of one epoch."""
-    import json
-
     batches = []
     for place, batch in stream:
         if json.loads(place)["epoch"] == number:
@@ -89,6 +89,13 @@ def test_it_goes_on_from_any_batch(make: Any, batches: int) -> None:
     assert [[text(c) for c in batch] for _, batch in rest] == [
         [text(c) for c in batch] for _, batch in undisturbed[batches:]
     ]
+
+
+def test_it_travels_to_a_loaders_worker(make: Any) -> None:
+    stream = make()
+    names = [[text(c) for c in batch] for _, (_, batch) in zip(range(5), stream, strict=False)]
+    copy = pickle.loads(pickle.dumps(stream))
+    assert [[text(c) for c in batch] for _, (_, batch) in zip(range(5), copy, strict=False)] == names
 
 
 @pytest.mark.slow

@@ -42,11 +42,11 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def rank_main(rank: int, port: int, arguments: list[str], die_after: int | None) -> None:
+def rank_main(rank: int, processes: int, port: int, arguments: list[str], die_after: int | None) -> None:
     """One rank of a run, as the launcher would start it; gets SIGKILL after a step."""
     os.environ.update(
-        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(port), OMP_NUM_THREADS="1",
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), LOCAL_WORLD_SIZE=str(processes),
+        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), OMP_NUM_THREADS="1",
     )  # fmt: skip
     from transformers import TrainerCallback
 
@@ -69,12 +69,15 @@ def rank_main(rank: int, port: int, arguments: list[str], die_after: int | None)
     sft.train(parse_settings(arguments))
 
 
-def run(arguments: list[str], die_after: int | None = None) -> list[int]:
-    """Exit codes of both ranks, started from a server that has imported what they need, so that it is imported once."""
+def run(arguments: list[str], die_after: int | None = None, processes: int = 2) -> list[int]:
+    """Exit codes of all ranks, started from a server that has imported what they need, so that it is imported once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mella_hf.training.trainer", "mella_hf.training.sft"])
     port = free_port()
-    ranks = [context.Process(target=rank_main, args=(rank, port, arguments, die_after)) for rank in (0, 1)]
+    ranks = [
+        context.Process(target=rank_main, args=(rank, processes, port, arguments, die_after))
+        for rank in range(processes)
+    ]
     for process in ranks:
         process.start()
     for process in ranks:
@@ -105,3 +108,35 @@ def test_killed_and_resumed_both_end_with_the_same_weights(
     assert not (out / "training.json").exists()
     assert run(settings(tiny_qwen2vl, dataset, out)) == [0, 0]
     assert (out / WEIGHTS).read_bytes() == (launched / WEIGHTS).read_bytes()
+
+
+@pytest.mark.slow
+def test_one_step_on_two_processes_is_the_same_step_as_on_one(
+    tmp_path: Path, tiny_qwen2vl: Path, dataset: Path
+) -> None:
+    """All samples in one SGD step: the weights of the sources hold over ranks and accumulated batches."""
+    import torch
+    from safetensors.torch import load_file
+
+    # 5 rounds of two batches of two, and 7 + 5 batches of two.
+    for processes, batches in ((2, 5), (1, 12)):
+        arguments = flags(
+            tiny_qwen2vl, dataset, tmp_path / str(processes), max_steps=1, per_device_train_batch_size=2,
+            gradient_accumulation_steps=batches, source_weights='{"know":3,"ling":1}', optim="sgd", learning_rate=1,
+            lr_scheduler_type="constant", max_grad_norm=0, lora_dropout=0, weight_decay=0,
+        )  # fmt: skip
+        assert run(arguments, processes=processes) == [0] * processes
+    two, one = (load_file(tmp_path / name / WEIGHTS) for name in "21")
+    moved = {name for name, value in one.items() if value.abs().max() > 1e-4 and "lora_B" in name}
+    assert moved, "LoRA's B starts at 0"
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_stream_on_two_processes(tmp_path: Path, tiny_qwen2vl: Path, dataset: Path) -> None:
+    out = tmp_path / "run"
+    arguments = [*settings(tiny_qwen2vl, dataset, out), "--streaming", "true"]
+    assert run(arguments, die_after=5) == [-signal.SIGKILL] * 2
+    assert run(arguments) == [0, 0]
+    assert json.loads((out / "training.json").read_text())["streamed"] is True
