@@ -49,7 +49,7 @@ class LostPage:
     reason: str
 
 
-class _Unreadable(Exception):
+class UnreadableBody(Exception):
     """A body that cannot be decoded; its argument is the reason."""
 
 
@@ -101,36 +101,44 @@ def _records(path: Path) -> Iterator[_Record | LostPage]:
         if not path.stat().st_size:
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            magic = next((m for m in _MAGIC if data[: len(m)] == m), None)
-            at: int | None = 0
-            whole = True
-            while at is not None and at >= 0 and magic is not None:
-                last = at
+            # What records begin with: of the three, what the file begins with, were its first bytes whole.
+            places = {found: mark for mark in _MAGIC if (found := data.find(mark)) >= 0}
+            magic = places[min(places)] if places else None
+            at, said, silent = 0, False, False
+            while at >= 0 and magic is not None:
+                last, problem = at, ""
                 try:
-                    for place, record in _iterate(path, file, at):
-                        last, whole = place, True
-                        yield record
-                    return
+                    for last, record in _iterate(path, file, at):
+                        if silent:  # reading had ended before this record, without an error
+                            yield LostPage(f"{path.name}, before @{last}", "warc_damaged")
+                        said = silent = False
+                        if record is not None:
+                            yield record
+                    silent = not said
                 except (OSError, ValueError, OverflowError) as error:
-                    if whole:  # once for each damage, however many places in it look like a beginning
-                        yield LostPage(f"{path.name}, after @{last}: {error}", "warc_damaged")
-                    whole = False
+                    problem = str(error)
+                if problem and not said:  # once for each damage, however many places in it look like a beginning
+                    yield LostPage(f"{path.name}, after @{last}: {problem}", "warc_damaged")
+                    said, silent = True, False
                 at = data.find(magic, last + 1)
 
 
-def _iterate(path: Path, file: IO[bytes], start: int) -> Iterator[tuple[int, _Record]]:
-    """(place of the record in the file, record) from a place on. Raises OSError where the file is damaged."""
+def _iterate(path: Path, file: IO[bytes], start: int) -> Iterator[tuple[int, _Record | None]]:
+    """(place in the file, record, or None for one of another kind) from a place on; OSError where it is damaged."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     kinds = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
     file.seek(start)
-    for found in ArchiveIterator(_From(file, start), record_types=kinds, strict_mode=False):  # type: ignore[arg-type]
+    for found in ArchiveIterator(_From(file, start), strict_mode=False):  # type: ignore[arg-type]
         at = start + found.stream_pos
+        if not found.record_type & kinds:
+            yield at, None
+            continue
         length = found.content_length
         headers = found.http_headers if found.is_http else None
         content_type = headers.get("Content-Type") if headers is not None else found.headers.get("Content-Type")
         wanted = found.record_type != WarcRecordType.conversion and _may_be_html(content_type)
-        body = found.reader.read() if wanted else b""
+        body = found.reader.read() if wanted else found.reader.read(1)  # none where the file ends within the headers
         yield (
             at,
             _Record(
@@ -141,7 +149,7 @@ def _iterate(path: Path, file: IO[bytes], start: int) -> Iterator[tuple[int, _Re
                 headers=headers,
                 content_type=content_type,
                 body=body,
-                complete=not wanted or len(body) >= length,
+                complete=len(body) >= (length if wanted else min(length, 1)),
             ),
         )
 
@@ -168,18 +176,18 @@ class _From:
 
 def _page(record: _Record, max_bytes: int) -> Page | LostPage:
     where = f"{record.where} {record.url}"
+    if not record.complete:
+        return LostPage(where, "page_truncated")
     if record.conversion or not _may_be_html(record.content_type):
         return LostPage(where, "page_not_html")
     if record.status not in (None, 200):
         return LostPage(where, "page_status")
-    if not record.complete:
-        return LostPage(where, "page_truncated")
     if not record.url.lower().startswith(("http://", "https://")):
         return LostPage(where, "page_url_invalid")
     get = record.headers.get if record.headers is not None else {}.get
     try:
         body = decode_body(record.body, get("Transfer-Encoding"), get("Content-Encoding"), max_bytes=max_bytes)
-    except _Unreadable as error:
+    except UnreadableBody as error:
         return LostPage(where, str(error))
     if not record.content_type and not _LOOKS_HTML.match(body[:4096]):
         return LostPage(where, "page_not_html")
@@ -201,7 +209,7 @@ def decode_body(
     A body that is not in the encoding it claims is taken as it is: archives often store bodies decoded, headers not.
 
     Raises:
-        _Unreadable: `page_encoding` (damaged, or an encoding that is not known) or `page_too_large`.
+        UnreadableBody: `page_encoding` (damaged, or an encoding that is not known) or `page_too_large`.
     """
     if "chunked" in (transfer_encoding or "").lower():
         body = _unchunk(body)
@@ -209,7 +217,7 @@ def decode_body(
     for coding in reversed([name for name in codings if name not in ("", "identity")]):
         body = _decompress(body, coding, max_bytes)
     if len(body) > max_bytes:
-        raise _Unreadable("page_too_large")
+        raise UnreadableBody("page_too_large")
     return body
 
 
@@ -231,7 +239,7 @@ def _decompress(body: bytes, coding: str, max_bytes: int) -> bytes:
     if coding in ("gzip", "x-gzip", "deflate"):
         return _inflate(body, coding, max_bytes)
     if coding not in ("br", "zstd"):
-        raise _Unreadable("page_encoding")
+        raise UnreadableBody("page_encoding")
     from fastwarc.stream_io import BrotliReader, ZstdReader
 
     if coding == "zstd" and not body.startswith(_MAGIC[1]) or body[:1] == b"<":
@@ -244,9 +252,9 @@ def _decompress(body: bytes, coding: str, max_bytes: int) -> bytes:
             parts.append(part)
             size += len(part)
             if size > max_bytes:
-                raise _Unreadable("page_too_large")
+                raise UnreadableBody("page_too_large")
     except OSError as error:
-        raise _Unreadable("page_encoding") from error
+        raise UnreadableBody("page_encoding") from error
     return b"".join(parts)
 
 
@@ -261,7 +269,7 @@ def _inflate(body: bytes, coding: str, max_bytes: int) -> bytes:
     except zlib.error as error:
         if bare and body[:1] in b" \r\n<":
             return body
-        raise _Unreadable("page_encoding") from error
+        raise UnreadableBody("page_encoding") from error
     if len(text) > max_bytes:
-        raise _Unreadable("page_too_large")
+        raise UnreadableBody("page_too_large")
     return text

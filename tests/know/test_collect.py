@@ -1,0 +1,154 @@
+"""Real pages on a real server become a dataset that load_dataset opens; every step can be interrupted and counted."""
+
+import html
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from typer.testing import CliRunner
+
+from mella_hf.cache import cache_dir
+from mella_hf.cli import app
+from mella_hf.errors import MellaError
+from mella_hf.know.collect import CollectSettings, collect
+from mella_hf.know.fetch_settings import FetchSettings
+from mella_hf.know.filter import FilterSettings
+from mella_hf.know.funnel import funnel_lines, funnel_steps
+from mella_hf.know.images import ImageSettings
+from mella_hf.know.page_sources import folder_shards, read_url_list, warc_shards
+
+LANGUAGES = ("ar", "cs", "hu", "ko", "ru", "sr", "th", "vi")
+# Page -> what a reader sees to be its native pictures: the least number of pairs that must arrive.
+PAGES = {
+    "handbook/ar-MA/sect.release-lifecycle.html": ("ar", 2),
+    "handbook/cs-CZ/sect.release-lifecycle.html": ("cs", 2),
+    "libreoffice-help-hu/hu/text/sdraw/guide/combine_etc.html": ("hu", 3),
+    "libreoffice-help-ko/ko/text/sdraw/guide/combine_etc.html": ("ko", 3),
+    "libreoffice-help-ru/ru/text/sdraw/guide/combine_etc.html": ("ru", 3),
+    "libreoffice-help-vi/vi/text/sdraw/guide/combine_etc.html": ("vi", 3),
+    "wesnoth/manual.sr.html": ("sr", 3),
+    "constructed-thai-page/page.html": ("th", 5),
+}
+KEEP_SMALL = ImageSettings(min_side=100, nsfw_threshold=None)  # the manuals' drawings are 125 px high
+
+
+def constructed_thai_page(folder: Path) -> Path:
+    """A page made of Tux Paint stamps and their Thai lines, since no package has pages with Thai alt-texts."""
+    from mella_hf.sources.stamps import PACKAGE, STAMPS, read_stamps
+
+    root = cache_dir() / "stamps" / PACKAGE / STAMPS
+    if not root.is_dir():
+        pytest.skip(f"The Tux Paint stamps are not in {root}; `mella demo` fetches them.")
+    stamps = [stamp for stamp in read_stamps(root) if stamp.has_image and stamp.texts.get("th")][:8]
+    folder.mkdir()
+    images = []
+    for number, stamp in enumerate(stamps):
+        shutil.copyfile(root / f"{stamp.path}.png", folder / f"{number}.png")
+        images.append(
+            f'<figure><img data-src="{number}.png" src="data:," alt="{html.escape(stamp.texts["th"])}"></figure>'
+        )
+    page = f'<html lang="th"><title>Constructed Thai page of stamps</title><h1>แสตมป์</h1>{"".join(images)}</html>'
+    (folder / "page.html").write_bytes(page.encode("cp874"))
+    return folder
+
+
+@pytest.fixture
+def web(serve, handbook, helps, wesnoth, tmp_path) -> str:
+    folders = {name: [root, helps["libreoffice-help-common"]] for name, root in helps.items()}
+    thai = constructed_thai_page(tmp_path / "thai")
+    return serve({**folders, "handbook": [handbook], "wesnoth": [wesnoth], "constructed-thai-page": [thai]})
+
+
+def settings(**changes) -> CollectSettings:
+    polite = FetchSettings("test@example.org", delay=0, per_host=8, allow_private=True)
+    return CollectSettings(FilterSettings(LANGUAGES), polite, KEEP_SMALL, test_size=2, **changes)
+
+
+def test_real_pages_become_a_dataset(web, tmp_path):
+    from datasets import load_dataset
+
+    urls = [f"{web}/{page}" for page in PAGES]
+    report = collect(urls, tmp_path / "out", settings(), workers=0, progress=False)
+    lines = "\n".join(funnel_lines(funnel_steps(report.stages, report.build)))
+    for page, (language, least) in PAGES.items():
+        splits = load_dataset("mella", language, data_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+        rows = [row for split in splits.values() for row in split]
+        assert len(rows) >= least, f"{language}: {len(rows)}\n{lines}"
+        assert all(row["page_url"] == f"{web}/{page}" for row in rows)
+        assert all(row["image"].size == (row["width"], row["height"]) for row in rows)
+        assert {row["source"] for row in rows} == {"know"} and {row["domain"] for row in rows} == {"127.0.0.1"}
+    texts = {row["text"] for split in splits.values() for row in split}  # of the last, which is Thai
+    assert all("\u0e00" <= text[0] <= "\u0e7f" for text in texts)
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "Images fetched" in page and "data:image/jpeg" in page and "<script" not in page
+    again = collect(urls, tmp_path / "out", settings(), workers=0, progress=False)
+    assert not sum(stage.ran for stage in again.stages.values()) and again.build.ran == 0
+
+
+def test_what_went_is_counted_at_every_step(handbook, tmp_path):
+    shutil.copytree(handbook / "ar-MA", tmp_path / "pages", ignore=shutil.ignore_patterns("*.png", "*.svg", "Common*"))
+    shards = folder_shards(tmp_path / "pages", "http://handbook.example/ar")
+    only_texts = CollectSettings(FilterSettings(("ar",)))
+    report = collect(shards, tmp_path / "out", only_texts, workers=0, progress=False)
+    pages, images, texts = funnel_steps(report.stages, report.build)
+    assert pages.kept == len(list((tmp_path / "pages").rglob("*.html")))
+    assert images.entered == report.stages["pages"].counts["images"] and texts.entered == images.kept
+    native = set()  # BeautifulSoup and the Arabic block of Unicode know nothing of the filter
+    for path in (tmp_path / "pages").rglob("*.html"):
+        for image in BeautifulSoup(path.read_bytes(), "xml").find_all("img", alt=re.compile("[\u0600-\u06ff]")):
+            native.add((image["src"], image["alt"]))
+    assert texts.kept == texts.languages["ar"]["kept"] == len(native)
+    rejects = [
+        json.loads(line) for path in (tmp_path / "out/.collect/alt_texts/rejects").glob("*") for line in open(path)
+    ]
+    assert len(rejects) == sum(texts.dropped.values())
+    assert {"The Cinnamon desktop", "Documentation Site", "1"} <= {reject["alt"] for reject in rejects}
+
+
+def test_the_number_of_workers_changes_nothing(handbook, tmp_path, monkeypatch):
+    monkeypatch.setattr("mella_hf.know.page_sources.FOLDER_PAGES", 20)
+    shards = folder_shards(handbook / "cs-CZ", "http://handbook.example/cs")
+    found = []
+    for workers in (0, 2):
+        out = tmp_path / str(workers)
+        report = collect(shards, out, CollectSettings(FilterSettings(("cs",))), workers=workers, progress=False)
+        files = sorted(out.glob(".collect/*/*/rows.parquet"))
+        found.append([(path.relative_to(out), path.read_bytes()) for path in files])
+        assert len(report.stages["pages"].outputs) > 2
+    assert found[0] == found[1]
+
+
+def test_the_command_names_what_is_missing(tmp_path):
+    (tmp_path / "urls.txt").write_text("https://example.org/\n")
+    run = CliRunner().invoke
+    base = ["collect", "--languages", "ar", "--out", str(tmp_path / "out")]
+    for arguments, message in [
+        ([], "Give one source"),
+        (["a.warc", "--urls", "b"], "Give one source"),
+        (["--urls", str(tmp_path / "urls.txt")], "--contact"),
+        (["--urls", str(tmp_path / "urls.txt"), "--texts-only"], "--contact"),
+        (["--pages", str(tmp_path), "--texts-only"], "--base-url"),
+        (["--pages", str(tmp_path), "--base-url", "ftp://x", "--texts-only"], "no http or https URL"),
+        (["none.warc", "--texts-only"], "no WARC file"),
+        (["a.warc", "--contact", "nobody"], "neither an e-mail address nor a URL"),
+    ]:
+        result = run(app, [*base, *arguments])
+        assert isinstance(result.exception, MellaError) and message in str(result.exception), arguments
+
+
+def test_lists_of_urls_are_read_strictly(tmp_path):
+    path = tmp_path / "urls.txt"
+    path.write_text("# pages\nhttps://a.example/x\n\n https://a.example/x#part \nhttps://b.example\n")
+    assert read_url_list(path) == ["https://a.example/x", "https://b.example/"]
+    path.write_text("https://a.example/\nb.example/page\n")
+    with pytest.raises(MellaError, match="line 2: 'b.example/page' is no http"):
+        read_url_list(path)
+    path.write_text("\n")
+    with pytest.raises(MellaError, match="holds no URL"):
+        read_url_list(path)
+    (tmp_path / "a.warc").write_bytes(b"x")
+    with pytest.raises(MellaError, match="given twice"):
+        warc_shards([tmp_path / "a.warc", tmp_path / "a.warc"])

@@ -1,0 +1,217 @@
+"""Candidates of pages: hand-worked pages for each habit of the web, and BeautifulSoup and urljoin as oracles."""
+
+import os
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mella_hf.know.charset import page_utf8
+from mella_hf.know.pages import (
+    Candidate,
+    absolute_url,
+    best_of_srcset,
+    declared_size,
+    language_tag,
+    page_candidates,
+    robots_directives,
+)
+from mella_hf.know.records import CANDIDATES
+from mella_hf.know.warc import Page
+
+URL = "http://www.example.org/a/page.html"
+LONG = int(os.environ.get("MELLA_FUZZ_EXAMPLES", "0"))  # an hour of fuzzing: MELLA_FUZZ_EXAMPLES=1000000
+FUZZ = settings(max_examples=LONG or 150, deadline=None, suppress_health_check=list(HealthCheck) if LONG else [])
+
+
+def extract(html: str | bytes, **page) -> list[Candidate]:
+    body = html if isinstance(html, bytes) else html.encode()
+    return page_candidates(Page(URL, body, **page), Counter())
+
+
+def test_a_whole_page():
+    html = """<html lang="cs-CZ"><head><title> Hrady  a zámky </title><meta name="robots" content="noai, NoIndex">
+    </head><body><h1>Hrady</h1><p><img src="/znak.png" alt="Znak" width="40" height="50px"></p>
+    <h2>Karlštejn <small>od jihu</small></h2><div lang="de"><figure><img src="k.jpg?x=1#top" alt="Burg Karlstein"
+    title="Böhmen" style="width: 640px; height:480.5px"><figcaption>Foto: <b>Jan</b></figcaption>
+    <a href="https://creativecommons.org/licenses/by/4.0/">CC</a></figure></div>
+    <footer><a rel="license" href="/lic">lic</a></footer></body></html>"""
+    first, second = extract(html)
+    assert first == Candidate(
+        URL, "http://www.example.org/znak.png", "Znak", None, None, "Hrady", "Hrady a zámky", "cs-cz", 40, 50,
+        "http://www.example.org/lic", ["noai", "noindex"], 0, "example.org", first.bucket,
+    )  # fmt: skip
+    assert second == Candidate(
+        URL, "http://www.example.org/a/k.jpg?x=1", "Burg Karlstein", "Böhmen", "Foto: Jan", "Karlštejn od jihu",
+        "Hrady a zámky", "de", 640, 480, "https://creativecommons.org/licenses/by/4.0/", ["noai", "noindex"],
+        1, "example.org", first.bucket,
+    )  # fmt: skip
+    assert len(first) == len(CANDIDATES)
+
+
+SOURCES = {
+    '<img src="a.jpg" alt=x>': "a.jpg",
+    '<img src="data:image/gif;base64,R0lGOD" data-src="real.jpg" alt=x>': "real.jpg",
+    '<img src="placeholder.png" data-lazy-src="/real.jpg" alt=x>': "/real.jpg",
+    '<img src="a.jpg" data-lazy="true" alt=x>': "a.jpg",
+    '<img src="s.jpg" srcset="m.jpg 640w, l.jpg 1280w, s.jpg 320w" alt=x>': "l.jpg",
+    '<img src="s.jpg" srcset="m.jpg 1.5x,l.jpg 2x" alt=x>': "l.jpg",
+    '<img src="s.jpg" srcset="a,b.jpg 1x, c.jpg" alt=x>': "a,b.jpg",
+    '<img src="s.jpg" data-srcset="big.jpg 2000w, data:image/gif;base64,AA 3000w" alt=x>': "big.jpg",
+    '<picture><source type="image/avif" srcset="a.avif"><source srcset="w.webp 2x"><img alt=x></picture>': "w.webp",
+    '<picture><source srcset="w.webp"><img src="a.jpg" alt=x></picture>': "a.jpg",
+    '<video><source src="v.mp4"></video><picture></picture><img alt=x src=b.png>': "b.png",
+    '<noscript><img src="n.jpg" alt=x></noscript>': "n.jpg",
+    '<IMG SRC=c.jpg ALT=x>': "c.jpg",
+    '<base href="http://cdn.example/i/"><base href="http://no.example/"><img src="d.jpg" alt=x>': "http://cdn.example/i/d.jpg",
+    '<img src="//cdn.example/e.jpg" alt=x>': "http://cdn.example/e.jpg",
+    '<img src=" f g.jpg " alt=x>': "http://www.example.org/a/f%20g.jpg",
+    '<img src="snímek.jpg?q=ž" alt=x>': "http://www.example.org/a/sn%C3%ADmek.jpg?q=%C5%BE",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("html", SOURCES)
+def test_the_source_is_the_real_and_largest_image(html):
+    (found,) = extract(html)
+    assert found.image_url == urljoin(URL, SOURCES[html])
+
+
+LEFT_OUT = {
+    "<img src=a.jpg>": "alt_missing",
+    '<img src=a.jpg alt=" ">': "alt_blank",
+    "<img alt=x>": "source_missing",
+    '<img src="data:image/png;base64,AA==" alt=x>': "source_not_http",
+    '<img src="javascript:x()" alt=x>': "source_not_http",
+    '<img src="http://[::1/a.jpg" alt=x>': "url_invalid",
+    '<img src="http://a b/c.jpg" alt=x>': "url_invalid",
+    '<img src="http://a:99999/c.jpg" alt=x>': "url_invalid",
+    f'<img src="{"a" * 3000}" alt=x>': "url_invalid",
+}
+
+
+@pytest.mark.parametrize("html", LEFT_OUT)
+def test_what_is_no_candidate_is_counted_by_reason(html):
+    counts: Counter[str] = Counter()
+    assert page_candidates(Page(URL, html.encode()), counts) == []
+    assert counts == {"images": 1, f"dropped_{LEFT_OUT[html]}": 1}
+
+
+def test_an_image_said_twice_counts_once():
+    counts: Counter[str] = Counter()
+    html = b"<img src=a.jpg alt=x><noscript><img src=a.jpg alt=x></noscript><img src=a.jpg alt=y>"
+    assert [c.alt for c in page_candidates(Page(URL, html), counts)] == ["x", "y"]
+    assert counts["dropped_repeated_in_page"] == 1
+
+
+def test_comments_templates_and_scripts_show_nothing():
+    html = "<!-- <img src=a alt=x> --><template><img src=b alt=x></template><script>'<img src=c alt=x>'</script>"
+    assert extract(html) == []
+
+
+def test_xhtml_with_self_closed_elements_and_an_xml_declaration():
+    html = """<?xml version="1.0" encoding="windows-1250"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml"
+    xml:lang="cs"><head><title/><script src="a.js" /></head><body><img src="a.jpg" alt="Kůň" /></body></html>"""
+    (found,) = extract(html.encode("cp1250"), content_type="application/xhtml+xml")
+    assert (found.alt, found.page_language, found.page_title) == ("Kůň", "cs", None)
+
+
+@pytest.mark.parametrize(
+    "html, header, language",
+    [
+        ('<html lang="ar-EG"><img src=a alt=x>', "en", "ar-eg"),
+        ('<meta http-equiv="Content-Language" content="vi"><img src=a alt=x>', "en", "vi"),
+        ("<img src=a alt=x>", "ko", "ko"),
+        ("<img src=a alt=x>", "ko, en", None),
+        ('<html lang="x-none"><p lang="sr_Latn"><img src=a alt=x>', None, "sr-latn"),
+        ('<html lang=""><img src=a alt=x>', None, None),
+    ],
+)
+def test_the_language_is_what_the_page_declares_nearest(html, header, language):
+    (found,) = extract(html, content_language=header)
+    assert found.page_language == language
+
+
+def test_robots_directives_that_concern_everyone_or_us():
+    assert robots_directives("NoAI, noimageai") == ["noai", "noimageai"]
+    assert robots_directives("otherbot: noindex, nofollow") == []
+    assert robots_directives("otherbot: noindex, mella_hf: noai") == ["noai"]
+    assert robots_directives("max-snippet:20, unavailable_after: 1 Jan, noindex")[-1] == "noindex"
+    page = '<meta name="tdm-reservation" content="1"><meta name="mella_hf" content="noindex"><img src=a alt=x>'
+    assert extract(page, robots=("noai",))[0].robots == ["noai", "tdm-reservation", "noindex"]
+
+
+def test_small_readers():
+    assert [declared_size({"width": w}, "width") for w in ("40", "40px", "50%", "auto", "12.5", "")] == [
+        40, 40, None, None, 12, None,
+    ]  # fmt: skip
+    assert [language_tag(t) for t in ("sr_Latn", "EN", "english", "", None, "cs, sk")] == [
+        "sr-latn", "en", None, None, None, None,
+    ]  # fmt: skip
+    assert best_of_srcset(" , ") is None and best_of_srcset("a.jpg bogus, b.jpg 2x") == "b.jpg"
+
+
+def test_a_page_in_quirks_does_not_stop_the_reader():
+    deep = "<div>" * 5000 + "<figure><img src=a.jpg alt=x><figcaption>c</figcaption></figure>"
+    assert extract(deep)[0].figcaption == "c"
+
+
+def oracle(path: Path, url: str) -> list[tuple[str, str]]:
+    """(image URL, alt) by BeautifulSoup's lxml builder and the standard library."""
+    soup = BeautifulSoup(page_utf8(path.read_bytes()).decode(), "lxml")
+    base = soup.find("base", href=True)
+    root = urljoin(url, base["href"]) if base else url
+    found = [(urljoin(root, img["src"]), img["alt"]) for img in soup.find_all("img", src=True, alt=True)]
+    return list(dict.fromkeys((target, alt) for target, alt in found if alt.strip()))
+
+
+@pytest.mark.filterwarnings("ignore::bs4.XMLParsedAsHTMLWarning")
+def test_real_pages_give_what_beautifulsoup_finds(handbook, helps):
+    pages = sorted((handbook / "ar-MA").glob("*.html"))[::4] + sorted((handbook / "vi-VN").glob("*.html"))[::6]
+    pages += sorted((helps["libreoffice-help-ko"] / "ko/text").rglob("*.html"))[::25]
+    compared = 0
+    for path in pages:
+        url = "http://docs.example/manual/" + path.name
+        found = page_candidates(Page(url, path.read_bytes(), "text/html"), Counter())
+        assert [(c.image_url, c.alt) for c in found] == oracle(path, url), path
+        compared += len(found)
+    assert compared > 200
+
+
+ADDRESS = st.one_of(
+    st.text(max_size=40),
+    st.from_regex(
+        r"(/|\./|\.\./|http://[a-z]{1,5}\.org)?[a-zA-Z0-9_.%~/-]{0,20}(\?[a-z=&]{0,8})?(#[a-z]{0,4})?", fullmatch=True
+    ),
+)
+
+
+@FUZZ
+@given(
+    ADDRESS, st.sampled_from([URL, "https://a.example", "http://a.example/b/c/?q=/x", "http://a.example:8080/x/../y/z"])
+)
+def test_the_short_way_joins_as_the_standard_library_does(address, base):
+    url, reason = absolute_url(base, address)
+    assert (url is None) != (reason is None)
+    if url is not None and address.isascii() and address.isprintable() and not set(address) & set(' "<>[]^`{}|\\'):
+        scheme, host, path, query, _ = urlsplit(urljoin(base, address))
+        assert urlsplit(url) == (scheme, host, path or "/", query, "")
+
+
+@FUZZ
+@given(st.text(max_size=120))
+def test_any_markup_gives_rows_of_the_schema(text):
+    html = f'<h2>{text}</h2><figure lang="{text}"><img src="{text}" srcset="{text}" alt="{text}" style="{text}">{text}'
+    for row in extract(html.encode("utf-8", "replace")):
+        assert row.image_url.startswith(("http://", "https://")) and len(row) == len(CANDIDATES)
+        row.alt.encode()
+
+
+@FUZZ
+@given(st.binary(max_size=300), st.one_of(st.none(), st.text(max_size=30)))
+def test_any_bytes_are_a_page(body, content_type):
+    page_utf8(body, content_type).decode("utf-8")
+    page_candidates(Page(URL, b"<img src=a alt=x>" + body, content_type), Counter())
