@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
 from mella_hf.dataset.build import TEST_SIZE, BuildReport, build_dataset
-from mella_hf.errors import MellaError
+from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.know.filter import FilterSettings, filter_bucket
 from mella_hf.know.page_sources import extract_shard, fetched_shards
 from mella_hf.know.records import rows_of
@@ -99,6 +100,7 @@ def collect(
     Raises:
         MellaError: the input or a setting is not what it should be; what is done stays done.
     """
+    _check_extra()
     out = Path(out).resolve()
     report = CollectReport(out)
     run = _Run(out / WORK, report, workers, executor, progress)
@@ -129,6 +131,14 @@ def collect(
 
     report.page = write_collect_report(report, settings.filter.languages)
     return report
+
+
+def _check_extra() -> None:
+    """Raise MissingExtraError now, and not in every worker, when a package of the extra is not installed."""
+    for module, package in (("selectolax", "selectolax"), ("fastwarc", "FastWARC"), ("cchardet", "faust-cchardet"),
+                            ("webencodings", "webencodings"), ("aiohttp", "aiohttp"), ("protego", "protego")):  # fmt: skip
+        if find_spec(module) is None:
+            raise MissingExtraError(package, "collect", "Collecting from web pages")
 
 
 @dataclass
