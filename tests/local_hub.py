@@ -61,7 +61,7 @@ class Repo:
 
 @dataclass
 class Fault:
-    """Answer `status` to the next `times` requests that match."""
+    """Answer `status`, or nothing when it is 0, to the next `times` requests that match."""
 
     pattern: str
     status: int
@@ -81,7 +81,7 @@ class LocalHub:
         self.uploaded: list[str] = []  # sha256 of every LFS object that was sent
         self.faults: list[Fault] = []
         self.room: int | None = None  # so many LFS uploads are taken; the others get no answer
-        self.full = threading.Event()  # set when an upload found no room
+        self.waited_for = threading.Event()  # set when a client waits for an answer that does not come
         self.lock = threading.RLock()
         hub = self
 
@@ -196,6 +196,11 @@ class _Handler(BaseHTTPRequestHandler):
     def refuse(self, status: int, code: str, message: str = "") -> None:
         self.answer(status, {"error": message or code}, {"X-Error-Code": code, "X-Error-Message": message or code})
 
+    def leave_waiting(self) -> None:
+        """No answer, until the client goes away."""
+        self.server_hub.waited_for.set()
+        self.rfile.read(1)
+
     def body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -214,6 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
             fault = next((f for f in hub.faults if f.times and re.search(f.pattern, request)), None)
             if fault:
                 fault.times -= 1
+        if fault and not fault.status:
+            return self.leave_waiting()
         if fault:
             return self.answer(fault.status, {"error": "fault"}, fault.headers)
         url = urllib.parse.urlsplit(self.path)
@@ -387,8 +394,7 @@ class _Handler(BaseHTTPRequestHandler):
         if taken:
             self.answer(200, {})
         else:
-            hub.full.set()
-            self.rfile.read(1)  # until the client goes away
+            self.leave_waiting()
 
     def lfs_verify(self, query: dict, body: bytes) -> None:
         self.answer(200, {})

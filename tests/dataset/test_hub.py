@@ -48,7 +48,7 @@ class Client:
 
     def run(self, code: str, **environment: str | None) -> str:
         process = self.start(code, **environment)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err[-3000:]
         return out
 
@@ -179,8 +179,11 @@ def test_private_and_gated(hub: LocalHub, client: Client, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "status"),
-    [("POST .*/commit/", 412), ("POST .*/commit/", 503), ("POST .*/preupload/", 500), ("POST /api/repos/create", 429)],
-)
+    [
+        ("POST .*/commit/", 412), ("POST .*/commit/", 503), ("POST .*/preupload/", 500), ("PUT /lfs/", 503),
+        ("POST /api/repos/create", 429), ("GET /api/datasets/", 429),
+    ],
+)  # fmt: skip
 def test_a_busy_hub_is_waited_for(hub: LocalHub, client: Client, folder: Path, pattern: str, status: int) -> None:
     hub.fail(pattern, status, times=2)
     out = client.run(publish(folder))
@@ -232,7 +235,7 @@ def test_killed_in_the_middle(hub: LocalHub, client: Client, folder: Path) -> No
     """SIGKILL while shards go up; no commit is seen, and the second run sends only what is missing."""
     hub.room = 2
     process = client.start(publish(folder))
-    assert hub.full.wait(timeout=120)
+    assert hub.waited_for.wait(timeout=300)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert published(hub) == {} and len(hub.uploaded) == 2
@@ -240,6 +243,22 @@ def test_killed_in_the_middle(hub: LocalHub, client: Client, folder: Path) -> No
     assert client.run(publish(folder)).startswith("8 0 []")
     assert published(hub) == tree(folder)
     assert len(hub.uploaded) == len(set(hub.uploaded)) == 6
+
+
+@pytest.mark.parametrize("xet", [False, True], ids=["lfs", "xet"])
+def test_killed_before_the_commit(tmp_path: Path, folder: Path, xet: bool) -> None:
+    """SIGKILL when all files are there and the commit is not; the second run makes it and sends no shard again."""
+    with LocalHub(tmp_path / "killed", xet=xet) as hub:
+        client = Client(hub, tmp_path / "home")
+        hub.fail("POST .*/commit/", 0)
+        process = client.start(publish(folder))
+        assert hub.waited_for.wait(timeout=300)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert published(hub) == {}
+        assert client.run(publish(folder)).startswith("8 0 []")
+        assert published(hub) == tree(folder)
+        assert len(hub.uploaded) == (0 if xet else 6)
 
 
 def test_verify_a_published_repo(hub: LocalHub, client: Client, folder: Path, tmp_path: Path) -> None:
