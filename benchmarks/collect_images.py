@@ -41,10 +41,10 @@ def make_jpegs(count: int) -> list[bytes]:
     for path in random.Random(1).sample(paths, min(count, len(paths))):
         with Image.open(path) as file:
             image = on_white(file)
-        scale = 900 / max(image.size)
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        out = io.BytesIO()
-        image.resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=85)
+            scale = 900 / max(image.size)
+            size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+            out = io.BytesIO()
+            image.resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=85)
         jpegs.append(out.getvalue())
     return jpegs
 

@@ -13,9 +13,10 @@ from aiohttp import TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-# Metadata services at addresses that are public by their range: Azure's WireServer
-# (https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
-_METADATA = frozenset({ipaddress.ip_address("168.63.129.16")})
+# What `is_global` takes for public and is not: Azure's WireServer (https://learn.microsoft.com/azure/virtual-network/
+# what-is-ip-address-168-63-129-16), IETF protocol assignments with Oracle's metadata service in them (RFC 6890), and
+# site-local addresses (RFC 3879).
+_BLOCKED = tuple(ipaddress.ip_network(block) for block in ("168.63.129.16/32", "192.0.0.0/24", "fec0::/10"))
 # Prefixes whose last 32 bits are an IPv4 address: IPv4-compatible (RFC 4291) and NAT64 (RFC 6052).
 _EMBEDS_IPV4 = (ipaddress.IPv6Network("::/96"), ipaddress.IPv6Network("64:ff9b::/96"))
 
@@ -33,7 +34,8 @@ def is_public(address: str) -> bool:
         wrapped += [ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) for network in _EMBEDS_IPV4 if ip in network]
         if not all(is_public(str(inner)) for inner in wrapped if inner is not None):
             return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and ip not in _METADATA
+    blocked = ip.is_multicast or ip.is_reserved or any(ip in network for network in _BLOCKED)
+    return ip.is_global and not blocked
 
 
 class PublicResolver(AbstractResolver):

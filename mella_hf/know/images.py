@@ -149,8 +149,8 @@ def choose_language(shard: Shard, output: ShardOutput) -> None:
     texts, known = ([path for path, *_ in marks] for marks in shard.payload)
     rows = ds.dataset(texts, schema=ALT_TEXTS).to_table(filter=ds.field("language") == shard.name).to_pylist()
     rows.sort(key=lambda row: (row["image_url"], row["page_url"], row["position"]))
-    urls = {row["image_url"] for row in rows}
-    images = {row["url"]: row for path in known for row in pq.read_table(path).to_pylist() if row["url"] in urls}
+    mine = ds.field("url").isin(sorted({row["image_url"] for row in rows}))
+    images = {row["url"]: row for row in ds.dataset(known, schema=_IMAGES).to_table(filter=mine).to_pylist()}
     missing = {"reason": "not_fetched", "file": None}
     rows = [row | {k: v for k, v in images.get(row["image_url"], missing).items() if k != "url"} for row in rows]
     sound = [row for row in rows if row["reason"] is None]

@@ -1,0 +1,250 @@
+"""The rules of fetching without a server: addresses, turns, robots.txt, reservations, dates, first bytes."""
+
+import gzip
+import io
+from itertools import pairwise
+
+import pytest
+from PIL import Image
+
+from mella_hf.know.addresses import BlockedAddress, is_public, public_socket
+from mella_hf.know.download import Response, is_retryable, origin_of, redirect_target, retry_after
+from mella_hf.know.robots import Policy, Rules, Unreadable, parse_tdmrep, reservation, robots_directives, rules_text
+from mella_hf.know.schedule import Job, Schedule
+from mella_hf.know.sniff import sniff
+
+# Addresses of the blocks in IANA's special-purpose registries
+# (https://www.iana.org/assignments/iana-ipv4-special-registry, iana-ipv6-special-registry) that are not globally
+# reachable, of cloud metadata services, and of all of these in the dress of another protocol.
+PRIVATE = """
+0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.254 100.100.100.200 127.0.0.1 127.255.255.254
+169.254.0.1 169.254.169.254 169.254.170.2 172.16.0.1 172.31.255.254 192.0.0.1 192.0.0.192 192.0.2.1 192.168.0.1
+198.18.0.1 198.19.255.254 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.250 240.0.0.1 255.255.255.255 168.63.129.16
+:: ::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 ::127.0.0.1 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe
+64:ff9b:1::1 100::1 2001:2::1 2001:db8::1 2002:7f00:1:: 2002:a00:1:: fc00::1 fd00:ec2::254 fe80::1 fe80::1%eth0
+fec0::1 ff02::1
+""".split()
+PUBLIC = (
+    "1.1.1.1 8.8.8.8 93.184.216.34 100.128.0.1 172.32.0.1 192.169.0.1 2606:4700:4700::1111 2a00:1450:4001::8a".split()
+)
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_special_addresses_are_not_public(address: str) -> None:
+    assert not is_public(address)
+    with pytest.raises(BlockedAddress, match="not a public address"):
+        public_socket((2, 1, 6, "", (address, 80)))
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_the_others_are(address: str) -> None:
+    assert is_public(address)
+
+
+def take_all(schedule: Schedule, step: float = 0.1, until: float = 20.0) -> list[tuple[float, str]]:
+    """(time, URL) of every job, on a clock of our own; each job takes no time."""
+    taken, now = [], 0.0
+    while now < until:
+        job = schedule.take(now)
+        if isinstance(job, Job):
+            host = schedule.host_of(job.target)
+            assert schedule.start(host, now) == 0
+            taken.append((round(now, 3), job.url))
+            schedule.finish(host)
+        else:
+            now += step
+    return taken
+
+
+def test_turns_of_hosts_are_apart_and_hosts_do_not_wait_for_each_other() -> None:
+    schedule = Schedule(per_host=1, delay=1.0)
+    for number in range(3):
+        for host in "ab":
+            schedule.add(Job(f"http://{host}/{number}", f"http://{host}/{number}"))
+    taken = take_all(schedule)
+    for host in "ab":
+        times = [at for at, url in taken if f"//{host}/" in url]
+        assert len(times) == 3 and times[0] == 0
+        assert all(0.99 <= b - a <= 1.11 for a, b in pairwise(times))
+
+
+def test_a_job_waits_for_its_time_and_others_of_its_host_go_first() -> None:
+    schedule = Schedule(per_host=1, delay=0.0)
+    schedule.add(Job("http://a/late", "http://a/late"), ready_at=2.0)
+    schedule.add(Job("http://a/now", "http://a/now"))
+    assert [url for _, url in take_all(schedule)] == ["http://a/now", "http://a/late"]
+
+
+def test_no_more_at_a_time_than_allowed_and_exact_waits() -> None:
+    schedule = Schedule(per_host=2, delay=0.0)
+    for number in range(3):
+        schedule.add(Job(f"http://a/{number}", f"http://a/{number}"))
+    assert [isinstance(schedule.take(0.0), Job) for _ in range(3)] == [True, True, False]
+    assert schedule.take(0.0) is None  # nothing to wait for: only a finished job makes room
+    host = schedule.host("a")
+    schedule.finish(host)
+    host.next_start = 5.0  # Retry-After
+    assert schedule.take(1.0) == 4.0
+    assert isinstance(schedule.take(5.0), Job)
+    schedule.add(Job("http://a/3", "http://a/3"))
+    assert [job.url for job in schedule.drain(host)] == ["http://a/3"]
+    assert schedule.take(9.0) is None
+
+
+def test_a_redirected_job_belongs_to_the_host_that_it_leads_to() -> None:
+    schedule = Schedule(per_host=1, delay=0.0)
+    schedule.add(Job("http://a/x", "http://WWW.b:8080/x", hops=1))
+    assert schedule.host("www.b").waiting and not schedule.host("a").waiting
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (["noai, noimageai"], {"noai", "noimageai"}),
+        (["NoIndex"], {"noindex"}),
+        (["googlebot: noindex, nofollow"], set()),
+        (["googlebot: noindex", "noai"], {"noai"}),
+        (["mella_hf: noindex"], {"noindex"}),
+        (["otherbot: noindex, mella_hf: noai"], {"noai"}),
+        (["unavailable_after: 25 Jun 2030 15:00:00 PST, noai"], {"unavailable_after", "noai"}),
+        (["max-image-preview: large"], {"max-image-preview"}),
+        ([""], set()),
+    ],
+)
+def test_x_robots_tag(headers: list[str], expected: set[str]) -> None:
+    assert robots_directives(headers) == expected
+
+
+def test_reservations() -> None:
+    assert reservation(["all"], None, False) is None
+    assert reservation(["none"], None, False) == "reserved_none"
+    assert reservation([], "1", False) == "reserved_tdm"
+    assert reservation([], "0", True) is None  # a header overrides the file
+    assert reservation([], None, True) == "reserved_tdm"
+
+
+# The file of section 6.1's form, by hand: the first rule that matches decides.
+TDMREP = """[
+ {"location": "/press/*.jpg$", "tdm-reservation": 0},
+ {"location": "/press", "tdm-reservation": 1, "tdm-policy": "https://provider.example/policy.json"},
+ {"location": "/a+b(c", "tdm-reservation": "1"},
+ {"location": 7}, "nonsense"
+]"""
+
+
+@pytest.mark.parametrize(
+    ("path", "reserved"),
+    [
+        ("/press/x.jpg", False),
+        ("/press/x.jpg?large", True),
+        ("/press/deep/x.png", True),
+        ("/other/press", False),
+        ("/a+b(c/x", True),
+        ("", False),
+    ],
+)
+def test_tdmrep(path: str, reserved: bool) -> None:
+    assert Rules(Policy("", TDMREP)).is_reserved(f"https://a.example{path}") is reserved
+
+
+@pytest.mark.parametrize("text", ["", "<html>", "{}", "[", "null", "[" * 100_000])
+def test_what_is_no_tdmrep_reserves_nothing(text: str) -> None:
+    assert parse_tdmrep(text) == []
+
+
+def test_rules_for_us_and_for_everyone() -> None:
+    rules = Rules(Policy("User-agent: *\nDisallow: /\n\nUser-agent: mella_hf\nDisallow: /x/\nCrawl-delay: 2.5", ""))
+    assert rules.refusal("https://a.example/x/1.jpg") == "robots_disallow"
+    assert rules.refusal("https://a.example/y/1.jpg") is None
+    assert rules.crawl_delay() == 2.5
+    assert Rules(Unreadable("dns_error")).refusal("https://a.example/") == "dns_error"
+
+
+def test_rule_files_by_status() -> None:
+    assert rules_text(Response(status=200, body=b"\xef\xbb\xbfUser-agent: *")) == "User-agent: *"
+    assert [rules_text(Response(f"http_{status}", status)) for status in (400, 401, 403, 404, 410)] == [""] * 5
+    for response in (
+        Response("http_500", 500),
+        Response("http_429", 429),
+        Response("timeout_read"),
+        Response("too_large", 200),
+    ):
+        with pytest.raises(Unreadable, match="robots_unavailable"):
+            rules_text(response)
+
+
+NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("Sun, 06 Nov 1994 08:50:37 GMT", 60.0),
+        ("Sun, 06 Nov 1994 08:50:37 -0000", 60.0),
+        ("Sun, 06 Nov 1994 08:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        (None, None),
+    ],
+)
+def test_retry_after(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/b.jpg", "http://a.example:8080/b.jpg"),
+        ("b.jpg#x", "http://a.example:8080/x/b.jpg"),
+        ("//c.example/d", "http://c.example/d"),
+        ("https://c.example/", "https://c.example/"),
+        ("file:///etc/passwd", None),
+        ("javascript:alert(1)", None),
+        ("http://[::1/", None),
+        ("http:///x", "http://a.example:8080/x"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_redirect_targets(location: str | None, expected: str | None) -> None:
+    assert redirect_target("http://a.example:8080/x/a.jpg", location) == expected
+
+
+def test_origins() -> None:
+    assert origin_of("https://A.example/x?y#z") == "https://a.example"
+    assert origin_of("http://a.example:8080/") == "http://a.example:8080"
+    assert origin_of("http://u:p@a.example/") == "http://a.example"
+    assert [origin_of(url) for url in ("ftp://a/x", "data:image/png;base64,x", "x", "", "http://[x")] == [None] * 5
+
+
+def test_what_may_work_later() -> None:
+    later = ["http_429", "http_500", "http_503", "http_522", "timeout_read", "dns_error", "incomplete", "host_gave_up"]
+    never = ["http_404", "http_403", "too_large", "robots_disallow", "reserved_noai", "blocked_address", None]
+    assert [is_retryable(reason) for reason in (*later, *never)] == [True] * len(later) + [False] * len(never)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "ICO"])
+def test_first_bytes_of_images(kind: str) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(out, kind)
+    assert sniff(out.getvalue()[:512]) == kind.lower()
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\xef\xbb\xbf\n<!DOCTYPE HTML><html>", "html"),
+        (b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml">', "html"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg">', "svg"),
+        (b"<rss>", "unknown"),
+        (b"%PDF-1.7", "pdf"),
+        (gzip.compress(b"x"), "gzip"),
+        (b"", "unknown"),
+    ],
+)
+def test_first_bytes_of_others(head: bytes, kind: str) -> None:
+    assert sniff(head) == kind
