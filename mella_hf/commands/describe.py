@@ -75,4 +75,4 @@ def describe(
     for line in funnel_lines(report):
         typer.echo(line)
     if report.build is not None:
-        typer.echo(f"{report.build.shards} files in {report.build.out}")
+        typer.echo(f"{report.build.shards} files in {report.build.out}; {report.build.out / 'report.html'}")

@@ -1,6 +1,7 @@
 """A folder of images enters; a dataset of native descriptions leaves: caption, translate, judge, build.
 
     OUT/                      the dataset, as `mella_hf.dataset.build` writes it, rejects and funnel included
+    OUT/report.html, .json    the funnel with its reasons, and examples of what was kept and left out
     OUT/.describe/            the stages' own files and `requests.sqlite`, the answers that were paid for
 
 Killed at any moment, a rerun asks neither captioner nor service again for what it was answered.
@@ -13,6 +14,7 @@ from pathlib import Path
 from mella_hf.dataset.build import BuildReport, build_dataset
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
+from mella_hf.ling.describe_report import write_describe_report
 from mella_hf.ling.describe_stages import Description, Settings, short_name
 from mella_hf.ling.described import DescribedSource, read_rows
 from mella_hf.ling.quality import THRESHOLD, check_language
@@ -60,6 +62,7 @@ def describe_images(
         origin=_origin(settings),
         progress=progress,
     )
+    write_describe_report(Path(images), Path(out), report.captions, report.translations, report.verdicts, report.build)
     return report
 
 

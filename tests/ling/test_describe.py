@@ -115,6 +115,12 @@ def test_images_become_a_dataset(
     funnel = json.loads((out / "funnel.json").read_text())
     assert funnel["cs"]["ling"]["kept"] == len(rows)
 
+    page = (out / "report.html").read_text("utf-8")
+    assert row["text"] in page and "<b>1</b> image broken" in page and 'src="http' not in page
+    steps = {step["name"]: step for step in json.loads((out / "report.json").read_text("utf-8"))["steps"]}
+    assert (steps["Captions"]["entered"], steps["Captions"]["kept"]) == (12, 10)
+    assert steps["Good translations, Arabic"]["kept"] == report.verdicts["ar"].counts["kept"]
+
     asked = len(captions.requests), len(translations.seen)
     again = describe_images(pictures, out, LANGUAGES, use, progress=False)
     assert (len(captions.requests), len(translations.seen)) == asked
@@ -204,12 +210,16 @@ def test_what_is_wrong_is_left_out_with_its_reason(
         return "I'm sorry, I can't help with that." if said == seen[3] else said
 
     def leave_one(text: str, target: str) -> str:
+        if text == seen[6]:
+            return "<script>alert(1)</script> " + Interpreter.translate(good.__self__, text, target)  # type: ignore[attr-defined]
         return text if text == seen[5] else Interpreter.translate(good.__self__, text, target)  # type: ignore[attr-defined]
 
     captions.describe, translations.translate = refuse_one, leave_one
     describe_images(pictures, tmp_path / "out", ["cs"], settings(captions, translations, None), progress=False)
     lost = rejects(tmp_path / "out", "cs")
     assert lost[f"caption_refusal {REFUSED}"] == 1 and lost[f"untranslated {BAD_TRANSLATION}"] == 1
+    page = (tmp_path / "out/report.html").read_text("utf-8")
+    assert "&lt;script&gt;alert(1)" in page and "<script" not in page
     kept = [json.loads(line) for line in (tmp_path / "out/.describe/judge-cs/rejects/00000.jsonl").open()]
     assert kept[0]["caption_en"] == kept[0]["text"] == seen[5]  # enough of it to look at
 
