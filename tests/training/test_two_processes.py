@@ -98,13 +98,13 @@ def test_two_processes_share_the_samples_out(launched: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [3, 7], ids=["first epoch", "second epoch"])
 def test_killed_and_resumed_both_end_with_the_same_weights(
-    launched: Path, tmp_path: Path, tiny_qwen2vl: Path, dataset: Path, step: int
+    launched: Path, tmp_path: Path, tiny_qwen2vl: Path, dataset: Path
 ) -> None:
+    """Killed in the middle of the second epoch, whose order the loader's shards have to know again."""
     out = tmp_path / "run"
-    assert run(settings(tiny_qwen2vl, dataset, out), die_after=step) == [-signal.SIGKILL] * 2
-    assert last_checkpoint(out) == out / f"checkpoint-{step - 1}"
+    assert run(settings(tiny_qwen2vl, dataset, out), die_after=7) == [-signal.SIGKILL] * 2
+    assert last_checkpoint(out) == out / "checkpoint-6"
     assert not (out / "training.json").exists()
     assert run(settings(tiny_qwen2vl, dataset, out)) == [0, 0]
     assert (out / WEIGHTS).read_bytes() == (launched / WEIGHTS).read_bytes()
@@ -137,6 +137,5 @@ def test_one_step_on_two_processes_is_the_same_step_as_on_one(
 def test_a_stream_on_two_processes(tmp_path: Path, tiny_qwen2vl: Path, dataset: Path) -> None:
     out = tmp_path / "run"
     arguments = [*settings(tiny_qwen2vl, dataset, out), "--streaming", "true"]
-    assert run(arguments, die_after=5) == [-signal.SIGKILL] * 2
     assert run(arguments) == [0, 0]
     assert json.loads((out / "training.json").read_text())["streamed"] is True
