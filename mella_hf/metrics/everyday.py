@@ -1,6 +1,6 @@
 """A language in, the stems of its everyday words out: what is none of them may be a name where no capital tells.
 
-Counts are those of film subtitles (OpenSubtitles 2018, by Hermit Dave's FrequencyWords), as `pyspellchecker` ships them.
+Counts are those of film subtitles (Hermit Dave's FrequencyWords, of OpenSubtitles 2018), which `pyspellchecker` holds.
 """
 
 from collections import Counter

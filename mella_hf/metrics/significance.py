@@ -5,9 +5,11 @@ come from the sums. NumPy's legacy generator is frozen by its maintainers, so a 
 resamples on every version.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+
+from mella_hf.errors import MellaError
 
 RESAMPLES = 1000  # Koehn (2004) and sacrebleu
 SEED = 12345  # sacrebleu's
@@ -63,6 +65,30 @@ def randomization_p_value(differences: np.ndarray, difference: float) -> float:
     Two-sided, with one added to both counts (Riezler and Maxwell 2005), as sacrebleu's `paired_ar`.
     """
     return _p_value(np.abs(differences), difference)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P-values of several tests, corrected so that the chance of any false alarm among them stays at the level.
+
+    Holm (1979), "A simple sequentially rejective multiple test procedure": the k-th smallest of m is multiplied by
+    m - k + 1, made no smaller than the one before, and cut at 1. Valid however the tests depend on each other.
+
+    Args:
+        p_values: one a test, in [0, 1]; None for a test that does not exist, which stays None and does not count.
+
+    Raises:
+        MellaError: on a value outside [0, 1].
+    """
+    for at, value in enumerate(p_values):
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise MellaError(f"The p-value of test {at} is {value!r}; it must be in [0, 1], or None without a test.")
+    ranked = sorted((value, at) for at, value in enumerate(p_values) if value is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    floor = 0.0
+    for rank, (value, at) in enumerate(ranked):
+        floor = max(floor, min(1.0, value * (len(ranked) - rank)))
+        corrected[at] = floor
+    return corrected
 
 
 def _p_value(strays: np.ndarray, difference: float) -> float:

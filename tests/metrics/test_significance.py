@@ -5,8 +5,11 @@ import pytest
 from sacrebleu.metrics import BLEU
 from sacrebleu.significance import PairedTest, _bootstrap_resample
 
+from mella_hf.errors import MellaError
 from mella_hf.metrics import MellaMetric, compare
-from mella_hf.metrics.significance import bootstrap_sums, interval, swapped_sums
+from mella_hf.metrics.comparison import corrected
+from mella_hf.metrics.metric import SCORES
+from mella_hf.metrics.significance import bootstrap_sums, holm, interval, swapped_sums
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +91,34 @@ def test_a_large_difference_is_significant_and_none_is_not(systems) -> None:
     assert result["keyword_micro_delta"] is None and "|ar:1000|" in result["signature"]
     same = compare(statistics["base"], statistics["base"])
     assert same["bleu_delta"] == 0.0 and same["bleu_delta_low"] == same["bleu_delta_high"] == 0.0
+
+
+HOLM = [
+    ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),  # 4 x .005, 3 x .01, 2 x .03, then not below it
+    ([0.04, None, 0.02], [0.04, None, 0.04]),  # two tests, not three
+    ([0.6, 0.7], [1.0, 1.0]),
+    ([0.02, 0.02, 0.02], [0.06, 0.06, 0.06]),
+    ([None], [None]),
+    ([], []),
+]
+
+
+@pytest.mark.parametrize(("p_values", "expected"), HOLM)
+def test_holm_by_hand(p_values: list, expected: list) -> None:
+    assert holm(p_values) == [None if p is None else pytest.approx(p) for p in expected]
+
+
+@pytest.mark.parametrize("p_value", [1.5, -0.1, float("nan")])
+def test_no_p_value(p_value: float) -> None:
+    with pytest.raises(MellaError, match="p-value of test 1"):
+        holm([0.5, p_value])
+
+
+def test_a_family_is_every_score_of_every_comparison() -> None:
+    one = {f"{name}_p_randomization": None for name in SCORES} | {"bleu_p_randomization": 0.01, "n": 7}
+    other = one | {"bleu_p_randomization": 0.03, "meteor_p_randomization": 0.02}
+    result = corrected({"cs": one, "th": other})
+    assert result["cs"]["bleu_p_randomization_holm"] == 0.03 and result["cs"]["n"] == 7
+    assert result["th"]["meteor_p_randomization_holm"] == result["th"]["bleu_p_randomization_holm"] == 0.04
+    assert result["cs"]["chrf_p_randomization_holm"] is None and result["cs"]["tests"] == 3
+    assert "tests" not in one
