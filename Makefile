@@ -9,7 +9,7 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo ablation test lint install datasets36 comet clean
+.PHONY: demo ablation test lint install datasets36 comet img2dataset clean
 
 install: $(READY)
 
@@ -55,5 +55,13 @@ comet: .venv-comet/.installed
 	.venv-comet/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-comet.txt
 	@touch $@
 
+# The peer of benchmarks/collect_fetch.py, in an environment of its own: it needs older packages.
+img2dataset: .venv-img2dataset/.installed
+
+.venv-img2dataset/.installed:
+	$(PYTHON) -m venv .venv-img2dataset
+	.venv-img2dataset/bin/python -m pip install --quiet --disable-pip-version-check img2dataset==1.47.0
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-datasets36 .venv-comet outputs build *.egg-info
+	rm -rf $(VENV) .venv-datasets36 .venv-img2dataset .venv-comet outputs build *.egg-info
