@@ -81,7 +81,7 @@ class LocalHub:
         self.uploaded: list[str] = []  # sha256 of every LFS object that was sent
         self.faults: list[Fault] = []
         self.room: int | None = None  # so many LFS uploads are taken; the others get no answer
-        self.waited_for = threading.Event()  # set when a client waits for an answer that does not come
+        self.full = threading.Event()  # set when a client waits for an answer that does not come
         self.lock = threading.RLock()
         hub = self
 
@@ -198,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def leave_waiting(self) -> None:
         """No answer, until the client goes away."""
-        self.server_hub.waited_for.set()
+        self.server_hub.full.set()
         self.rfile.read(1)
 
     def body(self) -> bytes:

@@ -146,6 +146,15 @@ def test_write_atomic_replaces_whole_files(tmp_path: Path) -> None:
     assert tree(tmp_path) == {"a/b.txt": b"two"}
 
 
+def test_what_a_killed_run_left_aside_goes(tmp_path: Path) -> None:
+    run_stage("t", shout, shards(["a"], tmp_path), tmp_path / "out", workers=0, progress=False)
+    whole = tree(tmp_path / "out")
+    (tmp_path / "out/done/.s0.json.123.tmp").write_text("{")
+    (tmp_path / "out/rejects/.s0.jsonl.123.tmp").write_text("")
+    run_stage("t", shout, shards(["a"], tmp_path), tmp_path / "out", workers=0, progress=False)
+    assert tree(tmp_path / "out") == whole
+
+
 def test_fingerprint_sees_order_of_lists_but_not_of_keys() -> None:
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint([1, 2]) != fingerprint([2, 1])

@@ -184,7 +184,7 @@ def test_private_and_gated(hub: LocalHub, client: Client, folder: Path) -> None:
         ("POST /api/repos/create", 429), ("GET /api/datasets/", 429),
     ],
 )  # fmt: skip
-def test_a_busy_hub_is_waited_for(hub: LocalHub, client: Client, folder: Path, pattern: str, status: int) -> None:
+def test_a_busy_hub_is_full(hub: LocalHub, client: Client, folder: Path, pattern: str, status: int) -> None:
     hub.fail(pattern, status, times=2)
     out = client.run(publish(folder))
     assert out.splitlines()[-1].startswith("8 0 []"), out
@@ -235,7 +235,7 @@ def test_killed_in_the_middle(hub: LocalHub, client: Client, folder: Path) -> No
     """SIGKILL while shards go up; no commit is seen, and the second run sends only what is missing."""
     hub.room = 2
     process = client.start(publish(folder))
-    assert hub.waited_for.wait(timeout=300)
+    assert hub.full.wait(timeout=300)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert published(hub) == {} and len(hub.uploaded) == 2
@@ -252,7 +252,7 @@ def test_killed_before_the_commit(tmp_path: Path, folder: Path, xet: bool) -> No
         client = Client(hub, tmp_path / "home")
         hub.fail("POST .*/commit/", 0)
         process = client.start(publish(folder))
-        assert hub.waited_for.wait(timeout=300)
+        assert hub.full.wait(timeout=300)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert published(hub) == {}
