@@ -186,7 +186,7 @@ def test_settings_that_cannot_work_are_refused(
 ) -> None:
     def fails(match: str, **more: Any) -> None:
         with pytest.raises(MellaError, match=match):
-            train(settings(tiny_qwen2vl, two_sources, tmp_path / "run", **more))
+            train(settings(tiny_qwen2vl, two_sources, tmp_path / f"run-{match[:6]}", **more))
 
     fails("replay_share is 1.5; give a share in", replay_share=1.5, sources=["know"])
     fails("nothing is left to replay", replay_share=0.5)
