@@ -262,13 +262,16 @@ def answer_here(tiny_qwen2vl, trained) -> list:
 def test_a_pushed_adapter_answers_as_the_trained_one_by_the_code_on_its_card(
     trained, run, tiny_qwen2vl, tmp_path, hub, client
 ):
-    out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run, base_id="org/base", license="apache-2.0")
+    finished(client("-c", UPLOAD_BASE.format(str(tiny_qwen2vl))))
     hub.fail(r"POST .*/commit/main", 503)
     hub.fail(r"POST .*/commit/main", 412)
-    printed = finished(client("-c", pushing(out, private=True) + UPLOAD_BASE.format(str(tiny_qwen2vl))))
-    repo = hub.repos["models/org/arabic"]
+    place = tmp_path / "training"
+    shutil.copytree(trained, place / "adapter")
+    options = ["--evaluation", str(run.folder), "--base-id", "org/base", "--license", "apache-2.0", "--private"]
+    printed = finished(client("-m", "mella_hf.cli", "push", str(place / "adapter"), "org/arabic", *options))
+    repo, out = hub.repos["models/org/arabic"], place / "adapter-hub"
     assert printed == (
-        "The Hub answered 503; trying again in 0 s (1 of 6).\nThe Hub answered 412; trying again in 0 s (2 of 6).\n"
+        "The Hub answered 503; trying again in 1 s (1 of 6).\nThe Hub answered 412; trying again in 2 s (2 of 6).\n"
         f"{hub.endpoint}/org/arabic/commit/{repo.refs['main']}\n"
     )
     assert repo.private and repo.titles == ["initial commit", "Model, processor and card"]
