@@ -20,6 +20,7 @@ MEMORY = (
     "Lower per_device_train_batch_size and raise gradient_accumulation_steps by as much, set gradient_checkpointing, "
     "or lower max_pixels (Qwen-VL) or max_patches (InternVL)."
 )
+WORKER = "Mostly the machine's memory ran out: lower dataloader_num_workers."
 SAVING = "If the disk is full, free some space, or lower save_total_limit."
 UNSAVED = (OSError, RuntimeError, SafetensorError)  # torch.save raises RuntimeError when the disk is full
 
@@ -52,4 +53,6 @@ def named_errors(trainer: Any) -> Iterator[None]:
             raise trainer.failed(f"Out of memory ({str(error).splitlines()[0]})", MEMORY) from error
         if isinstance(error, MemoryError):
             raise trainer.failed("Out of memory", MEMORY) from error
+        if str(error).startswith("DataLoader worker"):
+            raise trainer.failed(f"A worker died ({str(error).splitlines()[0]})", WORKER) from error
         raise

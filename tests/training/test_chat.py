@@ -49,14 +49,14 @@ def test_tokens_are_those_of_the_collated_batch(make_rows: Any, tiny_qwen2vl: Pa
 
 
 def test_tokens_are_counted_once_and_kept(
-    dataset: Path, tiny_qwen2vl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_dataset: Path, tiny_qwen2vl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from datasets import load_dataset
     from transformers import AutoProcessor
 
     import mella_hf  # noqa: F401
 
-    rows = load_dataset("mella", "ar", data_dir=str(dataset), split="know", cache_dir=str(tmp_path))
+    rows = load_dataset("mella", "ar", data_dir=str(tiny_dataset), split="know", cache_dir=str(tmp_path))
     first = count_tokens(rows, AutoProcessor.from_pretrained(tiny_qwen2vl), 42)
 
     def counts_again(*args: Any) -> None:

@@ -1,8 +1,10 @@
 """Runs that break: one message that names the step and the checkpoint, from which the same command really goes on."""
 
 import errno
+import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,18 +21,18 @@ STEP = 4  # at which it breaks; checkpoints are saved every second step
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, dataset: Path) -> bytes:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, tiny_dataset: Path) -> bytes:
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    sft.train(parse_settings(flags(tiny_qwen2vl, dataset, out, max_steps=6)))
+    sft.train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out, max_steps=6)))
     return (out / WEIGHTS).read_bytes()
 
 
 @pytest.fixture
-def broken(tiny_qwen2vl: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def broken(tiny_qwen2vl: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Trains in a folder, with something happening before or after a step; returns the error."""
     from transformers import TrainerCallback
 
-    def run(out: Path, event: str, step: int, happen: Callable[[Any], None]) -> str:
+    def run(out: Path, event: str, step: int, happen: Callable[[Any], None], **more: Any) -> str:
         class Happen(TrainerCallback):
             pass
 
@@ -48,7 +50,7 @@ def broken(tiny_qwen2vl: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -
 
         with monkeypatch.context() as patched, pytest.raises(TrainingError) as caught:
             patched.setattr(sft, "build_trainer", build_and_add)
-            sft.train(parse_settings(flags(tiny_qwen2vl, dataset, out, max_steps=6)))
+            sft.train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out, max_steps=6, **more)))
         assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
         return str(caught.value)
 
@@ -56,12 +58,12 @@ def broken(tiny_qwen2vl: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def go_on(tiny_qwen2vl: Path, dataset: Path, undisturbed: bytes) -> Callable[[Path], None]:
+def go_on(tiny_qwen2vl: Path, tiny_dataset: Path, undisturbed: bytes) -> Callable[[Path], None]:
     """The same command again; it ends with the weights of a run that nothing disturbed."""
 
     def run(out: Path) -> None:
         assert not (out / "training.json").exists()
-        sft.train(parse_settings(flags(tiny_qwen2vl, dataset, out, max_steps=6)))
+        sft.train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out, max_steps=6)))
         assert (out / WEIGHTS).read_bytes() == undisturbed
 
     return run
@@ -110,6 +112,18 @@ def test_out_of_the_gpus_memory(tmp_path: Path, broken: Any) -> None:
 
     message = broken(tmp_path / "run", "on_step_begin", 0, refuse)
     assert message.startswith("Out of memory (CUDA out of memory. Tried to allocate 2.00 GiB.) at step 0. Lower")
+
+
+def test_a_worker_that_was_killed(tmp_path: Path, broken: Any) -> None:
+    """As Linux does when the machine's memory runs out."""
+
+    def kill(model: Any) -> None:
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGKILL)
+
+    message = broken(tmp_path / "run", "on_step_begin", 1, kill, dataloader_num_workers=1)
+    assert message.startswith("A worker died (DataLoader worker")
+    assert "lower dataloader_num_workers. No checkpoint was saved yet" in message
 
 
 @pytest.fixture

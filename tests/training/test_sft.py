@@ -19,9 +19,9 @@ SCRIPT = Path(__file__).resolve().parents[2] / "recipes" / "sft.py"
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, dataset: Path) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, tiny_dataset: Path) -> Path:
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    train(parse_settings(flags(tiny_qwen2vl, dataset, out)))
+    train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out)))
     return out
 
 
@@ -47,18 +47,18 @@ def test_the_adapter_loads_with_peft_and_changes_the_answer(undisturbed: Path, t
     assert AutoProcessor.from_pretrained(undisturbed / "adapter").tokenizer.eos_token == "<|im_end|>"
 
 
-def test_a_finished_run_is_not_run_again(undisturbed: Path, tiny_qwen2vl: Path, dataset: Path) -> None:
+def test_a_finished_run_is_not_run_again(undisturbed: Path, tiny_qwen2vl: Path, tiny_dataset: Path) -> None:
     before = (undisturbed / "training.json").stat().st_mtime_ns
-    train(parse_settings(flags(tiny_qwen2vl, dataset, undisturbed)))
+    train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, undisturbed)))
     assert (undisturbed / "training.json").stat().st_mtime_ns == before
 
 
 @pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_weights(
-    undisturbed: Path, tmp_path: Path, tiny_qwen2vl: Path, dataset: Path
+    undisturbed: Path, tmp_path: Path, tiny_qwen2vl: Path, tiny_dataset: Path
 ) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, str(SCRIPT), *flags(tiny_qwen2vl, dataset, out)]
+    command = [sys.executable, str(SCRIPT), *flags(tiny_qwen2vl, tiny_dataset, out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (out / "checkpoint-2" / COMPLETE).exists():
         assert process.poll() is None, "it ended before its first checkpoint"
@@ -67,26 +67,26 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     process.wait()
     assert not (out / "training.json").exists()
     (out / "checkpoint-6").mkdir(exist_ok=True)  # as a kill within a save leaves it
-    train(parse_settings(flags(tiny_qwen2vl, dataset, out)))
+    train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out)))
     weights = "adapter/adapter_model.safetensors"
     assert (out / weights).read_bytes() == (undisturbed / weights).read_bytes()
 
 
 def test_killed_after_its_last_step_it_takes_no_step_more(
-    undisturbed: Path, tmp_path: Path, tiny_qwen2vl: Path, dataset: Path
+    undisturbed: Path, tmp_path: Path, tiny_qwen2vl: Path, tiny_dataset: Path
 ) -> None:
     out = tmp_path / "run"
     shutil.copytree(undisturbed, out)
     (out / "training.json").unlink()
     shutil.rmtree(out / "adapter")
-    train(parse_settings(flags(tiny_qwen2vl, dataset, out)))
+    train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out)))
     weights = "adapter/adapter_model.safetensors"
     assert (out / weights).read_bytes() == (undisturbed / weights).read_bytes()
 
 
-def test_other_settings_need_another_folder(undisturbed: Path, tiny_qwen2vl: Path, dataset: Path) -> None:
+def test_other_settings_need_another_folder(undisturbed: Path, tiny_qwen2vl: Path, tiny_dataset: Path) -> None:
     with pytest.raises(MellaError, match=r"holds a run with other settings: lora_r was 4 and is now 2\."):
-        train(parse_settings(flags(tiny_qwen2vl, dataset, undisturbed, lora_r=2)))
+        train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, undisturbed, lora_r=2)))
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ SAMPLES = 5  # of each source; at three a batch, two batches of unlike size
 
 
 @pytest.fixture(scope="module")
-def gradients(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, dataset: Path) -> Any:
+def gradients(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, tiny_dataset: Path) -> Any:
     """A run's optimizer-step gradients of LoRA's B, and the trainer; the learning rate is 0, so weights stay."""
     import torch
     from transformers import TrainerCallback
@@ -24,7 +24,7 @@ def gradients(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, data
             "max_steps": -1, "num_train_epochs": 1, "learning_rate": 0, "lora_dropout": 0, "max_grad_norm": 0,
             "save_strategy": "no", "max_samples": SAMPLES, **more,
         }  # fmt: skip
-        trainer, _ = build_trainer(parse_settings(flags(tiny_qwen2vl, dataset, out, **settings)))
+        trainer, _ = build_trainer(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out, **settings)))
         seen: list[torch.Tensor] = []
 
         class Grab(TrainerCallback):

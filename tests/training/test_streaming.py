@@ -25,11 +25,11 @@ def counter(tiny_qwen2vl: Path) -> TokenCounter:
 
 
 @pytest.fixture
-def make(dataset: Path, counter: TokenCounter) -> Any:
+def make(tiny_dataset: Path, counter: TokenCounter) -> Any:
     """A rank's stream over windows of a few rounds; a conversation is named by its text."""
 
     def build(rank: int = 0, ranks: int = 1, know: int = 2, ling: int = 1, seed: int = 1) -> BatchStream:
-        data = DataArguments(data_dir=str(dataset), languages=["ar"])
+        data = DataArguments(data_dir=str(tiny_dataset), languages=["ar"])
         sources = open_sources(data, seed, ranks)
         return BatchStream(sources, {"know": know, "ling": ling}, counter, 2, seed, rank=rank, ranks=ranks)
 
@@ -100,7 +100,7 @@ def test_it_travels_to_a_loaders_worker(make: Any) -> None:
 
 @pytest.mark.slow
 def test_a_streamed_run_that_broke_goes_on_bit_for_bit(
-    tmp_path: Path, tiny_qwen2vl: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_qwen2vl: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transformers import TrainerCallback
 
@@ -110,7 +110,9 @@ def test_a_streamed_run_that_broke_goes_on_bit_for_bit(
                 raise KeyboardInterrupt
 
     def arguments(out: Path) -> Any:
-        return parse_settings(flags(tiny_qwen2vl, dataset, out, streaming="true", source_weights='{"know":1,"ling":1}'))
+        return parse_settings(
+            flags(tiny_qwen2vl, tiny_dataset, out, streaming="true", source_weights='{"know":1,"ling":1}')
+        )
 
     sft.train(arguments(tmp_path / "undisturbed"))
     build = sft.build_trainer

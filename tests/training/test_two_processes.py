@@ -23,13 +23,13 @@ def settings(model: Path, dataset: Path, out: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def launched(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, dataset: Path) -> Path:
+def launched(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, tiny_dataset: Path) -> Path:
     """A run as users start it."""
     out = tmp_path_factory.mktemp("two") / "run"
     command = [
         sys.executable, "-m", "accelerate.commands.launch",
         "--config_file", str(ROOT / "recipes/accelerate/cpu_two.yaml"), "--main_process_port", str(free_port()),
-        str(ROOT / "recipes/sft.py"), *settings(tiny_qwen2vl, dataset, out),
+        str(ROOT / "recipes/sft.py"), *settings(tiny_qwen2vl, tiny_dataset, out),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -99,20 +99,20 @@ def test_two_processes_share_the_samples_out(launched: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_and_resumed_both_end_with_the_same_weights(
-    launched: Path, tmp_path: Path, tiny_qwen2vl: Path, dataset: Path
+    launched: Path, tmp_path: Path, tiny_qwen2vl: Path, tiny_dataset: Path
 ) -> None:
     """Killed in the middle of the second epoch, whose order the loader's shards have to know again."""
     out = tmp_path / "run"
-    assert run(settings(tiny_qwen2vl, dataset, out), die_after=7) == [-signal.SIGKILL] * 2
+    assert run(settings(tiny_qwen2vl, tiny_dataset, out), die_after=7) == [-signal.SIGKILL] * 2
     assert last_checkpoint(out) == out / "checkpoint-6"
     assert not (out / "training.json").exists()
-    assert run(settings(tiny_qwen2vl, dataset, out)) == [0, 0]
+    assert run(settings(tiny_qwen2vl, tiny_dataset, out)) == [0, 0]
     assert (out / WEIGHTS).read_bytes() == (launched / WEIGHTS).read_bytes()
 
 
 @pytest.mark.slow
 def test_one_step_on_two_processes_is_the_same_step_as_on_one(
-    tmp_path: Path, tiny_qwen2vl: Path, dataset: Path
+    tmp_path: Path, tiny_qwen2vl: Path, tiny_dataset: Path
 ) -> None:
     """All samples in one SGD step: the weights of the sources hold over ranks and accumulated batches."""
     import torch
@@ -121,7 +121,7 @@ def test_one_step_on_two_processes_is_the_same_step_as_on_one(
     # 5 rounds of two batches of two, and 7 + 5 batches of two.
     for processes, batches in ((2, 5), (1, 12)):
         arguments = flags(
-            tiny_qwen2vl, dataset, tmp_path / str(processes), max_steps=1, per_device_train_batch_size=2,
+            tiny_qwen2vl, tiny_dataset, tmp_path / str(processes), max_steps=1, per_device_train_batch_size=2,
             gradient_accumulation_steps=batches, source_weights='{"know":3,"ling":1}', optim="sgd", learning_rate=1,
             lr_scheduler_type="constant", max_grad_norm=0, lora_dropout=0, weight_decay=0,
         )  # fmt: skip
@@ -134,8 +134,8 @@ def test_one_step_on_two_processes_is_the_same_step_as_on_one(
 
 
 @pytest.mark.slow
-def test_a_stream_on_two_processes(tmp_path: Path, tiny_qwen2vl: Path, dataset: Path) -> None:
+def test_a_stream_on_two_processes(tmp_path: Path, tiny_qwen2vl: Path, tiny_dataset: Path) -> None:
     out = tmp_path / "run"
-    arguments = [*settings(tiny_qwen2vl, dataset, out), "--streaming", "true"]
+    arguments = [*settings(tiny_qwen2vl, tiny_dataset, out), "--streaming", "true"]
     assert run(arguments) == [0, 0]
     assert json.loads((out / "training.json").read_text())["streamed"] is True
