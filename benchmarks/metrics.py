@@ -2,9 +2,10 @@
 
     python benchmarks/metrics.py [--json] [--pairs 10000] [--peer-pairs 200]
 
-Bars: ROUGE-L at least 300 times as fast a pair as rouge_score; METEOR at least 3 times as fast as nltk's;
-the whole metric (tokenisation, floors, flags, intervals included) on 10,000 pairs of 258 tokens at least 10 times as
-fast as the peers together; peak memory less than double what 1,000 pairs take. Exit status 1 when one is missed.
+Bars: ROUGE-L at least 300 times as fast a pair as rouge_score, METEOR at least 3 times as fast as nltk's, both in CPU
+seconds; the whole metric (tokenisation, floors, flags, intervals included, on all cores) on 10,000 pairs of 258 tokens
+at least 10 times as fast as the peers together, in seconds on the clock, since using the cores is part of it (in CPU
+seconds it is printed beside it); peak memory less than double what 1,000 pairs take. Exit status 1 when one is missed.
 
 The texts are made of real sentence lengths but invented words (Zipf's law over 20,000 forms, half of each answer taken
 from its reference in runs), so that no text has to be shipped. Peers get finished tokens and are timed
@@ -13,6 +14,7 @@ on a part of the pairs, since all of them would take an hour.
 
 import argparse
 import json
+import os
 import random
 import resource
 import sys
@@ -45,10 +47,15 @@ def make_pairs(count: int, seed: int = 1) -> tuple[list[str], list[str]]:
 
 
 def timed(work) -> float:  # type: ignore[no-untyped-def]
-    """Seconds of one call."""
-    start = time.perf_counter()
+    """CPU seconds of one call in this process."""
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and its finished children."""
+    return sum(os.times()[:4])
 
 
 class SplitTokenizer:
@@ -59,7 +66,7 @@ class SplitTokenizer:
 
 
 def peers(predictions: list[str], references: list[str], stems: dict[str, str]) -> dict[str, float]:
-    """Seconds a pair of each peer, and of our ROUGE-L and METEOR on the same tokens."""
+    """CPU seconds a pair of each peer, and of our ROUGE-L and METEOR on the same tokens."""
     from nltk.translate.meteor_score import single_meteor_score
     from rouge_score.rouge_scorer import RougeScorer
     from sacrebleu.metrics import BLEU, CHRF
@@ -75,6 +82,7 @@ def peers(predictions: list[str], references: list[str], stems: dict[str, str]) 
     tokens = [(p.split(), r.split()) for p, r in pairs]
     bleu, chrf = BLEU(tokenize="none", force=True), CHRF(word_order=2)
     stemmer, wordnet = StemTable(stems), NoWordNet()
+    clock = time.perf_counter()
     seconds = {
         "rouge_score": timed(lambda: [scorer.score(r, p) for p, r in pairs]),
         "nltk_meteor": timed(
@@ -83,6 +91,7 @@ def peers(predictions: list[str], references: list[str], stems: dict[str, str]) 
         "sacrebleu_bleu": timed(lambda: bleu.corpus_score(predictions, [references])),
         "sacrebleu_chrf": timed(lambda: chrf.corpus_score(predictions, [references])),
     }
+    seconds["peers_whole_clock"] = time.perf_counter() - clock
     vocabulary = Vocabulary()
     coded = [
         [vocabulary.encode(words) for words in (p, r, [stems[w] for w in p], [stems[w] for w in r])] for p, r in tokens
@@ -115,9 +124,11 @@ def run(count: int, peer_count: int) -> dict[str, float]:
     few = min(1000, count)
     metric.compute(predictions=predictions[:few], references=references[:few], **options)
     result["megabytes_1000"] = peak_megabytes()
-    seconds = timed(lambda: metric.compute(predictions=predictions, references=references, **options))
+    clock, cpu = time.perf_counter(), cpu_seconds()
+    metric.compute(predictions=predictions, references=references, **options)
+    result["our_whole_clock"] = (time.perf_counter() - clock) / count
+    result["our_whole"] = (cpu_seconds() - cpu) / count
     result["megabytes_all"] = peak_megabytes()
-    result["our_whole"] = seconds / count
     result["peers_whole"] = sum(result[k] for k in ("rouge_score", "nltk_meteor", "sacrebleu_bleu", "sacrebleu_chrf"))
     return result
 
@@ -132,7 +143,8 @@ def main() -> int:
     ratios = {
         "rouge_l": measured["rouge_score"] / measured["our_rouge_l"],
         "meteor": measured["nltk_meteor"] / measured["our_meteor"],
-        "whole": measured["peers_whole"] / measured["our_whole"],
+        "whole": measured["peers_whole_clock"] / measured["our_whole_clock"],
+        "whole_cpu": measured["peers_whole"] / measured["our_whole"],
     }
     flat = measured["megabytes_all"] < 2 * measured["megabytes_1000"]
     passed = flat and all(ratios[name] >= bar for name, bar in BARS.items())
@@ -141,10 +153,10 @@ def main() -> int:
     else:
         for name, value in measured.items():
             print(
-                f"{name:16} {value:10.1f} MB" if name.startswith("mega") else f"{name:16} {1e3 * value:10.3f} ms a pair"
+                f"{name:18} {value:10.1f} MB" if name.startswith("mega") else f"{name:18} {1e3 * value:10.3f} ms a pair"
             )
         for name, ratio in ratios.items():
-            print(f"{name:16} {ratio:10.1f} x (bar {BARS[name]:.0f})")
+            print(f"{name:18} {ratio:10.1f} x" + (f" (bar {BARS[name]:.0f})" if name in BARS else ""))
         print("passed" if passed else "MISSED")
     return 0 if passed else 1
 

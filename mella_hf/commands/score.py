@@ -38,7 +38,7 @@ def score(
     Each line of PREDICTIONS is a JSON object: id, prediction, reference, and if you have them keywords
     (a list) and prompt. With --against, a second file with the same ids (its references may be left
     out) is joined on the id, never on the order, and both systems are compared by a paired bootstrap and by
-    approximate randomisation.
+    approximate randomisation, whose p-values are also given corrected for the number of scores (Holm).
 
     Read a score against its floor, which is what the same answers score against another image's
     reference, and against the rates below the table. Scores compare only where the signatures are equal.
@@ -72,14 +72,18 @@ def read_predictions(path: Path, needs_reference: bool = True) -> list[dict[str,
     """The rows of a predictions file, in order.
 
     Raises:
-        MellaError: when the file is missing or empty, a line is no JSON object, a key is missing or of
+        MellaError: when the file is missing, empty or not UTF-8, a line is no JSON object, a key is missing or of
             the wrong type, or an id comes twice; the message names the file and the line.
     """
     if not path.is_file():
         raise MellaError(f"There is no file {path}; give a file of JSON lines.")
+    try:
+        text = path.read_text("utf-8-sig")  # with or without a byte-order mark
+    except UnicodeDecodeError as error:
+        raise MellaError(f"{path} is not UTF-8 ({error}); save it as UTF-8.") from error
     rows: list[dict[str, Any]] = []
     lines: dict[str, int] = {}
-    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):  # not splitlines: U+2028 is text
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: U+2028 is text
         if not line.strip():
             continue
         row = _parse(line, f"{path}, line {number}", needs_reference)
@@ -105,6 +109,9 @@ def _parse(line: str, where: str, needs_reference: bool) -> dict[str, Any]:
     for key in ("prediction", "reference"):
         if row.get(key) is not None and not isinstance(row[key], str):
             raise MellaError(f"{where}: {key!r} is {row[key]!r}; it must be a text.")
+    keywords = row.get("keywords")
+    if keywords is not None and not (isinstance(keywords, list) and all(isinstance(word, str) for word in keywords)):
+        raise MellaError(f"{where}: 'keywords' is {keywords!r}; it must be a list of texts.")
     if not isinstance(row["id"], str | int):
         raise MellaError(f"{where}: the id is {row['id']!r}; it must be a text or a whole number.")
     row["id"] = str(row["id"])  # 7 and "7" are the same image
@@ -156,11 +163,12 @@ def _scored(metric: Any, statistics: "ItemStatistics", ids: list[str], items: bo
 
 def _compared(metric: Any, statistics: "ItemStatistics", rows: list[dict[str, Any]], items: bool) -> dict[str, Any]:
     from mella_hf.metrics import compare
+    from mella_hf.metrics.comparison import corrected
 
     other = _statistics(metric, rows)
     return {
         "scores_against": _scored(metric, other, [row["id"] for row in rows], items),
-        "comparison": compare(statistics, other, resamples=metric.resamples, seed=metric.seed),
+        "comparison": corrected({"": compare(statistics, other, resamples=metric.resamples, seed=metric.seed)})[""],
     }
 
 
@@ -203,11 +211,12 @@ def _print_comparison(first: str, second: str, comparison: dict[str, Any]) -> No
             f"{comparison[f'{key}_delta_low']:+.2f} - {comparison[f'{key}_delta_high']:+.2f}",
             _cell(comparison[f"{key}_p_bootstrap"], 4),
             _cell(comparison[f"{key}_p_randomization"], 4),
+            _cell(comparison[f"{key}_p_randomization_holm"], 4),
         ]
         for key, label in _ROWS.items()
         if comparison[f"{key}_delta"] is not None
     ]
-    columns = ["", "first", "second", "difference", "95% interval", "p boot.", "p rand."]
+    columns = ["", "first", "second", "difference", "95% interval", "p boot.", "p rand.", "p Holm"]
     _table(f"{second} against {first}", columns, rows)
 
 

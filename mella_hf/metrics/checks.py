@@ -42,6 +42,9 @@ def check_texts(predictions: Sequence[str], references: Sequence[str], keywords:
     for i, words in enumerate(keywords or ()):
         if isinstance(words, str):
             raise MellaError(f"The keywords of item {i} are the text {words!r}; give a list of keywords.")
+        for word in words or ():
+            if not isinstance(word, str):
+                raise MellaError(f"A keyword of item {i} is {word!r}; it must be a text.")
 
 
 def check_reference_language(

@@ -135,6 +135,7 @@ REFUSED = [
     ({"predictions": [None, *PREDICTIONS[1:]]}, "prediction of item 0 is None"),
     ({"references": [*REFERENCES[:3], " "]}, "reference of item 3 is empty"),
     ({"keywords": ["Karlův most", [], [], []]}, "keywords of item 0 are the text"),
+    ({"keywords": [["Praha", 7], [], [], []]}, "keyword of item 0 is 7"),
     ({"predictions": "abcd"}, "lists of texts"),
 ]
 

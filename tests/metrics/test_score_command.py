@@ -61,6 +61,8 @@ def test_systems_are_joined_on_ids_not_on_order(tmp_path: Path) -> None:
     result = json.loads(output.read_text("utf-8"))
     assert result["scores_against"]["rouge_l"] == 100.0 == result["comparison"]["rouge_l_second"]
     assert result["scores_against"]["keyword_micro"] == 100.0  # keywords come from the first file
+    assert result["comparison"]["tests"] == 6
+    assert result["comparison"]["rouge_l_p_randomization_holm"] >= result["comparison"]["rouge_l_p_randomization"]
 
 
 BROKEN = [
@@ -68,6 +70,8 @@ BROKEN = [
     ([ROWS[0], {**ROWS[1], "id": "1"}], "the id '1' is on line 1 already"),
     ([{"id": 1, "prediction": "a"}], "line 1: the key 'reference' is missing"),
     ([{**ROWS[0], "prediction": 3}], "'prediction' is 3; it must be a text"),
+    ([{**ROWS[0], "keywords": "Praha"}], "'keywords' is 'Praha'; it must be a list of texts"),
+    ([{**ROWS[0], "keywords": ["Praha", 7]}], "it must be a list of texts"),
     (["{"], "line 1: not JSON"),
     (["[1]"], "a JSON object was expected, not list"),
     ([], "has no predictions"),
@@ -95,6 +99,16 @@ def test_ids_that_do_not_pair_are_named(tmp_path: Path) -> None:
             "--against",
             write(tmp_path / "b.jsonl", [{**ROWS[0], "reference": "x"}, *ROWS[1:]]),
         )
+
+
+def test_a_byte_order_mark_is_no_text_and_latin_1_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    line = json.dumps(ROWS[0], ensure_ascii=False) + "\n"
+    path.write_text(line, encoding="utf-8-sig")
+    run(path, "--language", "cs")
+    path.write_text(line, encoding="iso8859-2")
+    with pytest.raises(MellaError, match="is not UTF-8"):
+        run(path, "--language", "cs")
 
 
 def test_missing_file(tmp_path: Path) -> None:
