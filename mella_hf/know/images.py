@@ -114,14 +114,15 @@ def check_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -
     """The first stage: check, hash and score every body of a file. Its counts are images."""
     number, path = shard.payload[0], shard.payload[1]
     rows = []
-    for row in _bodies(Path(path), ["url", "body"]):
+    for row in _bodies(Path(path), ["url", "body", "overridden"]):
         known: dict[str, Any] = {"url": row["url"], "file": number}
         try:
             image = check_image(row["body"], settings)
             score = None if settings.nsfw_threshold is None else nsfw_score(open_reduced(image.data))
             if score is not None and settings.nsfw_threshold is not None and score > settings.nsfw_threshold:
                 raise Rejected("image_nsfw", f"scores {score:.2f}")
-            rows.append(known | {"id": image.id, "phash": image.phash, "nsfw_score": score, "flags": image.flags})
+            flags = [*image.flags, *([row["overridden"]] if row["overridden"] else [])]
+            rows.append(known | {"id": image.id, "phash": image.phash, "nsfw_score": score, "flags": flags})
             output.keep()
         except Rejected as error:
             rows.append(known | {"reason": error.reason})

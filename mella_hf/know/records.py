@@ -76,6 +76,7 @@ FETCHED = pa.schema(
         ("content_type", pa.string()),  # headers as sent
         ("content_language", pa.string()),
         ("x_robots_tag", pa.string()),
+        ("overridden", pa.string()),  # the reservation that was not honoured, as `reserved_noai`; null where none was
         ("etag", pa.string()),
         ("last_modified", pa.string()),
         ("fetched_at", _MOMENT),

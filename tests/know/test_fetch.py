@@ -191,6 +191,7 @@ def test_reservations_that_are_overridden_are_counted_and_can_be_honoured_again(
         urls = [server.url("/x.jpg"), server.url("/y.jpg")]
         report = run(urls, tmp_path, replace(QUICK, honour_reservations=False))
         assert report.counts == {"kept": 2, "overridden_reserved_noai": 1}
+        assert [row["overridden"] for row in rows(report).values()] == ["reserved_noai", None]
         again = run(urls, tmp_path)
         assert again.counts == {"kept": 1, "dropped_reserved_noai": 1}
         assert len(server.asked("/y.jpg")) == 1  # what has not changed is not asked for twice

@@ -233,7 +233,8 @@ def alt_row(
 
 def body_row(url: str, body: bytes | None) -> dict[str, Any]:
     row = dict.fromkeys(FETCHED.names) | {"url": url, "body": body, "reason": None if body else "http_404"}
-    return row | {"fetched_at": datetime(2026, 1, 2, tzinfo=UTC)}
+    overridden = "reserved_noai" if url == "http://b/again.jpg" else None
+    return row | {"fetched_at": datetime(2026, 1, 2, tzinfo=UTC), "overridden": overridden}
 
 
 def write(
@@ -289,6 +290,7 @@ def test_from_bodies_to_samples(tmp_path: Path, collection: tuple[list[Path], li
     assert sorted(found) == ["ar http://a/1.jpg", "cs http://a/2.jpg", "cs http://b/again.jpg"]
     bridge, dish = found["cs http://b/again.jpg"], found["cs http://a/2.jpg"]
     assert bridge["text"] == "Karlův most v Praze za svítání"  # the longest of the three, from the other file
+    assert bridge["flags"] == ["reserved_noai"]
     assert bridge["other_texts"] == ["Karlův most", "Karlův most v Praze"]
     assert found["ar http://a/1.jpg"]["id"] == bridge["id"] == sha256_hex(bridge["image"]["bytes"])
     assert dish["flags"] == ["email_in_text", "phone_in_text"]
