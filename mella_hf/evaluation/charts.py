@@ -74,7 +74,7 @@ def watched_curves(log_history: Sequence[Mapping[str, Any]]) -> list[Curve]:
     return curves
 
 
-def _curve(title: str, points: Sequence[tuple[float, float]]) -> Curve | None:
+def _curve(title: str, points: Sequence[tuple[int, float]]) -> Curve | None:
     """The points joined up; None with fewer than two."""
     if len(points) < 2:
         return None
