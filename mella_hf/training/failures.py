@@ -22,7 +22,6 @@ MEMORY = (
 )
 WORKER = "Mostly the machine's memory ran out: lower dataloader_num_workers."
 SAVING = "If the disk is full, free some space, or lower save_total_limit."
-UNSAVED = (OSError, RuntimeError, SafetensorError)  # torch.save raises RuntimeError when the disk is full
 
 
 def failure(what: str, mend: str, step: int, output_dir: Path) -> TrainingError:
@@ -38,21 +37,36 @@ def failure(what: str, mend: str, step: int, output_dir: Path) -> TrainingError:
 
 @contextmanager
 def named_errors(trainer: Any) -> Iterator[None]:
-    """Turn running out of memory, or of disk, into a TrainingError.
+    """Turn running out of memory or of disk into a TrainingError; other errors pass.
 
     Linux may end a process that asks for too much before any error reaches it; nothing can be said then.
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (known := _known(error)) is None:
             raise
-        raise trainer.failed(f"Writing failed ({error})", SAVING) from error
-    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
-            raise trainer.failed(f"Out of memory ({str(error).splitlines()[0]})", MEMORY) from error
-        if isinstance(error, MemoryError):
-            raise trainer.failed("Out of memory", MEMORY) from error
-        if str(error).startswith("DataLoader worker"):
-            raise trainer.failed(f"A worker died ({str(error).splitlines()[0]})", WORKER) from error
-        raise
+        raise trainer.failed(*known) from error
+
+
+@contextmanager
+def saving(trainer: Any, what: str) -> Iterator[None]:
+    """Turn any error of saving `what` into a TrainingError."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch.save raises RuntimeError when the disk is full
+        known = None if isinstance(error, OSError) else _known(error)
+        raise trainer.failed(*(known or (f"Saving the {what} failed ({error})", SAVING))) from error
+
+
+def _known(error: Exception) -> tuple[str, str] | None:
+    """What went wrong and how to mend it, where an error says so."""
+    said = next(iter(str(error).splitlines()), type(error).__name__)
+    memory = (MemoryError, torch.OutOfMemoryError)
+    if isinstance(error, memory) or "DefaultCPUAllocator: can't allocate memory" in str(error):
+        return f"Out of memory ({said})", MEMORY
+    if said.startswith("DataLoader worker"):  # raised wherever the main process happens to be
+        return f"A worker died ({said.strip()})", WORKER
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Writing failed ({error})", SAVING
+    return None

@@ -211,18 +211,15 @@ def _run(trainer: Any, checkpoint: Path | None) -> list[dict[str, Any]]:
 
 def _save(trainer: Any, settings: Settings, adapter: Path, record: dict[str, Any]) -> None:
     """The adapter's folder, written aside and renamed, and the record of the run, which marks it done."""
-    from mella_hf.training.failures import SAVING, UNSAVED, named_errors
+    from mella_hf.training.failures import saving
 
     aside = adapter.with_name(f".{adapter.name}")
-    try:
+    with saving(trainer, "adapter"):
         trainer.save_model(str(aside))  # every rank takes part under FSDP and ZeRO-3
         if settings.forgetting.fisher_samples is not None:
-            with named_errors(trainer):
-                save_fisher(trainer, settings.forgetting.fisher_samples, aside)
+            save_fisher(trainer, settings.forgetting.fisher_samples, aside)
         if trainer.is_world_process_zero():
             shutil.rmtree(adapter, ignore_errors=True)
             os.replace(aside, adapter)
             write_atomic(adapter.parent / DONE_FILE, json.dumps(record, indent=1, ensure_ascii=False))
-    except UNSAVED as error:
-        raise trainer.failed(f"Saving the adapter failed ({error})", SAVING) from error
     trainer.accelerator.wait_for_everyone()

@@ -17,7 +17,7 @@ from mella_hf.stage import write_atomic
 from mella_hf.training.batching import LengthBuckets
 from mella_hf.training.chat import Conversation
 from mella_hf.training.checkpoints import restore_weights
-from mella_hf.training.failures import NOT_FINITE, SAVING, UNSAVED, failure
+from mella_hf.training.failures import NOT_FINITE, failure, saving
 from mella_hf.training.forgetting import ElasticWeights
 from mella_hf.training.streaming import BatchStream
 
@@ -68,11 +68,11 @@ class MellaTrainer(SFTTrainer):
     elastic: ElasticWeights | None = None
     _place: str | None = None
 
-    def train(self, resume_from_checkpoint: Any = None, **kwargs: Any) -> Any:
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train to the last step, from a checkpoint on where one is given."""
         if isinstance(self.batches, BatchStream) and resume_from_checkpoint:
             self.batches.go_on((Path(resume_from_checkpoint) / PLACE_FILE).read_text("utf-8"))
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        return super().train(resume_from_checkpoint, *args, **kwargs)
 
     def get_train_dataloader(self) -> DataLoader:
         """The loader of `batches`, each rank its share."""
@@ -141,13 +141,11 @@ class MellaTrainer(SFTTrainer):
         return norm
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        try:
+        with saving(self, "checkpoint"):
             super()._save_checkpoint(model, trial)
             if self._place is not None and self.is_world_process_zero():
                 folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
                 write_atomic(folder / PLACE_FILE, self._place)
-        except UNSAVED as error:
-            raise self.failed(f"Saving the checkpoint failed ({error})", SAVING) from error
 
     def failed(self, what: str, mend: str) -> Exception:
         """The error that says what went wrong at this step, how to mend it, and from where the run goes on."""
