@@ -68,6 +68,7 @@ def watched_curves(log_history: Sequence[Mapping[str, Any]]) -> list[Curve]:
         looks = [
             (entry["step"], [factor * v for k, v in entry.items() if k.startswith("watch/") and k.endswith(ending)])
             for entry in log_history
+            if "step" in entry
         ]
         curve = _curve(title, [(step, sum(values) / len(values)) for step, values in looks if values])
         curves += [curve] if curve else []

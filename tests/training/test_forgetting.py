@@ -1,6 +1,7 @@
 """Two stages: the second goes on with the first's adapter; replay and EWC do what their formulas say."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,22 @@ def test_ewc_counts_once_a_step_however_many_batches_it_has(
     trainer.elastic.add_gradient = lambda: (calls.append(trainer.state.global_step), add())
     trainer.train()
     assert calls == [0]
+
+
+def test_a_resumed_second_stage_ends_the_same(
+    stage_one: Path, tiny_qwen2vl: Path, two_sources: Path, tmp_path: Path
+) -> None:
+    """Resumed at step 2, the weights are still held to those of the first stage, not to those of the checkpoint."""
+    more = {"sources": ["know"], "init_adapter": stage_one, "ewc_lambda": 1e3, "replay_share": 0.3}
+    more |= {"save_strategy": "steps", "save_steps": 2}
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    train(settings(tiny_qwen2vl, two_sources, whole, **more))
+    shutil.copytree(whole, resumed)
+    shutil.rmtree(resumed / "checkpoint-4")
+    shutil.rmtree(resumed / "adapter")
+    (resumed / "training.json").unlink()
+    train(settings(tiny_qwen2vl, two_sources, resumed, **more))
+    assert all(torch.equal(value, weights(resumed / "adapter")[n]) for n, value in weights(whole / "adapter").items())
 
 
 def test_replay_draws_by_seed_without_replacement(make_rows: Any, tiny_qwen2vl: Path, two_sources: Path) -> None:
