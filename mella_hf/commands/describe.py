@@ -44,7 +44,7 @@ def describe(
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score that is kept.")] = 0.75,
     qe_batch_tokens: Annotated[
         int, typer.Option(min=512, help="Tokens scored together; lower it when memory runs out.")
-    ] = 4096,
+    ] = 2048,
     license: Annotated[str | None, typer.Option(help="License of the images, where metadata.jsonl says none.")] = None,
     test_size: Annotated[int, typer.Option(min=0, help="Images in the test split, at most a fifth of the rows.")] = 200,
     dry_run: Annotated[

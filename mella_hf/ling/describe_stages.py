@@ -36,6 +36,7 @@ WORK = ".describe"
 CACHE = "requests.sqlite"
 LING_VERSION = 1  # a change of what the stages do to rows; makes them run again
 SHARD_IMAGES = 64
+JUDGED_SHARDS = 16  # scored together: a thousand pairs make batches of like length
 CAPTION_SIDE = 1024  # px of the longer side that a captioner is shown
 
 
@@ -165,7 +166,8 @@ class Description:
         """Those of the translations that are good."""
         s = self._settings
         settings = {"model": s.qe_model, "threshold": s.threshold}
-        return self._run(f"judge-{language}", self._judge_shard, _after(translations, language), settings)
+        shards = _after(translations, language, JUDGED_SHARDS)
+        return self._run(f"judge-{language}", self._judge_shard, shards, settings)
 
     def _run(
         self,
@@ -212,7 +214,7 @@ class Description:
 
     def _translate_shard(self, shard: Shard, output: ShardOutput) -> None:
         language = shard.payload["language"]
-        rows = read_rows(Path(shard.payload["folder"]))
+        rows = _rows_in(shard)
         translator = self.translator(language)
         texts = translator.translate([row["caption_en"] for row in rows], "en", language)
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -224,7 +226,7 @@ class Description:
     def _judge_shard(self, shard: Shard, output: ShardOutput) -> None:
         language = shard.payload["language"]
         entry = get_language(language)
-        rows = read_rows(Path(shard.payload["folder"]))
+        rows = _rows_in(shard)
         s = self._settings
         scorer = self._scorer if s.qe_model is not None and rows else None
         verdicts = judge([(row["caption_en"], row["text"]) for row in rows], language, scorer, s.threshold)
@@ -245,12 +247,20 @@ class Description:
         write_rows(output.folder, kept)
 
 
-def _after(stage: StageReport, language: str) -> list[Shard]:
-    """A stage's outputs as shards of the next; each is done again when its input changes."""
+def _after(stage: StageReport, language: str, together: int = 1) -> list[Shard]:
+    """A stage's outputs as shards of the next, some together; each is done again when its input changes."""
+    groups = [stage.outputs[start : start + together] for start in range(0, len(stage.outputs), together)]
     return [
-        Shard(folder.name, {"language": language, "folder": str(folder), "input": digest_rows(folder)})
-        for folder in stage.outputs
+        Shard(
+            folders[0].name,
+            {"language": language, "folders": list(map(str, folders)), "input": list(map(digest_rows, folders))},
+        )
+        for folders in groups
     ]
+
+
+def _rows_in(shard: Shard) -> list[dict[str, Any]]:
+    return [row for folder in shard.payload["folders"] for row in read_rows(Path(folder))]
 
 
 def digest_rows(folder: Path) -> str:
