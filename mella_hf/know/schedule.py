@@ -43,7 +43,7 @@ class Host:
     failures: int = 0
     active: int = 0
     waiting: list[tuple[float, int, Job]] = field(default_factory=list)
-    entry: int | None = None  # the host's place in the queue of hosts; None when it is not there
+    entry: tuple[float, int] | None = None  # the host's place in the queue of hosts; None when it is not there
 
 
 class Schedule:
@@ -81,15 +81,16 @@ class Schedule:
         """A job to start now; or the seconds until one may start; or None when no host has one to start."""
         while self._queue:
             when, number, host = self._queue[0]
-            if number != host.entry:
+            if host.entry != (when, number):
                 heapq.heappop(self._queue)  # an entry that was replaced
                 continue
-            earliest = max(when, host.next_start)
-            if earliest > now:
-                if earliest > when:  # the host was told to wait since
-                    self._enqueue(host)
-                    continue
-                return earliest - now
+            if max(host.next_start, host.waiting[0][0]) > when:  # the host was told to wait since
+                heapq.heappop(self._queue)
+                host.entry = None
+                self._enqueue(host)
+                continue
+            if when > now:
+                return when - now
             heapq.heappop(self._queue)
             job = heapq.heappop(host.waiting)[2]
             host.active += 1
@@ -117,6 +118,10 @@ class Schedule:
         return jobs
 
     def _enqueue(self, host: Host) -> None:
-        if host.active < self._per_host and host.waiting:
-            host.entry = next(self._number)
-            heapq.heappush(self._queue, (max(host.next_start, host.waiting[0][0]), host.entry, host))
+        """Put a host into the queue, unless it stands there early enough or has nothing to start."""
+        if host.active >= self._per_host or not host.waiting:
+            return
+        when = max(host.next_start, host.waiting[0][0])
+        if host.entry is None or when < host.entry[0]:
+            host.entry = (when, next(self._number))
+            heapq.heappush(self._queue, (*host.entry, host))
