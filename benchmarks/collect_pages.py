@@ -3,11 +3,12 @@
     python benchmarks/collect_pages.py [--json] [--pages 2000] [--soup-pages 150]
 
 Bars: at least 0.7 times the pages a CPU-second of bare lexbor parsing, which reads no WARC, decides no encoding,
-extracts and writes nothing; at least 15 times those of BeautifulSoup (lxml) that finds the images and their alt-texts in
-the same pages, given in memory. Exit status 1 when one is missed.
+extracts and writes nothing; at least 15 times those of BeautifulSoup (lxml) that finds the images and their alt-texts
+in the same pages, given in memory. Exit status 1 when one is missed.
 
-The pages are real: the Debian Administrator's Handbook (XHTML) and LibreOffice's help in five languages, from the
-user's cache, where the tests' fixtures fetch them; gzip-compressed into a WARC file as a crawler writes it.
+The pages are real: half of them from the Debian Administrator's Handbook (XHTML, 26 languages), half from LibreOffice's
+help in five languages, and Wesnoth's 30 long manuals; on average 16 KB. They come from the user's cache, where the
+tests' fixtures fetch them, and are gzip-compressed into a WARC file as a crawler writes it.
 """
 
 import argparse
@@ -27,14 +28,22 @@ from mella_hf.sources.debian import fetch_package
 from mella_hf.stage import ShardOutput
 
 BARS = {"lexbor": 0.7, "beautifulsoup": 15.0}
-PACKAGES = ("debian-handbook", *(f"libreoffice-help-{code}" for code in ("cs", "hu", "ko", "ru", "vi")))
+HELP = tuple(f"libreoffice-help-{code}" for code in ("cs", "hu", "ko", "ru", "vi"))
+
+
+def package_pages(*names: str) -> list[Path]:
+    """The pages of some packages, by name."""
+    folders = [fetch_package(name, cache_dir() / "debian") for name in names]
+    return sorted(path for folder in folders for path in folder.rglob("*.html") if path.is_file())
 
 
 def real_pages(count: int) -> list[bytes]:
     """`count` pages drawn from the packages."""
-    folders = [fetch_package(name, cache_dir() / "debian") for name in PACKAGES]
-    paths = sorted(path for folder in folders for path in folder.rglob("*.html") if path.is_file())
-    return [path.read_bytes() for path in random.Random(1).sample(paths, min(count, len(paths)))]
+    draw, manuals = random.Random(1), package_pages("wesnoth-1.16-data")
+    half = (count - len(manuals)) // 2
+    paths = draw.sample(package_pages("debian-handbook"), half) + draw.sample(package_pages(*HELP), half) + manuals
+    draw.shuffle(paths)
+    return [path.read_bytes() for path in paths]
 
 
 def write_warc(pages: list[bytes], path: Path) -> None:
@@ -43,7 +52,7 @@ def write_warc(pages: list[bytes], path: Path) -> None:
         for number, body in enumerate(pages):
             http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + body
             head = (
-                f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://site{number % 50}.example/{number}.html\r\n"
+                f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://s{number % 50}.example/{number}.html\r\n"
                 f"WARC-Date: 2026-01-01T00:00:00Z\r\nWARC-Record-ID: <urn:uuid:{number:032d}>\r\n"
                 f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(http)}\r\n\r\n"
             )

@@ -15,7 +15,6 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 _HEADER = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)
 _META = re.compile(rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _XML = re.compile(rb"^\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)")
-_SEVEN_BIT = ("iso2022_jp", "utf-16-le", "utf-16-be")  # whose bytes can look like ASCII
 
 
 def page_utf8(body: bytes, content_type: str | None = None) -> bytes:
@@ -28,12 +27,14 @@ def page_utf8(body: bytes, content_type: str | None = None) -> bytes:
     for mark, codec in _BOMS:
         if body.startswith(mark):
             return body[len(mark) :].decode(codec, "replace").encode()
+    if (whole := _valid(body, "utf-8")) is not None and not (body.isascii() and (b"\x1b" in body or b"\0" in body)):
+        return whole  # what looks like ASCII with escapes or nulls may be ISO-2022 or UTF-16
     declared = _declared(body, content_type)
-    if not any(codec in _SEVEN_BIT for codec in declared) and (whole := _valid(body, "utf-8")) is not None:
-        return whole
     for codec in declared:
         if (whole := _valid(body, codec)) is not None:
             return whole.decode(codec).encode()
+    if whole is not None:
+        return whole
     codec = declared[0] if declared else "utf-8"
     if not (declared and _mostly(body, codec)):
         codec = _detect(body) or codec

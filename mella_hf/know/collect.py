@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 COLLECT_VERSION = 1  # a change of what the first two stages do to rows; makes them run again
 WORK = ".collect"
+_PACKAGES = {  # module -> package
+    "aiohttp": "aiohttp", "cchardet": "faust-cchardet", "fastwarc": "FastWARC", "protego": "protego",
+    "selectolax": "selectolax", "webencodings": "webencodings",
+}  # fmt: skip
 ORIGIN = (
     "The images and their native alt-texts come from web pages, each named in `page_url`. robots.txt was obeyed and "
     "reservations against text and data mining were honoured, unless the report beside this card counts them as "
@@ -135,8 +139,7 @@ def collect(
 
 def _check_extra() -> None:
     """Raise MissingExtraError now, and not in every worker, when a package of the extra is not installed."""
-    for module, package in (("selectolax", "selectolax"), ("fastwarc", "FastWARC"), ("cchardet", "faust-cchardet"),
-                            ("webencodings", "webencodings"), ("aiohttp", "aiohttp"), ("protego", "protego")):  # fmt: skip
+    for module, package in _PACKAGES.items():
         if find_spec(module) is None:
             raise MissingExtraError(package, "collect", "Collecting from web pages")
 

@@ -22,14 +22,15 @@ LAZY_SOURCES = (
     "data-img-url", "data-url", "data-hi-res-src", "data-actualsrc", "data-echo",
 )  # fmt: skip
 LAZY_SOURCE_SETS = ("data-srcset", "data-lazy-srcset", "data-original-set")
+_LAZY = frozenset(LAZY_SOURCES + LAZY_SOURCE_SETS)
 MAX_TEXT = 500  # characters of a heading, caption or title; more is a layout that misuses the element
 MAX_ALT = 4000  # characters; an alt-text this long is dropped later, with its reason
 MAX_URL = 2000  # characters; longer ones are generated, and servers refuse them
 
 # In one pass over the tree: lexbor's selectors take as long as a third of the parsing, however few they find.
-_NODES = "img,picture>source,h1,h2,h3,h4,h5,h6,meta[content],base[href],title"
+_NODES = "img,figure,picture>source,h1,h2,h3,h4,h5,h6,meta[content],base[href],title"
 _IMG = re.compile(rb"<[iI][mM][gG]")
-_RAW = (b"<title", b"<script", b"<style", b"<textarea", b"<iframe")  # elements whose content HTML reads as text
+_HEAD_BYTES = 8192  # where such elements stand, if a page has any
 _SELF_CLOSED = re.compile(rb"<(title|script|style|textarea|iframe)(\s[^<>]*)?/>")
 _SRCSET = re.compile(r"\s*,*\s*(\S*[^\s,])(?:\s+([^,]*))?")
 _PIXELS = re.compile(r"\s*(\d{1,5})(?:\.\d*)?\s*(?:px)?\s*$", re.IGNORECASE)
@@ -89,8 +90,8 @@ class _Reader:
         self.page = page
         self.tree = LexborHTMLParser(body, options=LexborDocumentOptions.WO_EVENTS)
         self.languages_vary = body.count(b"lang=") > 1
-        self.has_figures = b"<figure" in body or b"<FIGURE" in body
-        self.has_licenses = b"license" in body or _CC.encode() in body
+        self.has_figures = False
+        self.has_licenses = b"license" in body  # as Creative Commons' addresses have
         self.base = page.url
         self.title: str | None = None
         self.robots = [directive for value in page.robots for directive in robots_directives(value)]
@@ -110,8 +111,16 @@ class _Reader:
                 sources = []
             elif tag == "source":
                 sources.append(node.attributes)
-            elif tag in ("meta", "base", "title"):
-                self._declare(tag, node)
+            elif tag == "meta":
+                self._declare(node.attributes)
+            elif tag == "figure":
+                self.has_figures = True
+            elif tag == "title":
+                self.title = self.title or _clean(node.text())
+            elif tag == "base":
+                if self.base == self.page.url:  # the first one counts
+                    href = node.attributes.get("href") or ""
+                    self.base = absolute_url(self.page.url, href)[0] or self.page.url
             else:
                 heading = _Heading(node)
         counts["images"] += len(images)
@@ -147,16 +156,8 @@ class _Reader:
         source = image_source(attributes, sources)
         return absolute_url(self.base, source) if source else (None, "source_missing")
 
-    def _declare(self, tag: str, node: Any) -> None:
-        """Take over what a `<meta>`, `<base>` or `<title>` says of the page."""
-        if tag == "title":
-            self.title = self.title or _clean(node.text())
-            return
-        attributes = node.attributes
-        if tag == "base":
-            if self.base == self.page.url:  # the first one counts
-                self.base = absolute_url(self.page.url, attributes.get("href") or "")[0] or self.page.url
-            return
+    def _declare(self, attributes: dict[str, str | None]) -> None:
+        """Take over what a `<meta>` says of the page."""
         name = (attributes.get("name") or attributes.get("http-equiv") or "").strip().lower()
         content = attributes.get("content") or ""
         if name in ("robots", _AGENT):
@@ -188,7 +189,7 @@ class _Reader:
         """The license that a page, or a figure in it, links to: `rel=license` first, else Creative Commons."""
         if not self.has_licenses:
             return None
-        nodes = scope.css(f'[rel~="license"][href], a[href*="{_CC}licenses/"], a[href*="{_CC}publicdomain/"]')
+        nodes = scope.css(f'[rel~="license"][href], a[href*="{_CC}licenses/"]')
         named = [n.attributes for n in nodes]
         best = next((a for a in named if "license" in (a.get("rel") or "")), named[0] if named else None)
         return absolute_url(self.page.url, best.get("href") or "")[0] if best else None
@@ -214,13 +215,7 @@ def _home(origin: str) -> tuple[str, int]:
 
 def open_self_closed(body: bytes) -> bytes:
     """XHTML with `<title/>` and the like opened and closed: HTML would take what follows for their text."""
-    for opening in _RAW:
-        at = body.find(opening)
-        while at >= 0:
-            if _SELF_CLOSED.match(body, at):
-                return _SELF_CLOSED.sub(rb"<\1\2></\1>", body)
-            at = body.find(opening, at + 1)
-    return body
+    return _SELF_CLOSED.sub(rb"<\1\2></\1>", body) if _SELF_CLOSED.search(body, 0, _HEAD_BYTES) else body
 
 
 def image_source(attributes: dict[str, str | None], sources: Sequence[dict[str, str | None]]) -> str | None:
@@ -230,13 +225,14 @@ def image_source(attributes: dict[str, str | None], sources: Sequence[dict[str, 
         attributes: of the `<img>`.
         sources: attributes of the `<source>` elements before it in its `<picture>`.
     """
-    for name in LAZY_SOURCE_SETS:
-        if best := best_of_srcset(attributes.get(name)):
-            return best
-    for name in LAZY_SOURCES:
-        if (value := attributes.get(name)) and _is_address(value):
-            return value
-    if best := best_of_srcset(attributes.get("srcset")):
+    if not _LAZY.isdisjoint(attributes):
+        for name in LAZY_SOURCE_SETS:
+            if best := best_of_srcset(attributes.get(name)):
+                return best
+        for name in LAZY_SOURCES:
+            if (value := attributes.get(name)) and _is_address(value):
+                return value
+    if "srcset" in attributes and (best := best_of_srcset(attributes["srcset"])):
         return best
     src = (attributes.get("src") or "").strip()
     if src and not src.lower().startswith("data:"):
@@ -279,11 +275,17 @@ def absolute_url(base: str, address: str) -> tuple[str | None, str | None]:
     folder, origin = _places(base)
     if origin and _PLAIN.fullmatch(address) and len(address) < MAX_URL // 2:  # nine in ten; joining costs 20 times this
         return (origin if address[0] == "/" else folder) + address, None
+    # What has a path of its own is the same from every page of a folder: a site's logo is joined once.
+    return _join(base if not folder or address[:1] in ("", "?", "#") else folder, address)
+
+
+@lru_cache(maxsize=4096)
+def _join(base: str, address: str) -> tuple[str | None, str | None]:
     try:
         scheme, host, path, query, _ = urlsplit(urljoin(base, address.strip()))
         if scheme not in ("http", "https"):
             return None, "source_not_http"
-        if not host or any(c.isspace() for c in host) or urlsplit(f"//{host}").port == 0:  # .port raises when wrong
+        if not host or any(map(str.isspace, host)) or urlsplit(f"//{host}").port == 0:  # .port raises when wrong
             return None, "url_invalid"
     except ValueError:
         return None, "url_invalid"
@@ -305,10 +307,12 @@ def declared_size(attributes: dict[str, str | None], side: str) -> int | None:
     """Pixels that an image's `width` or `height` attribute or style declares; None for percentages and the like."""
     if (value := attributes.get(side)) and (found := _PIXELS.match(value)):
         return int(found.group(1))
-    found = _STYLE_SIZE[side].search(attributes.get("style") or "")
+    style = attributes.get("style")
+    found = _STYLE_SIZE[side].search(style) if style else None
     return int(found.group(1)) if found else None
 
 
+@lru_cache(maxsize=1024)
 def language_tag(value: str | None) -> str | None:
     """A single language tag in lower case, such as "sr-latn"; None for none, several, or what is no tag."""
     tag = (value or "").strip().lower().replace("_", "-")

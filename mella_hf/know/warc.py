@@ -10,9 +10,8 @@ import mmap
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from mella_hf.errors import MellaError
 
@@ -23,8 +22,7 @@ HTML_TYPES = ("text/html", "application/xhtml+xml")
 _LOOKS_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """A page as it was served.
 
     Attributes:
@@ -38,11 +36,10 @@ class Page:
     body: bytes
     content_type: str | None = None
     content_language: str | None = None
-    robots: tuple[str, ...] = field(default_factory=tuple)
+    robots: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class LostPage:
+class LostPage(NamedTuple):
     """A record that is no page, with the reason that is counted."""
 
     where: str
@@ -70,22 +67,20 @@ def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[
             continue
         records += 1
         texts += record.conversion
-        yield _page(record, max_bytes)
+        yield _page(record, path.name, max_bytes)
     if not records:
         raise MellaError(f"{path} holds no WARC record of a page; give .warc, .warc.gz or .warc.zst files.")
     if texts == records:
         raise MellaError(f"{path} holds texts without HTML (a WET file), so no images; give the WARC files themselves.")
 
 
-@dataclass(frozen=True)
-class _Record:
+class _Record(NamedTuple):
     """A WARC record, read: fastwarc's own is gone when the next one comes."""
 
-    where: str
+    at: int
     url: str
     conversion: bool
-    status: int | None
-    headers: Any
+    headers: Any  # of HTTP; None where the record has none
     content_type: str | None
     body: bytes
     complete: bool
@@ -101,9 +96,10 @@ def _records(path: Path) -> Iterator[_Record | LostPage]:
         if not path.stat().st_size:
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            # What records begin with: of the three, what the file begins with, were its first bytes whole.
-            places = {found: mark for mark in _MAGIC if (found := data.find(mark)) >= 0}
-            magic = places[min(places)] if places else None
+            magic = next((mark for mark in _MAGIC if data[: len(mark)] == mark), None)
+            if magic is None:  # its first bytes are damaged: whichever comes first
+                places = {found: mark for mark in _MAGIC if (found := data.find(mark)) >= 0}
+                magic = places[min(places)] if places else None
             at, said, silent = 0, False, False
             while at >= 0 and magic is not None:
                 last, problem = at, ""
@@ -129,29 +125,21 @@ def _iterate(path: Path, file: IO[bytes], start: int) -> Iterator[tuple[int, _Re
 
     kinds = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
     file.seek(start)
-    for found in ArchiveIterator(_From(file, start), strict_mode=False):  # type: ignore[arg-type]
+    stream: Any = _From(file, start) if start else str(path)  # fastwarc reads paths itself, faster
+    for found in ArchiveIterator(stream, strict_mode=False):
         at = start + found.stream_pos
         if not found.record_type & kinds:
             yield at, None
             continue
         length = found.content_length
+        conversion = found.record_type == WarcRecordType.conversion
         headers = found.http_headers if found.is_http else None
         content_type = headers.get("Content-Type") if headers is not None else found.headers.get("Content-Type")
-        wanted = found.record_type != WarcRecordType.conversion and _may_be_html(content_type)
+        wanted = not conversion and _may_be_html(content_type)
         body = found.reader.read() if wanted else found.reader.read(1)  # none where the file ends within the headers
-        yield (
-            at,
-            _Record(
-                where=f"{path.name}@{at}",
-                url=(found.headers.get("WARC-Target-URI") or "").strip("<> "),
-                conversion=found.record_type == WarcRecordType.conversion,
-                status=headers.status_code if headers is not None else None,
-                headers=headers,
-                content_type=content_type,
-                body=body,
-                complete=len(body) >= (length if wanted else min(length, 1)),
-            ),
-        )
+        complete = len(body) >= (length if wanted else min(length, 1))
+        url = (found.headers.get("WARC-Target-URI") or "").strip("<> ")
+        yield at, _Record(at, url, conversion, headers, content_type, body, complete)
 
 
 class _From:
@@ -174,24 +162,29 @@ class _From:
         """The caller's file stays open."""
 
 
-def _page(record: _Record, max_bytes: int) -> Page | LostPage:
-    where = f"{record.where} {record.url}"
+def _page(record: _Record, name: str, max_bytes: int) -> Page | LostPage:
+    """The page of a record of the file `name`."""
+    headers = record.headers
+    get = headers.get if headers is not None else {}.get
+    reason, body = None, record.body
     if not record.complete:
-        return LostPage(where, "page_truncated")
-    if record.conversion or not _may_be_html(record.content_type):
-        return LostPage(where, "page_not_html")
-    if record.status not in (None, 200):
-        return LostPage(where, "page_status")
-    if not record.url.lower().startswith(("http://", "https://")):
-        return LostPage(where, "page_url_invalid")
-    get = record.headers.get if record.headers is not None else {}.get
-    try:
-        body = decode_body(record.body, get("Transfer-Encoding"), get("Content-Encoding"), max_bytes=max_bytes)
-    except UnreadableBody as error:
-        return LostPage(where, str(error))
-    if not record.content_type and not _LOOKS_HTML.match(body[:4096]):
-        return LostPage(where, "page_not_html")
-    robots = record.headers.get_multiple("X-Robots-Tag") if record.headers is not None else ()
+        reason = "page_truncated"
+    elif record.conversion or not _may_be_html(record.content_type):
+        reason = "page_not_html"
+    elif headers is not None and headers.status_code != 200:
+        reason = "page_status"
+    elif not record.url.lower().startswith(("http://", "https://")):
+        reason = "page_url_invalid"
+    else:
+        try:
+            body = decode_body(body, get("Transfer-Encoding"), get("Content-Encoding"), max_bytes=max_bytes)
+        except UnreadableBody as error:
+            reason = str(error)
+        if reason is None and not record.content_type and not _LOOKS_HTML.match(body[:4096]):
+            reason = "page_not_html"
+    if reason is not None:
+        return LostPage(f"{name}@{record.at} {record.url}", reason)
+    robots = headers.get_multiple("X-Robots-Tag") if headers is not None else ()
     if (get("TDM-Reservation") or "").strip() == "1":
         robots = (*robots, "tdm-reservation")
     return Page(record.url, body, record.content_type, get("Content-Language"), tuple(robots))
@@ -211,7 +204,7 @@ def decode_body(
     Raises:
         UnreadableBody: `page_encoding` (damaged, or an encoding that is not known) or `page_too_large`.
     """
-    if "chunked" in (transfer_encoding or "").lower():
+    if transfer_encoding and "chunked" in transfer_encoding.lower():
         body = _unchunk(body)
     codings = [name.strip().lower() for name in (content_encoding or "").split(",")]
     for coding in reversed([name for name in codings if name not in ("", "identity")]):
