@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.adapter_card import write_adapter_card
 from mella_hf.dataset.hub import FIRST_WAIT, hub_errors, retried
 from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError
@@ -26,31 +27,19 @@ from mella_hf.evaluation.models import (
     processor_source,
     read_adapter_config,
 )
-from mella_hf.evaluation.report import MINIATURE_PARAMETERS
 from mella_hf.evaluation.run import Run, load_run
-from mella_hf.languages import get_language
-from mella_hf.resources import template_path
 from mella_hf.stage import write_atomic
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-CARD = "README.md"
-# Score -> the Hub's name of the metric (huggingface.co/metrics) and the name to show.
-CARD_METRICS = {
-    "keyword_micro": ("accuracy", "Keyword accuracy (micro)"),
-    "meteor": ("meteor", "METEOR (exact + stem)"),
-    "rouge_l": ("rouge", "ROUGE-L"),
-    "bleu": ("bleu", "BLEU"),
-    "chrf": ("chrf", "chrF++"),
-}
 LORA_SETTINGS = ("peft_type", "r", "lora_alpha", "lora_dropout", "target_modules")
 # What of a run's settings the card states; none of them is a path.
 RECIPE_SETTINGS = (
     "languages", "sources", "max_samples", "source_weights", "prompt_seed", "length_buckets", "max_pixels",
     "max_patches", "lora_scope", "load_in_4bit", "load_in_8bit", "dtype", "bf16", "num_train_epochs", "max_steps",
     "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type",
-    "warmup_steps", "weight_decay", "max_grad_norm", "seed",
+    "warmup_steps", "weight_decay", "max_grad_norm", "replay_share", "ewc_lambda", "seed",
 )  # fmt: skip
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -106,89 +95,6 @@ def prepare_adapter(
     return out
 
 
-def write_adapter_card(folder: Path | str, *, repo_id: str | None = None, name: str | None = None) -> Path:
-    """Write README.md from the folder's provenance.json, with the Hub's metadata on top.
-
-    Args:
-        repo_id: the repo that the usage snippet loads; the folder's name when None.
-        name: what to call the folder, when it will be renamed.
-
-    Returns:
-        The path of the card.
-
-    Raises:
-        MellaError: when the folder was not made by `prepare_adapter`.
-    """
-    from jinja2 import Environment, StrictUndefined
-
-    folder = Path(folder)
-    facts = read_provenance(folder)
-    language = get_language(facts["language"])
-    source = template_path("adapter_card.md.j2").read_text("utf-8")
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["score"] = lambda value: "–" if value is None else f"{value:.1f}"
-    title = repo_id or name or folder.resolve().name
-    body = environment.from_string(source).render(
-        facts=facts,
-        language=language,
-        adapter=title,
-        know_prompt=language.test_prompt("know"),
-        ling_prompt=language.test_prompt("ling"),
-        metrics=CARD_METRICS,
-        scores={(s["model"], s["split"]): s for s in facts["scores"] if s["subset"] == "all"},
-        unseen={(s["model"], s["split"]): s for s in facts["scores"] if s["subset"] == "unseen"},
-        splits=list(dict.fromkeys(s["split"] for s in facts["scores"])),
-        miniature=facts["models"]["base"]["parameters"] < MINIATURE_PARAMETERS,
-        merged=facts.get("merged"),
-    )
-    write_atomic(folder / CARD, f"---\n{card_metadata(facts, title)}\n---\n\n{body}")
-    return folder / CARD
-
-
-def card_metadata(facts: dict[str, Any], title: str) -> str:
-    """The card's YAML: base_model, language, datasets, licence, and a model-index with signatures."""
-    from huggingface_hub import EvalResult, ModelCardData
-
-    results = [
-        EvalResult(
-            task_type="image-text-to-text",
-            task_name="Image captioning",
-            dataset_type=facts["dataset_id"],
-            dataset_name=f"{facts['dataset_id']} ({score['split']})",
-            dataset_config=facts["language"],
-            dataset_split=score["split"],
-            metric_type=metric_type,
-            metric_name=metric_name,
-            metric_value=round(score[key], 2),
-            metric_args={
-                "low": round(score[f"{key}_low"], 2),
-                "high": round(score[f"{key}_high"], 2),
-                "floor": None if score[f"{key}_floor"] is None else round(score[f"{key}_floor"], 2),
-                "signature": score["signature"],
-            },
-        )
-        for score in facts["scores"]
-        if score["model"] == "adapter" and score["subset"] == "all"
-        for key, (metric_type, metric_name) in CARD_METRICS.items()
-        if score[key] is not None
-    ]
-    merged = facts.get("merged") is not None
-    data = ModelCardData(
-        model_name=title.rpartition("/")[2],
-        base_model=facts["base_id"],
-        base_model_relation="finetune" if merged else "adapter",
-        datasets=[facts["dataset_id"]],
-        language=facts["language"],
-        library_name="transformers" if merged else "peft",
-        license=facts["license"],
-        pipeline_tag="image-text-to-text",
-        tags=["mella", *([] if merged else ["lora"]), "image-captioning", "low-resource-language"],
-        metrics=sorted({metric_type for metric_type, _ in CARD_METRICS.values()}),
-        eval_results=results,
-    )
-    return data.to_yaml()
-
-
 def push_adapter(
     folder: Path | str,
     repo_id: str,
@@ -241,17 +147,6 @@ def _upload(api: "HfApi", folder: Path, repo_id: str, create_pr: bool) -> str:
         delete_patterns=list(MODEL_FILES),
     )
     return info.pr_url or info.commit_url
-
-
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """The facts behind a prepared adapter's card. Raises MellaError when the folder is not one."""
-    path = folder / PROVENANCE
-    if not path.is_file():
-        raise MellaError(
-            f"{str(folder)!r} is not a prepared adapter: {PROVENANCE} is missing. Evaluate the adapter and name the "
-            "evaluation (`mella push --evaluation`, or mella_hf.hub.prepare_adapter)."
-        )
-    return json.loads(path.read_text("utf-8"))
 
 
 def _provenance(adapter: Path, config: dict[str, Any], run: Run) -> dict[str, Any]:

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.adapter_card import read_provenance, write_adapter_card
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.models import PROVENANCE, load_model, model_identity
-from mella_hf.hub import read_provenance, write_adapter_card
 from mella_hf.languages import get_language
 from mella_hf.stage import write_atomic
 

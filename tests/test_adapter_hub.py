@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from local_hub import LocalHub
 
+from mella_hf.adapter_card import write_adapter_card
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.models import load_model, model_identity
 from mella_hf.evaluation.run import load_run
-from mella_hf.hub import prepare_adapter, push_adapter, write_adapter_card
+from mella_hf.hub import prepare_adapter, push_adapter
 from mella_hf.merging import merge_adapter
 
 SIGNATURE = "mella|v:1|lang:ar|tok:words|n:3|bs:1000|seed:12345"
