@@ -159,13 +159,21 @@ def image_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
     Raises:
         SampleError: on a size that the processor refuses; Qwen-VL's do when one side is 200 times the other.
     """
-    known: dict[tuple[int, int], int] = {}
-    for size in set(sizes):
-        try:
-            known[size] = int(processor._get_num_multimodal_tokens(image_sizes=[size]).num_image_tokens[0])
-        except ValueError as error:
-            height, width = size
-            raise SampleError(
-                f"An image of {width} x {height} px cannot be shown to this backbone: {error}. Drop such samples."
-            ) from error
+    distinct = list(set(sizes))
+    try:
+        counts = _token_counts(processor, distinct)
+    except ValueError:
+        for height, width in distinct:  # which of them it was
+            try:
+                _token_counts(processor, [(height, width)])
+            except ValueError as error:
+                raise SampleError(
+                    f"An image of {width} x {height} px cannot be shown to this backbone: {error}. Drop such samples."
+                ) from error
+        raise
+    known = dict(zip(distinct, counts, strict=True))
     return [known[size] for size in sizes]
+
+
+def _token_counts(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
+    return [int(count) for count in processor._get_num_multimodal_tokens(image_sizes=sizes).num_image_tokens]
