@@ -33,6 +33,7 @@ def find_duplicates(ids: np.ndarray, hashes: np.ndarray | None) -> np.ndarray:
     values, index = np.unique(hashes[first], return_index=True)  # [U], where each value comes first
     order = np.argsort(index, kind="stable")
     values, index = values[order], index[order]  # by first appearance
+    del order
     repeats = np.ones(len(first), dtype=bool)
     repeats[index] = False
     verdict[first[repeats]] = SAME_PICTURE
@@ -78,7 +79,7 @@ def near_pairs(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of positions whose hashes differ in at most `NEAR` bits, some more than once, in blocks."""
     cuts = [64 * i // _BANDS for i in range(_BANDS + 1)]
     for low, high in zip(cuts, cuts[1:], strict=False):
-        keys = (values >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+        keys = ((values >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)).astype(np.uint16)  # 12 or 13 bits
         order = np.argsort(keys, kind="stable")
         cuts_between = np.flatnonzero(np.diff(keys[order])) + 1
         for bucket in np.split(order, cuts_between):
