@@ -128,6 +128,18 @@ def test_items_come_in_the_callers_order() -> None:
     assert result["rouge_l"] == pytest.approx(sum(row["rouge_l"] for row in result["items"]) / 4, abs=1e-3)
 
 
+def test_rouge_score_reverses_a_russian_ranking_and_this_does_not() -> None:
+    # The example of docs/metrics.md. By hand: LCS 7 of 8 and 11 words (14/19), and 3 of 5 and 11 (6/16).
+    from rouge_score.rouge_scorer import RougeScorer
+
+    reference = "Автомобиль Volkswagen Beetle 1967 года стоит у Большого театра в Москве."
+    right, loop = "Старый автомобиль стоит у Большого театра в Москве.", "Volkswagen Beetle 1967 1967 1967"
+    usual = [RougeScorer(["rougeL"]).score(reference, text)["rougeL"].fmeasure for text in (right, loop)]
+    ours = [compute([text], [reference], None, "ru")["rouge_l"] for text in (right, loop)]
+    assert usual == [0.0, pytest.approx(0.75)]
+    assert ours == [pytest.approx(1400 / 19, abs=1e-4), 37.5]
+
+
 REFUSED = [
     ({"predictions": PREDICTIONS[:3]}, "3 predictions and 4 references"),
     ({"keywords": KEYWORDS[:2]}, "4 predictions and 2 keyword lists"),
