@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from mella_hf.cache import cache_dir
 from mella_hf.cli import app
+from mella_hf.cluster import cluster_executor
 from mella_hf.errors import MellaError
 from mella_hf.know.collect import CollectSettings, collect
 from mella_hf.know.fetch_settings import FetchSettings
@@ -108,17 +110,26 @@ def test_what_went_is_counted_at_every_step(handbook, tmp_path):
     assert {"The Cinnamon desktop", "Documentation Site", "1"} <= {reject["alt"] for reject in rejects}
 
 
-def test_the_number_of_workers_changes_nothing(handbook, tmp_path, monkeypatch):
-    monkeypatch.setattr("mella_hf.know.page_sources.FOLDER_PAGES", 20)
+def test_neither_the_number_of_workers_nor_a_cluster_changes_anything(handbook, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="needs mella_hf[cluster]")
+    monkeypatch.setattr("mella_hf.know.page_sources.FOLDER_PAGES", 50)
     shards = folder_shards(handbook / "cs-CZ", "http://handbook.example/cs")
+    only_texts = CollectSettings(FilterSettings(("cs",)))
     found = []
-    for workers in (0, 2):
-        out = tmp_path / str(workers)
-        report = collect(shards, out, CollectSettings(FilterSettings(("cs",))), workers=workers, progress=False)
-        files = sorted(out.glob(".collect/*/*/rows.parquet"))
+    for name in ("one", "two", "cluster"):
+        with ExitStack() as stack:
+            executor = None
+            if name == "cluster":
+                options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+                cluster = stack.enter_context(distributed.LocalCluster(**options))
+                executor = stack.enter_context(cluster_executor(cluster.scheduler_address))
+            workers = {"one": 0, "two": 2, "cluster": None}[name]
+            out = tmp_path / name
+            report = collect(shards, out, only_texts, workers=workers, executor=executor, progress=False)
+        files = sorted([*out.glob(".collect/*/*/rows.parquet"), out / "report.json"])
         found.append([(path.relative_to(out), path.read_bytes()) for path in files])
-        assert len(report.stages["pages"].outputs) > 2
-    assert found[0] == found[1]
+        assert len(report.stages["pages"].outputs) > 2 and report.set_aside == []
+    assert found[0] == found[1] == found[2]
 
 
 def test_the_command_names_what_is_missing(tmp_path):
