@@ -64,9 +64,22 @@ def describe(
 
     codes = list(dict.fromkeys(languages.replace(",", " ").split()))
     settings = Settings(
-        captioner, tuple(base_url or ()), translator, translator_url, captioner_label, translator_label, at_once,
-        qe_model if qe else None, None, qe_batch_tokens, threshold, force_qe, price, batch_size, license, test_size,
-    )  # fmt: skip
+        captioner=captioner,
+        base_urls=tuple(base_url or ()),
+        translator=translator,
+        translator_url=translator_url,
+        captioner_label=captioner_label,
+        translator_label=translator_label,
+        at_once=at_once,
+        qe_model=qe_model if qe else None,
+        qe_batch_tokens=qe_batch_tokens,
+        threshold=threshold,
+        force_qe=force_qe,
+        price=price,
+        batch_size=batch_size,
+        license=license,
+        test_size=test_size,
+    )
     if dry_run:
         for code, cost in estimate_costs(images, out, codes, settings).items():
             typer.echo(f"{code}: {cost.characters:,} characters in {cost.requests:,} requests, {cost.price:,.2f} USD")

@@ -48,12 +48,20 @@ def open_scorer(model: str = KIWI, *, python: Path | None = None, batch_tokens: 
     Raises:
         MellaError: there is no such interpreter, or the checkpoint does not load.
     """
+    python = comet_python(python)
+    if python is not None:
+        return CometWorker(model, python, batch_tokens)
+    try:
+        return CometModel(model, batch_tokens)
+    except (OSError, ValueError, KeyError) as error:
+        raise MellaError(f"Cannot load the quality-estimation model {model!r}: {error}") from error
+
+
+def comet_python(python: Path | None = None) -> Path | None:
+    """The interpreter to run COMET in; None for this one, where COMET can be imported. Raises as `find_python`."""
     if python is None and find_spec("comet") is not None:
-        try:
-            return CometModel(model, batch_tokens)
-        except (OSError, ValueError, KeyError) as error:
-            raise MellaError(f"Cannot load the quality-estimation model {model!r}: {error}") from error
-    return CometWorker(model, python or find_python(), batch_tokens)
+        return None
+    return python or find_python()
 
 
 def find_python() -> Path:

@@ -14,10 +14,12 @@ from pathlib import Path
 from mella_hf.dataset.build import BuildReport, build_dataset
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
+from mella_hf.ling.comet import comet_python
 from mella_hf.ling.describe_report import write_describe_report
 from mella_hf.ling.describe_stages import Description, Settings, short_name
 from mella_hf.ling.described import DescribedSource, read_rows
 from mella_hf.ling.quality import THRESHOLD, check_language
+from mella_hf.ling.services import SERVICES, ServiceTranslator, service_code
 from mella_hf.ling.translate import Estimate, choose_service, estimate
 from mella_hf.stage import StageReport
 
@@ -89,8 +91,12 @@ def check_settings(languages: Sequence[str], settings: Settings) -> None:
         get_language(language)
         if settings.qe_model is not None:
             check_language(language, settings.force_qe)
-        if settings.translator == "auto":
-            choose_service(language)
+        choice = choose_service(language) if settings.translator == "auto" else settings.translator
+        if choice in SERVICES:
+            service_code(choice, language)
+            ServiceTranslator(choice, settings.translator_url)  # its key is there
+    if settings.qe_model is not None:
+        comet_python(settings.qe_python)
     if not 0 <= settings.threshold <= 1:
         raise MellaError(f"The threshold {settings.threshold} is not in [0, 1]; the paper's is {THRESHOLD}.")
 

@@ -313,6 +313,10 @@ def test_dry_run_and_bad_input_through_the_command(
     length = sum(map(len, {said for said in captions.describe.__self__.english}))  # type: ignore[attr-defined]
     assert f"cs: {length:,} characters in 10 requests, {length * 20 / 1e6:,.2f} USD" in said.output
     assert not translations.seen
+    asked = len(captions.requests)
+    uncovered = CliRunner().invoke(app, [*arguments, "--languages", "cs,sr"])
+    assert "'libre' does not cover 'sr'" in str(uncovered.exception)
+    assert len(captions.requests) == asked  # before anything is paid for
     for wrong, message in (("--languages", "xx"), ("--threshold", "2")):
         failed = CliRunner().invoke(app, [*arguments, "--languages", "cs", wrong, message])
         assert failed.exit_code != 0
