@@ -43,7 +43,7 @@ class SourceCollator:
         batch = self.collate(conversations)
         if self.denominators is not None:
             (source,) = {conversation["source"] for conversation in conversations}
-            batch[LOSS_TOKENS] = torch.tensor(self.denominators[source])
+            batch[LOSS_TOKENS] = self.denominators[source]  # no tensor: DeepSpeed would round it to bfloat16
         return batch
 
     def streamed(self, item: tuple[str, list[Conversation]]) -> Any:
