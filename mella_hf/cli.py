@@ -55,6 +55,7 @@ for _name in (
     "push",
     "ablation",
     "distill",
+    "review",
 ):
     app.command(name=_name.replace("_", "-"))(getattr(import_module(f"mella_hf.commands.{_name}"), _name))
 

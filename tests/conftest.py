@@ -1,12 +1,12 @@
 """Shared fixtures: a tiny real Qwen2-VL with its real processor, and records with images, built on the spot."""
 
-import io
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pictures import png
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches the Hub; a stub Hub unsets it for its own process
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -115,17 +115,6 @@ def build_tiny_qwen2vl(folder: Path, *, vocab_size: int = 640, seed: int = 0) ->
 def tiny_qwen2vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny random Qwen2-VL with its processor; loads with the Auto classes, offline. Do not write in it."""
     return build_tiny_qwen2vl(tmp_path_factory.mktemp("tiny-qwen2vl"))
-
-
-def png(index: int, width: int = 128, height: int = 96) -> bytes:
-    """A small image whose pixels depend on `index`."""
-    from PIL import Image, ImageDraw
-
-    image = Image.new("RGB", (width, height), ((37 * index) % 256, (91 * index) % 256, 200))
-    ImageDraw.Draw(image).ellipse((5 + index % 40, 10, 60 + index % 40, 80), fill=(240, (53 * index) % 256, 30))
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
 
 
 def build_rows(

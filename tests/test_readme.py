@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from conftest import png
+from pictures import png
 
 from mella_hf.cli import app
 from mella_hf.dataset.card import write_card

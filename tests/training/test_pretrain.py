@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import png
+from pictures import png
 
 from mella_hf.errors import MellaError
 from mella_hf.training.checkpoints import sole_use

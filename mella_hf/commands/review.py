@@ -1,0 +1,92 @@
+"""`mella review`: a page on which native speakers judge translations, or choose blindly between two systems."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mella_hf.errors import MellaError, MissingExtraError
+
+
+def review(
+    queue: Annotated[Path, typer.Argument(help="Dataset folder, as mella describe writes it, or a Parquet file.")],
+    reviewer: Annotated[
+        list[str] | None, typer.Option(help="Name of a reviewer to give a link to; repeat it. Again: a new link.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="SQLite file of the decisions; QUEUE.review.sqlite by default.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; others can reach 0.0.0.0.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
+    double: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the samples that two reviewers judge.")
+    ] = 0.1,
+    answers: Annotated[
+        list[Path] | None,
+        typer.Option(help="Two predictions files to choose between blindly, on QUEUE's test images; give it twice."),
+    ] = None,
+    status: Annotated[bool, typer.Option("--status", help="Only print progress and agreement, as JSON.")] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Only write: a folder (the reviewed dataset), .parquet or .jsonl (the decisions)."),
+    ] = None,
+    with_open: Annotated[bool, typer.Option(help="Export samples without a decision too.")] = False,
+    import_: Annotated[
+        Path | None, typer.Option("--import", help="Only add decisions from a .parquet or Argilla .jsonl file.")
+    ] = None,
+) -> None:
+    """Let native speakers accept, edit or reject translations, worst first, in the browser.
+
+    Every reviewer has a link of their own. Decisions are on disk before the page goes on; stop and start the
+    server at any time. With --answers, reviewers see two systems' answers without their names and choose one.
+    """
+    from mella_hf.review.app import Review, build_app
+    from mella_hf.review.compare import read_pairs, tally
+    from mella_hf.review.exchange import imported, read_decisions, write_decisions, write_reviewed
+    from mella_hf.review.queue import Queue, read_items
+    from mella_hf.review.status import status as status_of
+    from mella_hf.review.store import ReviewStore
+
+    if answers and len(answers) != 2:
+        raise MellaError(f"--answers was given {len(answers)} times; give the two files to choose between.")
+    pairs = read_pairs(read_items(queue, ("know_test", "ling_test")), *answers) if answers else None
+    items = [pair.item for pair in pairs] if pairs else read_items(queue)
+    ending = ".compare.sqlite" if pairs else ".review.sqlite"
+    store = ReviewStore(state or queue.with_name(queue.name + ending))
+    shown = {pair.item.key: pair.shown for pair in pairs} if pairs else None
+    waiting = Queue(items, store.standing(), double, shown)
+    if import_ is not None:
+        decisions = [imported(decision, waiting) for decision in read_decisions(import_)]
+        typer.echo(f"{store.add(decisions):,} of {len(decisions):,} decisions are new")
+    elif export is not None and export.suffix in (".parquet", ".jsonl"):
+        typer.echo(f"{write_decisions(waiting, store.history(), export):,} written to {export}")
+    elif export is not None:
+        counts = write_reviewed(waiting, queue, export, with_open=with_open)
+        typer.echo(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))
+    elif status:
+        result = status_of(waiting) | ({"choices": tally(pairs, store.standing())} if pairs else {})
+        typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
+    else:
+        try:
+            import uvicorn
+        except ImportError as error:
+            raise MissingExtraError("uvicorn", "review", "The review page") from error
+        listening = _listen(host, port)
+        for name in reviewer or ():
+            typer.echo(f"{name}: http://{host}:{port}/?token={store.add_reviewer(name)}")
+        if not store.reviewers():
+            raise MellaError("Nobody can open this review yet; name someone with --reviewer NAME.")
+        typer.echo(f"{len(items):,} samples; {store.path} holds the decisions. Stop with Ctrl+C.")
+        config = uvicorn.Config(build_app(Review(waiting, store, pairs)), log_level="warning", lifespan="off")
+        uvicorn.Server(config).run(sockets=[listening])
+    store.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that accepts connections from now on."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise MellaError(f"Cannot listen on {host} port {port}: {error.strerror}; choose another --port.") from error

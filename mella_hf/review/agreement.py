@@ -1,0 +1,76 @@
+"""Verdicts of several reviewers enter; their agreement beyond chance leaves."""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+from mella_hf.errors import MellaError
+
+
+def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float | None:
+    """Cohen's kappa of two reviewers over the samples that both judged, in [-1, 1].
+
+    kappa = (p_o - p_e) / (1 - p_e), where p_o is the share of equal verdicts and p_e the share that reviewers with
+    these habits would reach by chance (Cohen 1960, A coefficient of agreement for nominal scales).
+
+    Args:
+        first, second: the verdicts, sample by sample.
+
+    Returns:
+        None when it is not defined: no sample in common, or both gave one and the same verdict throughout.
+    """
+    if len(first) != len(second):
+        raise MellaError(f"{len(first)} verdicts against {len(second)}; give one of each reviewer for every sample.")
+    if not first:
+        return None
+    n = len(first)
+    observed = sum(a == b for a, b in zip(first, second, strict=True)) / n
+    habits, others = Counter(first), Counter(second)
+    chance = sum(habits[verdict] * others[verdict] for verdict in habits) / n**2
+    return None if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def fleiss_kappa(verdicts: Sequence[Sequence[Hashable]]) -> float | None:
+    """Fleiss' kappa: agreement of any reviewers, the same number for each sample, in [-1, 1].
+
+    kappa = (P - P_e) / (1 - P_e) with P the mean share of agreeing pairs and P_e the sum of the squared shares of
+    the verdicts (Fleiss 1971, Measuring nominal scale agreement among many raters).
+
+    Args:
+        verdicts: for each sample, the verdicts that it got.
+
+    Returns:
+        None when it is not defined: no samples, or one and the same verdict throughout.
+
+    Raises:
+        MellaError: when the samples have different numbers of verdicts, or fewer than two.
+    """
+    if not verdicts:
+        return None
+    raters = len(verdicts[0])
+    if raters < 2 or any(len(given) != raters for given in verdicts):
+        raise MellaError("Fleiss' kappa needs the same number of verdicts, two or more, for every sample.")
+    counts = [Counter(given) for given in verdicts]
+    pairs = [sum(c * (c - 1) for c in count.values()) / (raters * (raters - 1)) for count in counts]
+    total = sum(counts, Counter())
+    chance = sum((c / (raters * len(verdicts))) ** 2 for c in total.values())
+    return None if chance == 1 else (sum(pairs) / len(pairs) - chance) / (1 - chance)
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Two-sided p-value of the exact sign test: ties are left out, each of the others is a fair coin.
+
+    Source: Dixon and Mood 1946, The statistical sign test.
+    """
+    from scipy.stats import binomtest
+
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+
+
+def win_rate(wins: int, losses: int) -> tuple[float, float, float] | None:
+    """(rate, low, high) in [0, 1]: wins among the decided, with the exact 95% interval (Clopper and Pearson 1934)."""
+    from scipy.stats import binomtest
+
+    if not wins + losses:
+        return None
+    interval = binomtest(wins, wins + losses).proportion_ci(0.95, method="exact")
+    return wins / (wins + losses), float(interval.low), float(interval.high)

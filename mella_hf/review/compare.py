@@ -1,0 +1,108 @@
+"""Answers of two systems and blind choices between them enter; who is better, and how surely, leaves.
+
+The paper names human evaluation as what it lacks. Here a reviewer sees an image and two answers without their names,
+the sides drawn anew for each reviewer and image.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.review.agreement import sign_test, win_rate
+from mella_hf.review.queue import Item
+from mella_hf.review.store import CHOICES, Decision, text_hash
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image with the answers of two systems to the same question."""
+
+    item: Item
+    prompt: str
+    first: str
+    second: str
+
+    def swapped(self, reviewer: str) -> bool:
+        """Whether this reviewer sees the second system's answer on the left; decided by a hash."""
+        return hashlib.sha256(f"{reviewer}/{self.item.id}".encode()).digest()[0] % 2 == 1
+
+    @property
+    def shown(self) -> str:
+        """What `Decision.shown` holds: the hash of both answers."""
+        return text_hash(json.dumps([self.first, self.second]))
+
+
+def read_pairs(items: Sequence[Item], first: Path, second: Path) -> list[Pair]:
+    """Pairs of answers joined by image id, where the two differ.
+
+    Args:
+        first, second: JSON-lines files with `id` and `prediction`, as `mella evaluate` writes them.
+
+    Raises:
+        MellaError: when an id is missing in one of the files, twice in one, or without its image; names it.
+    """
+    answers = [_answers(path) for path in (first, second)]
+    if odd := sorted(answers[0].keys() ^ answers[1].keys()):
+        lacking = second if odd[0] in answers[0] else first
+        raise MellaError(f"{lacking} has no answer for {odd[0]}, which the other file has; give the same images.")
+    by_id = {item.id: item for item in items}
+    if missing := [key for key in answers[0] if key not in by_id]:
+        raise MellaError(f"The image {missing[0]} of {first} is not in the queue; name the dataset it came from.")
+    pairs = [
+        Pair(by_id[key], a.get("prompt") or "", a["prediction"], answers[1][key]["prediction"])
+        for key, a in answers[0].items()
+        if a["prediction"] != answers[1][key]["prediction"]
+    ]
+    if not pairs:
+        raise MellaError(f"{first} and {second} hold the same answers; there is nothing to choose between.")
+    return pairs
+
+
+def _answers(path: Path) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    if not path.is_file():
+        raise MellaError(f"The answers {path} do not exist; name a predictions file of mella evaluate.")
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        try:
+            answer = json.loads(line)
+            key = answer["id"]
+            answer["prediction"]
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise MellaError(f"{path}:{number} is no JSON object with 'id' and 'prediction': {error}") from error
+        if key in found:
+            raise MellaError(f"{path}:{number} answers {key} a second time; keep one answer for each image.")
+        found[key] = answer
+    return found
+
+
+def tally(pairs: Sequence[Pair], decisions: Iterable[Decision]) -> dict[str, Any]:
+    """Wins of each system over images, with the interval and the sign test.
+
+    An image counts once: for the system that more of its reviewers chose, as a tie when they are split.
+
+    Returns:
+        `first`, `second`, `tie`: images; `first_rate` with `_low` and `_high` among the decided, in [0, 1], None when
+        nothing is decided; `p_value` of the two-sided sign test.
+    """
+    shown = {(pair.item.id, pair.item.language): pair.shown for pair in pairs}
+    votes: dict[tuple[str, str], int] = defaultdict(int)
+    for decision in decisions:
+        key = (decision.sample, decision.language)
+        if decision.action in CHOICES and shown.get(key) == decision.shown:
+            votes[key] += {"first": 1, "second": -1, "tie": 0}[decision.action]
+    first, second = sum(vote > 0 for vote in votes.values()), sum(vote < 0 for vote in votes.values())
+    rate = win_rate(first, second)
+    return {
+        "first": first,
+        "second": second,
+        "tie": len(votes) - first - second,
+        "first_rate": rate and rate[0],
+        "first_rate_low": rate and rate[1],
+        "first_rate_high": rate and rate[2],
+        "p_value": sign_test(first, second),
+    }

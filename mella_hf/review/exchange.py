@@ -1,0 +1,187 @@
+"""Decisions and the queue enter; files for others leave and come back: datasets, Parquet, Argilla's JSON.
+
+Argilla's records keep responses by question, each with its user; the questions here are `verdict`, `text`, `reason`.
+"""
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mella_hf.dataset.card import read_funnel, write_card, write_funnel
+from mella_hf.dataset.write import write_split
+from mella_hf.errors import MellaError
+from mella_hf.review.queue import Item, Queue
+from mella_hf.review.store import VERDICTS, Decision
+from mella_hf.stage import write_atomic
+
+_NAMES = [field.name for field in fields(Decision)]
+_QUESTIONS = {"verdict": "action", "text": "text", "reason": "reason"}
+
+
+def write_reviewed(queue: Queue, source: Path | str, out: Path | str, *, with_open: bool = False) -> Counter[str]:
+    """Write the samples that reviewers kept, as a dataset folder; what they did not keep is in `rejects`, with why.
+
+    Accepted samples have `review` "accepted"; edited ones "edited" and the wording of the newest edit.
+
+    Args:
+        source: the queue's folder or file; a folder's funnel is carried on.
+        with_open: also keep samples without a decision, their `review` null.
+
+    Returns:
+        Rows by what became of them: `accepted`, `edited`, `open`, `dropped_<reason>`.
+
+    Raises:
+        MellaError: when nothing is left, or `out` is not empty.
+    """
+    out = Path(out)
+    if out.exists() and any(out.iterdir()):
+        raise MellaError(f"{out} is not empty; name a new folder for the reviewed dataset.")
+    by_split: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for item in queue.items.values():
+        by_split[item.language, item.place[0].name.split("-")[0] if Path(source).is_dir() else "ling"].append(item)
+    total: Counter[str] = Counter()
+    funnel = read_funnel(source) if Path(source).is_dir() else {}
+    for (language, split), items in sorted(by_split.items()):
+        counts: Counter[str] = Counter()
+        lines: list[str] = []
+        write_split(_kept(queue, items, with_open, counts, lines), out, language, split)
+        write_atomic(out / "rejects" / f"{language}-{split}-review.jsonl", "".join(lines))
+        stages = funnel.setdefault(language, {}).setdefault("ling", {})
+        for reason, count in counts.items():
+            if reason.startswith("dropped_"):
+                stages[reason] = stages.get(reason, 0) + count
+                stages["kept"] = stages.get("kept", count) - count
+        total += counts
+    if not any(total[kind] for kind in ("accepted", "edited", "open")):
+        raise MellaError("No sample of the queue was accepted or edited yet; there is no dataset to write.")
+    write_funnel(out, funnel)
+    write_card(out)
+    return total
+
+
+def _kept(
+    queue: Queue, items: Sequence[Item], with_open: bool, counts: Counter[str], rejects: list[str]
+) -> Iterator[dict[str, Any]]:
+    """The rows that stay; the others are counted, and named in `rejects`."""
+    for item, row in _rows(items):
+        given = list(queue.given[item.key].values())
+        outcome = queue.outcome(item.key)
+        if outcome in ("accept", "edit") or (outcome == "open" and with_open):
+            state = {"accept": "accepted", "edit": "edited", "open": None}[outcome]
+            if outcome == "edit":
+                row["text"] = max((d for d in given if d.action == "edit"), key=lambda d: d.at).text
+            counts[state or "open"] += 1
+            yield {**row, "review": state}
+            continue
+        reason = {"reject": "review_rejected", "open": "review_open", "disagreement": "review_disagreement"}[outcome]
+        counts[f"dropped_{reason}"] += 1
+        why = [{"reviewer": d.reviewer, "action": d.action, "reason": d.reason} for d in given]
+        rejects.append(json.dumps({"where": item.id, "reason": reason, "decisions": why}, ensure_ascii=False) + "\n")
+
+
+def _rows(items: Iterable[Item]) -> Iterator[tuple[Item, dict[str, Any]]]:
+    """Items with their whole rows, each row group read once."""
+    groups: dict[tuple[Path, int], list[Item]] = defaultdict(list)
+    for item in items:
+        groups[item.place[:2]].append(item)
+    for (path, group), members in groups.items():
+        with pq.ParquetFile(path) as file:
+            table = file.read_row_group(group)
+        for item in members:
+            yield item, table.slice(item.place[2], 1).to_pylist()[0]
+
+
+def write_decisions(queue: Queue, history: Sequence[Decision], out: Path | str) -> int:
+    """Write decisions to a `.parquet` file (all of them) or a `.jsonl` file (the standing ones, as Argilla's records).
+
+    Returns:
+        How many lines or rows.
+
+    Raises:
+        MellaError: on another ending.
+    """
+    out = Path(out)
+    if out.suffix == ".parquet":
+        table = pa.table({name: pa.array([getattr(d, name) for d in history], pa.string()) for name in _NAMES})
+        aside = out.with_name(f".{out.name}.tmp")
+        pq.write_table(table, aside)
+        os.replace(aside, out)
+        return len(table)
+    if out.suffix == ".jsonl":
+        records = [_record(queue, item) for item in queue.items.values() if queue.given[item.key]]
+        write_atomic(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+        return len(records)
+    raise MellaError(f"Cannot tell the form of {out}; end its name in .parquet or .jsonl.")
+
+
+def _record(queue: Queue, item: Item) -> dict[str, Any]:
+    responses: dict[str, list[dict[str, str]]] = {}
+    for decision in queue.given[item.key].values():
+        for question, column in _QUESTIONS.items():
+            if (value := getattr(decision, column)) is not None:
+                answer = {"value": value, "user_id": decision.reviewer, "at": decision.at}
+                responses.setdefault(question, []).append(answer)
+    return {
+        "id": item.id,
+        "fields": {"translation": item.text, "english": item.caption_en},
+        "metadata": {"language": item.language, "qe_score": item.qe_score, "shown": queue.shown_hash(item)},
+        "responses": responses,
+        "suggestions": {},
+    }
+
+
+def read_decisions(path: Path | str) -> list[Decision]:
+    """Decisions that `write_decisions` wrote, or that Argilla's own export holds.
+
+    Raises:
+        MellaError: on a file of another form; names the line and what is wrong with it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MellaError(f"The decisions {path} do not exist.")
+    if path.suffix == ".parquet":
+        rows = pq.read_table(path).to_pylist()
+        if rows and (missing := sorted(set(_NAMES) - set(rows[0]))):
+            raise MellaError(f"{path} has no column {missing[0]!r}; it is no export of decisions.")
+        return [Decision(**{name: row[name] for name in _NAMES}) for row in rows]
+    found: list[Decision] = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        try:
+            found += _decisions(json.loads(line))
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise MellaError(f"{path}:{number} is no Argilla record with the question 'verdict': {error!r}") from error
+    return found
+
+
+def _decisions(record: Mapping[str, Any]) -> Iterator[Decision]:
+    answers = {
+        question: {answer["user_id"]: answer for answer in record["responses"].get(question, ())}
+        for question in _QUESTIONS
+    }
+    for user, verdict in answers["verdict"].items():
+        value = {question: (answers[question].get(user) or {}).get("value") for question in ("text", "reason")}
+        yield Decision(
+            sample=record["id"],
+            language=record["metadata"]["language"],
+            reviewer=user,
+            action=verdict["value"],
+            text=value["text"],
+            reason=value["reason"] or ("rejected elsewhere" if verdict["value"] == VERDICTS[2] else None),
+            shown=record["metadata"].get("shown", ""),
+            at=verdict.get("at", ""),
+        )
+
+
+def imported(decision: Decision, queue: Queue) -> Decision:
+    """A decision from elsewhere that does not say what it was shown: bound to the text that the queue has now."""
+    item = queue.items.get((decision.sample, decision.language))
+    if decision.shown or item is None:
+        return decision
+    return Decision(**{**asdict(decision), "shown": queue.shown_hash(item)})

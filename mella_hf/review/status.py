@@ -1,0 +1,42 @@
+"""A queue with its decisions enters; progress and agreement leave."""
+
+from collections import Counter
+from itertools import combinations
+from typing import Any
+
+from mella_hf.review.agreement import cohen_kappa, fleiss_kappa
+from mella_hf.review.queue import Queue
+from mella_hf.review.store import VERDICTS
+
+
+def status(queue: Queue) -> dict[str, Any]:
+    """Where the review stands, as JSON.
+
+    Returns:
+        `outcomes`: samples by outcome; `reviewers`: decisions of each by action; `agreement`: `pairs`, a list of
+        {reviewers, samples, cohen_kappa}, and `fleiss_kappa` over the samples with the commonest number (two or more)
+        of verdicts, `samples` of them. Kappas are of keeping or rejecting and editing, so of three verdicts.
+    """
+    by_reviewer: dict[str, dict[tuple[str, str], str]] = {}
+    reviewers: dict[str, Counter[str]] = {}
+    for key, given in queue.given.items():
+        for name, decision in given.items():
+            reviewers.setdefault(name, Counter())[decision.action] += 1
+            if decision.action in VERDICTS:
+                by_reviewer.setdefault(name, {})[key] = decision.action
+    pairs = []
+    for one, other in combinations(sorted(by_reviewer), 2):
+        both = sorted(by_reviewer[one].keys() & by_reviewer[other].keys())
+        if both:
+            first, second = ([by_reviewer[name][key] for key in both] for name in (one, other))
+            pairs.append({"reviewers": [one, other], "samples": len(both), "cohen_kappa": cohen_kappa(first, second)})
+    several = [verdicts for key in queue.given if len(verdicts := queue.verdicts(key)) >= 2]
+    common = Counter(map(len, several)).most_common(1)
+    judged = [verdicts for verdicts in several if len(verdicts) == common[0][0]] if common else []
+    return {
+        "samples": len(queue.items),
+        "outcomes": {outcome: count for outcome, count in queue.progress.items() if count},
+        "reviewers": {name: dict(counts) for name, counts in sorted(reviewers.items())},
+        "agreement": {"pairs": pairs, "fleiss_kappa": fleiss_kappa(judged), "samples": len(judged)},
+        "stale": queue.stale,
+    }

@@ -1,0 +1,49 @@
+"""Agreement and choices against published worked examples."""
+
+import pytest
+
+from mella_hf.errors import MellaError
+from mella_hf.review.agreement import cohen_kappa, fleiss_kappa, sign_test, win_rate
+
+# Fleiss 1971's form, with the worked table of 14 raters, 10 subjects and 5 categories: kappa = 0.210.
+FLEISS = (
+    (0, 0, 0, 0, 14), (0, 2, 6, 4, 2), (0, 0, 3, 5, 6), (0, 3, 9, 2, 0), (2, 2, 8, 1, 1),
+    (7, 7, 0, 0, 0), (3, 2, 6, 3, 0), (2, 5, 3, 2, 2), (6, 5, 2, 1, 0), (0, 2, 2, 3, 7),
+)  # fmt: skip
+
+
+def test_cohen_kappa_of_the_grant_proposals() -> None:
+    """50 proposals: both yes 20, both no 15, split 5 and 10; p_o .7, p_e .5, kappa .4."""
+    first = ["yes"] * 25 + ["no"] * 25
+    second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+    assert cohen_kappa(first, second) == pytest.approx(0.4)
+    assert cohen_kappa(second, first) == pytest.approx(0.4)
+
+
+def test_cohen_kappa_at_its_ends() -> None:
+    assert cohen_kappa(["a", "b"], ["a", "b"]) == 1
+    assert cohen_kappa(["a", "b"], ["b", "a"]) == -1
+    assert cohen_kappa([], []) is None
+    assert cohen_kappa(["a", "a"], ["a", "a"]) is None  # chance alone would agree as well
+    with pytest.raises(MellaError, match="1 verdicts against 2"):
+        cohen_kappa(["a"], ["a", "b"])
+
+
+def test_fleiss_kappa_of_the_worked_table() -> None:
+    verdicts = [[category for category, count in enumerate(row) for _ in range(count)] for row in FLEISS]
+    assert fleiss_kappa(verdicts) == pytest.approx(0.210, abs=0.0005)
+
+
+def test_fleiss_kappa_needs_equal_numbers() -> None:
+    assert fleiss_kappa([]) is None
+    with pytest.raises(MellaError, match="same number of verdicts"):
+        fleiss_kappa([["a", "b"], ["a"]])
+
+
+def test_eight_wins_of_ten() -> None:
+    """Two tails of C(10, 8..10) = 45 + 10 + 1 in 1024; Clopper and Pearson's interval from their tables."""
+    assert sign_test(8, 2) == pytest.approx(2 * 56 / 1024)
+    assert sign_test(0, 0) == 1
+    rate = win_rate(8, 2)
+    assert rate == pytest.approx((0.8, 0.4439, 0.9748), abs=1e-4)
+    assert win_rate(0, 0) is None

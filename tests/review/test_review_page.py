@@ -1,0 +1,246 @@
+"""The page in a real browser, on a real server that is killed while a reviewer works: nothing is lost."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from described_pictures import described
+from playwright.sync_api import Page, sync_playwright
+
+from mella_hf.review.queue import read_items
+from mella_hf.review.store import ReviewStore
+
+EDITED = "دائرة حمراء كبيرة تتوسط الصورة."
+
+
+class Server:
+    """`mella review` as a process, on a free port that stays the same over restarts."""
+
+    def __init__(self, queue: Path, *flags: str):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.queue, self.flags, self.links = queue, flags, dict[str, str]()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self, *flags: str) -> None:
+        command = [sys.executable, "-m", "mella_hf.cli", "review", str(self.queue), "--port", str(self.port)]
+        self.process = subprocess.Popen([*command, *self.flags, *flags], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if found := re.match(r"(\w+): (http://\S+token=\S+)", line):
+                self.links[found[1]] = found[2]
+            if "samples;" in line:
+                return
+        pytest.fail(f"the server ended with {self.process.wait()}")
+
+    def stop(self, sign: int = signal.SIGTERM) -> None:
+        self.process.send_signal(sign)
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+    def ask(
+        self, path: str, token: str = "", body: bytes | None = None, kind: str = "application/json"
+    ) -> tuple[int, str]:
+        headers = {"Cookie": f"mella_review={token}", "Content-Type": kind}
+        request = urllib.request.Request(self.url + path, body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; without it the tests skip, and fail where CI=true promises that it is there."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        message = "Chromium is not installed; the review page is not tested. Install it: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+def wait_for_text(page: Page, text: str) -> None:
+    page.wait_for_function("text => document.querySelector('#text').textContent === text", arg=text)
+
+
+def shown(page: Page) -> str:
+    page.wait_for_selector("#sample:not([hidden])")
+    return page.locator("#text").inner_text()
+
+
+def press(page: Page, key: str) -> None:
+    """A key that decides; returns when the next sample is there."""
+    before = page.locator("#image").get_attribute("src")
+    page.keyboard.press(key)
+    page.wait_for_function("src => document.querySelector('#image').getAttribute('src') !== src", arg=before)
+
+
+def test_a_reviewer_works_through_ten_samples(queue_folder: Path, browser: Any) -> None:
+    server = Server(queue_folder, "--double", "0")
+    server.start("--reviewer", "layla", "--reviewer", "omar")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    trouble: list[str] = []
+    page.on("console", lambda message: trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda r: trouble.append(r.url) if not r.url.startswith(server.url) else None)
+    page.goto(server.links["layla"])
+    assert "token" not in page.url
+    texts = [shown(page)]
+    assert "حمراء" in texts[0] or "แดง" in texts[0]  # the lowest score first
+    folder = os.environ.get("REVIEW_PICTURES")  # where to leave screenshots to look at
+    for number in range(10):
+        arabic = page.locator("#text").get_attribute("lang") == "ar"
+        assert page.locator("#text").get_attribute("dir") == ("rtl" if arabic else "ltr")
+        if folder and number == 0:
+            page.screenshot(path=f"{folder}/judge.png")
+        if arabic and "حمراء" in shown(page):
+            page.keyboard.press("e")
+            page.locator("#edited").fill(EDITED)
+            if folder:
+                page.screenshot(path=f"{folder}/edit.png")
+            press(page, "Control+Enter")
+        elif number == 4:
+            page.keyboard.press("r")
+            page.wait_for_selector("#rejection:not([hidden])")
+            if folder:
+                page.screenshot(path=f"{folder}/reject.png")
+            press(page, "2")
+        elif number == 6:
+            server.stop(signal.SIGKILL)
+            page.keyboard.press("a")  # decided while there is no server
+            page.wait_for_selector("#notice:not([hidden])")
+            before = page.locator("#image").get_attribute("src")
+            trouble.clear()  # the browser logs that the server was away
+            server.start()
+            page.wait_for_function("src => document.querySelector('#image').getAttribute('src') !== src", arg=before)
+            assert page.locator("#notice").is_hidden()
+            trouble.clear()
+        else:
+            press(page, "a")
+        texts.append(shown(page))
+    assert len(set(texts)) == 11
+    assert page.locator("#count").inner_text() == "10 of 12, 10 by you"
+    page.keyboard.press("b")
+    page.wait_for_selector("#earlier:not([hidden])")
+    assert shown(page) == texts[9] and page.locator("#earlier").inner_text() == "You said: accept"
+    if folder:
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.screenshot(path=f"{folder}/phone.png")
+    assert trouble == []
+    page.close()
+    server.stop(signal.SIGKILL)
+    by_key = {item.key: item for item in read_items(queue_folder)}
+    store = ReviewStore(queue_folder.with_name(queue_folder.name + ".review.sqlite"))
+    history = store.history()
+    store.close()
+    assert [by_key[d.sample, d.language].text for d in history] == texts[:10]
+    assert sorted(d.action for d in history) == ["accept"] * 8 + ["edit", "reject"]
+    assert {d.text for d in history if d.action == "edit"} == {EDITED}
+    assert {d.reason for d in history if d.action == "reject"} == {"Not fluent, no speaker would say it so"}
+
+
+def test_a_taken_port_is_named(queue_folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "mella_hf.cli", "review", str(queue_folder), "--reviewer", "layla", "--port"]
+        result = subprocess.run([*command, str(taken.getsockname()[1])], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert re.search(r"^error: Cannot listen on 127.0.0.1 port \d+: .* choose another --port\.$", result.stderr.strip())
+
+
+def test_texts_are_shown_and_never_run(tmp_path: Path, browser: Any) -> None:
+    from mella_hf.dataset.write import write_split
+
+    row = described("ar")[0]
+    row["text"] = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
+    row["caption_en"] = "</p><script>window.ran = 1</script>"
+    write_split([row], tmp_path / "queue", "ar", "ling")
+    server = Server(tmp_path / "queue")
+    server.start("--reviewer", "layla")
+    page = browser.new_page()
+    page.goto(server.links["layla"])
+    assert shown(page) == row["text"]
+    assert page.locator("#english").inner_text() == row["caption_en"]
+    assert page.evaluate("window.ran") is None
+    page.close()
+    server.stop()
+
+
+def test_nothing_is_told_to_strangers(queue_folder: Path) -> None:
+    server = Server(queue_folder)
+    server.start("--reviewer", "layla", "--reviewer", "omar")
+    sample = read_items(queue_folder)[0]
+    token = {name: link.split("token=")[1] for name, link in server.links.items()}
+    good = json.dumps({"id": sample.id, "language": sample.language, "action": "accept"}).encode()
+    for path in ("/api/settings", "/api/next", "/api/back", f"/image/{sample.language}/{sample.id}"):
+        for stranger in ("", "wrong", token["layla"][:-1]):
+            status, body = server.ask(path, stranger)
+            assert status == 401 and sample.text not in body
+    assert server.ask("/api/decisions", "wrong", good)[0] == 401
+    assert server.ask("/")[0] == 401 and server.ask("/?token=wrong")[0] == 401
+    seen = "".join(server.ask(path, token["layla"])[1] for path in ("/", "/api/settings", "/api/next", "/review.js"))
+    assert not any(secret in seen for secret in token.values())
+    assert server.ask("/api/decisions", token["layla"], good, "text/plain")[0] == 415  # what other sites could send
+    assert server.ask("/api/decisions", token["layla"], b"[]")[0] == 400
+    assert server.ask("/api/decisions", token["layla"], b"{" + b" " * 2_000_000)[0] == 413
+    wrong = json.dumps({"id": sample.id, "language": sample.language, "action": "first"}).encode()
+    assert "Unknown action 'first'" in server.ask("/api/decisions", token["layla"], wrong)[1]
+    assert server.ask("/api/decisions", token["layla"], good) == (200, '{"saved":true}')
+    assert server.ask("/..%2fstore.py", token["layla"])[0] == 404
+    with socket.socket() as outside:  # bound to loopback only
+        outside.settimeout(2)
+        address = socket.gethostbyname(socket.gethostname())
+        if not address.startswith("127."):
+            assert outside.connect_ex((address, server.port)) != 0
+    server.stop()
+
+
+def test_two_systems_are_compared_blindly(tmp_path: Path, browser: Any) -> None:
+    from mella_hf.dataset.write import write_split
+
+    rows = described("ar")
+    write_split(rows, tmp_path / "mella", "ar", "ling_test")
+    for name, answer in (("good", "دائرة كبيرة"), ("bad", "مربع صغير")):
+        lines = [json.dumps({"id": row["id"], "prompt": "صف الصورة", "prediction": answer}) for row in rows]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines), "utf-8")
+    flags = ("--answers", str(tmp_path / "good.jsonl"), "--answers", str(tmp_path / "bad.jsonl"))
+    server = Server(tmp_path / "mella", *flags)
+    server.start("--reviewer", "layla")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(server.links["layla"])
+    sides = set()
+    for number in range(6):
+        page.wait_for_selector("#compare:not([hidden])")
+        assert "good" not in page.content() and page.locator("#image").is_visible()
+        left = page.locator("#left span").inner_text() == "دائرة كبيرة"
+        sides.add(left)
+        if number == 0 and (folder := os.environ.get("REVIEW_PICTURES")):
+            page.screenshot(path=f"{folder}/compare.png")
+        if number < 5:
+            press(page, "1" if left else "2")
+        else:
+            page.keyboard.press("3")
+            page.wait_for_selector("#done:not([hidden])")
+    page.close()
+    server.stop()
+    command = [sys.executable, "-m", "mella_hf.cli", "review", str(tmp_path / "mella"), *flags, "--status"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert (found["choices"]["first"], found["choices"]["second"], found["choices"]["tie"]) == (5, 0, 1)
+    assert found["choices"]["p_value"] == pytest.approx(2 / 32)
+    assert found["reviewers"] == {"layla": {"first": 5, "tie": 1}}
