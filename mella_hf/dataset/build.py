@@ -31,7 +31,7 @@ from mella_hf.sample import SPLITS
 from mella_hf.sources.candidate import Source, Unit
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage, sweep
 
-BUILD_VERSION = 1  # a change of what the stages do to rows; makes them run again
+BUILD_VERSION = 2  # a change of what the stages do to rows; makes them run again
 WORK = ".build"
 FILE = "shard.parquet"
 TEST_SIZE = 200  # images a source and language (MELLA's own test split)

@@ -23,6 +23,7 @@ from mella_hf.stage import Shard, ShardOutput, run_stage
 KINDS = {"know": "image_text_pair", "ling": "image_pure"}
 UNIT_BYTES = 1 << 20  # of JSON lines: about 2,000 rows
 TRANSLATIONS = "translations.sqlite"
+INDEX_VERSION = 2  # of how it holds them; a change makes it anew
 _SURROGATES = "surrogatepass"
 _HOST = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@:\s]+)", re.IGNORECASE)
 _ID = re.compile(r"[0-9a-f]{64}")  # nothing else may name a file: a listing from outside could say ../../etc/passwd
@@ -118,7 +119,10 @@ class ReleaseSource:
         stat = found[0].stat()
         payload = {"file": str(found[0]), "size": stat.st_size, "mtime": stat.st_mtime_ns}
         shard = Shard(f"translations-{language}", payload)
-        report = run_stage("translations", _index_translations, [shard], work, workers=0, progress=False)
+        settings = {"version": INDEX_VERSION}
+        report = run_stage(
+            "translations", _index_translations, [shard], work, settings=settings, workers=0, progress=False
+        )
         return {"path": str(report.outputs[0] / TRANSLATIONS), "size": stat.st_size, "mtime": stat.st_mtime_ns}
 
 
