@@ -143,9 +143,11 @@ def redraw(image: "Image.Image", scale: float) -> "Image.Image":
     width, height = (max(1, round(side * scale)) for side in image.size)
     if scale < 1 and image.format in ("JPEG", "MPO"):
         image.draft("RGB", (width, height))  # type: ignore[attr-defined]
-    if image.getexif().get(_ORIENTATION, 1) >= 5:  # on its side
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    if orientation in range(5, 9):  # on its side
         width, height = height, width
-    upright = ImageOps.exif_transpose(image)
+    upright = ImageOps.exif_transpose(image) if orientation != 1 else image
+    upright.load()
     return on_white(upright).resize((width, height), Image.Resampling.BICUBIC) if scale < 1 else upright
 
 
