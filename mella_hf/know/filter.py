@@ -20,13 +20,23 @@ import pyarrow.parquet as pq
 from mella_hf.know.alt_text import Dropped, Kept, check_alt_text
 from mella_hf.know.records import ALT_TEXTS, ROWS, bucket_of, host_of
 from mella_hf.languages import get_language
-from mella_hf.lid import LONG, excerpt, foreign_log_odds, identify, is_language, letter_count, script_share
+from mella_hf.lid import (
+    LONG,
+    SCRIPT_SHARE,
+    excerpt,
+    foreign_log_odds,
+    identify,
+    is_language,
+    letter_count,
+    script_share,
+)
 from mella_hf.stage import Shard, ShardOutput
 
 OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none", "tdm-reservation"})
 MAX_PAGES = 10  # COYO-700M drops texts that occur more than ten times (kakaobrain/coyo-dataset, "Filtering")
 MIN_DECLARED_SIDE = 75  # px, half of OBELICS' least side: pages show images at half size for dense screens
 ENGLISH_LETTERS = 8  # below, Con nai and A dog look alike
+_ENGLISH = frozenset({"the", "of", "and", "with", "from"})  # words of no other of the languages, without diacritics
 # OBELICS leaves out images whose URL has one of these words (Laurençon et al. 2023, appendix A.1.4).
 _ICON_URL = re.compile(r"(?<![a-z])(?:logo|button|icon|plugin|widget)s?(?![a-z])", re.IGNORECASE)
 # Languages whose script alone, among those of the web, tells them: a short text on a page of any language will do.
@@ -137,7 +147,8 @@ def agrees(text: str, code: str, declared: str | None, context: str) -> bool:
     text needs a page that declares the language or is written in it; one that declares another language counts
     only against texts that several languages could have written.
     """
-    if code == "sr" and declared != "sr" and script_share(text, ("Latn",)) > 0.5:
+    latin = script_share(text, ("Latn",)) > SCRIPT_SHARE
+    if code == "sr" and declared != "sr" and latin:
         return False
     if letter_count(text) >= LONG or code in _OWN_SCRIPT:
         return True
@@ -145,6 +156,8 @@ def agrees(text: str, code: str, declared: str | None, context: str) -> bool:
         return False
     accepted = get_language(code).lid | {code}
     around = identify(context)[0] in accepted if letter_count(context) >= LONG else None
+    if around is None and latin and script_share(context, ("Latn",)) < SCRIPT_SHARE:
+        around = False  # Latin letters are what a page of another script quotes; the reverse is no quotation
     if declared == code:
         return around is not False or is_language(text, code, declared=declared)
     if declared is not None:
@@ -156,10 +169,13 @@ def reads_as_english(text: str, code: str) -> bool:
     """Whether two or more words without a single native letter are likelier English than `code`.
 
     On the Tux Paint stamps it catches 88-97% of the English lines that pass for Czech, Hungarian or Vietnamese, and
-    costs 1% of the native ones.
+    costs 1% of the native ones. A word that only English has decides.
     """
-    plain = text.isascii() and " " in text and letter_count(text) >= ENGLISH_LETTERS
-    return plain and foreign_log_odds(text, code, against="en") > 0
+    if not text.isascii() or " " not in text or letter_count(text) < ENGLISH_LETTERS:
+        return False
+    if not _ENGLISH.isdisjoint(text.lower().split()):
+        return True
+    return foreign_log_odds(text, code, against="en") > 0
 
 
 def is_icon(row: Mapping[str, Any], min_side: int = MIN_DECLARED_SIDE) -> bool:

@@ -45,6 +45,8 @@ SAID = [
     # English on half-translated pages.
     ("Master Layout Dialog", {"page_language": "hu"}, None),
     ("Const syntax", {"page_language": "vi"}, None),
+    ("The Plasma desktop", {"page_language": "cs"}, None),
+    ("Plasma", {"heading": "13.3. Рабочие столы"}, None),  # a page that says nothing, in another script
     ("Con voi.", {"page_language": "vi"}, "vi"),
     # A template says Czech, the page is English: what could be Czech stays, what is likelier English goes.
     (
