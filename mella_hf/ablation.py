@@ -236,13 +236,15 @@ def _make_transfer_set(task: Task) -> float:
 
 def _mark(task: Task, flags: Mapping[str, str]) -> str:
     """Everything that decides what the task computes, by content."""
+    import yaml
+
     from mella_hf.resources import recipe_path
     from mella_hf.training.distill import transfer_set_hash
 
     if task.variant is None:
-        recipe, start, asked = "", "", ""
+        recipe, start, asked = {}, "", ""
     else:
-        recipe = recipe_path(task.variant.recipe).read_text("utf-8")
+        recipe = yaml.safe_load(recipe_path(task.variant.recipe).read_text("utf-8"))
         start = content_hash(flags["init_adapter"]) if task.variant.second_stage else ""
         asked = transfer_set_hash(flags["transfer_set"]) if task.variant.distilled else ""
     shards = sorted((task.paths.dataset / task.paths.language).glob("*.parquet"))
