@@ -162,12 +162,20 @@ class HostileServer:
 
     async def _listen(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server = await asyncio.start_server(self._serve, HOSTS[0], 0, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._others = [await asyncio.start_server(self._serve, host, self.port) for host in HOSTS[1:]]
+        self._servers: list[asyncio.Server] = []
+        while len(self._servers) < len(HOSTS):
+            try:
+                self._servers.append(await asyncio.start_server(self._serve, HOSTS[0], 0, backlog=1024))
+                self.port = self._servers[0].sockets[0].getsockname()[1]
+                for host in HOSTS[1:]:
+                    self._servers.append(await asyncio.start_server(self._serve, host, self.port, backlog=1024))
+            except OSError:  # the port that is free on the first address is taken on another
+                for server in self._servers:
+                    server.close()
+                self._servers.clear()
 
     async def _stop(self) -> None:
-        for server in (self._server, *self._others):
+        for server in self._servers:
             server.close()
         for task in self._tasks:
             task.cancel()
