@@ -12,9 +12,14 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from mella_hf.errors import StageError
 from mella_hf.know.records import FETCHED
 from mella_hf.know.robots import Policy
 
+# The rollback journal, not WAL: bodies are new pages, which it does not copy. Exclusive: one run at a time.
+_SETUP = """
+PRAGMA page_size=16384; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=NORMAL;
+"""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS attempts (
     url TEXT, target TEXT, at REAL, status INTEGER, reason TEXT, bytes INTEGER, seconds REAL);
@@ -47,15 +52,21 @@ class FetchLog:
     Args:
         path: the SQLite file; made where it is missing.
         settings: what a result depends on; after a change, failures are no longer final.
+
+    Raises:
+        StageError: another run holds the file.
     """
 
     def __init__(self, path: Path, settings: str = ""):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, isolation_level=None)
-        # The rollback journal, not WAL: bodies are new pages, which it does not copy.
-        self._database.executescript(
-            "PRAGMA page_size=16384; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=NORMAL;" + _TABLES
-        )
+        self._database = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        try:
+            self._database.executescript(_SETUP + _TABLES)
+        except sqlite3.OperationalError as error:
+            self._database.close()
+            raise StageError(
+                f"{path} cannot be opened ({error}); another run may be working on it. Let it end."
+            ) from error
         self._begin()
         if self._database.execute("SELECT value FROM settings").fetchone() != (settings,):
             self._database.execute("DELETE FROM settings")

@@ -28,10 +28,11 @@ from hostile_server import (
     with_etag,
 )
 
-from mella_hf.errors import MellaError
+from mella_hf.errors import MellaError, StageError
 from mella_hf.know import addresses
 from mella_hf.know.download import Limits
 from mella_hf.know.fetch import fetch, fetch_shard
+from mella_hf.know.fetch_log import FetchLog
 from mella_hf.know.fetch_settings import PAGE_KINDS, FetchSettings
 from mella_hf.know.records import FETCHED, REQUESTS, ROWS
 from mella_hf.stage import Shard, ShardOutput, StageReport
@@ -464,6 +465,14 @@ def test_many_hosts_on_two_processes_and_any_number_of_shards(tmp_path: Path) ->
             assert report.counts == {"kept": 25}
             results.append({url: row["body"] for url, row in rows(report).items()})
         assert results[0] == results[1]
+
+
+def test_two_runs_do_not_share_a_log(tmp_path: Path) -> None:
+    log = FetchLog(tmp_path / "000.sqlite")
+    with pytest.raises(StageError, match="another run may be working on it"):
+        FetchLog(tmp_path / "000.sqlite")
+    log.close()
+    FetchLog(tmp_path / "000.sqlite").close()
 
 
 @pytest.mark.parametrize("contact", ["", "me", "mé@example.org", "a@b.c\nX: y"])
