@@ -3,8 +3,8 @@
     python benchmarks/collect_pages.py [--json] [--pages 2000] [--soup-pages 150]
 
 Bars: at least 0.7 times the pages a CPU-second of bare lexbor parsing, one page at a time, which reads no WARC, decides
-no encoding, extracts and writes nothing; at least 15 times those of BeautifulSoup (lxml) that finds the images and their
-alt-texts in the same pages, given in memory. Exit status 1 when one is missed.
+no encoding, extracts and writes nothing; at least 15 times those of BeautifulSoup (lxml) that finds the images and
+their alt-texts in the same pages, given in memory. Exit status 1 when one is missed.
 
 The first bar is missed: 0.31 (BeautifulSoup: 25) on two cores under load. Of 218 microseconds a page, reading and
 inflating the WARC takes 40, parsing 65, finding the nodes 20, and what is done in Python with 2.5 images a page the
