@@ -18,7 +18,7 @@ the pair, although other pairs have the same product.
 
 In the Laplace approximation from which EWC comes, the first stage's log-posterior has the curvature N·F for N samples.
 The loss here is a mean over the answer tokens of a step, so the λ of that approximation is N divided by the answer
-tokens of stage two; in practice λ is tuned.
+tokens of stage two. That is where to start a search from: see docs/ablation.md for one in miniature.
 """
 
 import random
