@@ -42,6 +42,7 @@ _CC = "creativecommons.org/"
 _SAFE = "/%:@!$&'()*+,;=~-._"  # what stays in a URL as it is (RFC 3986)
 # An address that needs no more than its folder before it: no "." or empty segments, query, scheme or odd letters.
 _PLAIN = re.compile(r"/?(?:[A-Za-z0-9_][A-Za-z0-9_.~@%+=,-]*/)*[A-Za-z0-9_][A-Za-z0-9_.~@%+=,-]*")
+_PATH = re.compile(r"[./]*\w")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[1-9]\d{0,3})?")
 _AGENT = "mella_hf"
 
@@ -276,7 +277,7 @@ def absolute_url(base: str, address: str) -> tuple[str | None, str | None]:
     if origin and _PLAIN.fullmatch(address) and len(address) < MAX_URL // 2:  # nine in ten; joining costs 20 times this
         return (origin if address[0] == "/" else folder) + address, None
     # What has a path of its own is the same from every page of a folder: a site's logo is joined once.
-    return _join(base if not folder or address[:1] in ("", "?", "#") else folder, address)
+    return _join(folder if folder and _PATH.match(address) else base, address)
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mella_hf.know.charset import page_utf8
@@ -190,6 +190,9 @@ ADDRESS = st.one_of(
 
 
 @FUZZ
+@example(";", URL)  # found by fuzzing: an empty path with parameters
+@example("//", URL)  # an empty host
+@example(" ?x", URL)
 @given(
     ADDRESS, st.sampled_from([URL, "https://a.example", "http://a.example/b/c/?q=/x", "http://a.example:8080/x/../y/z"])
 )
