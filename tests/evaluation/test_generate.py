@@ -116,7 +116,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(tiny, calls, make_rows, id
     with pytest.raises(Interrupted):
         run(tiny, rows, out, identity)
     assert not out.exists(), "no finished file before all answers are there"
-    partial = tmp_path / "resumed.jsonl.partial"
+    partial = tmp_path / "resumed.jsonl.0.partial"
     if partial.exists() and torn:
         partial.write_bytes(partial.read_bytes()[:-torn])  # the last write was cut short
     calls.count, calls.limit = 0, 10**9
@@ -154,7 +154,7 @@ def test_predictions_stand_in_the_order_of_the_rows_with_all_fields(tiny, make_r
     assert [p["id"] for p in predictions] == rows["id"][:]
     assert [p["seen"] for p in predictions] == [False, True, False]
     assert predictions[0]["prompt"] == PROMPT and predictions[0]["keywords"] == ["نص 0"]
-    fields = "id language source prompt prediction reference keywords category entity seen truncated"
+    fields = "id language source prompt prediction reference keywords category entity domain seen truncated"
     assert list(predictions[0]) == fields.split()
     meta = read_meta(out)
     assert (meta["rows"], meta["max_new_tokens"], meta["parameters"]) == (3, 6, tiny[0].num_parameters())
