@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 STEPS = (1, 2, 2.5, 5, 10)  # tick distances people read easily
+ENDS = ("value", "low", "high")  # of a score and its interval
 WATCHED = {  # what is drawn of a watched run, in percent: (title, factor)
     "/know_keyword_micro": ("keyword accuracy on know", 1),
     "/ling_meteor": ("METEOR on ling", 1),
@@ -91,3 +92,34 @@ def _curve(title: str, points: Sequence[tuple[int, float]]) -> Curve | None:
         last=points[-1][1],
         steps=right,
     )
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Points by two scores, ready to draw.
+
+    Attributes:
+        points: one dict a point: what was given, and `x_value`, `x_low`, `x_high`, `y_value`, `y_low`, `y_high`
+            in percent of the plot, y from the top.
+        x_ticks, y_ticks: (position in percent, label).
+    """
+
+    points: list[dict[str, Any]]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+
+
+def plane(points: Sequence[Mapping[str, Any]]) -> Plane:
+    """Place points that have `x` and `y`, each a (value, low, high), on axes from 0 to a round number."""
+    marks = {axis: ticks(max((point[axis][2] for point in points), default=0.0)) for axis in ("x", "y")}
+
+    def at(axis: str, value: float) -> float:
+        share = 100 * value / marks[axis][-1]
+        return round(share if axis == "x" else 100 - share, 2)
+
+    placed = [
+        dict(point) | {f"{axis}_{end}": at(axis, v) for axis in "xy" for end, v in zip(ENDS, point[axis], strict=True)}
+        for point in points
+    ]
+    x_ticks, y_ticks = ([(at(axis, mark), f"{mark:g}") for mark in marks[axis]] for axis in ("x", "y"))
+    return Plane(placed, x_ticks, y_ticks)

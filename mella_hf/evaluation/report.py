@@ -1,27 +1,28 @@
-"""A run folder goes in; report.html and report.json leave: one page that needs nothing beside it.
+"""A run folder goes in; report.html leaves, one page that needs nothing beside it, and its numbers in other forms.
 
-The page holds its styles, its script and its thumbnails, and forbids itself any outside request.
-Texts come from the web and from models, so every one of them is escaped.
+report.html          the page: it holds its styles, script and thumbnails, and forbids itself any outside request
+report.json          its numbers and texts, for programs; report.schema.json says what is in it
+report.md, .tex      its scores as a table, to paste
 """
 
-import base64
 import json
 import re
-import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mella_hf.evaluation.categories import category_scores, heat_map
 from mella_hf.evaluation.charts import loss_curve, scale_end, watched_curves
+from mella_hf.evaluation.gallery import HEADLINE, Items, cards, score_items
+from mella_hf.evaluation.page import MINIATURE_PARAMETERS, TEMPLATES, environment, text_attributes
 from mella_hf.evaluation.run import Run, load_run
-from mella_hf.languages import Language, get_language
+from mella_hf.evaluation.tables import Cell, Table
+from mella_hf.languages import get_language
 from mella_hf.stage import write_atomic
 
-TEMPLATES = Path(__file__).parent / "templates"
-# Published vision-language models start at 256 M parameters (SmolVLM-256M); what is this small is a stand-in.
-MINIATURE_PARAMETERS = 100_000_000
-
-FOLDED_LENGTH = 420  # characters; rather more than the seven lines that a folded answer shows
+# Other pages take the look of this one from here.
+__all__ = ["MINIATURE_PARAMETERS", "TEMPLATES", "environment", "text_attributes", "verdict", "write_report"]
 
 METRICS = {
     "keyword_micro": ("Keyword accuracy", "share of the names in the reference that the answer says"),
@@ -30,7 +31,6 @@ METRICS = {
     "bleu": ("BLEU", "runs of one to four words in common"),
     "chrf": ("chrF++", "runs of letters in common"),
 }
-HEADLINE = {"know_test": "keyword_micro", "ling_test": "meteor"}  # the paper's metric of each source
 SPLIT_TITLES = {
     "know_test": ("know", "What is this?", "short answers that name what is shown"),
     "ling_test": ("ling", "Describe it.", "descriptions in fluent sentences"),
@@ -58,7 +58,7 @@ class ScoreRow:
 
 
 def write_report(run: Run | Path | str, out: Path | str | None = None) -> Path:
-    """Write report.html and, beside it, report.json.
+    """Write report.html and, beside it, report.json with its schema, report.md and report.tex.
 
     Args:
         run: a `Run`, or its folder.
@@ -69,16 +69,27 @@ def write_report(run: Run | Path | str, out: Path | str | None = None) -> Path:
 
     Raises:
         MellaError: when the folder holds no finished evaluation.
+        MissingExtraError: when the language's tokenizer is not installed.
     """
     run = run if isinstance(run, Run) else load_run(run)
     out = Path(out) if out is not None else run.folder / "report.html"
-    view = report_view(run)
-    write_atomic(out.with_suffix(".json"), json.dumps(report_json(run), ensure_ascii=False, indent=1) + "\n")
-    write_atomic(out, environment().get_template("report.html.j2").render(view))
+    items = score_items(run)
+    write_page(out, "report", report_view(run, items), report_json(run, items), score_table(run))
     return out
 
 
-def report_view(run: Run) -> dict[str, Any]:
+def write_page(out: Path, kind: str, view: Mapping[str, Any], facts: Mapping[str, Any], table: Table) -> None:
+    """Write a page from the template of its kind and, beside it, its facts with their schema and its table."""
+    schema = out.with_suffix(".schema.json")
+    write_atomic(schema, (TEMPLATES / f"{kind}.schema.json").read_text("utf-8"))
+    facts = {"$schema": schema.name, **facts}
+    write_atomic(out.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    write_atomic(out.with_suffix(".md"), table.markdown())
+    write_atomic(out.with_suffix(".tex"), table.latex())
+    write_atomic(out, environment().get_template(f"{kind}.html.j2").render(view))
+
+
+def report_view(run: Run, items: Items) -> dict[str, Any]:
     """What the template shows, computed: it only lays out."""
     language = get_language(run.language)
     base = run.models["base"]
@@ -93,65 +104,55 @@ def report_view(run: Run) -> dict[str, Any]:
         "failures": {split: _failures(run, split) for split in splits},
         "failure_titles": FAILURES,
         "split_titles": SPLIT_TITLES,
+        "heat": {split: heat_map(category_scores(run, items), split) for split in splits},
+        "headline": {split: METRICS[metric][0] for split, metric in HEADLINE.items()},
         "curve": loss_curve((run.training or {}).get("log_history", [])),
         "watched": watched_curves((run.training or {}).get("log_history", [])),
         "training": run.training,
-        "gallery": gallery(run, language),
+        "gallery": cards(run, items),
         "funnel": [_funnel_step(source, counts) for source, counts in run.data["funnel"].items()],
         "data": run.data,
         "versions": run.versions,
-        # Each score has its own n; the rest of the signature is what has to be equal.
-        "signatures": list(dict.fromkeys(re.sub(r"\|n:\d+", "", score["signature"]) for score in run.scores)),
+        "signatures": signatures(run.scores),
         "all_scores": run.scores,
         "metrics": METRICS,
         "subsets": SUBSETS,
     }
 
 
-def report_json(run: Run) -> dict[str, Any]:
+def report_json(run: Run, items: Items) -> dict[str, Any]:
     """The page's numbers and texts, for programs: scores as flat records, answers joined by image."""
-    cards = gallery(run, get_language(run.language), thumbnails=False)
     return {
         "language": run.language,
         "models": run.models,
         "data": run.data,
         "scores": run.scores,
+        "categories": [asdict(score) for score in category_scores(run, items)],
         "training": run.training,
         "versions": run.versions,
-        "answers": cards,
+        "answers": cards(run, items, thumbnails=False),
     }
 
 
-def gallery(run: Run, language: Language, *, thumbnails: bool = True) -> list[dict[str, Any]]:
-    """One record per test image and source: the reference beside what the base and the adapter answered."""
-    cards = []
-    for (model, split), predictions in run.predictions.items():
-        if model != "base":
-            continue
-        tuned = {p["id"]: p for p in run.predictions.get(("adapter", split), [])}
-        for base in predictions:
-            adapter = tuned.get(base["id"])
-            shared = ("id", "source", "entity", "category", "keywords", "seen", "prompt", "reference")
-            card = {key: base[key] for key in shared}
-            card.update(base=base["prediction"], base_truncated=base["truncated"])
-            if adapter is not None:
-                card.update(adapter=adapter["prediction"], adapter_truncated=adapter["truncated"])
-                card["changed"] = adapter["prediction"] != base["prediction"]
-            if thumbnails:
-                card["image"] = _thumbnail(run.folder / "thumbnails" / f"{base['id']}.jpg")
-                texts = [key for key in ("reference", "base", "adapter") if key in card]
-                card["attributes"] = {key: text_attributes(card[key], language) for key in texts}
-                card["long"] = any(len(card[key]) > FOLDED_LENGTH for key in texts)
-            cards.append(card)
-    return cards
+def score_table(run: Run) -> Table:
+    """The scores over all images, to paste."""
+    records = [score for score in run.scores if score["subset"] == "all" and score["split"] in SPLIT_TITLES]
+    name = get_language(run.language).name
+    return Table(
+        caption=f"{name}, {run.data['name']}: scores from 0 to 100 with 95% intervals",
+        header=["Model", "Split", "n", *(title for title, _ in METRICS.values())],
+        rows=[
+            [score["model"], score["split"].removesuffix("_test"), str(score["n"])]
+            + [Cell.of(score, metric) for metric in METRICS]
+            for score in records
+        ],
+        signatures=signatures(records),
+    )
 
 
-def text_attributes(text: str, language: Language) -> dict[str, str]:
-    """`dir` by the first letter that has one, and `lang` unless the direction shows that it is another language."""
-    kinds = (unicodedata.bidirectional(character) for character in text)
-    first = next((kind for kind in kinds if kind in ("L", "R", "AL")), "R" if language.rtl else "L")
-    direction = "ltr" if first == "L" else "rtl"
-    return {"dir": direction, "lang": language.code if (direction == "rtl") == language.rtl else ""}
+def signatures(scores: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The signatures of scores without each score's own n: what has to be equal for scores to be compared."""
+    return list(dict.fromkeys(re.sub(r"\|n:\d+", "", score["signature"]) for score in scores))
 
 
 def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
@@ -237,40 +238,3 @@ def _funnel_step(source: str, counts: dict[str, int]) -> dict[str, Any]:
         "dropped": {key.removeprefix(prefix): n for key, n in counts.items() if key.startswith(prefix)},
         "notes": {key: n for key, n in counts.items() if key != "kept" and not key.startswith(prefix)},
     }
-
-
-def _thumbnail(path: Path) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-
-
-def _number(value: float | None, digits: int = 1) -> str:
-    """A score as text; a score that was not measured is a dash, never a zero."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(rate: float | None) -> str:
-    """A rate in [0, 1] as a percentage."""
-    return _number(None if rate is None else 100 * rate)
-
-
-def _count(value: int) -> str:
-    """1234567 -> "1.2 M"."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return str(value)
-
-
-def environment() -> Any:
-    """The templates of the pages, with the filters that they use."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=_number, percent=_percent, count=_count)
-    return environment

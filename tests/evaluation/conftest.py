@@ -1,6 +1,9 @@
 """A run folder with stand-in predictions: no model answered, the texts and the scores are made up for the tests."""
 
 import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +89,13 @@ def build_run(folder: Path, *, language: str = "ar", adapter: bool = True, param
             "funnel": {"know": {"kept": 90, "dropped_wrong_language": 7, "dropped_empty": 3, "corrected_size": 2}},
         },
         "scores": scores,
-        "training": adapter
-        and {
+        "training": {
             "samples": {"know": 90, "ling": 60},
             "log_history": [{"step": 10 * i, "loss": 4 / i} for i in range(1, 11)]
             + [{"step": 100, "train_runtime": 9}],
-        },
+        }
+        if adapter
+        else None,
         "versions": {"python": "3.11", "mella_hf": "0.1.0"},
     }
     (folder / "scores.json").write_text(json.dumps(record, ensure_ascii=False), "utf-8")
@@ -108,3 +112,51 @@ def stand_in_run(tmp_path: Path) -> Path:
 def make_run() -> Any:
     """`build_run`, for tests that need another run."""
     return build_run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; without it the tests skip, and fail where CI=true promises that it is there."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        message = "Chromium is not installed; the report's page is not tested. Install it: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a report; closing it checks that nothing was logged and nothing was asked for but the page."""
+    opened = []
+
+    def open_report(path: Path, **settings: Any) -> Any:
+        page = browser.new_page(**settings)
+        trouble = []
+        page.on("console", lambda message: trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("request", lambda request: trouble.append(request.url) if request.url != path.as_uri() else None)
+        page.goto(path.as_uri())
+        opened.append((page, trouble))
+        return page
+
+    yield open_report
+    for page, trouble in opened:
+        page.close()
+        assert [entry for entry in trouble if not entry.startswith("data:")] == []
+
+
+@pytest.fixture
+def accessibility() -> Callable[[Any], list[str]]:
+    """Runs axe-core on an open page: what it finds, one line a finding."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def check(page: Any) -> list[str]:
+        found = Axe().run(page).response["violations"]
+        return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]]
+
+    return check

@@ -5,21 +5,36 @@
   const count = form.querySelector("output");
   const cards = [...document.querySelectorAll(".gallery article")];
   const fold = (text) => text.normalize("NFKC").toLocaleLowerCase();
-  const texts = cards.map((card) => fold(card.textContent));
+  const gallery = document.querySelector(".gallery");
+  // What is said on each card, folded; computed on the first search, since most readers never make one.
+  let texts;
+  const read = () =>
+    (texts ??= new Map(cards.map((card) => [card, fold([...card.querySelectorAll("h3, .tags, dd")].map((part) => part.textContent).join(" "))])));
+  const rank = (card) => Number(card.dataset.rank);
+  const orders = { "": () => 0, worst: (a, b) => rank(a) - rank(b), best: (a, b) => rank(b) - rank(a) };
+  let order = "";
+
+  function arrange(wanted) {
+    if (wanted === order) return;
+    order = wanted;
+    gallery.append(...[...cards].sort(orders[order])); // moved, not painted in another order: the keyboard follows
+  }
 
   function show() {
     const wanted = new FormData(form);
     const words = fold(wanted.get("query")).split(/\s+/).filter(Boolean);
     let shown = 0;
-    cards.forEach((card, i) => {
+    arrange(wanted.get("order"));
+    for (const card of cards) {
       const fits =
         (!wanted.get("source") || card.dataset.source === wanted.get("source")) &&
         (!wanted.get("seen") || card.dataset.seen === wanted.get("seen")) &&
-        (!wanted.get("changed") || card.dataset.changed === "true") &&
-        words.every((word) => texts[i].includes(word));
+        (!wanted.get("changed") || "changed" in card.dataset) &&
+        (!wanted.get("degenerate") || "degenerate" in card.dataset) &&
+        words.every((word) => read().get(card).includes(word));
       card.hidden = !fits;
       shown += fits;
-    });
+    }
     count.textContent = `${shown} of ${cards.length}`;
     none.hidden = shown > 0;
   }
@@ -40,7 +55,7 @@
       button.textContent = open ? "Fold answers" : "Whole answers";
     });
   });
-  document.querySelector(".gallery").classList.add("folds");
+  gallery.classList.add("folds");
 
   form.hidden = false;
   show();
