@@ -123,7 +123,9 @@ def test_a_worker_that_was_killed(tmp_path: Path, broken: Any) -> None:
 
     message = broken(tmp_path / "run", "on_step_begin", 1, kill, dataloader_num_workers=1)
     assert message.startswith("A worker died (DataLoader worker")
-    assert "lower dataloader_num_workers. No checkpoint was saved yet" in message
+    saved = any((tmp_path / "run").glob("checkpoint-*/complete"))  # batches that were ready let it take steps meanwhile
+    onwards = "The last usable checkpoint is" if saved else "No checkpoint was saved yet"
+    assert f"lower dataloader_num_workers. {onwards}" in message
 
 
 @pytest.fixture
