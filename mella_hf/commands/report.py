@@ -1,4 +1,4 @@
-"""`mella report`: a finished run in, its page out."""
+"""`mella report`: finished runs in, their page out."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +7,38 @@ import typer
 
 
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Folder that `mella evaluate` wrote.")],
-    out: Annotated[Path | None, typer.Option(help="The page to write; RUN_DIR/report.html by default.")] = None,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...", help="Folders that `mella evaluate` wrote; NAME=RUN gives the run's adapter a name."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page to write; by default RUN/report.html, or comparison.html for several runs."),
+    ] = None,
 ) -> None:
-    """Write the report of an evaluation: one HTML page that needs nothing beside it, and its numbers as JSON."""
+    """Write the report of an evaluation, or the comparison of several: one HTML page that needs nothing beside it.
+
+    Beside the page go its numbers as JSON with a schema, and its scores as tables in Markdown and LaTeX. Runs to
+    compare may be of several languages, or of one language with several adapters:
+
+        mella report outputs/ar outputs/th --out languages.html
+
+        mella report joint=outputs/joint sdrrl=outputs/sdrrl --out methods.html
+    """
+    from mella_hf.evaluation.comparison_report import write_comparison
     from mella_hf.evaluation.report import write_report
 
-    typer.echo(f"report: {write_report(run_dir, out)}")
+    if len(runs) == 1:
+        typer.echo(f"report: {write_report(runs[0], out)}")
+        return
+    typer.echo(f"comparison: {write_comparison([_named(run) for run in runs], out or Path('comparison.html'))}")
+
+
+def _named(run: str) -> tuple[str | None, Path]:
+    """NAME=RUN as (name, folder); a folder whose own name has the sign is no name."""
+    name, sign, folder = run.partition("=")
+    if not sign or Path(run).exists():
+        return None, Path(run)
+    return name, Path(folder)

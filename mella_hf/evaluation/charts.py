@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 STEPS = (1, 2, 2.5, 5, 10)  # tick distances people read easily
+LABEL_WIDTH, LABEL_HEIGHT = 8.0, 4.5  # percent of the plot, on a phone
 ENDS = ("value", "low", "high")  # of a score and its interval
 WATCHED = {  # what is drawn of a watched run, in percent: (title, factor)
     "/know_keyword_micro": ("keyword accuracy on know", 1),
@@ -100,7 +101,7 @@ class Plane:
 
     Attributes:
         points: one dict a point: what was given, and `x_value`, `x_low`, `x_high`, `y_value`, `y_low`, `y_high`
-            in percent of the plot, y from the top.
+            in percent of the plot, y from the top; `label_y`, where its label collides with no other.
         x_ticks, y_ticks: (position in percent, label).
     """
 
@@ -121,5 +122,18 @@ def plane(points: Sequence[Mapping[str, Any]]) -> Plane:
         dict(point) | {f"{axis}_{end}": at(axis, v) for axis in "xy" for end, v in zip(ENDS, point[axis], strict=True)}
         for point in points
     ]
+    _spread_labels(placed)
     x_ticks, y_ticks = ([(at(axis, mark), f"{mark:g}") for mark in marks[axis]] for axis in ("x", "y"))
     return Plane(placed, x_ticks, y_ticks)
+
+
+def _spread_labels(points: list[dict[str, Any]]) -> None:
+    """Give each point a `label_y`: its own height, or as far above as the labels near it need."""
+    placed: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda p: -p["y_value"]):
+        y = point["y_value"]
+        for x, taken in placed:  # from the lowest up
+            if abs(point["x_value"] - x) < LABEL_WIDTH and abs(y - taken) < LABEL_HEIGHT:
+                y = taken - LABEL_HEIGHT
+        placed = sorted([*placed, (point["x_value"], y)], key=lambda place: -place[1])
+        point["label_y"] = round(y, 2)

@@ -1,0 +1,98 @@
+"""Runs in, the systems they measured out: each with its scores by language, base models told apart by their weights.
+
+A system is a base or an adapter; runs of one adapter in several languages are one system, and so is the base that
+several runs share.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.run import Run, load_run
+
+# Runs or their folders, each alone or with a name for its adapter.
+Runs = Sequence[Run | Path | str | tuple[str | None, Run | Path | str]]
+
+
+@dataclass
+class System:
+    """One base or adapter.
+
+    Attributes:
+        name: what the page calls it.
+        is_base: whether it was measured without an adapter.
+        model: of its first run: identity and settings.
+        runs: by language, with the model's key in that run.
+    """
+
+    name: str
+    is_base: bool
+    model: dict[str, Any]
+    runs: dict[str, tuple[Run, str]] = field(default_factory=dict)
+
+    def score(self, language: str, split: str) -> dict[str, Any] | None:
+        """Its record over all images; None where it was not measured."""
+        if language not in self.runs:
+            return None
+        run, key = self.runs[language]
+        return run.score(key, split)
+
+
+def load_runs(runs: Runs) -> list[tuple[str | None, Run]]:
+    """Each run with the name that was given to its adapter; None where none was."""
+    pairs = [run if isinstance(run, tuple) else (None, run) for run in runs]
+    return [(name, run if isinstance(run, Run) else load_run(run)) for name, run in pairs]
+
+
+def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[System]:
+    """The systems of runs, bases first, in the order the runs come.
+
+    Raises:
+        MellaError: when two runs of a language measured different adapters of one name, or nothing is to be compared.
+    """
+    bases: dict[str, System] = {}
+    adapters: dict[str, System] = {}
+    for name, run in runs:
+        base = run.models["base"]
+        system = bases.setdefault(base["base_hash"], System(base["base"], True, base))
+        system.runs.setdefault(run.language, (run, "base"))
+        if (adapter := run.models.get("adapter")) is None:
+            continue
+        name = name or adapter["adapter"]
+        system = adapters.setdefault(name, System(name, False, adapter))
+        if run.language in system.runs:
+            raise MellaError(
+                f"Two runs of {run.language!r} are both called {name!r}: {system.runs[run.language][0].folder} and "
+                f"{run.folder}. Give each a name of its own, as in `mella report joint=RUN sdrrl=RUN`."
+            )
+        system.runs[run.language] = (run, "adapter")
+    if len({run.folder for _, run in runs}) < 2:
+        raise MellaError("A comparison takes two runs or more; give another run folder.")
+    called = Counter(system.name for system in bases.values())
+    for weights, system in bases.items():
+        if called[system.name] > 1:  # two checkpoints in folders of one name
+            system.name = f"{system.name} {weights[:8]}"
+    return [*bases.values(), *adapters.values()]
+
+
+def check_comparable(systems: Sequence[System]) -> None:
+    """Raise MellaError where a language's scores have different signatures, or are over other images."""
+    first: dict[tuple[str, str], tuple[Run, str, list[str]]] = {}
+    for system in systems:
+        for language, (run, key) in system.runs.items():
+            for score in (score for score in run.scores if score["model"] == key and score["subset"] == "all"):
+                split, ids = score["split"], sorted(p["id"] for p in run.predictions[key, score["split"]])
+                other, signature, images = first.setdefault((language, split), (run, score["signature"], ids))
+                if score["signature"] != signature:
+                    raise MellaError(
+                        f"{other.folder} and {run.folder} were scored differently on {split} of {language!r}: "
+                        f"{signature} and {score['signature']}. Evaluate both with one version and the same data."
+                    )
+                if ids != images:
+                    raise MellaError(
+                        f"{other.folder} and {run.folder} answered about other images of {split} of {language!r}; "
+                        "evaluate both on one dataset."
+                    )
