@@ -28,6 +28,8 @@ SECOND_PROMPT = (
     "Write a plain English description of this picture for someone who cannot see it: at least four complete "
     "sentences and no list, nothing said twice, only what is visible."
 )
+# How reasons begin that say nothing of the image: its server went down, timed out, or broke. A rerun asks again.
+UNANSWERED = "captioner_unanswered_"
 MIN_WORDS = 12  # two short sentences; the paper's captions have about 258 tokens
 # At the beginning only: a shop sign may say "I'm sorry".
 _REFUSAL = re.compile(
@@ -42,10 +44,14 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a captioner said; `truncated` when it was cut off at the token limit."""
+    """What a captioner said; `truncated` when it was cut off at the token limit.
+
+    `refused`: the status with which servers refuse the image, such as "status_400"; then nothing was said.
+    """
 
     text: str
     truncated: bool = False
+    refused: str | None = None
 
 
 class Captioner(Protocol):
@@ -65,7 +71,7 @@ class Captioner(Protocol):
         """Describe RGB images; `on_answer` is told the index and the answer of each as soon as it is there.
 
         Returns:
-            Index -> reason of the images that got no answer although the captioner works.
+            Index -> fault, such as "TimeoutError", of the images that got no answer although the captioner works.
         """
         ...
 
@@ -77,7 +83,8 @@ class Caption:
     Attributes:
         text: English; empty when `problem` is set and nothing was said.
         problem: `caption_empty`, `caption_refusal`, `caption_truncated`, `caption_short`, `caption_repeats`,
-            `caption_not_english` of the second answer, or `captioner_<reason>`; None when the text is good.
+            `caption_not_english` of the second answer, `captioner_<status>` of an image that servers refuse, or
+            `captioner_unanswered_<fault>`; None when the text is good.
         retried: whether the first answer was no use.
     """
 
@@ -88,6 +95,8 @@ class Caption:
 
 def caption_problem(answer: Answer) -> str | None:
     """The first thing that is wrong with an answer, or None."""
+    if answer.refused is not None:
+        return f"captioner_{answer.refused}"
     text = answer.text.strip()
     words = _WORD.findall(text.lower())
     if not words:
@@ -128,7 +137,8 @@ def caption_images(
     """
     first = _ask(captioner, images, PROMPT, cache, on_answer)
     problems = {name: _problem(answer) for name, answer in first.items()}
-    again = [(name, image) for name, image in images if problems[name] is not None]
+    said = {name for name, answer in first.items() if isinstance(answer, Answer) and answer.refused is None}
+    again = [(name, image) for name, image in images if name in said and problems[name] is not None]
     second = _ask(captioner, again, SECOND_PROMPT, cache, on_answer)
     captions = {}
     for name, _ in images:
@@ -139,7 +149,7 @@ def caption_images(
 
 
 def _problem(answer: Answer | str) -> str | None:
-    return f"captioner_{answer}" if isinstance(answer, str) else caption_problem(answer)
+    return f"{UNANSWERED}{answer}" if isinstance(answer, str) else caption_problem(answer)
 
 
 def _ask(
@@ -149,7 +159,7 @@ def _ask(
     cache: RequestCache,
     on_answer: Callable[[], object],
 ) -> dict[str, Answer | str]:
-    """The captioner's answers by id, from the cache where they are there; a reason where there is none."""
+    """The captioner's answers by id, from the cache where they are there; a fault where there is none."""
     asked = Asked(captioner.name, captioner.version, "image", "en")
     answers: dict[str, Answer | str] = {}
     new: dict[str, Image] = {}
@@ -167,7 +177,7 @@ def _ask(
 
     if names:
         failed = captioner.caption(list(new.values()), prompt, keep)
-        answers.update({names[index]: reason for index, reason in failed.items()})
+        answers.update({names[index]: fault for index, fault in failed.items()})
     return answers
 
 

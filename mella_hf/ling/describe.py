@@ -4,7 +4,8 @@
     OUT/report.html, .json    the funnel with its reasons, and examples of what was kept and left out
     OUT/.describe/            the stages' own files and `requests.sqlite`, the answers that were paid for
 
-Killed at any moment, a rerun asks neither captioner nor service again for what it was answered.
+Killed at any moment, a rerun asks neither captioner nor service again for what it was answered. Images whose server
+failed are asked for again; those that were refused, or described badly twice, are not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
 from mella_hf.ling.comet import comet_python
 from mella_hf.ling.describe_report import write_describe_report
-from mella_hf.ling.describe_stages import Description, Settings, short_name
+from mella_hf.ling.describe_stages import Description, Settings, count_unanswered, short_name
 from mella_hf.ling.described import DescribedSource, read_rows
 from mella_hf.ling.quality import THRESHOLD, check_language
 from mella_hf.ling.services import SERVICES, ServiceTranslator, service_code
@@ -133,3 +134,5 @@ def funnel_lines(report: DescribeReport) -> Iterator[str]:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost)
         count = sum(stage.dropped.values())
         yield f"{stage.name}: kept {stage.counts['kept']:,}; left out {count:,} ({reasons or 'no reason'})"
+    if unanswered := count_unanswered(report.captions.counts):
+        yield f"No captioner answered for {unanswered:,} of the images; the same command asks again for those."

@@ -17,7 +17,7 @@ from mella_hf.dataset.build import TEST_SIZE
 from mella_hf.dataset.images import Rejected, open_image
 from mella_hf.languages import get_language
 from mella_hf.ling.cache import RequestCache
-from mella_hf.ling.caption import PROMPT_VERSION, Captioner, caption_images
+from mella_hf.ling.caption import PROMPT_VERSION, UNANSWERED, Captioner, caption_images
 from mella_hf.ling.comet import KIWI, Scorer, open_scorer
 from mella_hf.ling.comet_worker import BATCH_TOKENS
 from mella_hf.ling.described import ImageFile, find_images, read_rows, write_rows
@@ -145,8 +145,12 @@ class Description:
         return listed if s.price is None else s.price
 
     def caption(self) -> StageReport:
-        """English captions of all images; they do for every language."""
+        """English captions of all images; they do for every language.
+
+        Images that got no answer last time, though nothing is known against them, are asked for again.
+        """
         s = self._settings
+        _reopen_unanswered(self._work / "caption")
         files = find_images(self._images)
         shards = [
             Shard(f"{start // SHARD_IMAGES:05d}", {"images": [asdict(f) for f in files[start : start + SHARD_IMAGES]]})
@@ -245,6 +249,19 @@ class Description:
             kept.append(row)
         output.keep(len(kept))
         write_rows(output.folder, kept)
+
+
+def _reopen_unanswered(stage: Path) -> None:
+    """Take the completion markers of shards away in which an image got no answer. The other answers are in the cache,
+    and the next stage goes by the rows, so that only what is new is asked for and done."""
+    for marker in (stage / "done").glob("*.json"):
+        if count_unanswered(json.loads(marker.read_text("utf-8"))["counts"]):
+            marker.unlink()
+
+
+def count_unanswered(counts: Mapping[str, int]) -> int:
+    """Images, by the counts of a stage or shard, that got no answer for reasons outside of them."""
+    return sum(n for reason, n in counts.items() if reason.startswith(f"dropped_{UNANSWERED}"))
 
 
 def _after(stage: StageReport, language: str, together: int = 1) -> list[Shard]:

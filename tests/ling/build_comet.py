@@ -1,13 +1,16 @@
 """`python build_comet.py FOLDER LINES.txt [LAYERS HIDDEN]`, run by the Python of `.venv-comet`: writes a random
 UnifiedMetric checkpoint in COMET's format (hparams.yaml, checkpoints/model.ckpt) with a tokenizer trained on the lines.
-`predicted.json` beside it holds what COMET's own `predict` says of `pairs.json`, where that is there.
+Where there is a `pairs.json`, the last layer is scaled so that the scores of its pairs spread over [0, 1], half of them
+above 0.75, and `predicted.json` gets what COMET's own `predict` says of them.
 """
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 COMET_PYTHON = Path(__file__).parents[2] / ".venv-comet" / "bin" / "python"
+THRESHOLD = 0.75  # as mella_hf.ling.quality has it
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
@@ -37,10 +40,30 @@ def build_encoder(folder: Path, lines: list[str], layers: int, hidden: int) -> P
         pad_token_id=1,
         bos_token_id=0,
         eos_token_id=2,
+        initializer_range=0.3,  # with the usual 0.02 a random encoder says the same of every text
     )
     torch.manual_seed(0)
     XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
     return folder
+
+
+def predict(model: Any, samples: list[dict[str, str]]) -> list[float]:
+    """What COMET's own `predict` says."""
+    return model.predict(samples, batch_size=4, gpus=0, progress_bar=False).scores
+
+
+def spread(model: Any, scores: list[float]) -> None:
+    """Scale the last layer, which is linear, so that half of the scores pass the threshold and none leaves [0, 1]."""
+    import torch
+
+    ordered = sorted(scores)
+    below, above = ordered[len(ordered) // 2 - 1 : len(ordered) // 2 + 1]
+    middle = (below + above) / 2
+    scale = min(0.24 / (ordered[-1] - middle), 0.74 / (middle - ordered[0]))
+    last = model.estimator.ff[-1]
+    with torch.no_grad():
+        last.weight.mul_(scale)
+        last.bias.sub_(middle).mul_(scale).add_(THRESHOLD)
 
 
 def main(folder: Path, lines: list[str], layers: int = 2, hidden: int = 32) -> None:
@@ -64,21 +87,20 @@ def main(folder: Path, lines: list[str], layers: int = 2, hidden: int = 32) -> N
         word_level_training=False,
         local_files_only=True,
     )
-    with torch.no_grad():  # scores around 0.85, as real checkpoints give, so that some pass the threshold and some not
-        model.estimator.ff[-1].bias.fill_(0.78)
-        model.estimator.ff[-1].weight.mul_(0.4)
+    pairs = folder / "pairs.json"
+    samples = [{"src": a, "mt": b} for a, b in json.loads(pairs.read_text("utf-8"))] if pairs.exists() else []
+    if samples:
+        spread(model, predict(model, samples))
     (folder / "checkpoints").mkdir()
     trainer = ptl.Trainer(logger=False, accelerator="cpu", enable_checkpointing=False)
     trainer.strategy.connect(model)
     trainer.save_checkpoint(folder / "checkpoints" / "model.ckpt", weights_only=True)
     parameters = {**dict(model.hparams), "class_identifier": "unified_metric"}
     (folder / "hparams.yaml").write_text(yaml.safe_dump(parameters))
-    if (pairs := folder / "pairs.json").exists():
-        samples = [{"src": source, "mt": translation} for source, translation in json.loads(pairs.read_text("utf-8"))]
+    if samples:
         path = str(folder / "checkpoints" / "model.ckpt")
         loaded = load_from_checkpoint(path, reload_hparams=True, local_files_only=True)
-        scores = loaded.predict(samples, batch_size=4, gpus=0, progress_bar=False).scores
-        (folder / "predicted.json").write_text(json.dumps(scores))
+        (folder / "predicted.json").write_text(json.dumps(predict(loaded, samples)))
 
 
 if __name__ == "__main__":

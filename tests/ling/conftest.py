@@ -8,7 +8,9 @@ from pathlib import Path
 import build_comet
 import pytest
 from comet_pairs import PAIRS
+from interpreter import described_pairs
 
+from mella_hf.cache import cache_dir
 from mella_hf.sources.descriptions import described_languages
 
 
@@ -25,14 +27,36 @@ def training_lines() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny_comet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve images: stamps of the cached Debian package where it is there, drawings else; one is broken, one twice."""
+    from PIL import Image, ImageDraw
+
+    folder = tmp_path_factory.mktemp("pictures")
+    stamps = sorted((cache_dir() / "stamps").rglob("stamps/animals/birds/*.png"))[:10]
+    for number in range(10):
+        if number < len(stamps):
+            (folder / f"{number:02d}.png").write_bytes(stamps[number].read_bytes())
+            continue
+        image = Image.new("RGB", (200, 160), "white")
+        box = (10 + 5 * number, 20, 80 + 10 * number, 90 + 6 * number)
+        ImageDraw.Draw(image).ellipse(box, fill=("red", "blue", "green", "orange", "purple")[number % 5])
+        image.save(folder / f"{number:02d}.png")
+    (folder / "10.png").write_bytes((folder / "01.png").read_bytes()[:2000])
+    (folder / "11.png").write_bytes((folder / "00.png").read_bytes())
+    about = {"file_name": "00.png", "page_url": "https://example.org/birds", "license": "GPL-2"}
+    (folder / "metadata.jsonl").write_text(json.dumps(about) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_comet(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random UnifiedMetric, in the real format; its name says what it is."""
     if not (build_comet.COMET_PYTHON.parents[1] / ".installed").exists():
         pytest.skip("COMET's environment is absent; run make comet")
     home = tmp_path_factory.mktemp("comet")
     folder = home / "stand-in-random-comet"
     folder.mkdir()
-    (folder / "pairs.json").write_text(json.dumps(PAIRS))
+    (folder / "pairs.json").write_text(json.dumps(PAIRS + described_pairs(pictures, 10)))
     (home / "lines.txt").write_text("\n".join(training_lines()), "utf-8")
     command = [str(build_comet.COMET_PYTHON), build_comet.__file__, str(folder), str(home / "lines.txt")]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -13,60 +13,17 @@ from typing import Any
 import pytest
 from build_comet import COMET_PYTHON
 from caption_server import CaptionServer
-from PIL import Image, ImageDraw
+from interpreter import LANGUAGES, Interpreter, as_sent
+from PIL import Image
 from translation_servers import Fault, TranslationServer
 
-from mella_hf.cache import cache_dir
 from mella_hf.dataset.images import open_image
 from mella_hf.errors import StageError
-from mella_hf.ling.describe import describe_images
+from mella_hf.ling.describe import describe_images, funnel_lines
 from mella_hf.ling.describe_stages import Settings
-from mella_hf.sources.descriptions import describe
-from mella_hf.sources.measures import measure
+from mella_hf.ling.described import read_rows
 
-LANGUAGES = ("cs", "ar")
 REFUSED, BAD_TRANSLATION = "03.png", "05.png"
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve images: stamps of the cached Debian package where it is there, drawings else; one is broken, one twice."""
-    folder = tmp_path_factory.mktemp("pictures")
-    stamps = sorted((cache_dir() / "stamps").rglob("stamps/animals/birds/*.png"))[:10]
-    for number in range(10):
-        if number < len(stamps):
-            (folder / f"{number:02d}.png").write_bytes(stamps[number].read_bytes())
-            continue
-        image = Image.new("RGB", (200, 160), "white")
-        box = (10 + 5 * number, 20, 80 + 10 * number, 90 + 6 * number)
-        ImageDraw.Draw(image).ellipse(box, fill=("red", "blue", "green", "orange", "purple")[number % 5])
-        image.save(folder / f"{number:02d}.png")
-    (folder / "10.png").write_bytes((folder / "01.png").read_bytes()[:2000])
-    (folder / "11.png").write_bytes((folder / "00.png").read_bytes())
-    about = {"file_name": "00.png", "page_url": "https://example.org/birds", "license": "GPL-2"}
-    (folder / "metadata.jsonl").write_text(json.dumps(about) + "\n")
-    return folder
-
-
-class Interpreter:
-    """Knows the same description in English and in each language, as a perfect captioner and translator would:
-    the stand-in for both. Measured on the picture that the server is sent."""
-
-    def __init__(self) -> None:
-        self.english: dict[str, dict[str, str]] = {}
-
-    def caption(self, image: Image.Image, prompt: str) -> str:
-        import numpy as np
-
-        mask = np.asarray(image.convert("L")) < 250
-        measures = measure(image, mask)
-        seed = str(hash(image.tobytes()) % 997)
-        english = describe(measures, "en", seed)
-        self.english[english] = {code: describe(measures, code, seed) for code in LANGUAGES}
-        return english
-
-    def translate(self, text: str, target: str) -> str:
-        return self.english[text][target]
 
 
 @pytest.fixture
@@ -80,13 +37,26 @@ def settings(captions: CaptionServer, translations: TranslationServer, qe_model:
     return Settings(
         "stand-in (templates over measures)", (captions.url,), "libre", translations.url,
         translator_label="stand-in (templates)", at_once=1, qe_python=COMET_PYTHON,
-        qe_model=str(qe_model) if qe_model else None, threshold=0.5, license="GPL-2", test_size=0,
+        qe_model=str(qe_model) if qe_model else None, license="GPL-2", test_size=0,
     )  # fmt: skip
 
 
 def rejects(out: Path, language: str) -> Counter[str]:
     lines = (out / "rejects" / f"{language}-ling.jsonl").read_text("utf-8").splitlines()
     return Counter(f"{json.loads(line)['reason']} {json.loads(line)['where']}" for line in lines)
+
+
+def expected_scores(comet: Path) -> dict[tuple[str, str], float]:
+    """What the COMET library's own `predict` says of (caption, translation)."""
+    pairs = json.loads((comet / "pairs.json").read_text("utf-8"))
+    scores = json.loads((comet / "predicted.json").read_text())
+    return {(source, translation): score for (source, translation), score in zip(pairs, scores, strict=True)}
+
+
+def pairs_in(out: Path, language: str) -> list[tuple[str, str]]:
+    """The (caption, translation) that were judged."""
+    folders = sorted((out / ".describe" / f"translate-{language}").glob("0*"))
+    return [(row["caption_en"], row["text"]) for folder in folders for row in read_rows(folder)]
 
 
 def test_images_become_a_dataset(
@@ -99,10 +69,21 @@ def test_images_become_a_dataset(
     use = settings(captions, translations, tiny_comet)
     report = describe_images(pictures, out, LANGUAGES, use, progress=False)
 
+    predicted = expected_scores(tiny_comet)
+    for code in LANGUAGES:
+        scores = {pair: predicted[pair] for pair in pairs_in(out, code)}
+        assert len(scores) == 10 and min(abs(score - 0.75) for score in scores.values()) > 1e-4
+        good = {pair: score for pair, score in scores.items() if score >= 0.75}
+        assert 2 <= len(good) <= 8  # or the threshold would decide nothing
+        judged = [row for folder in report.verdicts[code].outputs for row in read_rows(folder)]
+        assert {(row["caption_en"], row["text"]): row["qe_score"] for row in judged} == pytest.approx(good, abs=1e-4)
+        assert report.verdicts[code].dropped == {"low_quality": len(scores) - len(good)}
+        lines = (out / f".describe/judge-{code}/rejects/00000.jsonl").read_text("utf-8").splitlines()
+        left_out = {(line["caption_en"], line["text"]): line["qe_score"] for line in map(json.loads, lines)}
+        assert left_out == pytest.approx({pair: scores[pair] for pair in scores.keys() - good.keys()}, abs=1e-4)
+
     rows = load_dataset(str(out), "cs", split="ling")
     assert report.captions.dropped == {"duplicate_bytes": 1, "image_broken": 1}
-    kept = report.verdicts["cs"].counts["kept"]
-    assert kept > 0 and kept + sum(report.verdicts["cs"].dropped.values()) == 10
     lost = rejects(out, "cs")
     assert len(rows) + sum(lost.values()) == 12  # every image is in the dataset, or in the rejects with its reason
     assert lost["image_broken 10.png"] == 1 and lost["duplicate_bytes 11.png"] == 1
@@ -110,7 +91,7 @@ def test_images_become_a_dataset(
     assert row["captioner"] == "stand-in (templates over measures) prompt 1"
     assert row["translator"] == "stand-in (templates)"
     assert row["qe_model"].startswith("stand-in-random-comet ")
-    assert 0.5 <= row["qe_score"] <= 1 and row["review"] is None and row["source"] == "ling"
+    assert 0.75 <= row["qe_score"] <= 1 and row["review"] is None and row["source"] == "ling"
     assert row["license"] == "GPL-2" and row["text"] != row["caption_en"] and row["collected_at"] is not None
     funnel = json.loads((out / "funnel.json").read_text())
     assert funnel["cs"]["ling"]["kept"] == len(rows)
@@ -224,10 +205,54 @@ def test_what_is_wrong_is_left_out_with_its_reason(
     assert kept[0]["caption_en"] == kept[0]["text"] == seen[5]  # enough of it to look at
 
 
+def test_images_whose_server_failed_are_asked_for_again_and_only_those(
+    pictures: Path,
+    servers: tuple[CaptionServer, TranslationServer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One image is answered with 500, one with a dropped connection, one with 400, one with a refusal."""
+    monkeypatch.setattr("mella_hf.ling.captioners.backoff", lambda attempt: 0.0)
+    monkeypatch.setattr("mella_hf.ling.describe_stages.SHARD_IMAGES", 4)
+    captions, translations = servers
+    good, well = captions.describe, [False]
+    faults = {"01.png": 500, "02.png": 400, REFUSED: "I'm sorry, I can't help with that.", "09.png": None}
+    sick = {as_sent(pictures / name).tobytes(): fault for name, fault in faults.items()}
+
+    def sometimes(image: Image.Image, prompt: str) -> object:
+        said = good(image, prompt)
+        return said if well[0] else sick.get(image.tobytes(), said)
+
+    captions.describe = sometimes
+    out, use = tmp_path / "out", settings(captions, translations, None)
+    first = describe_images(pictures, out, ["cs"], use, progress=False)
+    reasons = {"01.png": "captioner_unanswered_status_500", "09.png": "captioner_unanswered_ServerDisconnectedError"}
+    reasons |= {"02.png": "captioner_status_400", REFUSED: "caption_refusal"}
+    assert all(rejects(out, "cs")[f"{reason} {name}"] == 1 for name, reason in reasons.items())
+    assert "No captioner answered for 2 of the images; the same command asks again for those." in funnel_lines(first)
+
+    asked, sent = len(captions.requests), len(translations.seen)
+    again = describe_images(pictures, out, ["cs"], use, progress=False)  # the server is as before
+    assert again.captions.ran == 2 and again.captions.counts == first.captions.counts
+    assert len(captions.requests) == asked + 2 * 6  # six attempts each
+    assert len(translations.seen) == sent and again.translations["cs"].ran == 0
+
+    well[0], asked = True, len(captions.requests)
+    healed = describe_images(pictures, out, ["cs"], use, progress=False)
+    assert healed.captions.ran == 2 and healed.captions.counts["kept"] == first.captions.counts["kept"] + 2
+    assert len(captions.requests) == asked + 2 and len(translations.seen) == sent + 2
+    lost = rejects(out, "cs")
+    assert lost[f"caption_refusal {REFUSED}"] == 1 and not any("unanswered" in reason for reason in lost)
+
+    last = describe_images(pictures, out, ["cs"], use, progress=False)
+    assert last.captions.ran == 0 and len(captions.requests) == asked + 2
+    assert max(captions.answered.values()) == 1 and not any("asks again" in line for line in funnel_lines(last))
+
+
 SCRIPT = """
 import sys
 from mella_hf.ling import describe_stages
-from mella_hf.ling.describe import describe_images
+from mella_hf.ling.describe import describe_images, funnel_lines
 from mella_hf.ling.describe_stages import Settings
 describe_stages.SHARD_IMAGES = 4
 captions, translations, pictures, out = sys.argv[1:]
@@ -275,6 +300,20 @@ def test_a_quota_that_ends_stops_cleanly_and_goes_on_tomorrow(
     report = describe_images(pictures, tmp_path / "out", ["ar"], use, progress=False)
     assert report.translations["ar"].counts["kept"] == 10
     assert set(translations.answered.values()) == {1} and len(translations.seen) == 11
+
+
+def test_a_translation_service_that_breaks_stops_the_run_and_leaves_nothing_out(
+    pictures: Path, servers: tuple[CaptionServer, TranslationServer], tmp_path: Path
+) -> None:
+    captions, translations = servers
+    use = settings(captions, translations, None)
+    translations.faults = {n: Fault(503, {"Retry-After": "0"}) for n in range(5, 11)}  # six times the same text
+    with pytest.raises(StageError, match="status 503, 6 times in a row"):
+        describe_images(pictures, tmp_path / "out", ["cs"], use, progress=False)
+    assert len(translations.seen) == 10
+    report = describe_images(pictures, tmp_path / "out", ["cs"], use, progress=False)
+    assert report.translations["cs"].counts == {"kept": 10} and len(translations.seen) == 16
+    assert set(translations.answered.values()) == {1} and max(captions.answered.values()) == 1
 
 
 def test_an_invented_language_is_one_entry(

@@ -1,6 +1,8 @@
 """The real COMET library and worker over a random checkpoint; guards and windows against cases judged by hand."""
 
 import json
+import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,10 +38,42 @@ class Words:
 
 
 def test_the_worker_s_scores_are_predict_s(comet_worker: CometWorker, tiny_comet: Path) -> None:
-    predicted = json.loads((tiny_comet / "predicted.json").read_text())  # by COMET's own model.predict
+    predicted = json.loads((tiny_comet / "predicted.json").read_text())[: len(PAIRS)]  # by COMET's own model.predict
     assert comet_worker.score(PAIRS) == pytest.approx(predicted, abs=1e-5)
+    assert min(predicted) < 0.7 and max(predicted) > 0.8  # a constant would agree with itself
     assert len({round(score, 6) for score in comet_worker.score(PAIRS)}) == len(PAIRS)
     assert comet_worker.max_tokens == 512 and comet_worker.score([]) == []
+
+
+IN_PROCESS = """
+import json, sys
+from mella_hf.ling.comet import open_scorer
+scorer = open_scorer(sys.argv[1], batch_tokens=600)
+pairs = [tuple(pair) for pair in json.load(sys.stdin)]
+found = {"kind": type(scorer).__name__, "max_tokens": scorer.max_tokens, "version": scorer.version}
+print(json.dumps({**found, "counts": scorer.count(pairs), "scores": scorer.score(pairs)}))
+try:
+    open_scorer(sys.argv[2])
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_where_comet_can_be_imported_it_scores_in_process(
+    comet_worker: CometWorker, tiny_comet: Path, tmp_path: Path
+) -> None:
+    """This package itself in COMET's environment: no worker, the same scores."""
+    command = [str(COMET_PYTHON), "-c", IN_PROCESS, str(tiny_comet), str(tmp_path)]
+    place = {**os.environ, "PYTHONPATH": str(COMET_PYTHON.parents[2])}
+    done = subprocess.run(command, input=json.dumps(PAIRS), capture_output=True, text=True, env=place)
+    assert done.returncode == 0, done.stderr
+    answer, refusal = done.stdout.splitlines()
+    found = json.loads(answer)
+    assert found["kind"] == "CometModel"
+    assert (found["max_tokens"], found["version"]) == (comet_worker.max_tokens, comet_worker.version)
+    assert found["counts"] == comet_worker.count(PAIRS)
+    assert found["scores"] == pytest.approx(comet_worker.score(PAIRS), abs=1e-6)
+    assert refusal.startswith("MellaError Cannot load") and "has no checkpoints/model.ckpt" in refusal
 
 
 def test_a_killed_worker_is_started_again(comet_worker: CometWorker) -> None:
