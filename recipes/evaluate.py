@@ -1,6 +1,6 @@
-"""Evaluate an adapter, as in `python recipes/evaluate.py --base BASE --adapter ADAPTER --language ar --out RUN`.
+"""Evaluate an adapter, as in `python recipes/evaluate.py --base BASE --adapter ADAPTER --languages ar --out RUN`.
 
-The same function as `mella evaluate`.
+The same function as `mella evaluate`; with `accelerate launch` in place of `python`, several GPUs share the answers.
 """
 
 import sys

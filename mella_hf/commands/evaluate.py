@@ -1,17 +1,30 @@
-"""`mella evaluate`: a base, an adapter and a dataset in; answers, scores and a report out."""
+"""`mella evaluate`: a base, adapters and a dataset in; answers, scores, comparisons and reports out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from mella_hf.errors import MellaError
+
 
 def evaluate(
-    base: Annotated[str, typer.Option(help="Hub id or folder of the base model.")],
-    language: Annotated[str, typer.Option(help="Code of the language to ask and score in.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    base: Annotated[str, typer.Option(help="Hub id or folder of the base model; with --endpoint its name there.")],
+    languages: Annotated[
+        str, typer.Option("--languages", "--language", help="Codes of the configs to ask and score in: ar, or ar,th.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run; of several languages, each has its own in it.")],
     adapter: Annotated[
-        Path | None, typer.Option(help="Folder of the adapter; without one only the base is measured.")
+        str | None,
+        typer.Option(help="Folder of the adapter, or of the merged model; without one only the base is measured."),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="What to test the adapter against: another adapter, or an earlier OUT. Repeatable."),
+    ] = None,
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(help="Address of an OpenAI-compatible server, ending in /v1, that serves base and adapters."),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Dataset folder; the dataset on the Hub by default.")] = None,
     split: Annotated[
@@ -21,39 +34,72 @@ def evaluate(
     know_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of an answer on know.")] = None,
     ling_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of an answer on ling.")] = None,
     device: Annotated[str | None, typer.Option(help="cuda, cpu, ...; the accelerator by default.")] = None,
+    gate: Annotated[
+        Path | None, typer.Option(help="YAML of limits (recipes/gate.yaml); exit status 1 when one is broken.")
+    ] = None,
 ) -> None:
-    """Answer the test prompts greedily with base and adapter, score both, and write a report.
+    """Answer the test prompts greedily with base and adapter, score both, test the difference, and write a report.
 
     Answers are kept in OUT/predictions as they come: run the same command again after an interruption
-    and it does only what is missing, with the same result. Scores go to OUT/scores.json, the page to look
-    at to OUT/report.html.
-    """
-    from mella_hf.evaluation.generate import MAX_NEW_TOKENS
-    from mella_hf.evaluation.report import write_report
-    from mella_hf.evaluation.run import TEST_SPLITS, evaluate_run, load_run
+    and it does only what is missing, with the same result. Scores go to OUT/scores.json, paired tests (corrected
+    for their number, Holm) to OUT/comparisons.json, the page to look at to OUT/report.html. A config that the adapter
+    was not trained on is as good as any other: that is cross-lingual transfer, and the run says so.
 
-    evaluate_run(
-        base=base,
-        adapter=adapter,
+    On several GPUs: accelerate launch recipes/evaluate.py, with the same options. For vLLM, serve the base
+    with --enable-lora --lora-modules NAME=FOLDER and give --endpoint and --adapter NAME; a key goes into the
+    environment variable MELLA_CAPTIONER_KEY.
+    """
+    from mella_hf.evaluation.gate import check_gate, read_gate
+    from mella_hf.evaluation.paired import compare_runs, comparison_line, load_runs
+    from mella_hf.evaluation.report import write_report
+    from mella_hf.evaluation.run import SCORES_FILE, TEST_SPLITS, evaluate_runs, load_run
+    from mella_hf.evaluation.systems import line_up
+
+    codes = list(dict.fromkeys(code.strip() for code in languages.split(",") if code.strip()))
+    if not codes:
+        raise MellaError(f"--languages {languages!r} names no language; give codes such as ar,th.")
+    limits = read_gate(gate) if gate else []  # a gate that cannot be read is told before the hours of answers
+    finished = [o for o in against or [] if (Path(o) / SCORES_FILE).is_file() or _has_runs(o, codes)]
+    others = {Path(o).resolve().name: load_runs(o, codes) for o in finished}
+    systems = line_up(base, adapter, [o for o in against or [] if o not in finished], endpoint or ())
+    folders = {code: out if len(codes) == 1 else out / code for code in codes}
+    scored = evaluate_runs(
+        systems,
+        folders,
         data_dir=data_dir,
-        language=language,
-        out=out,
         splits=split or TEST_SPLITS,
         batch_size=batch_size,
-        max_new_tokens={
-            "know": know_tokens or MAX_NEW_TOKENS["know"],
-            "ling": ling_tokens or MAX_NEW_TOKENS["ling"],
-        },
+        max_new_tokens={k: v for k, v in (("know", know_tokens), ("ling", ling_tokens)) if v},
         device=device,
     )
-    run = load_run(out)
-    for record in run.scores:
-        if record["subset"] == "all":
-            typer.echo(_line(record))
-    typer.echo(f"report: {write_report(run)}")
+    if not scored:  # another process of the launcher's does the rest
+        return
+    runs = {code: load_run(folder) for code, folder in folders.items()}
+    for code, run in runs.items():
+        for system in systems:
+            if not system.saw(code):
+                typer.echo(f"{code}: {system.name} was trained on {', '.join(system.trained_on or ())}: transfer")
+        for record in run.scores:
+            if record["subset"] == "all":
+                typer.echo(_line(code, record))
+    for record in compare_runs(runs, others, out=out):
+        typer.echo(comparison_line(record))
+    for run in runs.values():
+        typer.echo(f"report: {write_report(run)}")
+    if broken := check_gate(limits, runs):
+        for line in broken:
+            typer.echo(f"gate: {line}", err=True)
+        raise typer.Exit(1)
+    if gate:
+        typer.echo(f"gate: all {len(limits)} limits of {gate} are kept")
 
 
-def _line(record: dict) -> str:
+def _has_runs(folder: str, languages: list[str]) -> bool:
+    """Whether a folder holds runs by language."""
+    return any((Path(folder) / code / "scores.json").is_file() for code in languages)
+
+
+def _line(language: str, record: dict[str, Any]) -> str:
     """One model on one split: the scores with their 95% intervals."""
     shown = ("keyword_micro", "meteor", "rouge_l", "bleu")
     scores = [
@@ -61,4 +107,4 @@ def _line(record: dict) -> str:
         for m in shown
         if record[m] is not None
     ]
-    return f"{record['model']:8}{record['split']:10} n={record['n']}  " + "  ".join(scores)
+    return f"{language:4}{record['model']:8}{record['split']:10} n={record['n']}  " + "  ".join(scores)

@@ -124,7 +124,7 @@ def _view(systems: Sequence[System], facts: Mapping[str, Any]) -> dict[str, Any]
         "languages": languages,
         "systems": systems,
         "numbers": numbers,
-        "miniature": all(system.model["parameters"] < MINIATURE_PARAMETERS for system in systems),
+        "miniature": all((system.model["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS for system in systems),
         "plane": plane(_points(systems, facts["languages"])),
         "panels": [panel for split in HEADLINE if (panel := _panel(systems, facts["languages"], split))["rows"]],
         "differences": facts["differences"],

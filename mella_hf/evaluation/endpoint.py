@@ -8,7 +8,7 @@ The way to many answers where a GPU is: vLLM batches continuously and serves a b
 A server's answers can change with its load and version, which it does not tell: they are kept as they came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mella_hf.errors import MellaError
@@ -31,7 +31,7 @@ class Endpoint:
 
     def __init__(self, model: str, base_urls: Sequence[str], **options: Any) -> None:
         self._model, self._urls, self._options = model, list(base_urls), options
-        self.facts = {"device": "endpoint", "dtype": "as served"}
+        self.facts: Mapping[str, str] = {"device": "endpoint", "dtype": "as served"}
 
     def answer(self, images: Sequence[Any], prompt: str, max_new_tokens: int, keep: Keep) -> None:
         """The answers of all images, each kept as it comes.
@@ -49,7 +49,7 @@ class Endpoint:
             reasons = ", ".join(sorted(set(failed.values())))
             raise MellaError(
                 f"{self._model!r} at {', '.join(self._urls)} did not answer about {len(failed)} of {len(images)} "
-                f"images ({reasons}). The other answers are kept; see the server's log, then run the same command again."
+                f"images ({reasons}). The other answers are kept; see the server's log, then run the command again."
             )
 
 

@@ -43,7 +43,7 @@ class LocalModel:
         import transformers
 
         self._model, self._processor = model, processor
-        self.facts = {
+        self.facts: Mapping[str, str] = {
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "device": model.device.type,

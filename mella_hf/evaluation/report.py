@@ -98,7 +98,7 @@ def report_view(run: Run, items: Items) -> dict[str, Any]:
         "language": language,
         "direction": "rtl" if language.rtl else "ltr",
         "models": run.models,
-        "miniature": base["parameters"] < MINIATURE_PARAMETERS,
+        "miniature": (base["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS,
         "findings": [finding for split in splits if (finding := _finding(run, split))],
         "panels": [_panel(run, split) for split in splits],
         "failures": {split: _failures(run, split) for split in splits},

@@ -1,8 +1,8 @@
-"""A base, an adapter and a dataset go in; a run folder leaves: predictions, scores and thumbnails.
+"""Systems and a dataset go in; a run folder for each language leaves: predictions, scores and thumbnails.
 
-    RUN/predictions/{base,adapter}/{know_test,ling_test}.jsonl   answers, each with a .meta.json beside it
-    RUN/thumbnails/<id>.jpg                                      the test images, small, for the report
-    RUN/scores.json                                              everything that was measured, and with what
+    RUN/predictions/{base,adapter,...}/{know_test,ling_test}.jsonl   answers, each with a .meta.json beside it
+    RUN/thumbnails/<id>.jpg                                          the test images, small, for the report
+    RUN/scores.json                                                  everything that was measured, and with what
 
 `scores.json` is written last, so a folder that has it is whole. Giving the same call again does only
 what is missing.
@@ -13,13 +13,14 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.generate import generate, read_meta, read_predictions
-from mella_hf.evaluation.models import check_adapter, load_model, model_identity, model_name, read_adapter_config
+from mella_hf.evaluation.analysis import TrainingFacts, analyse
+from mella_hf.evaluation.predictions import answer_rows, process_state, read_meta, read_predictions
+from mella_hf.evaluation.systems import System, line_up
 from mella_hf.languages import get_language
 from mella_hf.stage import write_atomic
 
@@ -39,13 +40,14 @@ class Run:
     Attributes:
         folder: where it was read from.
         language: code.
-        models: "base" and, where there was one, "adapter": identity, settings, parameters.
+        models: "base" and, where there were any, "adapter" and others: identity, settings, parameters.
         data: name of the dataset folder, rows of each split, and the funnel (counts by source).
         scores: one flat record per model, split and subset (all | seen | unseen): scores from 0 to 100, rates
             from 0 to 1.
         training: samples, parameters and loss curve of the adapter's training, where they are known.
         versions: of what computed it.
         predictions: by model and split.
+        groups, findings: what `mella_hf.evaluation.analysis` found by category and domain, and about failures.
     """
 
     folder: Path
@@ -56,6 +58,8 @@ class Run:
     training: dict[str, Any] | None
     versions: dict[str, str]
     predictions: dict[tuple[str, str], list[dict[str, Any]]]
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
     def score(self, model: str, split: str, subset: str = "all") -> dict[str, Any] | None:
         """The record of one model, split and subset; None where it was not measured."""
@@ -70,83 +74,110 @@ def evaluate_run(
     language: str,
     out: Path | str,
     adapter: Path | str | None = None,
+    **options: Any,
+) -> Path:
+    """Answer and score the test splits of a language with the base and with the adapter; see `evaluate_runs`.
+
+    Returns:
+        The path of scores.json.
+    """
+    folder = Path(out)
+    evaluate_runs(line_up(base, adapter), {language: folder}, data_dir=data_dir, **options)
+    return folder / SCORES_FILE
+
+
+def evaluate_runs(
+    systems: Sequence[System],
+    runs: Mapping[str, Path],
+    *,
+    data_dir: Path | str | None,
     splits: Sequence[str] = TEST_SPLITS,
     batch_size: int = 16,
     max_new_tokens: Mapping[str, int] | None = None,
     device: str | None = None,
     progress: bool = True,
-) -> Path:
-    """Answer and score the test splits of a language with the base and with the adapter.
+) -> bool:
+    """Answer and score the test splits of languages with systems; each is loaded once.
+
+    Under `accelerate launch` every process calls this, and the first one scores.
 
     Args:
-        base: Hub id or folder.
+        systems: as `line_up` gives them.
+        runs: the run folder of each language.
         data_dir: dataset folder; the dataset on the Hub when None.
-        out: the run folder.
-        adapter: adapter folder; without one only the base is measured.
-        max_new_tokens: by source; `generate.MAX_NEW_TOKENS` for a source that is not named.
+        max_new_tokens: by source; `predictions.MAX_NEW_TOKENS` for a source that is not named.
 
     Returns:
-        The path of scores.json.
+        Whether this process is the one that scored.
 
     Raises:
-        MellaError: on an unknown language or split, an adapter of another base, an empty split.
+        MellaError: on an unknown language or split, an empty split.
     """
-    get_language(language)
-    out = Path(out)
     if unknown := [split for split in splits if split not in TEST_SPLITS]:
         raise MellaError(f"Unknown test split {unknown[0]!r}; choose among {', '.join(TEST_SPLITS)}.")
-    if adapter is not None:
-        check_adapter(base, adapter)  # before minutes go into the base's answers
-    tests = {split: _load_split(language, data_dir, split) for split in splits}
-    if empty := [split for split, rows in tests.items() if not len(rows)]:
-        raise MellaError(f"The split {empty[0]!r} of {language!r} is empty; build it, or evaluate another split.")
-    (out / SCORES_FILE).unlink(missing_ok=True)  # it vouches for answers that may be about to change
-    seen = {split: _training_entities(language, data_dir, split.removesuffix("_test")) for split in splits}
-    folders = {"base": None} if adapter is None else {"base": None, "adapter": adapter}
-    files: dict[tuple[str, str], Path] = {}
-    for name, folder in folders.items():
-        identity = model_identity(base, folder)
-        model, processor = load_model(base, folder, device=device)
-        for split, rows in tests.items():
+    for language in runs:
+        get_language(language)
+    tests = {(language, split): _load_split(language, data_dir, split) for language in runs for split in splits}
+    if empty := [key for key, rows in tests.items() if not len(rows)]:
+        raise MellaError(f"The split {empty[0][1]!r} of {empty[0][0]!r} is empty; build it, or evaluate another split.")
+    state = process_state(device)
+    for out in runs.values() if state.is_main_process else ():
+        (out / SCORES_FILE).unlink(missing_ok=True)  # it vouches for answers that may be about to change
+    training = {key: _training_facts(key[0], data_dir, key[1].removesuffix("_test")) for key in tests}
+    for system in systems:
+        identity, answerer = system.identity(), system.answerer(device)
+        for (language, split), rows in tests.items():
             source = split.removesuffix("_test")
-            files[name, split] = generate(
-                model,
-                processor,
+            facts = training[language, split]
+            answer_rows(
+                answerer,
                 rows,
                 language=language,
                 source=source,
-                out=out / "predictions" / name / f"{split}.jsonl",
+                out=_predictions_path(runs[language], system.name, split),
                 identity=identity,
-                seen_entities=seen[split],
+                seen_entities=facts.entities if facts and system.saw(language) else None,
                 batch_size=batch_size,
                 max_new_tokens=(max_new_tokens or {}).get(source),
                 progress=progress,
             )
-        del model  # frees its memory before the next one is loaded
-    for rows in tests.values():
-        write_thumbnails(rows, out / "thumbnails")
-    return write_scores(files, language, out, adapter=adapter, data_dir=data_dir)
+        del answerer  # frees its memory before the next one is loaded
+    for language, out in runs.items() if state.is_main_process else ():
+        for split in splits:
+            write_thumbnails(tests[language, split], out / "thumbnails")
+        write_scores(systems, language, out, data_dir, {split: training[language, split] for split in splits})
+    state.wait_for_everyone()
+    return state.is_main_process
 
 
 def write_scores(
-    files: Mapping[tuple[str, str], Path],
+    systems: Sequence[System],
     language: str,
     out: Path,
-    *,
-    adapter: Path | str | None,
     data_dir: Path | str | None,
+    training: Mapping[str, TrainingFacts | None],
 ) -> Path:
-    """Score predictions files, by model and split, and write scores.json with all that it takes to read them."""
-    splits: dict[str, dict[str, Path]] = {}
-    for (name, split), path in files.items():
-        splits.setdefault(name, {})[split] = path
-    rows = {split: read_meta(path)["rows"] for split, path in splits["base"].items()}
+    """Score the predictions in a run folder and write scores.json with all that it takes to read them.
+
+    Args:
+        training: what the training data of each test split's source holds.
+    """
+    files = {(s.name, split): _predictions_path(out, s.name, split) for s in systems for split in training}
+    saw = {s.name: s.saw(language) for s in systems}
+    rows = {split: read_meta(files["base", split])["rows"] for split in training}
+    groups, findings = [], []
+    for (model, split), path in files.items():
+        found = analyse(read_predictions(path), language, training[split] if saw[model] else None)
+        groups += [{"model": model, "split": split, **group} for group in found.groups]
+        findings.append({"model": model, "split": split, **found.failures})
     record = {
         "language": language,
-        "models": {name: _model_record(paths) for name, paths in splits.items()},
+        "models": {s.name: _model_record(s, {split: files[s.name, split] for split in training}) for s in systems},
         "data": _data_record(data_dir, language, rows),
         "scores": [score for key, path in files.items() for score in score_predictions(path, language, *key)],
-        "training": _training_record(adapter),
+        "groups": groups,
+        "findings": findings,
+        "training": _training_record(systems),
         "versions": _versions(),
     }
     write_atomic(out / SCORES_FILE, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
@@ -206,30 +237,30 @@ def load_run(folder: Path | str) -> Run:
     record = json.loads(path.read_text("utf-8"))
     measured = dict.fromkeys((score["model"], score["split"]) for score in record["scores"])
     predictions = {
-        (model, split): read_predictions(folder / "predictions" / model / f"{split}.jsonl") for model, split in measured
+        (model, split): read_predictions(_predictions_path(folder, model, split)) for model, split in measured
     }
     return Run(folder=folder, predictions=predictions, **record)
 
 
-def _load_split(language: str, data_dir: Path | str | None, split: str) -> "Dataset":
+def _predictions_path(run: Path, model: str, split: str) -> Path:
+    return run / "predictions" / model / f"{split}.jsonl"
+
+
+def _load_split(language: str, data_dir: Path | str | None, split: str, **options: Any) -> "Dataset":
     from datasets import load_dataset
 
     import mella_hf  # noqa: F401  (makes "mella" known to datasets)
 
-    return load_dataset("mella", language, data_dir=str(data_dir) if data_dir else None, split=split)
+    return load_dataset("mella", language, data_dir=str(data_dir) if data_dir else None, split=split, **options)
 
 
-def _training_entities(language: str, data_dir: Path | str | None, source: str) -> frozenset[str] | None:
-    """The entities in a source's training split; None when there is no such split or it names none."""
-    from datasets import load_dataset
-
+def _training_facts(language: str, data_dir: Path | str | None, source: str) -> TrainingFacts | None:
+    """The names in a source's training split; None where there is no such split."""
     try:
-        rows = load_dataset(
-            "mella", language, data_dir=str(data_dir) if data_dir else None, split=source, columns=["entity"]
-        )
+        rows = _load_split(language, data_dir, source, columns=["entity", "keywords"])
     except MellaError:  # a dataset of test splits only: nobody can say what was seen
         return None
-    return frozenset(entity for entity in rows["entity"] if entity is not None) or None
+    return TrainingFacts.of(rows["entity"], rows["keywords"], language)
 
 
 def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, int]) -> dict[str, Any]:
@@ -242,28 +273,20 @@ def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, 
     return {"name": name, "local": data_dir is not None, "rows": dict(rows), "funnel": funnel}
 
 
-def _model_record(files: Mapping[str, Path]) -> dict[str, Any]:
-    """What answered, from the meta files; folders by name only, since a report travels and paths do not."""
+def _model_record(system: System, files: Mapping[str, Path]) -> dict[str, Any]:
+    """What answered: from the meta files, and what the system calls itself in public."""
     metas = {split: read_meta(path) for split, path in files.items()}
     first = next(iter(metas.values()))
     names = ("base", "base_hash", "adapter", "adapter_hash", "parameters", "batch_size", "decoding", "device", "dtype")
-    record = {name: first[name] for name in names} | {"base_is_local": Path(first["base"]).is_dir()}
-    record["base"] = model_name(record["base"])
-    if record["adapter"]:
-        config = read_adapter_config(record["adapter"])
-        kind = {"LORA": "LoRA"}.get(config["peft_type"], config["peft_type"])
-        record["adapter_kind"] = f"{kind}, rank {config['r']}" if "r" in config else kind
-        record["adapter"] = Path(record["adapter"]).resolve().name
-    return {**record, "max_new_tokens": {split: meta["max_new_tokens"] for split, meta in metas.items()}}
+    limits = {split: meta["max_new_tokens"] for split, meta in metas.items()}
+    return {**{name: first[name] for name in names}, **system.record(), "max_new_tokens": limits}
 
 
-def _training_record(adapter: Path | str | None) -> dict[str, Any] | None:
-    """What training wrote beside its adapter, without its paths: samples, parameters and loss curve."""
-    path = Path(adapter).resolve().parent / "training.json" if adapter is not None else None
-    if path is None or not path.is_file():
-        return None
-    record = json.loads(path.read_text("utf-8"))
-    return {key: record[key] for key in ("samples", "tokens", "parameters", "log_history") if key in record}
+def _training_record(systems: Sequence[System]) -> dict[str, Any] | None:
+    """What training wrote beside the adapter, without its paths: samples, parameters and loss curve."""
+    record = next((system.training() for system in systems if system.name == "adapter"), None)
+    kept = ("samples", "tokens", "parameters", "log_history")
+    return record and {key: record[key] for key in kept if key in record}
 
 
 def _versions() -> dict[str, str]:

@@ -51,7 +51,8 @@ def adapter(tiny_qwen2vl, tmp_path_factory) -> Path:
     get_peft_model(model, config).save_pretrained(run / "adapter")
     AutoProcessor.from_pretrained(tiny_qwen2vl).save_pretrained(run / "adapter")
     log = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}]
-    record = {"samples": {"know": 2}, "log_history": log, "settings": {"output_dir": "/secret/place"}}
+    settings = {"output_dir": "/secret/place", "languages": ["ar"]}
+    record = {"samples": {"know": 2}, "log_history": log, "settings": settings}
     (run / "training.json").write_text(json.dumps(record))
     return run / "adapter"
 
@@ -100,7 +101,8 @@ def test_the_command_answers_scores_and_reports(finished):
     assert run.models["base"]["max_new_tokens"] == {"know_test": 6, "ling_test": 8}
     assert run.training["log_history"][1]["loss"] == 2.0
     assert all(0 <= s["truncated_rate"] <= 1 for s in run.scores)
-    assert printed.count("know_test") == 2 and f"report: {out / 'report.html'}" in printed
+    assert printed.count("know_test") == 3, "base, adapter, and their difference"
+    assert f"report: {out / 'report.html'}" in printed
     assert (out / "report.json").is_file()
 
 
@@ -118,6 +120,76 @@ def test_scores_are_those_of_the_metric(finished):
     )
     score = run.score("adapter", "know_test", "unseen")
     assert {key: score[key] for key in expected} == expected
+
+
+def test_failures_groups_and_paired_tests_stand_beside_the_scores(finished):
+    from mella_hf.metrics import MellaMetric, compare
+    from mella_hf.metrics.comparison import corrected
+
+    out, printed = finished
+    run = load_run(out)
+    assert [(g["model"], g["split"], g["by"], g["group"], g["n"]) for g in run.groups] == [
+        (model, split, "category", "test", n)
+        for model in ("base", "adapter")
+        for split, n in (("know_test", 4), ("ling_test", 3))
+    ]
+    assert run.groups[0]["bleu"] == run.score("base", "know_test")["bleu"]
+    finding = next(f for f in run.findings if (f["model"], f["split"]) == ("adapter", "know_test"))
+    # Keywords are "نص 0" ... "نص 3"; training has the first two, once each.
+    assert {b["bin"]: b["keywords"] for b in finding["long_tail"]} == {"0": 2, "1": 2, "2-5": 0, "6+": 0}
+    assert finding["hallucination"]["n"] == 4
+    expected = {}
+    for split in ("know_test", "ling_test"):
+        counted = [
+            MellaMetric("ar").statistics(
+                predictions=[p["prediction"] for p in run.predictions[model, split]],
+                references=[p["reference"] for p in run.predictions[model, split]],
+                keywords=[p["keywords"] or [] for p in run.predictions[model, split]],
+            )
+            for model in ("base", "adapter")
+        ]
+        expected[split] = compare(*counted)
+    comparisons = json.loads((out / "comparisons.json").read_text("utf-8"))
+    names = {"language": "ar", "first": "base", "second": "adapter"}
+    assert comparisons == [{**names, "split": k, **v} for k, v in corrected(expected).items()]
+
+
+def test_another_adapter_a_merged_model_and_transfer_stand_side_by_side(
+    tiny_qwen2vl, adapter, command, data_dir, make_rows, tmp_path, finished
+):
+    """The adapter on a config that it was not trained on, against itself merged: the same answers but for rounding."""
+    from datasets import Image
+
+    from mella_hf.evaluation.models import load_model
+
+    thai = ["แมวตัวเล็กนอนอยู่บนเตียงนอน", "บ้านเก่าหลังใหญ่ในกรุงเทพมหานคร", "ปลาตัวใหญ่ว่ายอยู่ในทะเล"]
+    for split, count, start in (("know", 3, 40), ("know_test", 3, 60)):
+        rows = make_rows(count, texts=thai, language="th", start=start).cast_column("image", Image(decode=False))
+        write_split(rows.to_list(), tmp_path / "data", "th", split)
+    model, processor = load_model(str(tiny_qwen2vl), adapter, device="cpu")
+    model.merge_and_unload().save_pretrained(tmp_path / "merged")
+    processor.save_pretrained(tmp_path / "merged")
+    arguments = command(
+        tmp_path / "run",
+        language="th",
+        split="know_test",
+        against=tmp_path / "merged",
+        **{"data-dir": tmp_path / "data"},
+    )
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "th: adapter was trained on ar: transfer" in result.stdout
+    run = load_run(tmp_path / "run")
+    assert run.models["merged"]["adapter_kind"] == "merged model" and run.models["adapter"]["trained_on"] == ["ar"]
+    answers = {m: [p["prediction"] for p in run.predictions[m, "know_test"]] for m in run.models}
+    assert answers["merged"] == answers["adapter"] != answers["base"]
+    assert {p["seen"] for p in run.predictions["adapter", "know_test"]} == {None}, "it has not seen this config"
+    comparisons = json.loads((tmp_path / "run" / "comparisons.json").read_text("utf-8"))
+    assert [(c["first"], c["second"], c["n"]) for c in comparisons] == [
+        ("base", "adapter", 3),
+        ("merged", "adapter", 3),
+    ]
+    assert comparisons[1]["chrf_p_randomization"] == 1.0, "equal answers differ by chance only"
 
 
 def test_no_path_of_this_machine_is_in_what_travels(finished, tiny_qwen2vl, data_dir):

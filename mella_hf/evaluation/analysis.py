@@ -1,0 +1,111 @@
+"""A system's answers to a test split in; out what the headline hides: groups, failures, made-up and rare names."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mella_hf.evaluation.hallucination import entity_precision
+from mella_hf.evaluation.long_tail import EntityCounts, accuracy_by_frequency
+
+FEWEST_IMAGES = 3  # below it one answer moves a group by more than a third
+REST = "fewer images"
+NONE = "none"
+EXAMPLES = 5  # images or names that a failure is shown by
+REPEATING = ("repetition", "loop")
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What the training split of a source names.
+
+    Attributes:
+        entities: what its images show; None where they do not say.
+        counts: in how many samples each keyword occurs; None where there are no keywords.
+    """
+
+    entities: frozenset[str] | None
+    counts: EntityCounts | None
+
+    @classmethod
+    def of(
+        cls, entities: Iterable[str | None], keywords: Iterable[Sequence[str] | None], language: str
+    ) -> "TrainingFacts":
+        """From the columns of the split."""
+        named = [list(words or ()) for words in keywords]
+        counts = EntityCounts.count(named, language) if any(named) else None
+        return cls(frozenset(entity for entity in entities if entity is not None) or None, counts)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found.
+
+    Attributes:
+        groups: one record of scores a category and a domain: `by`, `group`, and what `MellaMetric.score` gives.
+        failures: `wrong_languages`, how many answers are in which language instead; `repeating`, ids of such
+            answers; `hallucination`, the summary of entity precision and the made-up `names` said most often;
+            `long_tail`, keyword accuracy by how often training names the entity (None without keywords).
+    """
+
+    groups: list[dict[str, Any]]
+    failures: dict[str, Any]
+
+
+def analyse(predictions: Sequence[Mapping[str, Any]], language: str, training: TrainingFacts | None = None) -> Analysis:
+    """Look at the answers of one system to one split.
+
+    Args:
+        predictions: as `mella_hf.evaluation.predictions.read_predictions` gives them.
+        training: of the split's source; without it there is no long tail.
+
+    Raises:
+        MissingExtraError: when the language's tokenizer or the gazetteer is not installed.
+    """
+    from mella_hf.metrics import MellaMetric
+
+    metric = MellaMetric(language, progress=False)
+    answers, references = [p["prediction"] for p in predictions], [p["reference"] for p in predictions]
+    keywords = [p["keywords"] or [] for p in predictions]
+    statistics = metric.statistics(
+        predictions=answers, references=references, keywords=keywords, check_references=False
+    )
+    items = statistics.table()
+    groups = [
+        {"by": by, "group": name, **metric.score(statistics.subset(members))}
+        for by in ("category", "domain")
+        for name, members in _groups(predictions, by).items()
+    ]
+    # The sample's own names are its context: what the page says is not kept with the sample.
+    contexts = [
+        [*words, *([p["entity"]] if p["entity"] else [])] for p, words in zip(predictions, keywords, strict=True)
+    ]
+    named = entity_precision(answers, references, language, contexts)
+    made_up = Counter(name for names in named.unsupported for name in names)
+    counts = training.counts if training else None
+    failures = {
+        "wrong_languages": dict(Counter(i["language"] for i in items if i["wrong_language"]).most_common()),
+        "repeating": _ids(predictions, [any(item[flag] for flag in REPEATING) for item in items]),
+        "empty": _ids(predictions, [item["empty"] for item in items]),
+        "hallucination": {**named.summary(), "names": [name for name, _ in made_up.most_common(EXAMPLES)]},
+        "long_tail": [asdict(b) for b in accuracy_by_frequency(answers, keywords, counts)] if counts else None,
+    }
+    return Analysis(groups, failures)
+
+
+def _groups(predictions: Sequence[Mapping[str, Any]], by: str) -> dict[str, list[int]]:
+    """Places of the answers by their first category or their domain, most first; small groups together at the end."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for at, prediction in enumerate(predictions):
+        value = prediction[by]
+        found[(value[0] if value else NONE) if by == "category" else value or NONE].append(at)
+    if set(found) == {NONE}:
+        return {}
+    small = [name for name, members in found.items() if len(members) < FEWEST_IMAGES]
+    rest = sorted(at for name in small for at in found.pop(name))
+    ordered = sorted(found.items(), key=lambda group: (-len(group[1]), group[0]))
+    return dict([*ordered, *([(REST, rest)] if rest else [])])
+
+
+def _ids(predictions: Sequence[Mapping[str, Any]], flags: Sequence[bool]) -> list[str]:
+    return [p["id"] for p, flag in zip(predictions, flags, strict=True) if flag][:EXAMPLES]

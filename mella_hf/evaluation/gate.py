@@ -1,0 +1,152 @@
+"""A YAML of limits and finished runs go in; a line for each limit that is broken leaves: what, where, and an example.
+
+- {metric: wrong_language_rate, max: 0.05}                    # rates are in [0, 1]
+- {metric: keyword_micro, split: know_test, min: 1.0}         # scores in [0, 100]
+- {metric: hallucinating_rate, max: 0.8, languages: [ar, th]}
+- {metric: meteor, split: ling_test, above: floor}            # an interval that holds the floor breaks it
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.run import TEST_SPLITS, Run
+from mella_hf.metrics.metric import SCORES
+
+RATES = (
+    "wrong_language_rate", "wrong_script_rate", "repetition_rate", "loop_rate", "empty_rate", "prompt_copy_rate",
+    "degenerate_rate", "truncated_rate",
+)  # fmt: skip
+NAMES = ("entity_precision", "hallucinating_rate")  # of mella_hf.evaluation.hallucination
+METRICS = (*SCORES, *RATES, *NAMES)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a system must keep to.
+
+    Attributes:
+        metric: one of `METRICS`.
+        min, max: the least and the most that is right.
+        above: "floor": the 95% interval must lie above the floor; scores only.
+        split, languages: where it holds; everywhere by default.
+        model: whose; the adapter's by default, the base's in a run without one.
+    """
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    above: str | None = None
+    split: str | None = None
+    languages: tuple[str, ...] | None = None
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise MellaError(f"The gate knows no metric {self.metric!r}; choose among {', '.join(METRICS)}.")
+        if self.split not in (None, *TEST_SPLITS):
+            raise MellaError(f"The gate knows no split {self.split!r}; choose among {', '.join(TEST_SPLITS)}.")
+        if self.above not in (None, "floor") or (self.above and self.metric not in SCORES):
+            raise MellaError(f"The gate's `above: {self.above}` on {self.metric}: only scores can be above: floor.")
+        if self.min is None and self.max is None and self.above is None:
+            raise MellaError(f"The gate's limit on {self.metric} says neither min nor max nor above: floor.")
+        for name in ("min", "max"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise MellaError(f"The gate's {name} of {self.metric} is {value!r}; give a number.")
+
+
+def read_gate(path: Path | str) -> list[Limit]:
+    """The limits of a gate file. Raises MellaError when it is not one, naming the entry."""
+    path = Path(path)
+    try:
+        entries = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise MellaError(f"Cannot read the gate {str(path)!r}: {error}") from error
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise MellaError(
+            f"The gate {str(path)!r} is no list of limits; write lines such as `- {{metric: bleu, min: 1}}`."
+        )
+    known = {field.name for field in fields(Limit)}
+    for entry in entries:
+        if unknown := sorted(set(entry) - known):
+            raise MellaError(
+                f"The gate {str(path)!r} has an unknown key {unknown[0]!r}; choose among {', '.join(known)}."
+            )
+        if "metric" not in entry:
+            raise MellaError(f"An entry of the gate {str(path)!r} names no metric: {entry}.")
+    return [Limit(**{**entry, "languages": _codes(entry.get("languages"))}) for entry in entries]
+
+
+def check_gate(limits: Iterable[Limit], runs: Mapping[str, Run]) -> list[str]:
+    """What is broken, one line each; nothing when all is well.
+
+    Args:
+        runs: by language.
+
+    Raises:
+        MellaError: on a limit that no run was measured for: it would guard nothing.
+    """
+    broken = []
+    for limit in limits:
+        measured = 0
+        for language, run in runs.items():
+            if limit.languages is not None and language not in limit.languages:
+                continue
+            model = limit.model or ("adapter" if "adapter" in run.models else "base")
+            for split in TEST_SPLITS if limit.split is None else (limit.split,):
+                score = run.score(model, split)
+                if score is None:
+                    continue
+                measured += 1
+                if problem := _problem(limit, run, score):
+                    broken.append(f"{language} {split}: {limit.metric} of {model} {problem}")
+        if not measured:
+            raise MellaError(f"The gate's limit on {limit.metric} fits nothing that was evaluated: {limit}.")
+    return broken
+
+
+def _codes(languages: Any) -> tuple[str, ...] | None:
+    return None if languages is None else (languages,) if isinstance(languages, str) else tuple(languages)
+
+
+def _problem(limit: Limit, run: Run, score: Mapping[str, Any]) -> str | None:
+    """How a measurement breaks a limit; None when it keeps to it."""
+    where = (score["model"], score["split"])
+    finding = next((f for f in run.findings if (f["model"], f["split"]) == where), None)
+    facts = {**score, **(finding["hallucination"] if finding else {}), "n": score["n"]}
+    value = facts.get(limit.metric)
+    if value is None:
+        # Nothing on know, or on ling where no sample has keywords: that is no measurement to fail.
+        return None if limit.split is None else "was not measured: nothing to count (are there keywords?)"
+    example = _example(limit.metric, finding, run.predictions.get(where, []))
+    if limit.max is not None and value > limit.max:
+        return f"is {value:.3g}, above {limit.max:.3g} over {score['n']} answers{example}"
+    if limit.min is not None and value < limit.min:
+        return f"is {value:.3g}, below {limit.min:.3g} over {score['n']} answers{example}"
+    if limit.above and score[f"{limit.metric}_floor"] is not None:
+        low, floor = score[f"{limit.metric}_low"], score[f"{limit.metric}_floor"]
+        if low <= floor:
+            return f"is {value:.3g}, its interval from {low:.3g} not above the floor {floor:.3g}: no sign of the image"
+    return None
+
+
+def _example(metric: str, finding: Mapping[str, Any] | None, predictions: Iterable[Mapping[str, Any]]) -> str:
+    """What to look at: which languages instead, which names, which image."""
+    if finding is None:
+        return ""
+    if metric == "wrong_language_rate":
+        instead = ", ".join(f"{label} {count}" for label, count in finding["wrong_languages"].items())
+        return f"; instead in: {instead}" if instead else ""
+    if metric in NAMES:
+        names = ", ".join(finding["hallucination"]["names"])
+        return f"; made up, for instance: {names}" if names else ""
+    if metric in ("repetition_rate", "loop_rate", "degenerate_rate") and finding["repeating"]:
+        shown = finding["repeating"][0]
+        text = next((p["prediction"] for p in predictions if p["id"] == shown), "")
+        return f"; for instance image {shown[:12]}: {text[:60]!r}"
+    return ""

@@ -1,0 +1,130 @@
+"""Finished runs of one or more languages in; out, for each pair of systems, the differences and how sure they are.
+
+All tests of a call are one family: p-values are corrected for their number (Holm).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.run import SCORES_FILE, Run, load_run
+from mella_hf.metrics import significance
+from mella_hf.stage import write_atomic
+
+COMPARISONS_FILE = "comparisons.json"
+SHOWN = ("keyword_micro", "meteor", "rouge_l", "bleu", "chrf")
+Answers = list[dict[str, Any]]
+
+
+def compare_runs(
+    runs: Mapping[str, Run], others: Mapping[str, Mapping[str, Run]] | None = None, *, out: Path | None = None
+) -> list[dict[str, Any]]:
+    """Paired tests of the adapter, or the base where there is none, against every other system.
+
+    Args:
+        runs: by language.
+        others: further runs to compare with, by name and language; their adapter stands for them.
+        out: a folder to write `comparisons.json` to.
+
+    Returns:
+        One record a language, split and pair: `language`, `split`, `first`, `second`, and what
+        `mella_hf.metrics.comparison.corrected` gives: differences are second - first.
+
+    Raises:
+        MellaError: when two systems did not answer about the same images.
+    """
+    from mella_hf.metrics import MellaMetric
+    from mella_hf.metrics.comparison import compare, corrected
+    from mella_hf.metrics.metric import SCORES
+
+    pairs = [pair for language, run in runs.items() for pair in _pairs(language, run, others or {})]
+    # With r resamples no p-value is below 1 / (r + 1); Holm multiplies it by the number of tests.
+    resamples = max(significance.RESAMPLES, 40 * len(pairs) * len(SCORES))
+    found: dict[str, dict[str, Any]] = {}
+    for language, split, first, second, answers in pairs:
+        metric = MellaMetric(language, progress=False)
+        counted = [
+            metric.statistics(
+                predictions=[p["prediction"] for p in given],
+                references=[p["reference"] for p in given],
+                keywords=[p["keywords"] or [] for p in given],
+                check_references=False,  # that was checked when the run was scored
+            )
+            for given in answers
+        ]
+        key = {"language": language, "split": split, "first": first, "second": second}
+        found[json.dumps(key)] = compare(*counted, resamples=resamples)
+    records = [{**json.loads(key), **result} for key, result in corrected(found).items()]
+    if out is not None:
+        write_atomic(out / COMPARISONS_FILE, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
+    return records
+
+
+def load_runs(folder: Path | str, languages: Sequence[str]) -> dict[str, Run]:
+    """The finished runs in a folder that `mella evaluate` wrote, by language: one, or one a subfolder.
+
+    Raises:
+        MellaError: when there is none of the languages.
+    """
+    folder = Path(folder)
+    if (folder / SCORES_FILE).is_file():
+        run = load_run(folder)
+        found = {run.language: run}
+    else:
+        found = {language: load_run(folder / language) for language in languages if (folder / language).is_dir()}
+    if not set(found) & set(languages):
+        raise MellaError(
+            f"{str(folder)!r} holds no finished evaluation of {', '.join(languages)}; give the --out of an earlier "
+            "`mella evaluate`, or the folder of an adapter."
+        )
+    return {language: run for language, run in found.items() if language in languages}
+
+
+def _pairs(
+    language: str, run: Run, others: Mapping[str, Mapping[str, Run]]
+) -> list[tuple[str, str, str, str, tuple[Answers, Answers]]]:
+    """(language, split, first, second, their answers) of every comparison within a language."""
+    ours = _tuned(run)
+    pairs = []
+    for (model, split), answers in run.predictions.items():
+        if model != ours:
+            pairs.append((language, split, model, ours, (answers, run.predictions[ours, split])))
+    for name, theirs in others.items():
+        if language not in theirs:
+            continue
+        other = theirs[language]
+        for (model, split), answers in other.predictions.items():
+            if model == _tuned(other) and (ours, split) in run.predictions:
+                same = _aligned(run.predictions[ours, split], answers, name, f"{language} {split}")
+                pairs.append((language, split, name, ours, (same, run.predictions[ours, split])))
+    return pairs
+
+
+def _tuned(run: Run) -> str:
+    return "adapter" if "adapter" in run.models else "base"
+
+
+def _aligned(ours: Answers, theirs: Answers, name: str, where: str) -> Answers:
+    """Another run's answers in our order, judged by our references. Raises MellaError when the images differ."""
+    by_id = {p["id"]: p for p in theirs}
+    if set(by_id) != {p["id"] for p in ours}:
+        shared = len(set(by_id) & {p["id"] for p in ours})
+        raise MellaError(
+            f"The run {name!r} answered about {len(theirs)} images of {where}, this one about {len(ours)}, and only "
+            f"{shared} are the same; evaluate both on one dataset."
+        )
+    return [{**p, "prediction": by_id[p["id"]]["prediction"]} for p in ours]
+
+
+def comparison_line(record: Mapping[str, Any]) -> str:
+    """One comparison for the screen: differences with 95% intervals, starred where Holm's p is below 0.05."""
+    shown = []
+    for name in SHOWN:
+        if record[f"{name}_delta"] is not None:
+            star = "*" if record[f"{name}_p_randomization_holm"] < 0.05 else ""
+            low, high = record[f"{name}_delta_low"], record[f"{name}_delta_high"]
+            shown.append(f"{name} {record[f'{name}_delta']:+.1f}{star} [{low:+.1f}, {high:+.1f}]")
+    where = f"{record['language']} {record['split']}"
+    return f"{where:14}{record['second']} against {record['first']}:  " + "  ".join(shown)
