@@ -74,6 +74,11 @@ class ItemStatistics:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def subset(self, members: Sequence[int]) -> "ItemStatistics":
+        """The items at these places; their floors stay those of the whole corpus."""
+        keys = [self.keys[at] for at in members]
+        return ItemStatistics(self.chunk.reordered(np.asarray(members)), keys, self.signature, self.has_floor)
+
     def table(self) -> list[dict[str, Any]]:
         """One dict an item: its scores in [0, 100] (keyword scores None without keywords), flags and language."""
         rows = self.chunk.rows

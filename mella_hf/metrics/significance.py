@@ -14,6 +14,7 @@ from mella_hf.errors import MellaError
 RESAMPLES = 1000  # Koehn (2004) and sacrebleu
 SEED = 12345  # sacrebleu's
 CONFIDENCE = 0.95
+_TIE = 1e-9  # points: two ways to sum the same statistics differ by less
 _BLOCK = 100  # resamples at a time: 8 MB for 10,000 images
 
 
@@ -51,7 +52,7 @@ def interval(scores: np.ndarray) -> tuple[float, float]:
 
 
 def bootstrap_p_value(differences: np.ndarray, difference: float) -> float:
-    """Paired bootstrap: how often a resampled difference strays from its mean by more than the observed one.
+    """Paired bootstrap: how often a resampled difference strays from its mean by the observed one or more.
 
     Two-sided, with one added to both counts. (sacrebleu's `paired_bs` counts the upper tail only.)
     """
@@ -60,9 +61,10 @@ def bootstrap_p_value(differences: np.ndarray, difference: float) -> float:
 
 
 def randomization_p_value(differences: np.ndarray, difference: float) -> float:
-    """Approximate randomisation: how often swapping outputs makes a larger difference than the observed one.
+    """Approximate randomisation: how often swapping outputs makes a difference as large as the observed one.
 
-    Two-sided, with one added to both counts (Riezler and Maxwell 2005), as sacrebleu's `paired_ar`.
+    Two-sided, with one added to both counts (Riezler and Maxwell 2005). (sacrebleu's `paired_ar` leaves out ties,
+    so one answer that differs is significant there.)
     """
     return _p_value(np.abs(differences), difference)
 
@@ -92,7 +94,8 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def _p_value(strays: np.ndarray, difference: float) -> float:
-    return (int(np.count_nonzero(strays > abs(difference))) + 1) / (len(strays) + 1)
+    # At least as large, within rounding: where few images differ, most trials tie with what was observed.
+    return (int(np.count_nonzero(strays >= abs(difference) - _TIE)) + 1) / (len(strays) + 1)
 
 
 def _blocks(total: int) -> Iterator[int]:

@@ -9,7 +9,7 @@ from mella_hf.errors import MellaError
 from mella_hf.metrics import MellaMetric, compare
 from mella_hf.metrics.comparison import corrected
 from mella_hf.metrics.metric import SCORES
-from mella_hf.metrics.significance import bootstrap_sums, holm, interval, swapped_sums
+from mella_hf.metrics.significance import bootstrap_sums, holm, interval, randomization_p_value, swapped_sums
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +122,13 @@ def test_a_family_is_every_score_of_every_comparison() -> None:
     assert result["th"]["meteor_p_randomization_holm"] == result["th"]["bleu_p_randomization_holm"] == 0.04
     assert result["cs"]["chrf_p_randomization_holm"] is None and result["cs"]["tests"] == 3
     assert "tests" not in one
+
+
+def test_one_answer_that_differs_is_no_evidence() -> None:
+    """Ten images, one keyword hit more: every swap gives a difference as large, so the exact p-value is 1."""
+    first = np.array([[1.0, 1.0]] * 3 + [[0.0, 1.0]] * 7)
+    second = np.array([[1.0, 1.0]] * 4 + [[0.0, 1.0]] * 6)
+    ours, theirs = swapped_sums(first, second)
+    differences = 100 * (theirs[:, 0] / theirs[:, 1] - ours[:, 0] / ours[:, 1])
+    assert randomization_p_value(differences, 10.0) == 1.0
+    assert randomization_p_value(np.zeros(1000), 0.0) == 1.0, "nothing differs"
