@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from mella_hf import lid
+from mella_hf.errors import StageError
 from mella_hf.ling.cache import Asked, RequestCache
 from mella_hf.metrics.degenerate import REPETITION_LIMIT, REPETITION_ORDER, has_loop
 from mella_hf.metrics.ngrams import NGrams, repetition
@@ -28,8 +29,11 @@ SECOND_PROMPT = (
     "Write a plain English description of this picture for someone who cannot see it: at least four complete "
     "sentences and no list, nothing said twice, only what is visible."
 )
-# How reasons begin that say nothing of the image: its server went down, timed out, or broke. A rerun asks again.
+REFUSED = "status_4"  # how a captioner's reasons begin that lie in the image or the request (RFC 9110, 15.5)
+# How a caption's problem begins that says nothing of the image: its server went down, timed out, or broke. A rerun asks
+# again for those, and for no others.
 UNANSWERED = "captioner_unanswered_"
+MANY_REFUSED = 6  # images, with no other answer: then it is not the images
 MIN_WORDS = 12  # two short sentences; the paper's captions have about 258 tokens
 # At the beginning only: a shop sign may say "I'm sorry".
 _REFUSAL = re.compile(
@@ -46,7 +50,7 @@ _WORD = re.compile(r"\w+")
 class Answer:
     """What a captioner said; `truncated` when it was cut off at the token limit.
 
-    `refused`: the status with which servers refuse the image, such as "status_400"; then nothing was said.
+    `refused`: why the captioner does not take the image, such as "status_400"; then nothing was said.
     """
 
     text: str
@@ -71,7 +75,8 @@ class Captioner(Protocol):
         """Describe RGB images; `on_answer` is told the index and the answer of each as soon as it is there.
 
         Returns:
-            Index -> fault, such as "TimeoutError", of the images that got no answer although the captioner works.
+            Index -> reason, such as "TimeoutError", of the images that got no answer although the captioner works;
+            it begins with `REFUSED` where asking again would not help.
         """
         ...
 
@@ -83,8 +88,8 @@ class Caption:
     Attributes:
         text: English; empty when `problem` is set and nothing was said.
         problem: `caption_empty`, `caption_refusal`, `caption_truncated`, `caption_short`, `caption_repeats`,
-            `caption_not_english` of the second answer, `captioner_<status>` of an image that servers refuse, or
-            `captioner_unanswered_<fault>`; None when the text is good.
+            `caption_not_english` of the second answer, `captioner_<status>` of an image that the
+            captioner does not take, or `captioner_unanswered_<fault>`; None when the text is good.
         retried: whether the first answer was no use.
     """
 
@@ -134,6 +139,7 @@ def caption_images(
 
     Raises:
         MellaError: as the captioner; answers that were given are kept.
+        StageError: it does not take a single image.
     """
     first = _ask(captioner, images, PROMPT, cache, on_answer)
     problems = {name: _problem(answer) for name, answer in first.items()}
@@ -159,7 +165,7 @@ def _ask(
     cache: RequestCache,
     on_answer: Callable[[], object],
 ) -> dict[str, Answer | str]:
-    """The captioner's answers by id, from the cache where they are there; a fault where there is none."""
+    """The captioner's answers by id, from the cache where they are there; a reason where there is none."""
     asked = Asked(captioner.name, captioner.version, "image", "en")
     answers: dict[str, Answer | str] = {}
     new: dict[str, Image] = {}
@@ -175,9 +181,19 @@ def _ask(
         answers[names[index]] = answer
         on_answer()
 
-    if names:
-        failed = captioner.caption(list(new.values()), prompt, keep)
-        answers.update({names[index]: fault for index, fault in failed.items()})
+    if not names:
+        return answers
+    failed = captioner.caption(list(new.values()), prompt, keep)
+    refused = {index: reason for index, reason in failed.items() if reason.startswith(REFUSED)}
+    if len(refused) >= MANY_REFUSED and not answers:
+        raise StageError(
+            f"The captioner {captioner.name!r} took none of {len(refused)} images "
+            f"({', '.join(sorted(set(refused.values())))}). See in its server's log whether it takes images, of this "
+            "size and one a request; then run the same command again."
+        )
+    for index, reason in refused.items():
+        keep(index, Answer("", refused=reason))
+    answers.update({names[index]: reason for index, reason in failed.items() if index not in refused})
     return answers
 
 

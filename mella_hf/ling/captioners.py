@@ -24,7 +24,6 @@ ATTEMPTS = 6  # of one image, and of a worker at one server in a row
 BUSY_ATTEMPTS = 100  # in a row, of a server that keeps saying that it is busy
 TIMEOUT = 300.0  # seconds for one answer
 _REFUSED = (401, 403, 404)  # key or model are wrong for every image
-SAID = 200  # bytes of a server's words that an error quotes
 _BUSY = (408, 425, 429)
 
 
@@ -94,7 +93,6 @@ class ServerCaptioner:
         self._at_once, self._max_tokens, self._pause = at_once, max_tokens, pause
         self.name = label or model
         self.version = f"openai tokens {max_tokens}"
-        self._has_described = False
 
     def caption(
         self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, Answer], None]
@@ -135,7 +133,6 @@ class ServerCaptioner:
                 f"None of the caption servers answers any more ({', '.join(self._urls)}); last: {run.last_fault}. "
                 "What was described is kept; run the same command again when they are up."
             )
-        run.book_refused()
         return run.failed
 
     async def _work(self, session: "ClientSession", url: str, run: "_Run") -> None:
@@ -150,9 +147,7 @@ class ServerCaptioner:
                 # What the image may be to blame for counts against it; a dead server does not.
                 if not fault.busy and (fault.answered or await self._is_alive(session, url)):
                     run.attempts[index] = run.attempts.get(index, 0) + 1
-                if fault.ours:
-                    self._refuse(run, index, fault)
-                elif run.attempts.get(index, 0) >= ATTEMPTS:
+                if fault.ours or run.attempts.get(index, 0) >= ATTEMPTS:
                     run.give_up(index, fault.reason)
                 else:
                     run.waiting.put_nowait(index)
@@ -161,20 +156,7 @@ class ServerCaptioner:
                     await self._pause(fault.wait or backoff(max(1, faults)))
             else:
                 faults = busy = 0
-                self._has_described = True
                 run.keep(index, answer)
-                run.book_refused()
-
-    def _refuse(self, run: "_Run", index: int, fault: "_Fault") -> None:
-        """Book an image that servers refuse; not yet, as long as they may refuse all of them."""
-        run.refuse(index, fault.reason)
-        if self._has_described:
-            run.book_refused()
-        elif len(run.refused) >= ATTEMPTS:
-            raise StageError(
-                f"The caption servers refused the first {len(run.refused)} images ({run.last_fault}). See that the "
-                f"model {self._model!r} takes images, of this size, and one a request; then run the same command again."
-            )
 
     async def _is_alive(self, session: "ClientSession", url: str) -> bool:
         """Whether a server that did not answer a request answers a small one."""
@@ -214,8 +196,7 @@ class ServerCaptioner:
         if status != 200:
             busy = status in _BUSY
             ours = 400 <= status < 500 and not busy
-            said = body[:SAID].decode("utf-8", "replace")
-            raise _Fault(f"status_{status}", said, answered=True, ours=ours, busy=busy, wait=wait or 0.0)
+            raise _Fault(f"status_{status}", answered=True, ours=ours, busy=busy, wait=wait or 0.0)
         return read_answer(body)
 
 
@@ -235,16 +216,9 @@ class _Fault(Exception):
     """
 
     def __init__(
-        self,
-        reason: str,
-        said: str = "",
-        *,
-        answered: bool = False,
-        ours: bool = False,
-        busy: bool = False,
-        wait: float = 0.0,
+        self, reason: str, *, answered: bool = False, ours: bool = False, busy: bool = False, wait: float = 0.0
     ):
-        super().__init__(f"{reason} {said}".strip())
+        super().__init__(reason)
         self.reason, self.answered, self.ours, self.busy, self.wait = reason, answered, ours, busy, wait
 
 
@@ -258,7 +232,6 @@ class _Run:
     waiting: "asyncio.Queue[int]" = field(default_factory=asyncio.Queue)
     attempts: dict[int, int] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
-    refused: dict[int, str] = field(default_factory=dict)  # not booked as answers yet
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     last_fault: str = ""
     answered: int = 0
@@ -276,17 +249,8 @@ class _Run:
         self.failed[index] = reason
         self._check()
 
-    def refuse(self, index: int, status: str) -> None:
-        self.refused[index] = status
-        self._check()
-
-    def book_refused(self) -> None:
-        while self.refused:
-            index, status = self.refused.popitem()
-            self.keep(index, Answer("", refused=status))
-
     def _check(self) -> None:
-        if self.answered + len(self.failed) + len(self.refused) == len(self.images):
+        if self.answered + len(self.failed) == len(self.images):
             self.finished.set()
 
 
