@@ -319,7 +319,8 @@ def decode_to_fit(data: bytes, side: int) -> PIL.Image.Image:
         exif = image.getexif()
         image = image.resize(size, PIL.Image.Resampling.BICUBIC)
         image.getexif().update(exif)
-    return PIL.ImageOps.exif_transpose(image)
+    PIL.ImageOps.exif_transpose(image, in_place=True)  # else it copies an image that is upright already
+    return image
 
 
 def guard_images(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -278,6 +278,19 @@ def test_resize_turns_upright() -> None:
     assert builder.decode_to_fit(picture(1, size=(320, 200), exif=exif), 400).size == (200, 320)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_image_that_fits_is_what_datasets_decodes(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.open(io.BytesIO(picture(1, size=(320, 200)))).save(out, kind, exif=exif)
+    whole = datasets.Image().decode_example({"bytes": out.getvalue(), "path": None})
+    fitted = builder.decode_to_fit(out.getvalue(), 400)
+    assert fitted.size == whole.size and fitted.tobytes() == whole.tobytes()
+    assert pickle.loads(pickle.dumps(fitted)).tobytes() == whole.tobytes()  # as a DataLoader's worker sends it
+
+
 @pytest.mark.parametrize("resize", [0, -1, "224", 1.5])
 def test_resize_to_nothing(load, resize) -> None:
     with pytest.raises(MellaError, match="is not a size; give pixels, such as resize=448"):
