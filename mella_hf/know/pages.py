@@ -7,7 +7,7 @@ What a browser would show counts: lazy-loading attributes before placeholders, t
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
@@ -28,10 +28,16 @@ MAX_ALT = 4000  # characters; an alt-text this long is dropped later, with its r
 MAX_URL = 2000  # characters; longer ones are generated, and servers refuse them
 
 # In one pass over the tree: lexbor's selectors take as long as a third of the parsing, however few they find.
-_NODES = "img,figure,picture>source,h1,h2,h3,h4,h5,h6,meta[content],base[href],title"
+_END = "mella-end"  # an element put where reading ends, see `_parse`
+_NODES = f"img,figure,picture>source,h1,h2,h3,h4,h5,h6,meta[content],base[href],title,{_END}"
 _IMG = re.compile(rb"<[iI][mM][gG]")
+# An <img> of which a tokenizer and this expression see the same end, whatever is quoted in it.
+_WHOLE_IMG = re.compile(rb"""<img(?:\s+[\w:-]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'=<>`]+))?)*\s*/?>""")
+# What says something of the images before it: another image ("image" is one too), what holds for the page, licenses.
+_LATER = re.compile(rb"<[imbthIMBTH](?i:mg|mage|eta|ase|itle|tml|ody)")  # written so that it fails early
+_OPEN = frozenset(("figure", "h1", "h2", "h3", "h4", "h5", "h6"))  # whose text is read, and may go on
 _HEAD_BYTES = 8192  # where such elements stand, if a page has any
-_SELF_CLOSED = re.compile(rb"<(title|script|style|textarea|iframe)(\s[^<>]*)?/>")
+_SELF_CLOSED = re.compile(rb"<([tsi](?:itle|cript|tyle|extarea|frame))(\s[^<>]*)?/>")
 _SRCSET = re.compile(r"\s*,*\s*(\S*[^\s,])(?:\s+([^,]*))?")
 _PIXELS = re.compile(r"\s*(\d{1,5})(?:\.\d*)?\s*(?:px)?\s*$", re.IGNORECASE)
 _STYLE_SIZE = {
@@ -77,27 +83,56 @@ def page_candidates(page: Page, counts: Counter[str]) -> list[Candidate]:
     body = page_utf8(page.body, page.content_type)
     if not _IMG.search(body):
         return []
-    return list(_Reader(page, body).candidates(counts))
+    if body.startswith(b"<?xml") or "xhtml" in (page.content_type or ""):
+        body = open_self_closed(body)
+    return list(_Reader(page, *_parse(body)).candidates(counts))
+
+
+def _parse(body: bytes) -> tuple[bytes, Any, list[Any]]:
+    """The part of a page that says something of its images, its tree, and the nodes of interest in it.
+
+    What follows the last image is half of the real pages, and nearly all the time goes into parsing: so it is left
+    out where nothing in it matters. An element stands for it; when that does not come out as an element (the "<img"
+    was in a comment, a script, an attribute), or is within a caption or a heading, the whole page is parsed.
+    """
+    from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
+
+    if end := _end_of_images(body):
+        part = body[:end]
+        tree = LexborHTMLParser(part + b"<%s>" % _END.encode(), options=LexborDocumentOptions.WO_EVENTS)
+        nodes = tree.css(_NODES)
+        if nodes and nodes[-1].tag == _END:
+            node = nodes.pop().parent
+            while node is not None and node.tag not in _OPEN:
+                node = node.parent
+            if node is None:
+                return part, tree, nodes
+    tree = LexborHTMLParser(body, options=LexborDocumentOptions.WO_EVENTS)
+    return body, tree, tree.css(_NODES)
+
+
+def _end_of_images(body: bytes) -> int:
+    """Where the last image of a page, or the figure around it, ends; 0 if something that matters may follow."""
+    last = _WHOLE_IMG.match(body, max(body.rfind(b"<img"), 0))
+    if last is None or _LATER.search(body, last.end()) or body.find(b"license", last.end()) > 0:
+        return 0
+    figure = body.find(b"</figure>", last.end())
+    return figure + len(b"</figure>") if figure > 0 else last.end()
 
 
 class _Reader:
     """One parsed page, and what holds for all of its images."""
 
-    def __init__(self, page: Page, body: bytes):
-        from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
-
-        if body.startswith(b"<?xml") or "xhtml" in (page.content_type or ""):
-            body = open_self_closed(body)
-        self.page = page
-        self.tree = LexborHTMLParser(body, options=LexborDocumentOptions.WO_EVENTS)
-        self.languages_vary = body.count(b"lang=") > 1
+    def __init__(self, page: Page, body: bytes, tree: Any, nodes: list[Any]):
+        self.page, self.tree, self.nodes = page, tree, nodes
+        root = tree.root.attributes if tree.root is not None else {}
+        self.language = language_tag(root.get("lang") or root.get("xml:lang"))
+        self.languages_vary = body.count(b"lang=") > ("lang" in root) + ("xml:lang" in root)
         self.has_figures = False
         self.has_licenses = b"license" in body  # as Creative Commons' addresses have
         self.base = page.url
         self.title: str | None = None
         self.robots = [directive for value in page.robots for directive in robots_directives(value)]
-        root = self.tree.root.attributes if self.tree.root is not None else {}
-        self.language = language_tag(root.get("lang") or root.get("xml:lang"))
         self.fallback = language_tag(page.content_language)
 
     def candidates(self, counts: Counter[str]) -> Iterator[Candidate]:
@@ -105,7 +140,7 @@ class _Reader:
         images = []  # (<img>, the heading before it, attributes of the <source>s of its <picture>)
         heading: Any = None
         sources: list[dict[str, str | None]] = []
-        for node in self.tree.css(_NODES):
+        for node in self.nodes:
             tag = node.tag
             if tag == "img":
                 images.append((node, heading, sources))
@@ -123,13 +158,14 @@ class _Reader:
                     href = node.attributes.get("href") or ""
                     self.base = absolute_url(self.page.url, href)[0] or self.page.url
             else:
-                heading = _Heading(node)
+                heading = node
         counts["images"] += len(images)
         license_url = self._license(self.tree)
         language = self.language or self.fallback
         robots = list(dict.fromkeys(self.robots))
         site, bucket = _home("/".join(self.page.url.split("/", 3)[:3]))
         seen: set[tuple[str, str]] = set()
+        read = heading_text = None
         for position, (node, heading, sources) in enumerate(images):
             attributes = node.attributes
             alt = attributes.get("alt")
@@ -140,10 +176,12 @@ class _Reader:
                 counts[f"dropped_{reason}"] += 1
                 continue
             seen.add((target, alt))
+            if heading is not read:  # once, and only where an image follows
+                read, heading_text = heading, _clean(heading.text())
             caption, own_license, own_language = self._around(node)
             yield Candidate(
                 self.page.url, target, alt[:MAX_ALT], _short(attributes.get("title")), caption,
-                heading.text if heading else None, self.title, own_language or language,
+                heading_text, self.title, own_language or language,
                 declared_size(attributes, "width"), declared_size(attributes, "height"),
                 own_license or license_url, robots, position, site, bucket,
             )  # fmt: skip
@@ -194,17 +232,6 @@ class _Reader:
         named = [n.attributes for n in nodes]
         best = next((a for a in named if "license" in (a.get("rel") or "")), named[0] if named else None)
         return absolute_url(self.page.url, best.get("href") or "")[0] if best else None
-
-
-class _Heading:
-    """A heading, whose text is read once, and only where an image follows."""
-
-    def __init__(self, node: Any):
-        self._node = node
-
-    @cached_property
-    def text(self) -> str | None:
-        return _clean(self._node.text())
 
 
 @lru_cache(maxsize=4096)

@@ -18,6 +18,7 @@ from mella_hf.errors import MellaError
 MAX_PAGE_BYTES = 16 << 20  # decoded; Common Crawl cuts pages at 1 MiB (5 MiB since 2025)
 _MAGIC = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"WARC/1.")  # a gzip member, a zstd frame, a plain record
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_READ = ("transfer-encoding", "content-encoding", "content-language", "tdm-reservation")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 _LOOKS_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 
@@ -80,7 +81,10 @@ class _Record(NamedTuple):
     at: int
     url: str
     conversion: bool
-    headers: Any  # of HTTP; None where the record has none
+    status: (
+        int | None
+    )  # of HTTP, 0 where it is unreadable; None, as the headers are empty, where the record is not HTTP
+    headers: dict[str, list[str]]  # by name in lower case
     content_type: str | None
     body: bytes
     complete: bool
@@ -133,13 +137,17 @@ def _iterate(path: Path, file: IO[bytes], start: int) -> Iterator[tuple[int, _Re
             continue
         length = found.content_length
         conversion = found.record_type == WarcRecordType.conversion
-        headers = found.http_headers if found.is_http else None
-        content_type = headers.get("Content-Type") if headers is not None else found.headers.get("Content-Type")
+        http = found.http_headers if found.is_http else None
+        headers: dict[str, list[str]] = {}
+        for name, value in http.astuples() if http is not None else ():  # all at once costs less than asking for one
+            headers.setdefault(name.lower(), []).append(value)
+        content_type = headers.get("content-type", [None])[0] if http is not None else found.headers.get("Content-Type")
         wanted = not conversion and _may_be_html(content_type)
         body = found.reader.read() if wanted else found.reader.read(1)  # none where the file ends within the headers
         complete = len(body) >= (length if wanted else min(length, 1))
         url = (found.headers.get("WARC-Target-URI") or "").strip("<> ")
-        yield at, _Record(at, url, conversion, headers, content_type, body, complete)
+        status = None if http is None else http.status_code or 0
+        yield at, _Record(at, url, conversion, status, headers, content_type, body, complete)
 
 
 class _From:
@@ -164,30 +172,29 @@ class _From:
 
 def _page(record: _Record, name: str, max_bytes: int) -> Page | LostPage:
     """The page of a record of the file `name`."""
-    headers = record.headers
-    get = headers.get if headers is not None else {}.get
     reason, body = None, record.body
+    transfer, content, language, reserved = (record.headers.get(name, [None])[0] for name in _READ)
     if not record.complete:
         reason = "page_truncated"
     elif record.conversion or not _may_be_html(record.content_type):
         reason = "page_not_html"
-    elif headers is not None and headers.status_code != 200:
+    elif record.status not in (200, None):
         reason = "page_status"
     elif not record.url.lower().startswith(("http://", "https://")):
         reason = "page_url_invalid"
     else:
         try:
-            body = decode_body(body, get("Transfer-Encoding"), get("Content-Encoding"), max_bytes=max_bytes)
+            body = decode_body(body, transfer, content, max_bytes=max_bytes)
         except UnreadableBody as error:
             reason = str(error)
         if reason is None and not record.content_type and not _LOOKS_HTML.match(body[:4096]):
             reason = "page_not_html"
     if reason is not None:
         return LostPage(f"{name}@{record.at} {record.url}", reason)
-    robots = headers.get_multiple("X-Robots-Tag") if headers is not None else ()
-    if (get("TDM-Reservation") or "").strip() == "1":
-        robots = (*robots, "tdm-reservation")
-    return Page(record.url, body, record.content_type, get("Content-Language"), tuple(robots))
+    robots = record.headers.get("x-robots-tag", [])
+    if (reserved or "").strip() == "1":
+        robots = [*robots, "tdm-reservation"]
+    return Page(record.url, body, record.content_type, language, tuple(robots))
 
 
 def _may_be_html(content_type: str | None) -> bool:

@@ -112,6 +112,46 @@ def test_comments_templates_and_scripts_show_nothing():
     assert extract(html) == []
 
 
+ONE = '<img src="a.jpg" alt="Karlštejn">'
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        (f"{ONE}<p>text</p>", {}),
+        (f'{ONE}<a rel="license" href="/lic">lic</a>', {"license_url": "http://www.example.org/lic"}),
+        (f"{ONE}<META name=robots content=noai>", {"robots": ["noai"]}),
+        (f"{ONE}<base href=/b/>", {"image_url": "http://www.example.org/b/a.jpg"}),
+        (f"{ONE}<Title>Hrad</title>", {"page_title": "Hrad"}),
+        (f"{ONE}<p>text</p><html lang=cs>", {"page_language": "cs"}),
+        (f"{ONE}<p>text</p><body lang=cs>", {"page_language": "cs"}),
+        (f"<h1>Hrad {ONE} v Čechách</h1>", {"heading": "Hrad v Čechách"}),
+        (f"<figure>{ONE}<figcaption>Hrad</figcaption></figure>", {"figcaption": "Hrad"}),
+        (f"<figure><figure>{ONE}</figure><figcaption>Hrad</figcaption></figure>", {"figcaption": None}),
+        (f"{ONE}<!-- <img src=b.jpg alt=b> -->", {}),
+        (f"{ONE}<script>'<img src=b.jpg alt=b>'</script>", {}),
+        (f"{ONE}<p title='<img src=b.jpg alt=b>'>text</p>", {}),
+        ("<img alt='Karlštejn' title='<img src=b.jpg>' src=a.jpg>", {"title": "<img src=b.jpg>"}),
+        ("<img alt='Karlštejn' title='a>b' src=a.jpg>", {"title": "a>b"}),
+        ("""<img a"b='x"y>z' alt='Karlštejn' src=a.jpg>""", {}),
+        ("<IMAGE alt='Karlštejn' src=a.jpg><!--<img src=b.jpg>-->", {}),
+        (f"<p lang=de>{ONE}</p>", {"page_language": "de"}),
+    ],
+)  # fmt: skip
+def test_what_follows_the_last_image_counts_where_it_says_something(html, found):
+    (only,) = extract(html)
+    nothing = [None] * 8
+    plain = Candidate(URL, "http://www.example.org/a/a.jpg", "Karlštejn", *nothing, [], 0, "example.org", only.bucket)
+    assert only == plain._replace(**found)
+
+
+def test_real_pages_give_the_same_when_they_are_read_to_their_end(handbook, wesnoth, monkeypatch):
+    paths = sorted(handbook.glob("cs-CZ/*.html"))[:40] + sorted(wesnoth.rglob("manual.*.html"))[:3]
+    short = [extract(path.read_bytes()) for path in paths]
+    monkeypatch.setattr("mella_hf.know.pages._end_of_images", lambda body: 0)
+    assert short == [extract(path.read_bytes()) for path in paths] and sum(map(len, short)) > 40
+
+
 def test_xhtml_with_self_closed_elements_and_an_xml_declaration():
     html = """<?xml version="1.0" encoding="windows-1250"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml"
     xml:lang="cs"><head><title/><script src="a.js" /></head><body><img src="a.jpg" alt="Kůň" /></body></html>"""
