@@ -87,12 +87,12 @@ def differences(systems: Sequence[System], languages: Sequence[str], counted: Co
     found = []
     for system in (system for system in systems if not system.is_base):
         for language in (language for language in languages if language in system.runs):
-            run, _ = system.runs[language]
+            run, key = system.runs[language]
             for split, metric in HEADLINE.items():
-                if not run.score("base", split) or not run.score("adapter", split):
+                if not run.score("base", split) or not run.score(key, split):
                     continue
                 statistics = counted[run.folder]
-                result = compare(statistics["base", split], statistics["adapter", split])
+                result = compare(statistics["base", split], statistics[key, split])
                 record = {"system": system.name, "language": language, "split": split, "metric": metric}
                 ends = {end: result[f"{metric}_{end}"] for end in ("delta", "delta_low", "delta_high")}
                 found.append(record | ends | {"p": result[f"{metric}_p_randomization"], "n": result["n"]})
@@ -124,7 +124,9 @@ def _view(systems: Sequence[System], facts: Mapping[str, Any]) -> dict[str, Any]
         "languages": languages,
         "systems": systems,
         "numbers": numbers,
-        "miniature": all((system.model["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS for system in systems),
+        "miniature": all(
+            (system.model["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS for system in systems
+        ),
         "plane": plane(_points(systems, facts["languages"])),
         "panels": [panel for split in HEADLINE if (panel := _panel(systems, facts["languages"], split))["rows"]],
         "differences": facts["differences"],

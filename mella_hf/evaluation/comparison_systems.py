@@ -59,21 +59,22 @@ def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[System]:
         base = run.models["base"]
         system = bases.setdefault(base["base_hash"], System(base["base"], True, base))
         system.runs.setdefault(run.language, (run, "base"))
-        if (adapter := run.models.get("adapter")) is None:
-            continue
-        name = name or adapter["adapter"]
-        system = adapters.setdefault(name, System(name, False, adapter))
-        if run.language in system.runs:
-            raise MellaError(
-                f"Two runs of {run.language!r} are both called {name!r}: {system.runs[run.language][0].folder} and "
-                f"{run.folder}. Give each a name of its own, as in `mella report joint=RUN sdrrl=RUN`."
-            )
-        system.runs[run.language] = (run, "adapter")
+        for key, model in run.models.items():
+            if key == "base":
+                continue
+            called = key if key != "adapter" else name or model["adapter"] or model["base"]
+            system = adapters.setdefault(called, System(called, False, model))
+            if run.language in system.runs:
+                raise MellaError(
+                    f"Two runs of {run.language!r} are both called {called!r}: {system.runs[run.language][0].folder} "
+                    f"and {run.folder}. Give each a name of its own, as in `mella report joint=RUN sdrrl=RUN`."
+                )
+            system.runs[run.language] = (run, key)
     if len({run.folder for _, run in runs}) < 2:
         raise MellaError("A comparison takes two runs or more; give another run folder.")
-    called = Counter(system.name for system in bases.values())
+    named = Counter(system.name for system in bases.values())
     for weights, system in bases.items():
-        if called[system.name] > 1:  # two checkpoints in folders of one name
+        if named[system.name] > 1:  # two checkpoints in folders of one name
             system.name = f"{system.name} {weights[:8]}"
     return [*bases.values(), *adapters.values()]
 

@@ -1,6 +1,7 @@
 """Several runs on one page: what is compared, what is refused, and the page in a browser."""
 
 import json
+import shutil
 
 import jsonschema
 import pytest
@@ -116,6 +117,20 @@ def test_bases_of_one_name_and_other_weights_are_told_apart(two_languages, tmp_p
     (two_languages[1] / "scores.json").write_text(json.dumps(record), "utf-8")
     systems = facts_of(write_comparison(two_languages, tmp_path / "c.html"))["systems"]
     assert [s["name"] for s in systems] == ["stand-in-base bbbbbbbb", "stand-in-base cccccccc", "stand-in-adapter"]
+
+
+def test_a_third_model_of_a_run_is_a_system_of_its_own(two_languages, tmp_path):
+    folder = two_languages[0]
+    record = json.loads((folder / "scores.json").read_text("utf-8"))
+    record["models"]["sdrrl"] = record["models"]["adapter"]
+    record["scores"] += [s | {"model": "sdrrl"} for s in record["scores"] if s["model"] == "adapter"]
+    (folder / "scores.json").write_text(json.dumps(record), "utf-8")
+    shutil.copytree(folder / "predictions" / "adapter", folder / "predictions" / "sdrrl")
+    facts = facts_of(write_comparison(two_languages, tmp_path / "c.html"))
+    assert [s["name"] for s in facts["systems"]] == ["stand-in-base", "stand-in-adapter", "sdrrl"]
+    assert sorted(d["system"] + d["language"] for d in facts["differences"] if d["split"] == "ling_test") == [
+        "sdrrlar", "stand-in-adapterar", "stand-in-adapterth",
+    ]  # fmt: skip
 
 
 def test_the_main_table(two_languages, tmp_path):
