@@ -34,6 +34,10 @@ def evaluate(
     know_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of an answer on know.")] = None,
     ling_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of an answer on ling.")] = None,
     device: Annotated[str | None, typer.Option(help="cuda, cpu, ...; the accelerator by default.")] = None,
+    benchmark: Annotated[
+        list[Path] | None,
+        typer.Option(help="YAML of an external benchmark's columns (mella_hf/evaluation/external.py). Repeatable."),
+    ] = None,
     gate: Annotated[
         Path | None, typer.Option(help="YAML of limits (recipes/gate.yaml); exit status 1 when one is broken.")
     ] = None,
@@ -42,13 +46,16 @@ def evaluate(
 
     Answers are kept in OUT/predictions as they come: run the same command again after an interruption
     and it does only what is missing, with the same result. Scores go to OUT/scores.json, paired tests (corrected
-    for their number, Holm) to OUT/comparisons.json, the page to look at to OUT/report.html. A config that the adapter
+    for their number, Holm) to OUT/comparisons.json, the page to look at to
+    OUT/report.html, one about several languages or runs to OUT/comparison.html. A config that the adapter
     was not trained on is as good as any other: that is cross-lingual transfer, and the run says so.
 
     On several GPUs: accelerate launch recipes/evaluate.py, with the same options. For vLLM, serve the base
     with --enable-lora --lora-modules NAME=FOLDER and give --endpoint and --adapter NAME; a key goes into the
     environment variable MELLA_CAPTIONER_KEY.
     """
+    from mella_hf.evaluation.comparison_report import write_comparison
+    from mella_hf.evaluation.external import benchmark_line, read_benchmark, run_benchmarks
     from mella_hf.evaluation.gate import check_gate, read_gate
     from mella_hf.evaluation.paired import compare_runs, comparison_line, load_runs
     from mella_hf.evaluation.report import write_report
@@ -58,6 +65,9 @@ def evaluate(
     codes = list(dict.fromkeys(code.strip() for code in languages.split(",") if code.strip()))
     if not codes:
         raise MellaError(f"--languages {languages!r} names no language; give codes such as ar,th.")
+    external = [read_benchmark(path) for path in benchmark or []]
+    if external and endpoint:
+        raise MellaError("--benchmark asks a model in this process; leave out --endpoint.")
     limits = read_gate(gate) if gate else []  # a gate that cannot be read is told before the hours of answers
     finished = [o for o in against or [] if (Path(o) / SCORES_FILE).is_file() or _has_runs(o, codes)]
     others = {Path(o).resolve().name: load_runs(o, codes) for o in finished}
@@ -86,6 +96,11 @@ def evaluate(
         typer.echo(comparison_line(record))
     for run in runs.values():
         typer.echo(f"report: {write_report(run)}")
+    together: list[Any] = [*runs.values(), *((name, run) for name, theirs in others.items() for run in theirs.values())]
+    if len(together) > 1:
+        typer.echo(f"comparison: {write_comparison(together, out / 'comparison.html')}")
+    for record in run_benchmarks(external, systems, out=out / "benchmarks", batch_size=batch_size, device=device):
+        typer.echo(benchmark_line(record))
     if broken := check_gate(limits, runs):
         for line in broken:
             typer.echo(f"gate: {line}", err=True)

@@ -42,7 +42,7 @@ class LocalModel:
         import torch
         import transformers
 
-        self._model, self._processor = model, processor
+        self.model, self.processor = model, processor
         self.facts: Mapping[str, str] = {
             "torch": torch.__version__,
             "transformers": transformers.__version__,
@@ -53,7 +53,7 @@ class LocalModel:
 
     def answer(self, images: Sequence[Any], prompt: str, max_new_tokens: int, keep: Keep) -> None:
         """The answers of a batch, computed together."""
-        for i, answer in enumerate(answer_batch(self._model, self._processor, images, prompt, max_new_tokens)):
+        for i, answer in enumerate(answer_batch(self.model, self.processor, images, prompt, max_new_tokens)):
             keep(i, answer)
 
 
@@ -69,21 +69,19 @@ def generate(
 
 
 def answer_batch(
-    model: Any, processor: Any, images: Sequence[Any], prompt: str, max_new_tokens: int
+    model: Any, processor: Any, images: Sequence[Any], prompt: str | Sequence[str], max_new_tokens: int
 ) -> list[dict[str, Any]]:
-    """Greedy answers to one prompt about several RGB images: {"prediction", "truncated"} of each."""
+    """Greedy answers about RGB images: {"prediction", "truncated"} of each.
+
+    Args:
+        images: an image a turn, or a list of images a turn.
+        prompt: of all turns, or one a turn.
+    """
     import torch
     from transformers import GenerationConfig
 
-    turns = [
-        [
-            {
-                "role": "user",
-                "content": [{"type": "image", "image": image}, {"type": "text", "text": prompt}],
-            }
-        ]
-        for image in images
-    ]
+    prompts = [prompt] * len(images) if isinstance(prompt, str) else prompt
+    turns = [_turn(shown, asked) for shown, asked in zip(images, prompts, strict=True)]
     inputs = processor.apply_chat_template(
         turns,
         add_generation_prompt=True,
@@ -114,6 +112,13 @@ def answer_batch(
     finished = torch.isin(answers, torch.tensor(stops, device=answers.device)).any(dim=1)  # [B]
     texts = processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
     return [{"prediction": t.strip(), "truncated": not f} for t, f in zip(texts, finished.tolist(), strict=True)]
+
+
+def _turn(shown: Any, prompt: str) -> list[dict[str, Any]]:
+    """A conversation of one user turn: the image or images, then the prompt."""
+    images = shown if isinstance(shown, list) else [shown]
+    pictures = [{"type": "image", "image": image} for image in images]
+    return [{"role": "user", "content": [*pictures, {"type": "text", "text": prompt}]}]
 
 
 def stop_token_ids(model: Any, processor: Any) -> list[int]:

@@ -1,0 +1,113 @@
+"""Benchmarks of other people's shapes, as local datasets: captions, questions with options, two images a row."""
+
+import json
+
+import pytest
+import yaml
+
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.external import Benchmark, read_benchmark, read_choice, run_benchmark
+from mella_hf.evaluation.generate import answer_batch
+from mella_hf.evaluation.models import load_model
+
+IDENTITY = {"base": "tiny", "base_hash": "0", "adapter": None, "adapter_hash": None}
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_qwen2vl):
+    return load_model(str(tiny_qwen2vl), device="cpu")
+
+
+def images(make_rows, count):
+    from datasets import Image
+
+    return [r["image"] for r in make_rows(count).cast_column("image", Image(decode=False)).to_list()]
+
+
+def as_dataset(folder, rows, columns):
+    """A dataset folder with a test split, images in `columns`."""
+    from datasets import Dataset, Image
+
+    data = Dataset.from_list(rows)
+    for name in columns:
+        data = data.cast_column(name, Image())
+    folder.mkdir()
+    data.to_parquet(folder / "test-00000-of-00001.parquet")
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("B", 1), ("(b) the harbour", 1), ("A. No", 0), ("c:", 2), ("Harbour", 1), ("It is the harbour.", 1),
+        ("the palace, not the harbour", None), ("harbours", None), ("", None), ("D", None), ("Bridge", 2),
+        ("a bridge", 0),  # "a" alone at the start is a letter: models that answer in letters are read first
+    ],
+)  # fmt: skip
+def test_an_answer_names_an_option_or_none(answer, right):
+    assert read_choice(answer, ["Palace", "Harbour", "Bridge"]) == right
+
+
+def test_choices_about_two_images_are_scored_against_the_mapped_answer(tiny, make_rows, tmp_path):
+    pictures = images(make_rows, 6)
+    rows = [{"l": pictures[i], "r": pictures[i + 3], "says": f"نص {i}", "label": i % 2} for i in range(3)]
+    path = as_dataset(tmp_path / "marvl", rows, ("l", "r"))
+    mapping = Benchmark(
+        name="marvl", language="ar", task="choice", path=path, images=("l", "r"), question="says",
+        options=("لا", "نعم"), answer="label",
+    )  # fmt: skip
+    result = run_benchmark(mapping, *tiny, out=tmp_path / "out", identity=IDENTITY, batch_size=3, progress=False)
+    from datasets import load_dataset
+
+    shown = load_dataset(path, split="test")
+    asked = [f"نص {i}\nA. لا\nB. نعم" for i in range(3)]
+    said = answer_batch(*tiny, [[row["l"].convert("RGB"), row["r"].convert("RGB")] for row in shown], asked, 16)
+    lines = (tmp_path / "out" / "marvl.jsonl").read_text("utf-8").split("\n")
+    assert [json.loads(x)["prediction"] for x in lines if x] == [a["prediction"] for a in said]
+    chosen = [read_choice(a["prediction"], ("لا", "نعم")) for a in said]
+    assert result["scores"]["accuracy"] == pytest.approx(100 * sum(c == i % 2 for i, c in enumerate(chosen)) / 3)
+    assert result["scores"]["chance"] == 50.0 and result["scores"]["n"] == 3
+    assert result["scores"]["unreadable_rate"] == pytest.approx(sum(c is None for c in chosen) / 3)
+
+
+def test_each_caption_is_judged_by_its_nearest_reference_and_answers_are_kept(tiny, make_rows, tmp_path, monkeypatch):
+    references = [["قطة صغيرة على السرير", "بيت قديم في القاهرة"], ["سمكة كبيرة في البحر", "شجرة في الصحراء"]]
+    rows = [{"image": p, "captions": r} for p, r in zip(images(make_rows, 2), references, strict=True)]
+    path = as_dataset(tmp_path / "xm", rows, ("image",))
+    mapping = Benchmark(name="xm", language="ar", task="caption", path=path, references="captions")
+    calls = []
+
+    def answer(model, processor, pictures, prompts, limit):
+        calls.append(len(pictures))
+        return [{"prediction": t, "truncated": False} for t in ("بيت قديم في القاهرة", "سمكة كبيرة في البحر")]
+
+    monkeypatch.setattr("mella_hf.evaluation.external.answer_batch", answer)
+    for _ in range(2):
+        result = run_benchmark(mapping, *tiny, out=tmp_path / "out", identity=IDENTITY, progress=False)
+        assert result["scores"]["rouge_l"] == 100.0, "each answer is one of its references, word for word"
+        assert result["scores"]["signature"].endswith("|refs:nearest-meteor")
+    assert calls == [2], "what was answered is not asked again"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task": "vqa"}, "has task 'vqa'; choose caption or choice"),
+        ({"columns": "x"}, "unknown key 'columns'; choose among name"),
+        ({"references": None}, "lacks the key 'references'"),
+        ({"language": "xx"}, "Unknown language 'xx'"),
+    ],
+)
+def test_a_mapping_that_is_wrong_is_one_clear_error(tmp_path, change, message):
+    entry = {"name": "x", "language": "ar", "task": "caption", "path": "p", "references": "captions", **change}
+    (tmp_path / "b.yaml").write_text(yaml.safe_dump(entry))
+    with pytest.raises(MellaError, match=message):
+        read_benchmark(tmp_path / "b.yaml")
+
+
+def test_a_column_that_is_not_there_and_a_right_answer_that_is_no_option_are_errors(tiny, make_rows, tmp_path):
+    path = as_dataset(tmp_path / "b", [{"image": images(make_rows, 1)[0], "label": 2}], ("image",))
+    common = {"name": "b", "language": "ar", "task": "choice", "path": path, "options": ("لا", "نعم")}
+    for answer, message in (("right", "has no column 'right'; it has image, label"), ("label", "says that 2 is right")):
+        with pytest.raises(MellaError, match=message):
+            run_benchmark(Benchmark(**common, answer=answer), *tiny, out=tmp_path, identity=IDENTITY)
