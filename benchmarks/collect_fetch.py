@@ -11,6 +11,9 @@ that part is left out and says so.
 
 The images are real (the Tux Paint stamps as JPEGs of 320 px, so that requests count, not bytes). All requests go to
 127.0.0.0/8.
+
+Measured with 3,000 URLs on two cores under load: 0.997 of the delay limit and 0.98 of the concurrency limit (0.82, a
+miss, beside another benchmark), peak memory 208 MB against 178 MB for 750, all fetched.
 """
 
 import argparse
