@@ -117,7 +117,9 @@ def contend(name: str, root: Path) -> None:
     import yaml  # noqa: F401
 
     import mella_hf.dataset.build  # noqa: F401
+    from mella_hf.metrics.text import tokenize
 
+    tokenize("كلمة", LANGUAGE)  # the tokenizer with which the card counts: loaded once, however many rows there are
     if name == "datasets":
         import datasets  # noqa: F401
 
