@@ -27,6 +27,9 @@ def planned_batches(
 ) -> Iterator[pa.RecordBatch]:
     """The records that the plan puts into one shard, in order, in row groups of the published layout.
 
+    A batch holds until the next one is asked for: their images share one buffer, since memory that is fresh for every
+    row group costs as much as reading the files.
+
     Args:
         plan: the folder of the language's plan.
         verify: compare the sha256 of each image with the one that was scanned.
@@ -37,16 +40,18 @@ def planned_batches(
     """
     held: list[tuple[Unit, pa.Table]] = []
     count = size = 0
+    space = pa.allocate_buffer(0)
     for unit, rows in planned_rows(plan, language, split, index):
         start = 0
         for end, image_bytes in enumerate(rows["image_bytes"].to_pylist(), 1):
             count, size = count + 1, size + image_bytes
             if count == ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
-                yield to_records([*held, (unit, rows.slice(start, end - start))], source, verify)
+                space = space if space.size >= size else pa.allocate_buffer(size)
+                yield to_records([*held, (unit, rows.slice(start, end - start))], source, verify, space)
                 held, count, size, start = [], 0, 0, end
         held.append((unit, rows.slice(start)))
     if count:
-        yield to_records(held, source, verify)
+        yield to_records(held, source, verify, space if space.size >= size else pa.allocate_buffer(size))
 
 
 def planned_rows(plan: Path, language: str, split: str, index: int) -> Iterator[tuple[Unit, pa.Table]]:
@@ -65,12 +70,11 @@ def planned_rows(plan: Path, language: str, split: str, index: int) -> Iterator[
         yield unit, rows
 
 
-def to_records(held: list[tuple[Unit, pa.Table]], source: Source, verify: bool) -> pa.RecordBatch:
-    """Scanned rows as one batch of the record's schema, their images read into one buffer."""
+def to_records(held: list[tuple[Unit, pa.Table]], source: Source, verify: bool, space: pa.Buffer) -> pa.RecordBatch:
+    """Scanned rows as one batch of the record's schema, their images read into `space`, which is large enough."""
     rows = pa.concat_tables([rows for _, rows in held]).combine_chunks()
     ends = np.concatenate([[0], np.cumsum(rows["image_bytes"].to_numpy())]).astype(np.int32)  # [N + 1]
-    data = pa.allocate_buffer(int(ends[-1]))
-    view = memoryview(data).cast("B")
+    view, data = memoryview(space).cast("B"), space.slice(0, int(ends[-1]))
     ids = [digest.hex() for digest in rows["digest"].to_pylist()]
     places = ((unit, locator) for unit, part in held for locator in part["locator"].to_pylist())
     for name, (unit, locator), start, end in zip(ids, places, ends, ends[1:], strict=False):
