@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +157,18 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory, make_rows: Any) -> Pa
         rows = make_rows(count, source=source, start=0 if source == "know" else 50)
         write_split(rows.cast_column("image", Image(decode=False)), folder, "ar", source)
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; without it the tests skip, and fail where CI=true promises that it is there."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        message = "Chromium is not installed; pages are not tested. Install it: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

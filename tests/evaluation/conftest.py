@@ -1,8 +1,6 @@
 """A run folder with stand-in predictions: no model answered, the texts and the scores are made up for the tests."""
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -112,21 +110,6 @@ def stand_in_run(tmp_path: Path) -> Path:
 def make_run() -> Any:
     """`build_run`, for tests that need another run."""
     return build_run
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium; without it the tests skip, and fail where CI=true promises that it is there."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        message = "Chromium is not installed; the report's page is not tested. Install it: apt-get install chromium"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
