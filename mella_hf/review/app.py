@@ -15,7 +15,6 @@ from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
 from mella_hf.review.compare import Pair
 from mella_hf.review.queue import ORDERS, Item, Queue, image_bytes
-from mella_hf.review.status import status
 from mella_hf.review.store import CHOICES, VERDICTS, Decision, ReviewStore
 
 if TYPE_CHECKING:
@@ -60,6 +59,16 @@ class Review:
         """What the page needs once."""
         mode = "judge" if self.pairs is None else "compare"
         return {"reviewer": reviewer, "mode": mode, "orders": ORDERS, "reasons": REASONS}
+
+    def progress(self, reviewer: str) -> dict[str, int]:
+        """How many samples there are, how many are decided, and by this reviewer; agreement is for `--status`."""
+        mine = sum(reviewer in given for given in self.queue.given.values())
+        total = len(self.queue.items)
+        return {
+            "samples": total,
+            "done": total - self.queue.progress["open"] if self.pairs is None else mine,
+            "mine": mine,
+        }
 
     def view(self, item: Item, reviewer: str) -> dict[str, Any]:
         """A sample as the page shows it."""
@@ -145,7 +154,7 @@ def build_app(review: Review) -> "Starlette":
     async def following(request: "Request") -> "Response":
         reviewer = reviewer_of(request)
         item = review.queue.next(reviewer, request.query_params.get("order", "worst"))
-        return JSONResponse({"sample": review.view(item, reviewer) if item else None, "status": status(review.queue)})
+        return JSONResponse({"sample": review.view(item, reviewer) if item else None, **review.progress(reviewer)})
 
     async def back(request: "Request") -> "Response":
         reviewer = reviewer_of(request)

@@ -70,13 +70,11 @@ function close() {
 }
 
 async function next() {
-  const { sample, status } = await insist(() => call(`api/next?order=${$("order").value}`));
-  const mine = Object.values(status.reviewers[state.settings.reviewer] || {}).reduce((a, b) => a + b, 0);
-  const done = state.mode === "judge" ? status.samples - (status.outcomes.open || 0) : mine;
+  const { sample, samples, done, mine } = await insist(() => call(`api/next?order=${$("order").value}`));
   $("bar").setAttribute("aria-valuenow", done);
-  $("bar").setAttribute("aria-valuemax", status.samples);
-  $("bar").firstElementChild.style.width = `${(100 * done) / status.samples}%`;
-  $("count").textContent = `${done} of ${status.samples}, ${mine} by you`;
+  $("bar").setAttribute("aria-valuemax", samples);
+  $("bar").firstElementChild.style.width = `${(100 * done) / samples}%`;
+  $("count").textContent = `${done} of ${samples}, ${mine} by you`;
   show(sample);
 }
 
