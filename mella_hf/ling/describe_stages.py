@@ -109,13 +109,12 @@ class Description:
 
     @cached_property
     def _captioner(self) -> Captioner:
-        from mella_hf.ling.captioners import SERVER_REQUESTS, ServerCaptioner, TransformersCaptioner
+        from mella_hf.ling.captioners import ServerCaptioner, TransformersCaptioner
+        from mella_hf.ling.chat_servers import AT_ONCE
 
         s = self._settings
         if s.base_urls:
-            return ServerCaptioner(
-                s.captioner, s.base_urls, at_once=s.at_once or SERVER_REQUESTS, label=s.captioner_label
-            )
+            return ServerCaptioner(s.captioner, s.base_urls, at_once=s.at_once or AT_ONCE, label=s.captioner_label)
         return TransformersCaptioner(s.captioner, batch_size=s.batch_size)
 
     @cached_property

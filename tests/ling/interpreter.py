@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from mella_hf.dataset.images import open_image
-from mella_hf.ling.captioners import data_url
+from mella_hf.ling.chat_servers import data_url
 from mella_hf.ling.describe_stages import CAPTION_SIDE
 from mella_hf.sources.descriptions import describe
 from mella_hf.sources.measures import measure
