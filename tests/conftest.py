@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,16 +159,35 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory, make_rows: Any) -> Pa
     return folder
 
 
+PATIENCE = 60_000  # milliseconds; no test of a page may depend on how busy the machine is
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Headless Chromium; without it the tests skip, and fail where CI=true promises that it is there."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         message = "Chromium is not installed; pages are not tested. Install it: apt-get install chromium"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=PATIENCE)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`browser.new_page`, with patience; pages close with the test."""
+    pages = []
+
+    def open_one(**settings: Any) -> Any:
+        pages.append(browser.new_page(**settings))
+        pages[-1].set_default_timeout(PATIENCE)
+        return pages[-1]
+
+    yield open_one
+    for page in pages:
+        page.close()

@@ -113,24 +113,30 @@ def make_run() -> Any:
 
 
 @pytest.fixture
-def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a report; closing it checks that nothing was logged and nothing was asked for but the page."""
-    opened = []
+def open_page(new_page: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a report; in the end nothing may have been logged and nothing asked for but the page."""
+    opened, trouble = list[Any](), list[str]()
 
     def open_report(path: Path, **settings: Any) -> Any:
-        page = browser.new_page(**settings)
-        trouble = []
+        page = new_page(**settings)
         page.on("console", lambda message: trouble.append(message.text))
         page.on("pageerror", lambda error: trouble.append(str(error)))
         page.on("request", lambda request: trouble.append(request.url) if request.url != path.as_uri() else None)
         page.goto(path.as_uri())
-        opened.append((page, trouble))
+        opened.append(page)
         return page
 
     yield open_report
-    for page, trouble in opened:
+    for page in opened:
         page.close()
-        assert [entry for entry in trouble if not entry.startswith("data:")] == []
+    assert [entry for entry in trouble if not entry.startswith("data:")] == []
+
+
+@pytest.fixture
+def lay_out() -> Callable[[Any], None]:
+    """Has every card drawn, also those far below the window, whose size is guessed until they come near."""
+    rule = "article { content-visibility: visible !important; }"
+    return lambda page: page.add_style_tag(content=rule)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import shutil
 
 import jsonschema
 import pytest
+from playwright.sync_api import expect
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
@@ -144,15 +145,14 @@ def test_the_main_table(two_languages, tmp_path):
 def test_the_page_shows_the_numbers(two_languages, tmp_path, open_page):
     page = open_page(write_comparison(two_languages, tmp_path / "c.html"))
     know = page.locator("table.bars").first
-    assert know.get_by_role("row", name="stand-in-adapter").last.inner_text().split("\t")[:4] == [
-        "stand-in-adapter", "41.0", "39.0–43.0", "20.5",
-    ]  # fmt: skip
+    cells = know.get_by_role("row", name="stand-in-adapter").last.locator("td:not(.plot)")
+    expect(cells).to_have_text(["stand-in-adapter", "41.0", "39.0–43.0", "20.5"])
     # The axis ends at 60, the first round number above 43; both bars keep their length on it.
     axis = know.locator(".bar-of").first.bounding_box()["width"]
     widths = [bar.bounding_box()["width"] / axis for bar in know.locator(".fill").all()]
     assert widths == pytest.approx([4 / 60, 41 / 60] * 2, abs=0.01)
-    assert page.locator(".point.adapter").count() == 2
-    assert "The models are miniatures." in page.locator("body").inner_text()
+    expect(page.locator(".point.adapter")).to_have_count(2)
+    expect(page.locator("body")).to_contain_text("The models are miniatures.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

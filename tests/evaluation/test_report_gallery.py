@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from playwright.sync_api import expect
 
 from mella_hf.evaluation.categories import category_scores
 from mella_hf.evaluation.gallery import cards, score_items
@@ -59,25 +60,25 @@ def test_worst_come_first_and_the_degenerate_alone(czech_run, open_page):
     page = open_page(write_report(czech_run))
     page.get_by_label("ling", exact=True).check(force=True)
     kinds = page.locator(".gallery article:visible .tags span:last-child")
-    assert kinds.all_inner_texts() == ["half", "worst", "best", "best"]
+    expect(kinds).to_have_text(["half", "worst", "best", "best"])
     page.get_by_label("worst first").check(force=True)
-    assert kinds.all_inner_texts() == ["worst", "best", "half", "best"]
+    expect(kinds).to_have_text(["worst", "best", "half", "best"])
     page.get_by_label("best first").check(force=True)
-    assert kinds.all_inner_texts() == ["best", "half", "best", "worst"]
+    expect(kinds).to_have_text(["best", "half", "best", "worst"])
     page.get_by_label("degenerate").check(force=True)
-    assert kinds.all_inner_texts() == ["best", "worst"]
-    assert page.locator("article:visible .adapter .trouble").last.inner_text() == "in another language (en)"
+    expect(kinds).to_have_text(["best", "worst"])
+    expect(page.locator("article:visible .adapter .trouble").last).to_have_text("in another language (en)")
     page.get_by_label("degenerate").uncheck(force=True)
     page.get_by_label("as tested").check(force=True)
-    assert kinds.all_inner_texts() == ["half", "worst", "best", "best"]
+    expect(kinds).to_have_text(["half", "worst", "best", "best"])
 
 
 def test_search_reads_texts_and_not_labels(czech_run, open_page):
     page = open_page(write_report(czech_run))
     page.get_by_label("Search").fill("Reference")
-    assert page.locator("output").inner_text() == "0 of 8"
+    expect(page.locator("output")).to_have_text("0 of 8")
     page.get_by_label("Search").fill("TURISTÉ")
-    assert page.locator("output").inner_text() == "5 of 8"
+    expect(page.locator("output")).to_have_text("5 of 8")
 
 
 def test_categories_hold_the_metric_of_their_images(czech_run):
