@@ -1,9 +1,15 @@
 """Verdicts of several reviewers enter; their agreement beyond chance leaves."""
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+import numpy as np
 
 from mella_hf.errors import MellaError
+from mella_hf.metrics import significance
+
+Sample = TypeVar("Sample")
 
 
 def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float | None:
@@ -54,6 +60,39 @@ def fleiss_kappa(verdicts: Sequence[Sequence[Hashable]]) -> float | None:
     total = sum(counts, Counter())
     chance = sum((c / (raters * len(verdicts))) ** 2 for c in total.values())
     return None if chance == 1 else (sum(pairs) / len(pairs) - chance) / (1 - chance)
+
+
+def krippendorff_alpha(verdicts: Sequence[Sequence[Hashable]]) -> float | None:
+    """Krippendorff's alpha for nominal verdicts, any number for each sample, in [-1, 1].
+
+    alpha = 1 - D_o / D_e, observed over expected disagreement of pairs of verdicts within samples with two or more
+    (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability).
+
+    Args:
+        verdicts: for each sample, the verdicts that it got.
+
+    Returns:
+        None when it is not defined: no sample with two verdicts, or one and the same verdict throughout.
+    """
+    counts = [Counter(given) for given in verdicts if len(given) >= 2]
+    total = sum(counts, Counter())
+    n = total.total()
+    expected = n**2 - sum(c**2 for c in total.values())
+    if not expected:
+        return None
+    observed = sum((c.total() ** 2 - sum(k**2 for k in c.values())) / (c.total() - 1) for c in counts)
+    return 1 - (n - 1) * observed / expected
+
+
+def bootstrapped(
+    statistic: Callable[[Sequence[Sample]], float | None], samples: Sequence[Sample]
+) -> tuple[float, float] | None:
+    """The 95% interval of a statistic over samples drawn anew; None where no draw has it."""
+    random = np.random.RandomState(significance.SEED)
+    n = len(samples)
+    draws = (random.randint(n, size=n) for _ in range(significance.RESAMPLES if n else 0))
+    values = [value for draw in draws if (value := statistic([samples[i] for i in draw])) is not None]
+    return significance.interval(np.array(values)) if values else None
 
 
 def sign_test(wins: int, losses: int) -> float:

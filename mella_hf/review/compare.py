@@ -34,7 +34,12 @@ class Pair:
     @property
     def shown(self) -> str:
         """What `Decision.shown` holds: the hash of both answers."""
-        return text_hash(json.dumps([self.first, self.second]))
+        return shown_hash(self.first, self.second)
+
+
+def shown_hash(first: str, second: str) -> str:
+    """What `Decision.shown` holds for a choice between two answers."""
+    return text_hash(json.dumps([first, second]))
 
 
 def read_pairs(items: Sequence[Item], first: Path, second: Path) -> list[Pair]:
@@ -80,6 +85,20 @@ def _answers(path: Path) -> dict[str, Mapping[str, Any]]:
     return found
 
 
+def votes(decisions: Iterable[Decision], shown: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], int]:
+    """Reviewers for the second system less those for the first, by (sample, language) that one of them chose on.
+
+    Args:
+        shown: the hash of both answers of each sample; a decision on other answers does not count.
+    """
+    balance: dict[tuple[str, str], int] = defaultdict(int)
+    for decision in decisions:
+        key = (decision.sample, decision.language)
+        if decision.action in CHOICES and shown.get(key) == decision.shown:
+            balance[key] += {"first": -1, "second": 1, "tie": 0}[decision.action]
+    return dict(balance)
+
+
 def tally(pairs: Sequence[Pair], decisions: Iterable[Decision]) -> dict[str, Any]:
     """Wins of each system over images, with the interval and the sign test.
 
@@ -89,18 +108,13 @@ def tally(pairs: Sequence[Pair], decisions: Iterable[Decision]) -> dict[str, Any
         `first`, `second`, `tie`: images; `first_rate` with `_low` and `_high` among the decided, in [0, 1], None when
         nothing is decided; `p_value` of the two-sided sign test.
     """
-    shown = {(pair.item.id, pair.item.language): pair.shown for pair in pairs}
-    votes: dict[tuple[str, str], int] = defaultdict(int)
-    for decision in decisions:
-        key = (decision.sample, decision.language)
-        if decision.action in CHOICES and shown.get(key) == decision.shown:
-            votes[key] += {"first": 1, "second": -1, "tie": 0}[decision.action]
-    first, second = sum(vote > 0 for vote in votes.values()), sum(vote < 0 for vote in votes.values())
+    balance = votes(decisions, {(pair.item.id, pair.item.language): pair.shown for pair in pairs})
+    first, second = sum(vote < 0 for vote in balance.values()), sum(vote > 0 for vote in balance.values())
     rate = win_rate(first, second)
     return {
         "first": first,
         "second": second,
-        "tie": len(votes) - first - second,
+        "tie": len(balance) - first - second,
         "first_rate": rate and rate[0],
         "first_rate_low": rate and rate[1],
         "first_rate_high": rate and rate[2],

@@ -1,0 +1,91 @@
+"""Choices that reviewers made blindly, and the answers they saw, enter; each pair of systems' choices leave.
+
+    mella review DATASET --answers RUN/predictions/base/ling_test.jsonl \\
+      --answers RUN/predictions/adapter/ling_test.jsonl --reviewer NAME
+    mella report RUN --human DATASET.compare.sqlite
+
+A choice names no systems, only the hash of the two answers that were shown. So it counts for each pair of systems that
+gave just these answers, and choices on answers that are not the runs' any more count for none and are told.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.preferences import Choices, Vote
+from mella_hf.review.agreement import bootstrapped, krippendorff_alpha
+from mella_hf.review.compare import shown_hash, votes
+from mella_hf.review.exchange import read_decisions
+from mella_hf.review.store import CHOICES, Decision, ReviewStore, standing
+
+# By language and split, then system: id -> answer.
+Answers = Mapping[tuple[str, str], Mapping[str, Mapping[str, str]]]
+
+
+def read_choices(path: Path | str) -> list[Decision]:
+    """The standing choices of a file of `mella review`: its .sqlite, or an exported .parquet or .jsonl.
+
+    Raises:
+        MellaError: when it does not exist, is of another form, or holds no choice between two answers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MellaError(f"The choices {path} do not exist; name the --state of mella review, or its --export.")
+    if path.suffix in (".parquet", ".jsonl"):
+        decisions = standing(read_decisions(path))
+    else:
+        store = ReviewStore(path)
+        decisions = store.standing()
+        store.close()
+    chosen = [decision for decision in decisions if decision.action in CHOICES]
+    if not chosen:
+        raise MellaError(
+            f"{path} holds {len(decisions)} decisions and no choice between two answers; those are made with "
+            "mella review --answers FIRST --answers SECOND."
+        )
+    return chosen
+
+
+def match_choices(decisions: Sequence[Decision], answers: Answers) -> tuple[list[Choices], int]:
+    """The choices of each pair of systems, and how many decisions were on none of these answers.
+
+    An image counts once: for the system that more of its reviewers chose, as a tie when they are split.
+    """
+    found = []
+    matched: set[int] = set()
+    for (language, split), systems in answers.items():
+        for first, second in combinations(systems, 2):
+            ours, theirs = systems[first], systems[second]
+            ids = [key for key in ours if key in theirs and ours[key] != theirs[key]]
+            forth = {(key, language): shown_hash(ours[key], theirs[key]) for key in ids}
+            back = {(key, language): shown_hash(theirs[key], ours[key]) for key in ids}
+            matched |= {at for at, d in enumerate(decisions) if d.shown in _shown(d, forth, back)}
+            balance = Counter(votes(decisions, forth))
+            balance.subtract(votes(decisions, back))
+            named = {key: _vote(balance[key, language]) for key in ids if (key, language) in balance}
+            if named:
+                found.append(Choices(language, split, first, second, named))
+    return found, len(decisions) - len(matched)
+
+
+def reviewer_agreement(decisions: Iterable[Decision]) -> dict[str, Any]:
+    """`samples` with two reviewers or more, and Krippendorff's `alpha` over them with its 95% interval."""
+    by_sample: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for decision in decisions:
+        by_sample[decision.sample, decision.language, decision.shown].append(decision.action)
+    several = [given for given in by_sample.values() if len(given) >= 2]
+    alpha = krippendorff_alpha(several)
+    ends = bootstrapped(krippendorff_alpha, several) if alpha is not None else None
+    low, high = ends or (None, None)
+    return {"samples": len(several), "alpha": alpha, "alpha_low": low, "alpha_high": high}
+
+
+def _shown(decision: Decision, *orders: Mapping[tuple[str, str], str]) -> list[str | None]:
+    return [order.get((decision.sample, decision.language)) for order in orders]
+
+
+def _vote(balance: int) -> Vote:
+    return "second" if balance > 0 else "first" if balance < 0 else "tie"
