@@ -33,7 +33,7 @@ REASONS = (
     "Offensive or unsafe",
 )
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self' https://huggingface.co",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
