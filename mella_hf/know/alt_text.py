@@ -103,10 +103,14 @@ def _weigh(names: Iterable[str]) -> int:
 def clean_alt_text(text: str) -> str:
     """An alt-text without what is not text: NFC, one line, no control characters, no punctuation at its edges
     but a full stop, no stray Latin article before another script, no sentence said twice."""
-    text = unicodedata.normalize("NFC", text)
-    text = " ".join("".join(" " if c.isspace() else c for c in text if not _is_control(c)).split())
-    text = _STRAY_ARTICLE.sub("", text)
-    text = _say_once(text).lstrip(_JUNK)
+    text = "".join(" " if c.isspace() else c for c in text if not _is_control(c))
+    text = " ".join(unicodedata.normalize("NFC", text).split())
+    return _trim(_say_once(_trim(_STRAY_ARTICLE.sub("", text.lstrip(_JUNK)))))
+
+
+def _trim(text: str) -> str:
+    """A text without punctuation at its edges, but for the first mark that may end a sentence."""
+    text = text.lstrip(_JUNK)
     bare = text.rstrip(_JUNK)
     end = next((c for c in text[len(bare) :] if c in ".!?؟"), "")
     return bare + end if bare else ""

@@ -15,6 +15,8 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 _HEADER = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)
 _META = re.compile(rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _XML = re.compile(rb"^\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)")
+# What Python says of bytes that end within a character; of UTF-8, and of the East Asian encodings.
+_CUT = ("unexpected end of data", "incomplete multibyte sequence")
 
 
 def page_utf8(body: bytes, content_type: str | None = None) -> bytes:
@@ -27,8 +29,10 @@ def page_utf8(body: bytes, content_type: str | None = None) -> bytes:
     for mark, codec in _BOMS:
         if body.startswith(mark):
             return body[len(mark) :].decode(codec, "replace").encode()
-    if (whole := _valid(body, "utf-8")) is not None and not (body.isascii() and (b"\x1b" in body or b"\0" in body)):
-        return whole  # what looks like ASCII with escapes or nulls may be ISO-2022 or UTF-16
+    whole = _valid(body, "utf-8")
+    # ASCII but for its end may be Latin-1; what looks like ASCII with escapes or nulls, ISO-2022 or UTF-16.
+    if whole is not None and not (whole.isascii() and (whole != body or b"\x1b" in body or b"\0" in body)):
+        return whole
     declared = _declared(body, content_type)
     for codec in declared:
         if (whole := _valid(body, codec)) is not None:
@@ -68,7 +72,7 @@ def _valid(body: bytes, codec: str) -> bytes | None:
     try:
         body.decode(codec)
     except UnicodeDecodeError as error:
-        if error.start < len(body) - 3 or error.end != len(body):
+        if error.reason not in _CUT or error.end != len(body):
             return None
         body = body[: error.start]
         return body if _valid(body, codec) is not None else None

@@ -152,7 +152,7 @@ class _Reader:
             elif tag == "figure":
                 self.has_figures = True
             elif tag == "title":
-                self.title = self.title or _clean(node.text())
+                self.title = self.title or (None if _within(node, "svg") else _clean(node.text()))
             elif tag == "base":
                 if self.base == self.page.url:  # the first one counts
                     href = node.attributes.get("href") or ""
@@ -232,6 +232,13 @@ class _Reader:
         named = [n.attributes for n in nodes]
         best = next((a for a in named if "license" in (a.get("rel") or "")), named[0] if named else None)
         return absolute_url(self.page.url, best.get("href") or "")[0] if best else None
+
+
+def _within(node: Any, tag: str) -> bool:
+    """Whether an element of that name stands around a node: the title of a drawing is not the page's."""
+    while node is not None and node.tag != tag:
+        node = node.parent
+    return node is not None
 
 
 @lru_cache(maxsize=4096)
