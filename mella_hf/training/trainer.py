@@ -19,6 +19,7 @@ from mella_hf.training.chat import Conversation
 from mella_hf.training.checkpoints import restore_weights
 from mella_hf.training.failures import NOT_FINITE, failure, saving
 from mella_hf.training.forgetting import ElasticWeights
+from mella_hf.training.scoring import LabelledScores, is_quicker
 from mella_hf.training.streaming import BatchStream
 
 LOSS_TOKENS = "loss_tokens"  # what a batch's summed loss is divided by, where sources have weights
@@ -121,6 +122,9 @@ class MellaTrainer(SFTTrainer):
         if denominator is not None:
             # TRL multiplies by the number of ranks only then, and gradients are averaged over them.
             num_items_in_batch = denominator / (1 if self.args.average_tokens_across_devices else self.args.world_size)
+        whole = return_outputs or self.aux_loss_enabled or self.label_smoother or self.compute_loss_func
+        if not whole and is_quicker(inputs["labels"].device):
+            model = LabelledScores(model)
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -1,0 +1,47 @@
+"""A batch in, the log-probabilities of its labels out: what has no label never meets the vocabulary.
+
+TRL leaves out images, prompts and padding only where its Triton kernel runs; elsewhere it scores every position, in
+some twenty passes over all logits. On a CPU that was half of a small backbone's step.
+"""
+
+from typing import Any
+
+import torch
+from trl.trainer.utils import FusedCausalLMOutput
+
+IGNORED = -100  # a position without a label
+
+
+class LabelledScores:
+    """A model in the place of TRL's, with the same scores for the positions that predict a label in some row.
+
+    Args:
+        model: wrapped or not, whose `forward` takes `logits_to_keep`.
+    """
+
+    def __init__(self, model: Any):
+        self.model = model
+
+    def __call__(self, *, labels: torch.Tensor, fused_lm_head: bool, **inputs: Any) -> FusedCausalLMOutput:
+        """Scores of a batch with labels of (rows, positions), each of (rows, kept positions)."""
+        targets = labels[:, 1:]
+        kept = (targets != IGNORED).any(0).nonzero().squeeze(1)
+        targets = targets.index_select(1, kept)
+        mask = targets != IGNORED
+        logits = self.model(**inputs, logits_to_keep=kept).logits
+        scores = logits.float().log_softmax(-1)
+        log_probs = scores.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        with torch.no_grad():
+            entropy = -(scores.exp() * scores).sum(-1)
+            is_top1 = scores.argmax(-1) == targets
+        return FusedCausalLMOutput(
+            log_probs=log_probs.masked_fill(~mask, 0),
+            entropy=entropy.masked_fill(~mask, 0),
+            is_top1=is_top1 & mask,
+            label_mask=mask,
+        )
+
+
+def is_quicker(device: torch.device) -> bool:
+    """Whether TRL itself scores positions without a label there, where shapes may change from batch to batch."""
+    return device.type == "cpu"
