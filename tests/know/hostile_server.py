@@ -7,6 +7,7 @@ Raw sockets, since no proper server sends wrong lengths or stops in the middle. 
 import asyncio
 import gzip
 import io
+import itertools
 import threading
 import time
 import zlib
@@ -54,7 +55,7 @@ def reply(body: bytes = b"", status: int = 200, length: int | None = None, **hea
 
 async def slow_headers(request: Request, writer: asyncio.StreamWriter) -> None:
     """A slow loris: one byte of the headers now and then, for ever."""
-    for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Padding: " + b"x" * 10_000:
+    for byte in itertools.chain(b"HTTP/1.1 200 OK\r\nX-Padding: ", itertools.repeat(ord("x"))):
         writer.write(bytes([byte]))
         await writer.drain()
         await asyncio.sleep(0.05)
@@ -73,7 +74,7 @@ async def stalled_body(request: Request, writer: asyncio.StreamWriter) -> None:
     """A body that stops in the middle, with the connection open."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + jpeg()[:600])
     await writer.drain()
-    await asyncio.sleep(30)
+    await asyncio.Event().wait()
 
 
 async def endless_body(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -95,7 +96,7 @@ async def reset_in_the_middle(request: Request, writer: asyncio.StreamWriter) ->
 
 async def hang(request: Request, writer: asyncio.StreamWriter) -> None:
     """No answer at all."""
-    await asyncio.sleep(30)
+    await asyncio.Event().wait()
 
 
 def gzip_bomb() -> bytes:

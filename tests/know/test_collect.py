@@ -16,6 +16,7 @@ from mella_hf.cli import app
 from mella_hf.cluster import cluster_executor
 from mella_hf.errors import MellaError
 from mella_hf.know.collect import CollectSettings, collect
+from mella_hf.know.download import Limits
 from mella_hf.know.fetch_settings import FetchSettings
 from mella_hf.know.filter import FilterSettings
 from mella_hf.know.funnel import funnel_lines, funnel_steps
@@ -65,7 +66,8 @@ def web(serve, handbook, helps, wesnoth, tmp_path) -> str:
 
 
 def settings(**changes) -> CollectSettings:
-    polite = FetchSettings("test@example.org", delay=0, per_host=8, allow_private=True)
+    patient = Limits(connect=600, response=600, read=600, total=600)
+    polite = FetchSettings("test@example.org", delay=0, per_host=8, allow_private=True, limits=patient)
     return CollectSettings(FilterSettings(LANGUAGES), polite, KEEP_SMALL, test_size=2, **changes)
 
 
