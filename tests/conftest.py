@@ -3,16 +3,28 @@
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from pictures import png
 
+CACHE = tempfile.TemporaryDirectory(prefix="mella-tests-")  # shared with no other process, and with no earlier run
+os.environ["HF_HOME"] = CACHE.name
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches the Hub; a stub Hub unsets it for its own process
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models are slower on several threads
+for wait in ("CONNECT", "TCP"):  # Dask's own 30 s are few when everything starts at once on a busy machine
+    os.environ.setdefault(f"DASK_DISTRIBUTED__COMM__TIMEOUTS__{wait}", "600s")
+settings.load_profile("ci")  # the same examples in every run, and no deadline for one
+
+
+def pytest_unconfigure() -> None:
+    CACHE.cleanup()
+
 
 CHAT_TEMPLATE = (  # Qwen2-VL's, without video
     "{% for message in messages %}"

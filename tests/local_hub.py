@@ -108,6 +108,8 @@ class LocalHub:
             "HF_HUB_OFFLINE": "0",
             "HF_UPDATE_DOWNLOAD_COUNTS": "0",
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_ETAG_TIMEOUT": "600",  # seconds; 10 are few for a busy machine
+            "HF_HUB_DOWNLOAD_TIMEOUT": "600",
             "HF_HUB_DISABLE_XET": "0" if self.xet else "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         }

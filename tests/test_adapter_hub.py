@@ -205,7 +205,7 @@ def client(hub, tmp_path):
 
 
 def finished(process) -> str:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err[-3000:]
     return out
 
@@ -292,7 +292,7 @@ def test_a_merged_model_is_pushed_in_two_runs_and_answers_alike(trained, run, ti
     assert len(shards) > 2 and not (merged / "adapter_config.json").exists()
     hub.room = 1
     process = client("-c", pushing(merged, "org/whole"))
-    assert hub.full.wait(300)
+    assert hub.full.wait(timeout=600)
     process.kill()
     process.communicate()
     assert set(hub.files("models/org/whole")) == {".gitattributes"}, "no half of it is to be seen"
@@ -313,7 +313,7 @@ def test_a_wrong_token_is_one_clear_error_and_printed_nowhere(trained, run, tmp_
         + pushing(out, create_pr=True, token="hf_test_write")
     )
     process = client("-c", code, token="hf_secret123")
-    printed, err = process.communicate(timeout=300)
+    printed, err = process.communicate(timeout=600)
     wrong, reading, nameless, request = printed.strip().splitlines()
     assert wrong.startswith("ERROR Cannot push to 'org/arabic'") and "does not accept the token" in wrong
     assert reading.startswith("ERROR Cannot push to 'org/arabic'") and "one with write access" in reading

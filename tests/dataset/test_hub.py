@@ -48,7 +48,7 @@ class Client:
 
     def run(self, code: str, **environment: str | None) -> str:
         process = self.start(code, **environment)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == 0, err[-3000:]
         return out
 
@@ -235,7 +235,7 @@ def test_killed_in_the_middle(hub: LocalHub, client: Client, folder: Path) -> No
     """SIGKILL while shards go up; no commit is seen, and the second run sends only what is missing."""
     hub.room = 2
     process = client.start(publish(folder))
-    assert hub.full.wait(timeout=300)
+    assert hub.full.wait(timeout=600)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert published(hub) == {} and len(hub.uploaded) == 2
@@ -252,7 +252,7 @@ def test_killed_before_the_commit(tmp_path: Path, folder: Path, xet: bool) -> No
         client = Client(hub, tmp_path / "home")
         hub.fail("POST .*/commit/", 0)
         process = client.start(publish(folder))
-        assert hub.full.wait(timeout=300)
+        assert hub.full.wait(timeout=600)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert published(hub) == {}

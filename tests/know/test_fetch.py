@@ -40,7 +40,7 @@ from mella_hf.know.records import FETCHED, REQUESTS, ROWS
 from mella_hf.stage import Shard, ShardOutput, StageReport
 
 LIMITS = Limits(connect=5.0, response=6.0, read=3.0, total=10.0, max_bytes=300_000)  # on a patient loop
-PATIENT = Limits(connect=600.0, response=600.0, read=600.0, total=600.0, max_bytes=300_000)  # where time decides nothing
+PATIENT = Limits(connect=600.0, response=600.0, read=600.0, total=600.0, max_bytes=300_000)  # where no limit is meant
 QUICK = FetchSettings(
     contact="tests@example.org", allow_private=True, delay=0.0, per_host=16, attempts=1, passes=1, backoff=0.01,
     host_failures=100, limits=LIMITS,
