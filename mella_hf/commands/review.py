@@ -2,12 +2,16 @@
 
 import json
 import socket
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mella_hf.errors import MellaError, MissingExtraError
+
+if TYPE_CHECKING:
+    from mella_hf.review.session import Review
 
 
 def review(
@@ -42,10 +46,10 @@ def review(
     Every reviewer has a link of their own. Decisions are on disk before the page goes on; stop and start the
     server at any time. With --answers, reviewers see two systems' answers without their names and choose one.
     """
-    from mella_hf.review.app import Review, build_app
     from mella_hf.review.compare import read_pairs, tally
     from mella_hf.review.exchange import imported, read_decisions, write_decisions, write_reviewed
     from mella_hf.review.queue import Queue, read_items
+    from mella_hf.review.session import Review
     from mella_hf.review.status import status as status_of
     from mella_hf.review.store import ReviewStore
 
@@ -69,19 +73,28 @@ def review(
         result = status_of(waiting) | ({"choices": tally(pairs, store.standing())} if pairs else {})
         typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
     else:
-        try:
-            import uvicorn
-        except ImportError as error:
-            raise MissingExtraError("uvicorn", "review", "The review page") from error
-        listening = _listen(host, port)
-        for name in reviewer or ():
-            typer.echo(f"{name}: http://{host}:{port}/?token={store.add_reviewer(name)}")
-        if not store.reviewers():
-            raise MellaError("Nobody can open this review yet; name someone with --reviewer NAME.")
-        typer.echo(f"{len(items):,} samples; {store.path} holds the decisions. Stop with Ctrl+C.")
-        config = uvicorn.Config(build_app(Review(waiting, store, pairs)), log_level="warning", lifespan="off")
-        uvicorn.Server(config).run(sockets=[listening])
+        _serve(Review(waiting, store, pairs), host, port, reviewer or ())
     store.close()
+
+
+def _serve(review: "Review", host: str, port: int, newcomers: Sequence[str]) -> None:
+    """Print a link for each newcomer and answer their browsers until somebody stops it."""
+    try:
+        import uvicorn
+
+        from mella_hf.review.app import build_app
+    except ModuleNotFoundError as error:
+        if error.name not in ("uvicorn", "starlette"):
+            raise
+        raise MissingExtraError(error.name, "review", "The review page") from error
+    listening = _listen(host, port)
+    for name in newcomers:
+        typer.echo(f"{name}: http://{host}:{port}/?token={review.store.add_reviewer(name)}")
+    if not review.store.reviewers():
+        raise MellaError("Nobody can open this review yet; name someone with --reviewer NAME.")
+    typer.echo(f"{len(review.queue.items):,} samples; {review.store.path} holds the decisions. Stop with Ctrl+C.")
+    config = uvicorn.Config(build_app(review), log_level="warning", lifespan="off")
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -131,17 +131,12 @@ class ReviewStore:
 
     def standing(self) -> list[Decision]:
         """The newest decision of each reviewer on each sample, in the order in which they were made."""
-        return standing(self.history())
-
-
-def standing(history: Iterable[Decision]) -> list[Decision]:
-    """Of decisions, oldest first, the newest of each reviewer on each sample."""
-    newest: dict[tuple[str, str, str], Decision] = {}
-    for decision in history:
-        key = (decision.sample, decision.language, decision.reviewer)
-        newest.pop(key, None)
-        newest[key] = decision
-    return list(newest.values())
+        newest: dict[tuple[str, str, str], Decision] = {}
+        for decision in self.history():
+            key = (decision.sample, decision.language, decision.reviewer)
+            newest.pop(key, None)
+            newest[key] = decision
+        return list(newest.values())
 
 
 def _checked(decision: Decision) -> Decision:

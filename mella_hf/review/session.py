@@ -1,0 +1,100 @@
+"""A queue and its store enter; what one reviewer is shown, and what they decided, leave."""
+
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.languages import get_language
+from mella_hf.review.compare import Pair
+from mella_hf.review.queue import ORDERS, Item, Queue
+from mella_hf.review.store import CHOICES, VERDICTS, Decision, ReviewStore
+
+REASONS = (
+    "Says something else than the English",
+    "Not fluent, no speaker would say it so",
+    "Wrong language or script",
+    "Something is missing or added",
+    "Does not fit the image",
+    "Offensive or unsafe",
+)
+
+
+class Review:
+    """What the application answers with.
+
+    Args:
+        queue: the samples and what was decided.
+        store: where decisions go.
+        pairs: for a blind comparison, the answers by sample; the queue then holds just their samples.
+    """
+
+    def __init__(self, queue: Queue, store: ReviewStore, pairs: list[Pair] | None = None):
+        self.queue, self.store = queue, store
+        self.pairs = {pair.item.key: pair for pair in pairs} if pairs is not None else None
+
+    def page_settings(self, reviewer: str) -> dict[str, Any]:
+        """What the page needs once."""
+        mode = "judge" if self.pairs is None else "compare"
+        return {"reviewer": reviewer, "mode": mode, "orders": ORDERS, "reasons": REASONS}
+
+    def progress(self, reviewer: str) -> dict[str, int]:
+        """How many samples there are, how many are decided, and by this reviewer; agreement is for `--status`."""
+        mine = sum(reviewer in given for given in self.queue.given.values())
+        total = len(self.queue.items)
+        return {
+            "samples": total,
+            "done": total - self.queue.progress["open"] if self.pairs is None else mine,
+            "mine": mine,
+        }
+
+    def view(self, item: Item, reviewer: str) -> dict[str, Any]:
+        """A sample as the page shows it."""
+        language = get_language(item.language)
+        shown = {
+            "id": item.id,
+            "language": item.language,
+            "language_name": language.name,
+            "direction": "rtl" if language.rtl else "ltr",
+            "image": f"image/{item.language}/{item.id}",
+            "english": item.caption_en,
+            "score": item.qe_score,
+            "translator": item.translator,
+        }
+        if self.pairs is None:
+            return {**shown, "text": item.text, "earlier": self._earlier(item, reviewer)}
+        pair = self.pairs[item.key]
+        left, right = (pair.second, pair.first) if pair.swapped(reviewer) else (pair.first, pair.second)
+        # No English and no score here: they would tell the answers apart.
+        return {**shown, "english": None, "score": None, "prompt": pair.prompt, "left": left, "right": right}
+
+    def _earlier(self, item: Item, reviewer: str) -> dict[str, Any] | None:
+        decision = self.queue.given[item.key].get(reviewer)
+        return {"action": decision.action, "text": decision.text, "reason": decision.reason} if decision else None
+
+    def decided_before(self, sample: str | None, reviewer: str) -> Item | None:
+        """What the reviewer decided last before a sample, or last of all where that is none of theirs."""
+        mine = [(d.sample, d.language) for d in self.store.standing() if d.reviewer == reviewer]
+        keys = [key for key in mine if key in self.queue.items]
+        ids = [sample_id for sample_id, _ in keys]
+        place = ids.index(sample) if sample in ids else len(keys)
+        return self.queue.items[keys[place - 1]] if place else None
+
+    def decide(self, body: dict[str, Any], reviewer: str) -> None:
+        """Store a decision that the page sent. Raises MellaError when it is none."""
+        key = (str(body.get("id")), str(body.get("language")))
+        item = self.queue.items.get(key)
+        if item is None:
+            raise MellaError(f"The sample {key[0]} is not in this queue; load the page again.")
+        action, text, reason = body.get("action"), body.get("text"), body.get("reason")
+        if not all(value is None or isinstance(value, str) for value in (action, text, reason)) or action is None:
+            raise MellaError("A decision has the strings action, text and reason.")
+        allowed = (*VERDICTS, "skip") if self.pairs is None else ("left", "right", "tie", "skip")
+        if action not in allowed:
+            raise MellaError(f"Unknown action {action!r}; choose among {', '.join(allowed)}.")
+        if self.pairs is not None and action in ("left", "right"):
+            action = CHOICES[(action == "right") != self.pairs[key].swapped(reviewer)]
+        decision = Decision(
+            sample=item.id, language=item.language, reviewer=reviewer, action=action, shown=self.queue.shown_hash(item),
+            text=text if action == "edit" else None, reason=reason if action == "reject" else None,
+        )  # fmt: skip
+        self.store.add([decision])
+        self.queue.take(decision)
