@@ -47,6 +47,7 @@ for _name in (
     "describe",
     "evaluate",
     "report",
+    "judge",
     "score",
     "publish",
     "verify",

@@ -17,6 +17,13 @@ def report(
         Path | None,
         typer.Option(help="The page to write; by default RUN/report.html, or comparison.html for several runs."),
     ] = None,
+    human: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Blind choices between answers: a .sqlite of mella review --answers, or its export. Kept in each run "
+            "whose images they are on. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Write the report of an evaluation, or the comparison of several: one HTML page that needs nothing beside it.
 
@@ -26,9 +33,17 @@ def report(
         mella report outputs/ar outputs/th --out languages.html
 
         mella report joint=outputs/joint sdrrl=outputs/sdrrl --out methods.html
+
+    What people chose between answers (--human) and what mella judge found stand beside the metrics: docs/judging.md.
     """
     from mella_hf.evaluation.comparison_report import write_comparison
+    from mella_hf.evaluation.human import keep_choices, read_choices
     from mella_hf.evaluation.report import write_report
+    from mella_hf.evaluation.run import load_run
+
+    decisions = [decision for path in human or () for decision in read_choices(path)]
+    for _, folder in map(_named, runs) if decisions else ():
+        typer.echo(f"{folder}: {keep_choices(load_run(folder), decisions):,} choices between answers about its images")
 
     if len(runs) == 1:
         typer.echo(f"report: {write_report(runs[0], out)}")

@@ -86,7 +86,7 @@ def _pairs(
     language: str, run: Run, others: Mapping[str, Mapping[str, Run]]
 ) -> list[tuple[str, str, str, str, tuple[Answers, Answers]]]:
     """(language, split, first, second, their answers) of every comparison within a language."""
-    ours = _tuned(run)
+    ours = tuned(run)
     pairs = []
     for (model, split), answers in run.predictions.items():
         if model != ours:
@@ -96,17 +96,18 @@ def _pairs(
             continue
         other = theirs[language]
         for (model, split), answers in other.predictions.items():
-            if model == _tuned(other) and (ours, split) in run.predictions:
-                same = _aligned(run.predictions[ours, split], answers, name, f"{language} {split}")
+            if model == tuned(other) and (ours, split) in run.predictions:
+                same = aligned(run.predictions[ours, split], answers, name, f"{language} {split}")
                 pairs.append((language, split, name, ours, (same, run.predictions[ours, split])))
     return pairs
 
 
-def _tuned(run: Run) -> str:
+def tuned(run: Run) -> str:
+    """The system that a run is about."""
     return "adapter" if "adapter" in run.models else "base"
 
 
-def _aligned(ours: Answers, theirs: Answers, name: str, where: str) -> Answers:
+def aligned(ours: Answers, theirs: Answers, name: str, where: str) -> Answers:
     """Another run's answers in our order, judged by our references. Raises MellaError when the images differ."""
     by_id = {p["id"]: p for p in theirs}
     if set(by_id) != {p["id"] for p in ours}:

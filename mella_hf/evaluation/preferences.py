@@ -16,6 +16,8 @@ from mella_hf.review.agreement import bootstrapped, cohen_kappa, sign_test, win_
 Vote = Literal["first", "second", "tie"]
 SIGNS: dict[str, int] = {"first": -1, "tie": 0, "second": 1}  # as a difference, second - first
 METRICS = ("keyword_micro", "meteor", "rouge_l", "bleu", "chrf")
+Predictions = Mapping[str, Mapping[str, Any]]  # by image id
+Answers = Mapping[tuple[str, str], Mapping[str, Predictions]]  # by language and split, then by system
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,33 @@ class Choices:
         other: dict[str, Vote] = {"first": "second", "second": "first", "tie": "tie"}
         votes = {key: other[vote] for key, vote in self.votes.items()}
         return Choices(self.language, self.split, self.second, self.first, votes)
+
+
+def compare_choices(found: Sequence[Choices], answers: Answers) -> list[dict[str, Any]]:
+    """`preference_record` of each pair of systems, with `p_holm`: their sign tests corrected as one family.
+
+    Raises:
+        MissingExtraError: when a language's tokenizer is not installed.
+    """
+    from mella_hf.metrics import MellaMetric
+
+    records = []
+    for choices in found:
+        metric = MellaMetric(choices.language, progress=False)
+        systems = answers[choices.language, choices.split]
+        shown = ([systems[name][key] for key in choices.votes] for name in (choices.first, choices.second))
+        counted = [
+            metric.statistics(
+                predictions=[p["prediction"] for p in given],
+                references=[p["reference"] for p in given],
+                keywords=[p["keywords"] or [] for p in given],
+                check_references=False,  # that was checked when the run was scored
+            )
+            for given in shown
+        ]
+        records.append(preference_record(choices, *counted))
+    corrected = significance.holm([record["p_value"] for record in records])
+    return [record | {"p_holm": p} for record, p in zip(records, corrected, strict=True)]
 
 
 def preference_record(choices: Choices, first: ItemStatistics, second: ItemStatistics) -> dict[str, Any]:

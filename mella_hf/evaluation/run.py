@@ -117,7 +117,7 @@ def evaluate_runs(
         raise MellaError(f"Unknown test split {unknown[0]!r}; choose among {', '.join(TEST_SPLITS)}.")
     for language in runs:
         get_language(language)
-    tests = {(language, split): _load_split(language, data_dir, split) for language in runs for split in splits}
+    tests = {(language, split): load_split(language, data_dir, split) for language in runs for split in splits}
     if empty := [key for key, rows in tests.items() if not len(rows)]:
         raise MellaError(f"The split {empty[0][1]!r} of {empty[0][0]!r} is empty; build it, or evaluate another split.")
     state = process_state(device)
@@ -246,7 +246,8 @@ def _predictions_path(run: Path, model: str, split: str) -> Path:
     return run / "predictions" / model / f"{split}.jsonl"
 
 
-def _load_split(language: str, data_dir: Path | str | None, split: str, **options: Any) -> "Dataset":
+def load_split(language: str, data_dir: Path | str | None, split: str, **options: Any) -> "Dataset":
+    """A split of a language's config, from a folder or from the Hub."""
     from datasets import load_dataset
 
     import mella_hf  # noqa: F401  (makes "mella" known to datasets)
@@ -257,7 +258,7 @@ def _load_split(language: str, data_dir: Path | str | None, split: str, **option
 def _training_facts(language: str, data_dir: Path | str | None, source: str) -> TrainingFacts | None:
     """The names in a source's training split; None where there is no such split."""
     try:
-        rows = _load_split(language, data_dir, source, columns=["entity", "keywords"])
+        rows = load_split(language, data_dir, source, columns=["entity", "keywords"])
     except MellaError:  # a dataset of test splits only: nobody can say what was seen
         return None
     return TrainingFacts.of(rows["entity"], rows["keywords"], language)

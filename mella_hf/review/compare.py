@@ -56,12 +56,16 @@ def read_pairs(items: Sequence[Item], first: Path, second: Path) -> list[Pair]:
         lacking = second if odd[0] in answers[0] else first
         raise MellaError(f"{lacking} has no answer for {odd[0]}, which the other file has; give the same images.")
     by_id = {item.id: item for item in items}
-    if missing := [key for key in answers[0] if key not in by_id]:
+    by_key = {item.key: item for item in items}  # languages may share images
+    found = {
+        key: by_key.get((key, a["language"])) if "language" in a else by_id.get(key) for key, a in answers[0].items()
+    }
+    if missing := [key for key, item in found.items() if item is None]:
         raise MellaError(f"The image {missing[0]} of {first} is not in the queue; name the dataset it came from.")
     pairs = [
-        Pair(by_id[key], a.get("prompt") or "", a["prediction"], answers[1][key]["prediction"])
-        for key, a in answers[0].items()
-        if a["prediction"] != answers[1][key]["prediction"]
+        Pair(item, answers[0][key].get("prompt") or "", answers[0][key]["prediction"], answers[1][key]["prediction"])
+        for key, item in found.items()
+        if item is not None and answers[0][key]["prediction"] != answers[1][key]["prediction"]
     ]
     if not pairs:
         raise MellaError(f"{first} and {second} hold the same answers; there is nothing to choose between.")

@@ -13,7 +13,9 @@ from typing import Any
 
 
 class CaptionServer:
-    """`describe(image, prompt)` gives the text, or (text, finish_reason), or an int: the status to fail with.
+    """`describe(image, prompt)` gives the text, or (text, finish_reason), a dict: the message, or an int: the status.
+
+    Tokens are counted as words.
 
     Attributes:
         answered: how often each (prompt, sha256 of the JPEG) was answered.
@@ -75,8 +77,13 @@ class CaptionServer:
             return
         status = said if isinstance(said, int) else 200
         words, reason = said if isinstance(said, tuple) else (said, "stop")
+        message = {"role": "assistant", **(words if isinstance(words, dict) else {"content": words})}
         answer = {
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": words}, "finish_reason": reason}]
+            "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+            "usage": {
+                "prompt_tokens": len(text["text"].split()),
+                "completion_tokens": len(str(message["content"] or "").split()),
+            },
         }
         if status == 200:
             with self._lock:

@@ -1,0 +1,136 @@
+"""`mella judge`: a finished run in; what a served vision-language model thinks of its answers out."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mella_hf.errors import MellaError
+
+
+def judge(
+    run: Annotated[Path, typer.Argument(help="Folder that mella evaluate wrote, of one language or of several.")],
+    base_url: Annotated[
+        list[str],
+        typer.Option(
+            help="OpenAI-compatible server such as http://host:8000/v1; repeat it for several. "
+            "Key, if any: MELLA_JUDGE_KEY in the environment."
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="The judge: the name that the servers serve it under.")],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare the adapter's answers with those of base, of another system of RUN, or of another run's "
+            "folder; without it each answer is judged alone."
+        ),
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Dataset folder of the run; its images are sent.")] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="Codes of RUN's languages to judge: ar,th; all of them.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Images of each split to judge; more later ask only for the rest.")
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=0, help="Answers asked about twice, to measure the judge.")] = 50,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at a server.")] = 8,
+    price_in: Annotated[float | None, typer.Option(min=0.0, help="US dollars a million prompt tokens.")] = None,
+    price_out: Annotated[float | None, typer.Option(min=0.0, help="US dollars a million reply tokens.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count questions and estimate tokens.")] = False,
+) -> None:
+    """Let a vision-language model judge answers: what is made up in them, how adequate, how fluent; or which is better.
+
+    Each question shows the judge the image, the question, the reference and the answer, without the system's name.
+    With --against it sees two answers in both orders, and a system wins an image only when it is preferred in both.
+
+    Replies are kept in RUN/judge as they come: run the same command again after an interruption and it asks only for
+    what is missing. RUN/judge.json has rates with intervals, the judge's agreement with itself, with our entity
+    precision and with the metrics, and what it cost; mella report RUN shows them, and docs/judging.md how to read them.
+    """
+    from mella_hf.evaluation.judge import KEY_VARIABLE, Judge
+    from mella_hf.evaluation.judge_images import JudgedImages, estimate
+    from mella_hf.evaluation.judge_pointwise import Pointwise
+    from mella_hf.evaluation.judge_run import REPLIES_FILE, Prices, judge_run, pairwise_plan
+    from mella_hf.evaluation.paired import load_runs
+    from mella_hf.languages import language_codes
+    from mella_hf.ling.cache import RequestCache
+    from mella_hf.ling.chat_servers import ChatServers
+
+    if (price_in is None) != (price_out is None):
+        raise MellaError("Only one price was given; give both --price-in and --price-out, or neither.")
+    prices = Prices(price_in, price_out) if price_in is not None and price_out is not None else None
+    codes = languages.replace(",", " ").split() if languages else language_codes()
+    servers = ChatServers(model, base_url, at_once=concurrency, called="judge server", key_variable=KEY_VARIABLE)
+    runs = load_runs(run, codes)
+    theirs = load_runs(against, list(runs)) if against and Path(against).is_dir() else {}
+    for code, ours in runs.items():
+        plan: Any = Pointwise(ours, sample, repeat)
+        if theirs and code not in theirs:
+            typer.echo(f"{code}: {against} has no run in this language; left out")
+            continue
+        if against is not None:
+            plan = pairwise_plan(ours, Path(against).name if theirs else against, theirs.get(code), sample)
+        images = JudgedImages(ours, data_dir)
+        with RequestCache(ours.folder / REPLIES_FILE) as cache:
+            judging = Judge(servers, cache)
+            expected = estimate(plan.questions, judging, images)
+            typer.echo(f"{code}: {_expected(expected, prices)}")
+            if dry_run:
+                continue
+            record = judge_run(ours, plan, judging, images, prices=prices)
+        for line in _lines(record):
+            typer.echo(f"{code}: {line}")
+        typer.echo(f"{code}: {_cost(record['cost'])}")
+        typer.echo(f"{code}: {ours.folder / 'judge.json'}; mella report {ours.folder} shows it")
+
+
+def _expected(estimate: Any, prices: Any) -> str:
+    """What is left to ask."""
+    line = f"{estimate.questions:,} questions, {estimate.answered:,} answered before; the others take about "
+    line += f"{estimate.prompt_tokens:,} prompt and {estimate.completion_tokens:,} reply tokens"
+    dollars = prices.of(estimate.prompt_tokens, estimate.completion_tokens) if prices else None
+    return line if dollars is None else f"{line}, {dollars:,.2f} USD"
+
+
+def _lines(record: Mapping[str, Any]) -> Iterator[str]:
+    """What came of it, a line a system or pair."""
+    for score in record.get("scores", ()):
+        judged = f"{score['model']:8} {score['split']:10} {score['judged']} of {score['n']} judged"
+        yield f"{judged}{_problems(score['problems'])}" + (
+            f"  made up {_rate(score, 'hallucinated')}  adequacy {_mean(score, 'adequacy')}"
+            f"  fluency {_mean(score, 'fluency')}"
+            if score["judged"]
+            else ""
+        )
+    for c in record.get("comparisons", ()):
+        yield (
+            f"{c['split']:10} {c['second']} against {c['first']}: {c['second_wins']} wins, {c['ties']} ties, "
+            f"{c['first_wins']} losses, p = {c['p_value']:.2g}"
+        )
+    if "order" in record:
+        order = record["order"]
+        places = f"first place {order['first_place']}, second {order['second_place']}, half tied {order['half_tied']}"
+        yield f"the two orders of an image: same choice {order['same']}, {places}"
+        yield f"{record['equal']} equal answers not asked about{_problems(record['problems'])}"
+
+
+def _problems(counts: Mapping[str, int]) -> str:
+    return "".join(f", {reason} {count}" for reason, count in sorted(counts.items()))
+
+
+def _rate(score: Mapping[str, Any], name: str) -> str:
+    return f"{score[name]:.0%} [{score[f'{name}_low']:.0%}, {score[f'{name}_high']:.0%}]"
+
+
+def _mean(score: Mapping[str, Any], name: str) -> str:
+    return f"{score[name]:.1f} [{score[f'{name}_low']:.1f}, {score[f'{name}_high']:.1f}]"
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    """Tokens in all, replies from earlier runs among them."""
+    line = (
+        f"{cost['requests']:,} replies, {cost['prompt_tokens']:,} prompt and {cost['completion_tokens']:,} reply tokens"
+    )
+    line += f" ({cost['uncounted']:,} replies uncounted)" if cost["uncounted"] else ""
+    return line if cost["usd"] is None else f"{line}, {cost['usd']:,.4f} USD"
