@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mella_hf.know.fetch_settings import FetchSettings
     from mella_hf.know.images import ImageSettings
 
-COLLECT_VERSION = 2  # a change of what the first two stages do to rows; makes them run again
+COLLECT_VERSION = 3  # a change of what the first two stages do to rows; makes them run again
 WORK = ".collect"
 _PACKAGES = {  # module -> package
     "aiohttp": "aiohttp", "cchardet": "faust-cchardet", "fastwarc": "FastWARC", "protego": "protego",

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mella_hf.errors import MellaError
-from mella_hf.know.pages import absolute_url, page_candidates
+from mella_hf.know.links import absolute_url
+from mella_hf.know.pages import page_candidates
 from mella_hf.know.records import CANDIDATES, ROWS, file_mark
 from mella_hf.know.warc import MAX_PAGE_BYTES, LostPage, Page, read_warc
 from mella_hf.stage import Shard, ShardOutput

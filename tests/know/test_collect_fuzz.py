@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mella_hf.know import pages
+from mella_hf.know import page_tree
 from mella_hf.know.alt_text import REASONS, Dropped, Kept, check_alt_text, clean_alt_text
 from mella_hf.know.charset import page_utf8
 from mella_hf.know.filter import judge
-from mella_hf.know.pages import absolute_url, page_candidates
+from mella_hf.know.links import absolute_url
+from mella_hf.know.pages import page_candidates
 from mella_hf.know.records import CANDIDATES
 from mella_hf.know.warc import Page
 from mella_hf.languages import language_codes
@@ -98,7 +99,7 @@ def test_a_page_says_the_same_when_it_is_parsed_to_its_end(parts):
         for _ in range(2):
             counts: Counter[str] = Counter()
             results.append((page_candidates(Page(URL, body), counts), counts))
-            patch.setattr(pages, "_end_of_images", lambda body: 0)
+            patch.setattr(page_tree, "_end_of_images", lambda *_: 0)
     assert results[0] == results[1]
 
 

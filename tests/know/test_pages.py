@@ -8,14 +8,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from mella_hf.know.charset import page_utf8
-from mella_hf.know.pages import (
-    Candidate,
-    best_of_srcset,
-    declared_size,
-    language_tag,
-    page_candidates,
-    robots_directives,
-)
+from mella_hf.know.image_source import best_of_srcset, declared_size
+from mella_hf.know.pages import Candidate, language_tag, page_candidates, robots_directives
 from mella_hf.know.records import CANDIDATES
 from mella_hf.know.warc import Page
 
@@ -127,6 +121,7 @@ ONE = '<img src="a.jpg" alt="Karlštejn">'
         (f"{ONE}<p>text</p><body lang=cs>", {"page_language": "cs"}),
         (f"<h1>Hrad {ONE} v Čechách</h1>", {"heading": "Hrad v Čechách"}),
         (f"<figure>{ONE}<figcaption>Hrad</figcaption></figure>", {"figcaption": "Hrad"}),
+        (f"<figure>{'<p>text</p>' * 200}{ONE}<figcaption>Hrad</figcaption></figure>", {"figcaption": "Hrad"}),
         (f"<figure><figure>{ONE}</figure><figcaption>Hrad</figcaption></figure>", {"figcaption": None}),
         (f"{ONE}<!-- <img src=b.jpg alt=b> -->", {}),
         (f"{ONE}<script>'<img src=b.jpg alt=b>'</script>", {}),
@@ -149,7 +144,7 @@ def test_what_follows_the_last_image_counts_where_it_says_something(html, found)
 def test_real_pages_give_the_same_when_they_are_read_to_their_end(handbook, wesnoth, monkeypatch):
     paths = sorted(handbook.glob("cs-CZ/*.html"))[:40] + sorted(wesnoth.rglob("manual.*.html"))[:3]
     short = [extract(path.read_bytes()) for path in paths]
-    monkeypatch.setattr("mella_hf.know.pages._end_of_images", lambda body: 0)
+    monkeypatch.setattr("mella_hf.know.page_tree._end_of_images", lambda *_: 0)
     assert short == [extract(path.read_bytes()) for path in paths] and sum(map(len, short)) > 40
 
 
@@ -168,6 +163,7 @@ def test_xhtml_with_self_closed_elements_and_an_xml_declaration():
         ("<img src=a alt=x>", "ko", "ko"),
         ("<img src=a alt=x>", "ko, en", None),
         ('<html lang="x-none"><p lang="sr_Latn"><img src=a alt=x>', None, "sr-latn"),
+        ('<HTML LANG="cs"><P LANG="de"><IMG SRC=a ALT=x>', None, "de"),
         ('<html lang=""><img src=a alt=x>', None, None),
     ],
 )
