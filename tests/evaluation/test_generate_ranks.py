@@ -3,9 +3,10 @@
 import json
 import multiprocessing
 import os
-import socket
 from pathlib import Path
 from typing import Any
+
+from ports import reserved_port
 
 from mella_hf.evaluation.models import load_model, model_identity
 from mella_hf.evaluation.predictions import answer_rows
@@ -20,14 +21,15 @@ def answer(model: Path, rows: Any, out: Path, die_after: int | None = None, log:
     class Watched(LocalModel):
         batches = 0
 
-        def answer(self, images: Any, prompt: str, max_new_tokens: int, keep: Any) -> None:
+        def answer(self, turns: Any, max_new_tokens: int, at_once: int, keep: Any) -> None:
             if self.batches == die_after:
                 os._exit(DIED)
             self.batches += 1
-            super().answer(images, prompt, max_new_tokens, keep)
+            turns = list(turns)
+            super().answer(turns, max_new_tokens, at_once, keep)
             if log is not None:
                 with open(log, "a") as file:
-                    file.write(f"{len(images)}\n")
+                    file.write(f"{len(turns)}\n")
 
     answerer = Watched(*load_model(str(model), device="cpu"))
     answer_rows(
@@ -53,16 +55,14 @@ def rank_main(rank: int, port: int, data: Path, arguments: dict[str, Any], dies:
 def two_ranks(data: Path, die: bool = False, **arguments: Any) -> list[int | None]:
     """Exit codes; when one dies, the other fails where it waits for it."""
     context = multiprocessing.get_context("spawn")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    ranks = [
-        context.Process(target=rank_main, args=(rank, port, data, arguments, die and rank == 1)) for rank in (0, 1)
-    ]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(120)
+    with reserved_port() as port:
+        ranks = [
+            context.Process(target=rank_main, args=(rank, port, data, arguments, die and rank == 1)) for rank in (0, 1)
+        ]
+        for process in ranks:
+            process.start()
+        for process in ranks:
+            process.join()
     return [process.exitcode for process in ranks]
 
 

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -95,8 +94,3 @@ class CaptionServer:
         handler.send_header("Content-Length", str(len(payload)))
         handler.end_headers()
         handler.wfile.write(payload)
-
-
-def slow(seconds: float) -> Callable[[int], None]:
-    """A `before` that keeps each request under way for a while."""
-    return lambda number: time.sleep(seconds)

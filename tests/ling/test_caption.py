@@ -1,16 +1,20 @@
 """Captioners against a real server on loopback and a tiny random Qwen2-VL; checks against answers judged by hand."""
 
 import asyncio
+import threading
+import time
 from pathlib import Path
 
 import pytest
-from caption_server import CaptionServer, slow
+from caption_server import CaptionServer
 from PIL import Image
 
 from mella_hf.errors import MellaError, StageError
 from mella_hf.ling.cache import RequestCache
 from mella_hf.ling.caption import PROMPT, SECOND_PROMPT, Answer, caption_images, caption_problem
 from mella_hf.ling.captioners import KEY_VARIABLE, ServerCaptioner, TransformersCaptioner
+
+PATIENCE = 240  # seconds until a server answers whatever happens, so that a fault does not hang the test
 
 GOOD = (
     "A small red house with a grey roof stands on a green hill. Two windows and a brown door face the viewer. "
@@ -92,13 +96,20 @@ def test_a_bad_answer_is_asked_for_once_more_in_other_words_then_counted(tmp_pat
 
 
 def test_requests_at_once_are_bounded_and_several(tmp_path: Path) -> None:
-    with CaptionServer(describe, before=slow(0.05)) as server, RequestCache(tmp_path / "c.sqlite") as cache:
+    together = threading.Barrier(3)  # breaks when twelve requests do not come in threes
+
+    def gather(number: int) -> None:
+        together.wait(PATIENCE)
+        time.sleep(0.02)  # for a fourth to come
+
+    with CaptionServer(describe, before=gather) as server, RequestCache(tmp_path / "c.sqlite") as cache:
         caption_images(ServerCaptioner("m", [server.url], at_once=3), images(12), cache)
-    assert server.most == 3
+    assert server.most == 3 and not together.broken
 
 
 def test_a_dying_server_loses_nothing_and_a_slow_one_does_less(tmp_path: Path) -> None:
     taken: list[int] = []
+    most_done = threading.Event()
 
     def dying(image: Image.Image, prompt: str) -> str | None:
         taken.append(1)
@@ -107,17 +118,21 @@ def test_a_dying_server_loses_nothing_and_a_slow_one_does_less(tmp_path: Path) -
         first.close()  # nobody listens any more
         return None
 
+    def count(number: int) -> None:
+        if number == 20:
+            most_done.set()
+
     with (
         CaptionServer(dying) as first,
-        CaptionServer(describe) as fast,
-        CaptionServer(describe, before=slow(0.5)) as slower,
+        CaptionServer(describe, before=count) as fast,
+        CaptionServer(describe, before=lambda number: most_done.wait(PATIENCE)) as slower,
         RequestCache(tmp_path / "c.sqlite") as cache,
     ):
         urls = [first.url, fast.url, slower.url]
         captions = caption_images(ServerCaptioner("m", urls, at_once=1, pause=no_pause), images(30), cache)
     assert [c.text for c in captions.values()] == [describe(image, "") for _, image in images(30)]
     assert sum(first.answered.values()) == 2
-    assert sum(fast.answered.values()) > sum(slower.answered.values())
+    assert sum(fast.answered.values()) >= 20
     total = first.answered + fast.answered + slower.answered
     assert len(total) == 30 and set(total.values()) == {1}
 

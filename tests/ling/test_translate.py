@@ -12,6 +12,7 @@ from translation_servers import Fault, TranslationServer
 
 from mella_hf.errors import MellaError, StageError
 from mella_hf.ling.cache import RequestCache
+from mella_hf.ling.rate_limit import TokenBucket
 from mella_hf.ling.services import ATTEMPTS, QuotaExhaustedError, ServiceTranslator, service_code
 from mella_hf.ling.translate import CachedTranslator, choose_service, estimate, open_translator
 from mella_hf.ling.transport import Transport
@@ -32,10 +33,9 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def libre(server: TranslationServer, waits: list[float] | None = None) -> ServiceTranslator:
-    """No waiting in tests: what would be waited is written down."""
-    sleep = [].append if waits is None else waits.append
-    return ServiceTranslator("libre", server.url, requests_per_second=1e9, sleep=sleep)
+def libre(server: TranslationServer) -> ServiceTranslator:
+    """A service that nobody waits for."""
+    return ServiceTranslator("libre", server.url, requests_per_second=1e9, sleep=[].append)
 
 
 def test_libretranslate_and_deepl_protocols(server: TranslationServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,11 +93,13 @@ def test_a_service_that_keeps_failing_stops_the_run(server: TranslationServer) -
     assert len(server.seen) == ATTEMPTS
 
 
-def test_retry_after_is_obeyed(server: TranslationServer) -> None:
-    waits: list[float] = []
+def test_retry_after_is_obeyed(server: TranslationServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By everyone; what a pause does is tested on a clock of its own, in test_rate_limit.py."""
+    pauses: list[float] = []
+    monkeypatch.setattr(TokenBucket, "pause", lambda bucket, seconds: pauses.append(seconds))
     server.faults = {1: Fault(429, {"Retry-After": "37"})}
-    assert libre(server, waits).translate(["A house."], "en", "ko") == ["[ko] A house."]
-    assert 36 < max(waits) <= 37.1
+    assert libre(server).translate(["A house."], "en", "ko") == ["[ko] A house."]
+    assert pauses == [37.0]
 
 
 @pytest.mark.parametrize("fault", [Fault(456), Fault(402), Fault(429, {"Retry-After": "43200"})])

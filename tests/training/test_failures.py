@@ -120,6 +120,7 @@ def test_a_worker_that_was_killed(tmp_path: Path, broken: Any) -> None:
     def kill(model: Any) -> None:
         for worker in multiprocessing.active_children():
             os.kill(worker.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # gone, and still there to be noticed
 
     message = broken(tmp_path / "run", "on_step_begin", 1, kill, dataloader_num_workers=1)
     assert message.startswith("A worker died (DataLoader worker")

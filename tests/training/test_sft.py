@@ -1,13 +1,15 @@
 """A run: only LoRA on the language model trains, a killed run ends with the weights of an undisturbed one."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from kill_points import killed_at
 from sft_runs import flags
 
 from mella_hf.errors import MellaError
@@ -59,14 +61,10 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
 ) -> None:
     out = tmp_path / "run"
     command = [sys.executable, str(SCRIPT), *flags(tiny_qwen2vl, tiny_dataset, out)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (out / "checkpoint-2" / COMPLETE).exists():
-        assert process.poll() is None, "it ended before its first checkpoint"
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    environment = killed_at("/run/checkpoint-4/trainer_state.json", dict(os.environ))
+    assert subprocess.run(command, start_new_session=True, env=environment).returncode == -signal.SIGKILL
     assert not (out / "training.json").exists()
-    (out / "checkpoint-6").mkdir(exist_ok=True)  # as a kill within a save leaves it
+    assert last_checkpoint(out) == out / "checkpoint-2" and any((out / "checkpoint-4").iterdir())  # half a save
     train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out)))
     weights = "adapter/adapter_model.safetensors"
     assert (out / weights).read_bytes() == (undisturbed / weights).read_bytes()

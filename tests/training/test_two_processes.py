@@ -4,13 +4,13 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import reserved_port
 from sft_runs import WEIGHTS, flags
 
 from mella_hf.training.checkpoints import last_checkpoint
@@ -26,20 +26,15 @@ def settings(model: Path, dataset: Path, out: Path) -> list[str]:
 def launched(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, tiny_dataset: Path) -> Path:
     """A run as users start it."""
     out = tmp_path_factory.mktemp("two") / "run"
-    command = [
-        sys.executable, "-m", "accelerate.commands.launch",
-        "--config_file", str(ROOT / "recipes/accelerate/cpu_two.yaml"), "--main_process_port", str(free_port()),
-        str(ROOT / "recipes/sft.py"), *settings(tiny_qwen2vl, tiny_dataset, out),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    with reserved_port() as port:
+        command = [
+            sys.executable, "-m", "accelerate.commands.launch",
+            "--config_file", str(ROOT / "recipes/accelerate/cpu_two.yaml"), "--main_process_port", str(port),
+            str(ROOT / "recipes/sft.py"), *settings(tiny_qwen2vl, tiny_dataset, out),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     return out
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def rank_main(rank: int, processes: int, port: int, arguments: list[str], die_after: int | None) -> None:
@@ -73,15 +68,15 @@ def run(arguments: list[str], die_after: int | None = None, processes: int = 2) 
     """Exit codes of all ranks, started from a server that has imported what they need, so that it is imported once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mella_hf.training.trainer", "mella_hf.training.sft"])
-    port = free_port()
-    ranks = [
-        context.Process(target=rank_main, args=(rank, processes, port, arguments, die_after))
-        for rank in range(processes)
-    ]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join()
+    with reserved_port() as port:
+        ranks = [
+            context.Process(target=rank_main, args=(rank, processes, port, arguments, die_after))
+            for rank in range(processes)
+        ]
+        for process in ranks:
+            process.start()
+        for process in ranks:
+            process.join()
     return [process.exitcode for process in ranks]
 
 
