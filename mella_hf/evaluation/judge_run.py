@@ -85,7 +85,7 @@ def judge_run(
     """
     replies = judge.ask(plan.questions, images.open, run.language, progress=progress)
     kind: Kind = "pointwise" if isinstance(plan, Pointwise) else "pairwise"
-    prompt = {"version": PROMPT_VERSION, "sha256": prompt_hash(kind), "text": PROMPTS[kind]}
+    prompt = {"kind": kind, "version": PROMPT_VERSION, "sha256": prompt_hash(kind), "text": PROMPTS[kind]}
     record = {"sample": plan.sample, "prompt": prompt, **plan.record(replies), "cost": cost(replies.values(), prices)}
     whole = _kept(run, judge.model)
     if isinstance(plan, Pointwise):

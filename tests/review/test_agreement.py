@@ -3,7 +3,14 @@
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.review.agreement import cohen_kappa, fleiss_kappa, sign_test, win_rate
+from mella_hf.review.agreement import (
+    bootstrapped,
+    cohen_kappa,
+    fleiss_kappa,
+    krippendorff_alpha,
+    sign_test,
+    win_rate,
+)
 
 # Fleiss 1971's form, with the worked table of 14 raters, 10 subjects and 5 categories: kappa = 0.210.
 FLEISS = (
@@ -47,3 +54,22 @@ def test_eight_wins_of_ten() -> None:
     rate = win_rate(8, 2)
     assert rate == pytest.approx((0.8, 0.4439, 0.9748), abs=1e-4)
     assert win_rate(0, 0) is None
+
+
+def test_krippendorff_alpha_of_the_published_example() -> None:
+    """Krippendorff 2011, Computing Krippendorff's Alpha-Reliability, section C: four observers, missing data, .743."""
+    observers = ("123321412...", "1233224125.3", ".3332342251.", "12332441251.")
+    verdicts = [[o[unit] for o in observers if o[unit] != "."] for unit in range(12)]
+    assert krippendorff_alpha(verdicts) == pytest.approx(0.743, abs=0.0005)
+
+
+def test_krippendorff_alpha_at_its_ends() -> None:
+    assert krippendorff_alpha([["a", "a"], ["b", "b", "b"]]) == 1
+    assert krippendorff_alpha([["a"], ["b"]]) is None  # nobody looked at what another did
+    assert krippendorff_alpha([["a", "a"], ["a", "a"]]) is None
+
+
+def test_an_interval_of_what_no_sample_has_is_none() -> None:
+    assert bootstrapped(krippendorff_alpha, []) is None
+    low, high = bootstrapped(krippendorff_alpha, [["a", "a"], ["b", "b"], ["a", "b"]] * 10)
+    assert low < krippendorff_alpha([["a", "a"], ["b", "b"], ["a", "b"]] * 10) < high
