@@ -6,7 +6,7 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.models import PROVENANCE
-from mella_hf.evaluation.report import MINIATURE_PARAMETERS
+from mella_hf.evaluation.page import MINIATURE_PARAMETERS
 from mella_hf.languages import get_language
 from mella_hf.resources import template_path
 from mella_hf.stage import write_atomic

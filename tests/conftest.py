@@ -203,3 +203,54 @@ def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
     yield open_one
     for page in pages:
         page.close()
+
+
+@pytest.fixture
+def open_page(new_page: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a report; in the end nothing may have been logged and nothing asked for but the page."""
+    opened, trouble = list[Any](), list[str]()
+
+    def open_report(path: Path, **settings: Any) -> Any:
+        page = new_page(**settings)
+        page.on("console", lambda message: trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("request", lambda request: trouble.append(request.url) if request.url != path.as_uri() else None)
+        page.goto(path.as_uri())
+        opened.append(page)
+        return page
+
+    yield open_report
+    for page in opened:
+        page.close()
+    assert [entry for entry in trouble if not entry.startswith("data:")] == []
+
+
+@pytest.fixture
+def accessibility() -> Callable[[Any], list[str]]:
+    """Runs axe-core on an open page: what it finds, one line a finding."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def check(page: Any) -> list[str]:
+        found = Axe().run(page).response["violations"]
+        return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]]
+
+    return check
+
+
+@pytest.fixture
+def page_troubles(open_page: Any, accessibility: Any) -> Callable[[Path], list[str]]:
+    """Opens a page wide and narrow, light and dark: what axe finds, and whether something sticks out sideways."""
+
+    def troubles(path: Path) -> list[str]:
+        found = []
+        for width in (1280, 390):
+            for scheme in ("light", "dark"):
+                page = open_page(path, color_scheme=scheme, viewport={"width": width, "height": 900})
+                page.add_style_tag(content="article { content-visibility: visible !important; }")
+                page.locator("details").evaluate_all("all => all.forEach((details) => (details.open = true))")
+                wide = page.evaluate("document.documentElement.scrollWidth")
+                found += [f"{width} {scheme}: {line}" for line in accessibility(page)]
+                found += [f"{width} {scheme}: {wide} px wide"] if wide > width else []
+        return found
+
+    return troubles

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.evaluation.ablation_scores import MEASURES, Comparison, Estimate
-from mella_hf.evaluation.charts import ticks
+from mella_hf.evaluation.charts import ENDS, plane
 from mella_hf.evaluation.generate import read_meta
-from mella_hf.evaluation.report import MINIATURE_PARAMETERS, environment
+from mella_hf.evaluation.page import MINIATURE_PARAMETERS, environment
 from mella_hf.languages import get_language
 from mella_hf.stage import write_atomic
 
 PAGE, RECORD = "ablation.html", "ablation.json"
 NEAR = 0.9  # of the best: what "near the best of both" is taken to mean
+KINDS = {"base": "base", "joint": "adapter"}  # the colours of the pages; others have none
 FORGETTING = ("two_stage", "two_stage_replay", "two_stage_ewc")
 MEASURE_TITLES = {
     "know_keyword": ("Keyword accuracy", "know"),
@@ -161,28 +162,17 @@ def _view(record: Mapping[str, Any]) -> dict[str, Any]:
         "direction": "rtl" if language.rtl else "ltr",
         "miniature": record["parameters"] < MINIATURE_PARAMETERS,
         "measure_titles": MEASURE_TITLES,
-        "plot": plot(record["variants"]),
+        "plane": plane(_points(record["variants"])),
+        "kinds": KINDS,
         "near": NEAR,
     }
 
 
-def plot(variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Keyword accuracy on know to the right, METEOR on ling upwards; positions in percent of the plot."""
+def _points(variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Keyword accuracy on know to the right, METEOR on ling upwards; labels are the numbers of the legend."""
     axes = {"x": "know_keyword", "y": "ling_meteor"}
-    marks = {axis: ticks(max(v["scores"][m]["high"] for v in variants)) for axis, m in axes.items()}
-    ends = {axis: marks[axis][-1] for axis in axes}
-
-    def at(variant: Mapping[str, Any], axis: str, key: str) -> float:
-        share = 100 * variant["scores"][axes[axis]][key] / ends[axis]
-        return round(share if axis == "x" else 100 - share, 2)
-
-    points = [
-        {"name": v["name"], "title": v["title"]}
-        | {f"{axis}_{key}": at(v, axis, key) for axis in axes for key in ("value", "low", "high")}
-        for v in variants
+    return [
+        {"kind": KINDS.get(variant["name"], ""), "label": str(number)}
+        | {axis: tuple(variant["scores"][name][end] for end in ENDS) for axis, name in axes.items()}
+        for number, variant in enumerate(variants, 1)
     ]
-    return {
-        "points": points,
-        "x_ticks": [(round(100 * mark / ends["x"], 2), f"{mark:g}") for mark in marks["x"]],
-        "y_ticks": [(round(100 - 100 * mark / ends["y"], 2), f"{mark:g}") for mark in marks["y"]],
-    }

@@ -44,7 +44,8 @@ class Analysis:
     Attributes:
         groups: one record of scores a category and a domain: `by`, `group`, and what `MellaMetric.score` gives.
         failures: `wrong_languages`, how many answers are in which language instead; `repeating`, ids of such
-            answers; `hallucination`, the summary of entity precision and the made-up `names` said most often;
+            answers; `hallucination`, the summary of entity precision, the made-up `names` said most often and, of each
+            image whose answer names anything, what is `named` and what of it is `unsupported`;
             `long_tail`, keyword accuracy by how often training names the entity (None without keywords).
     """
 
@@ -87,7 +88,15 @@ def analyse(predictions: Sequence[Mapping[str, Any]], language: str, training: T
         "wrong_languages": dict(Counter(i["language"] for i in items if i["wrong_language"]).most_common()),
         "repeating": _ids(predictions, [any(item[flag] for flag in REPEATING) for item in items]),
         "empty": _ids(predictions, [item["empty"] for item in items]),
-        "hallucination": {**named.summary(), "names": [name for name, _ in made_up.most_common(EXAMPLES)]},
+        "hallucination": {
+            **named.summary(),
+            "names": [name for name, _ in made_up.most_common(EXAMPLES)],
+            "by_image": {
+                p["id"]: {"named": said, "unsupported": wrong}
+                for p, said, wrong in zip(predictions, named.entities, named.unsupported, strict=True)
+                if said
+            },
+        },
         "long_tail": [asdict(b) for b in accuracy_by_frequency(answers, keywords, counts)] if counts else None,
     }
     return Analysis(groups, failures)

@@ -137,3 +137,51 @@ def _spread_labels(points: list[dict[str, Any]]) -> None:
                 y = taken - LABEL_HEIGHT
         placed = sorted([*placed, (point["x_value"], y)], key=lambda place: -place[1])
         point["label_y"] = round(y, 2)
+
+
+def frequency_plots(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Accuracy by how often training names the entity, ready to draw: a plot per language and split.
+
+    Args:
+        records: as `mella_hf.evaluation.questions.rare_names` gives them.
+
+    Returns:
+        Dicts of `language`, `split`, `bins` (label, how many names, where its middle is), `marks` (system, where it
+        stands and `value`, `low`, `high`; in percent of the plot, y from the top) and `y_ticks`.
+    """
+    plots: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for record in records:
+        plots.setdefault((record["language"], record["split"]), []).append(record)
+    return [
+        {"language": language, "split": split, **_frequency_plot(shown)} for (language, split), shown in plots.items()
+    ]
+
+
+def _frequency_plot(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    labels = list(dict.fromkeys(record["bin"] for record in records))
+    systems = list(dict.fromkeys(record["system"] for record in records))
+    marks_y = ticks(max((record["high"] or 0.0 for record in records), default=0.0))
+    width = 100 / len(labels)
+
+    def mark(record: Mapping[str, Any]) -> dict[str, Any]:
+        # Systems stand beside each other in the middle of their bin, so that intervals do not hide one another.
+        offset = (systems.index(record["system"]) - (len(systems) - 1) / 2) * min(0.2, 0.7 / len(systems))
+        ends = {end: round(100 - 100 * record[key] / marks_y[-1], 2) for end, key in zip(ENDS, _ACCURACY, strict=True)}
+        middle = (labels.index(record["bin"]) + 0.5) * width
+        return {"system": record["system"], "at": round(middle + offset * width, 2), **ends}
+
+    return {
+        "bins": [
+            {
+                "label": label,
+                "names": max(record["keywords"] for record in records if record["bin"] == label),
+                "at": round((place + 0.5) * width, 2),
+            }
+            for place, label in enumerate(labels)
+        ],
+        "marks": [mark(record) for record in records if record["accuracy"] is not None],
+        "y_ticks": [(round(100 - 100 * value / marks_y[-1], 2), f"{value:g}") for value in marks_y],
+    }
+
+
+_ACCURACY = ("accuracy", "low", "high")

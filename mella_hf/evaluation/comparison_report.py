@@ -1,28 +1,22 @@
-"""Several run folders go in; comparison.html leaves, with its numbers as JSON and its main table to paste.
+"""Several run folders go in; comparison.html leaves, with its numbers as JSON and its tables to paste.
 
 Every system of every language side by side: know against ling, bars with intervals and floors, the difference to the
-base with its corrected p-value, categories, signs of failure and learning curves.
+base with its corrected p-value, the open questions, categories, signs of failure, learning curves and every answer.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mella_hf.evaluation.categories import CategoryScore, category_scores, heat_map
-from mella_hf.evaluation.charts import loss_curve, plane, scale_end
+from mella_hf.evaluation.charts import loss_curve, scale_end
 from mella_hf.evaluation.comparison_systems import Runs, System, check_comparable, find_systems, load_runs
-from mella_hf.evaluation.gallery import HEADLINE, count_run
-from mella_hf.evaluation.page import MINIATURE_PARAMETERS
-from mella_hf.evaluation.report import FAILURES, METRICS, SPLIT_TITLES, signatures, write_page
-from mella_hf.evaluation.run import Run
+from mella_hf.evaluation.gallery import Counted, count_run
+from mella_hf.evaluation.report import write_page
+from mella_hf.evaluation.score_tables import question_tables, signatures
+from mella_hf.evaluation.sections import shared_facts, shared_view
 from mella_hf.evaluation.tables import Cell, Table
+from mella_hf.evaluation.titles import HEADLINE, METRICS, SPLIT_TITLES
 from mella_hf.languages import get_language
-
-if TYPE_CHECKING:
-    from mella_hf.metrics import ItemStatistics
-
-Counted = Mapping[Path, Mapping[tuple[str, str], "ItemStatistics"]]  # by run folder, then model and split
 
 
 def write_comparison(runs: Runs, out: Path | str) -> Path:
@@ -37,8 +31,8 @@ def write_comparison(runs: Runs, out: Path | str) -> Path:
         The path of the page.
 
     Raises:
-        MellaError: on an unfinished or a single run, two systems of one name in a language, or runs of a language
-            whose images or signatures differ.
+        MellaError: on an unfinished run, a single one of a base and an adapter, two systems of one name in a language,
+            or runs of a language whose images or signatures differ.
         MissingExtraError: when a language's tokenizer is not installed.
     """
     loaded = load_runs(runs)
@@ -47,12 +41,14 @@ def write_comparison(runs: Runs, out: Path | str) -> Path:
     languages = list(dict.fromkeys(run.language for _, run in loaded))
     counted = {run.folder: count_run(run) for _, run in loaded}
     facts = comparison_json(systems, languages, counted)
-    write_page(Path(out), "comparison", _view(systems, facts), facts, comparison_table(systems, languages))
+    signed = signatures(score for score in facts["scores"] if score["subset"] == "all")
+    tables = [comparison_table(systems, languages), *question_tables(facts, signed)]
+    write_page(Path(out), "comparison", _view(systems, facts), facts, tables)
     return Path(out)
 
 
 def comparison_json(systems: Sequence[System], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
-    """What the page shows, as flat records: scores, differences to the base, categories, models and versions."""
+    """What the page shows, as flat records: scores and findings, answers joined by image, models and versions."""
     measured = [(system, code, *system.runs[code]) for code in languages for system in systems if code in system.runs]
     return {
         "languages": list(languages),
@@ -63,41 +59,9 @@ def comparison_json(systems: Sequence[System], languages: Sequence[str], counted
             for score in run.scores
             if score["model"] == key
         ],
-        "differences": differences(systems, languages, counted),
-        "categories": [
-            {"system": system.name, "language": code} | {k: v for k, v in asdict(score).items() if k != "model"}
-            for system, code, run, key in measured
-            for score in _categories(run, counted)
-            if score.model == key
-        ],
+        **shared_facts(systems, languages, counted),
         "versions": next(run.versions for _, _, run, _ in measured),
     }
-
-
-def differences(systems: Sequence[System], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
-    """Each adapter against the base of its own run, on the headline metric of each split, paired by image.
-
-    Returns:
-        Records of `delta` in points with `delta_low` and `delta_high` (95%, bootstrap over images) and `p_holm`:
-        approximate randomisation, two-sided, corrected by Holm over all of these differences.
-    """
-    from mella_hf.metrics import compare
-    from mella_hf.metrics.significance import holm
-
-    found = []
-    for system in (system for system in systems if not system.is_base):
-        for language in (language for language in languages if language in system.runs):
-            run, key = system.runs[language]
-            for split, metric in HEADLINE.items():
-                if not run.score("base", split) or not run.score(key, split):
-                    continue
-                statistics = counted[run.folder]
-                result = compare(statistics["base", split], statistics[key, split])
-                record = {"system": system.name, "language": language, "split": split, "metric": metric}
-                ends = {end: result[f"{metric}_{end}"] for end in ("delta", "delta_low", "delta_high")}
-                found.append(record | ends | {"p": result[f"{metric}_p_randomization"], "n": result["n"]})
-    corrected = holm([record["p"] for record in found])
-    return [record | {"p_holm": p} for record, p in zip(found, corrected, strict=True)]
 
 
 def comparison_table(systems: Sequence[System], languages: Sequence[str]) -> Table:
@@ -117,47 +81,20 @@ def comparison_table(systems: Sequence[System], languages: Sequence[str]) -> Tab
 
 
 def _view(systems: Sequence[System], facts: Mapping[str, Any]) -> dict[str, Any]:
-    languages = [get_language(code) for code in facts["languages"]]
-    runs = [(system, code, *place) for system in systems for code, place in system.runs.items()]
-    numbers = {system.name: number for number, system in enumerate(systems, 1)}
+    languages = facts["languages"]
     return {
-        "languages": languages,
-        "systems": systems,
-        "numbers": numbers,
-        "miniature": all(
-            (system.model["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS for system in systems
-        ),
-        "plane": plane(_points(systems, facts["languages"])),
-        "panels": [panel for split in HEADLINE if (panel := _panel(systems, facts["languages"], split))["rows"]],
-        "differences": facts["differences"],
-        "heat": _heat(systems, facts),
-        "failures": [(s, code, split, s.score(code, split)) for s, code, _, _ in runs for split in HEADLINE],
-        "failure_titles": FAILURES,
-        "split_titles": SPLIT_TITLES,
-        "metrics": METRICS,
-        "headline": HEADLINE,
+        **shared_view(systems, facts, languages),
+        "numbers": {system.name: number for number, system in enumerate(systems, 1)},
+        "panels": [panel for split in HEADLINE if (panel := _panel(systems, languages, split))["rows"]],
         "curves": [
             (system, code, curve)
-            for system, code, run, key in runs
+            for system in systems
+            for code, (run, key) in system.runs.items()
             if key == "adapter" and (curve := loss_curve((run.training or {}).get("log_history", [])))
         ],
         "signatures": signatures(score for score in facts["scores"] if score["subset"] == "all"),
         "versions": facts["versions"],
     }
-
-
-def _points(systems: Sequence[System], languages: Sequence[str]) -> list[dict[str, Any]]:
-    """Keyword accuracy on know and METEOR on ling of each system in each language that has both."""
-    points = []
-    for number, system in enumerate(systems, 1):
-        for code in languages:
-            cells = [Cell.of(system.score(code, split), metric) for split, metric in HEADLINE.items()]
-            if any(cell.value is None for cell in cells):
-                continue
-            x, y = ((cell.value, cell.low, cell.high) for cell in cells)
-            label = str(number) if len(languages) == 1 else code if len(systems) <= 2 else f"{code} {number}"
-            points.append({"system": system, "language": code, "label": label, "x": x, "y": y})
-    return points
 
 
 def _panel(systems: Sequence[System], languages: Sequence[str], split: str) -> dict[str, Any]:
@@ -181,29 +118,3 @@ _ENDS = {"value": "", "low": "_low", "high": "_high", "floor": "_floor"}
 
 def _at(value: float | None, end: float) -> float | None:
     return None if value is None else round(100 * min(value, end) / end, 2)
-
-
-def _heat(systems: Sequence[System], facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """By split: categories by system in one language; by language and adapter where there are several."""
-    several = len(facts["languages"]) > 1 and any(not system.is_base for system in systems)
-    names = [system.name for system in systems if not (several and system.is_base)]
-
-    def column(record: Mapping[str, Any]) -> str:
-        if len(facts["languages"]) == 1:
-            return str(record["system"])
-        return record["language"] if len(names) == 1 else f"{record['language']}, {record['system']}"
-
-    scores = [
-        CategoryScore(column(r), r["split"], r["category"], r["score"], r["images"])
-        for r in facts["categories"]
-        if r["system"] in names
-    ]
-    return {split: heat_map(scores, split) for split in HEADLINE if any(s.split == split for s in scores)}
-
-
-def _categories(run: Run, counted: Counted) -> list[CategoryScore]:
-    items = {key: statistics.table() for key, statistics in counted[run.folder].items()}
-    return [
-        replace(score, score=None if score.score is None else round(score.score, 4))
-        for score in category_scores(run, items)
-    ]

@@ -33,12 +33,28 @@ class System:
     model: dict[str, Any]
     runs: dict[str, tuple[Run, str]] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> str:
+        """Its colour on the page: "base" or "adapter"."""
+        return "base" if self.is_base else "adapter"
+
     def score(self, language: str, split: str) -> dict[str, Any] | None:
         """Its record over all images; None where it was not measured."""
         if language not in self.runs:
             return None
         run, key = self.runs[language]
         return run.score(key, split)
+
+
+def run_systems(run: Run) -> list[System]:
+    """The models of one run as systems, called as the run calls them: "base", "adapter" ..."""
+    return [System(key, key == "base", model, {run.language: (run, key)}) for key, model in run.models.items()]
+
+
+def base_of(system: System, language: str, systems: Sequence[System]) -> System | None:
+    """The base that an adapter was measured beside; None for a base."""
+    weights = system.runs[language][0].models["base"]["base_hash"]
+    return None if system.is_base else next(s for s in systems if s.is_base and s.model["base_hash"] == weights)
 
 
 def load_runs(runs: Runs) -> list[tuple[str | None, Run]]:
@@ -70,8 +86,8 @@ def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[System]:
                     f"and {run.folder}. Give each a name of its own, as in `mella report joint=RUN sdrrl=RUN`."
                 )
             system.runs[run.language] = (run, key)
-    if len({run.folder for _, run in runs}) < 2:
-        raise MellaError("A comparison takes two runs or more; give another run folder.")
+    if len({run.folder for _, run in runs}) < 2 and all(len(run.models) < 3 for _, run in runs):
+        raise MellaError("A comparison takes two runs, or a run of three systems; give another run folder.")
     named = Counter(system.name for system in bases.values())
     for weights, system in bases.items():
         if named[system.name] > 1:  # two checkpoints in folders of one name

@@ -1,44 +1,35 @@
-"""A run's answers in, one card per test image out: both answers beside the reference, scored, flagged and ranked."""
+"""Measured systems in, one card per test image out: their answers beside the reference, scored, flagged and ranked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.evaluation.comparison_systems import System
 from mella_hf.evaluation.page import embedded_jpeg, text_attributes
+from mella_hf.evaluation.questions import unsupported_names
 from mella_hf.evaluation.run import Run
-from mella_hf.languages import Language, get_language
+from mella_hf.evaluation.titles import FLAGS, HEADLINE
+from mella_hf.languages import get_language
 
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics
 
 FOLDED_LENGTH = 420  # characters; rather more than the seven lines that a folded answer shows
-HEADLINE = {"know_test": "keyword_micro", "ling_test": "meteor"}  # the paper's metric of each source
 ITEM_METRICS = ("keyword_micro", "meteor", "rouge_l", "bleu", "chrf")
-FLAGS = {  # what makes an answer degenerate, as `mella_hf.metrics.degenerate` finds it
-    "empty": "empty",
-    "repetition": "repetitive",
-    "loop": "looping",
-    "wrong_language": "in another language",
-    "wrong_script": "in another script",
-    "prompt_copy": "repeats the question",
-}
+SHARED = ("id", "language", "source", "entity", "category", "keywords", "seen", "prompt", "reference")
 
-Items = dict[tuple[str, str], list[dict[str, Any]]]  # by model and split, in the order of `Run.predictions`
+Counted = Mapping[Path, Mapping[tuple[str, str], "ItemStatistics"]]  # by run folder, then model and split
 
 
-def score_items(run: Run) -> Items:
-    """Each answer's scores in [0, 100], keyword hits, flags and language, as `MellaMetric` counts them.
+def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
+    """The metric's statistics of a run's answers, by model and split, in the order of `Run.predictions`.
 
     Raises:
         MissingExtraError: when the language's tokenizer is not installed.
     """
-    return {key: statistics.table() for key, statistics in count_run(run).items()}
-
-
-def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
-    """The metric's statistics of a run's answers, by model and split; errors are those of `score_items`."""
     from mella_hf.metrics import MellaMetric
 
-    metric = MellaMetric(run.language)
+    metric = MellaMetric(run.language, progress=False)
     return {
         key: metric.statistics(
             predictions=[p["prediction"] for p in predictions],
@@ -50,72 +41,97 @@ def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
     }
 
 
-def cards(run: Run, items: Items, *, thumbnails: bool = True) -> list[dict[str, Any]]:
-    """One record per test image and source: the reference beside what the base and the adapter answered.
+def cards(systems: Sequence[System], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
+    """One record per language, source and test image: the reference, and `answers` by system.
 
-    `rank` orders the cards of a source by their last answer, from 0.0, the worst, to 1.0, the best.
+    An answer has its `text`, whether it was `truncated`, its `scores` in [0, 100], its `flags`, the `language` that it
+    is in, the names in it that nothing supports (`unsupported`), whether it is another than the first system's
+    (`changed`), and its `rank` among the system's answers of the source, from 0.0, the worst, to 1.0, the best.
     """
-    language = get_language(run.language)
-    found = []
-    for split, metric in HEADLINE.items():
-        answers = {
-            model: {p["id"]: p | {"scores": item} for p, item in zip(run.predictions[key], items[key], strict=True)}
-            for model in ("base", "adapter")
-            if (key := (model, split)) in run.predictions
-        }
-        if not answers:
-            continue
-        ranks = _ranks(list(answers.values())[-1], metric)
-        for image_id in answers["base"]:
-            card = _card({m: given[image_id] for m, given in answers.items() if image_id in given})
-            card["rank"] = ranks.get(image_id)
-            if thumbnails:
-                card |= _layout(card, language)
-                card["image"] = embedded_jpeg(run.folder / "thumbnails" / f"{image_id}.jpg")
-            found.append(card)
+    found: list[dict[str, Any]] = []
+    for language in languages:
+        for split, metric in HEADLINE.items():
+            images: dict[str, dict[str, Any]] = {}
+            for system in (system for system in systems if system.score(language, split)):
+                run, key = system.runs[language]
+                answers = _answers(run, key, split, metric, counted)
+                for prediction, answer in zip(run.predictions[key, split], answers, strict=True):
+                    card = images.setdefault(
+                        prediction["id"], {**{name: prediction[name] for name in SHARED}, "answers": {}}
+                    )
+                    first = next(iter(card["answers"].values()), answer)
+                    card["answers"][system.name] = answer | {"changed": answer["text"] != first["text"]}
+            found += images.values()
     return found
 
 
-def _card(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The answers of each model about one image, joined: `base`, `base_truncated`, `base_scores`, `base_flags` ..."""
-    shared = ("id", "source", "entity", "category", "keywords", "seen", "prompt", "reference")
-    card = {key: answers["base"][key] for key in shared}
-    for model, answer in answers.items():
-        scores = answer["scores"]
-        flags = [flag for flag in FLAGS if scores[flag]]
-        card |= {model: answer["prediction"], f"{model}_truncated": answer["truncated"], f"{model}_flags": flags}
-        card[f"{model}_scores"] = {metric: scores[metric] for metric in ITEM_METRICS}
-        card[f"{model}_language"] = scores["language"]
-    if "adapter" in answers:
-        card["changed"] = card["adapter"] != card["base"]
-    return card
+def _answers(run: Run, key: str, split: str, metric: str, counted: Counted) -> list[dict[str, Any]]:
+    """A model's answers of a split, in the order of the predictions."""
+    predictions, items = run.predictions[key, split], counted[run.folder][key, split].table()
+    unsupported = unsupported_names(run, key, split)
+    ranks = _ranks([p["id"] for p in predictions], items, metric)
+    return [
+        {
+            "text": prediction["prediction"],
+            "truncated": prediction["truncated"],
+            "scores": {name: item[name] for name in ITEM_METRICS},
+            "flags": [flag for flag in FLAGS if item[flag]],
+            "language": item["language"],
+            "unsupported": unsupported.get(prediction["id"], []),
+            "rank": rank,
+        }
+        for prediction, item, rank in zip(predictions, items, ranks, strict=True)
+    ]
 
 
-def _layout(card: Mapping[str, Any], language: Language) -> dict[str, Any]:
-    """What the template needs to lay a card out: directions of its texts, whether it folds, what is wrong."""
-    texts = [key for key in ("reference", "base", "adapter") if key in card]
-    models = texts[1:]
-    metric = HEADLINE[f"{card['source']}_test"]
+def _ranks(ids: Sequence[str], items: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
+    """Place of each answer among its split's, in [0, 1]; chrF++ parts those that are equal by the headline metric."""
+    order = sorted(range(len(ids)), key=lambda at: (items[at][metric] or 0.0, items[at]["chrf"], ids[at]))
+    places = {at: round(place / max(len(ids) - 1, 1), 4) for place, at in enumerate(order)}
+    return [places[at] for at in range(len(ids))]
+
+
+def laid_out(card: Mapping[str, Any], systems: Sequence[System]) -> dict[str, Any]:
+    """A card as the template shows it: its image, directions of its texts, whether it folds, what is wrong.
+
+    `filters` are the data attributes by which the page orders and narrows; where they depend on the system, they hold
+    the places of the systems that they are true of, or a rank for each.
+    """
+    language = get_language(card["language"])
+    shown = [
+        {**answer, "system": system, "attributes": text_attributes(answer["text"], language)}
+        | {"score": answer["scores"][HEADLINE[f"{card['source']}_test"]], "troubles": _troubles(answer)}
+        for system in systems
+        if (answer := card["answers"].get(system.name))
+    ]
+    by_system = [card["answers"].get(system.name) for system in systems]
+    run = next(system.runs[language.code][0] for system in systems if language.code in system.runs)
     return {
-        "attributes": {key: text_attributes(card[key], language) for key in texts},
-        "long": any(len(card[key]) > FOLDED_LENGTH for key in texts),
-        "degenerate": bool(card[f"{models[-1]}_flags"]),
-        "shown_scores": {m: card[f"{m}_scores"][metric] for m in models},
-        "troubles": {m: [_trouble(flag, card[f"{m}_language"]) for flag in card[f"{m}_flags"]] for m in models},
+        **card,
+        "answers": shown,
+        "attributes": text_attributes(card["reference"], language),
+        "long": any(len(text) > FOLDED_LENGTH for text in (card["reference"], *(a["text"] for a in shown))),
+        "image": embedded_jpeg(run.folder / "thumbnails" / f"{card['id']}.jpg"),
+        "filters": {
+            "rank": " ".join("-" if answer is None else str(answer["rank"]) for answer in by_system),
+            "changed": _places(answer and answer["changed"] for answer in by_system),
+            "degenerate": _places(answer and answer["flags"] for answer in by_system),
+            "made-up": _places(answer and _made_up(answer) for answer in by_system),
+        },
     }
 
 
-def _trouble(flag: str, answered_in: str) -> str:
-    """A flag in words; of another language, which one."""
-    return f"{FLAGS[flag]} ({answered_in})" if flag == "wrong_language" else FLAGS[flag]
+def _places(signs: Iterable[Any]) -> str:
+    return " ".join(str(at) for at, sign in enumerate(signs) if sign)
 
 
-def _ranks(answers: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, float]:
-    """Place of each answer among its split's, in [0, 1]; chrF++ parts those that are equal by the headline metric."""
+def _made_up(answer: Mapping[str, Any]) -> list[str]:
+    """Its names that nothing supports; in another script or language every word can look like one, so none there."""
+    return [] if {"wrong_script", "wrong_language"} & set(answer["flags"]) else answer["unsupported"]
 
-    def quality(image_id: str) -> tuple[float, float, str]:
-        scores = answers[image_id]["scores"]
-        return (scores[metric] or 0.0, scores["chrf"], image_id)
 
-    order = sorted(answers, key=quality)
-    return {image_id: round(place / max(len(order) - 1, 1), 4) for place, image_id in enumerate(order)}
+def _troubles(answer: Mapping[str, Any]) -> list[str]:
+    """What is wrong with an answer, in words; of another language, which one."""
+    named = {**FLAGS, "wrong_language": f"{FLAGS['wrong_language']} ({answer['language']})"}
+    troubles = [named[flag] for flag in answer["flags"]]
+    return troubles + ([f"names that nothing supports: {', '.join(made_up)}"] if (made_up := _made_up(answer)) else [])

@@ -17,12 +17,12 @@ MINIATURE_PARAMETERS = 100_000_000
 
 
 @cache
-def environment() -> Any:
-    """The templates of the pages, with the filters that they use."""
+def environment(*folders: Path) -> Any:
+    """The templates of the pages, with the filters that they use; a page of another part has more folders of them."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

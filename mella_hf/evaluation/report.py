@@ -2,47 +2,26 @@
 
 report.html          the page: it holds its styles, script and thumbnails, and forbids itself any outside request
 report.json          its numbers and texts, for programs; report.schema.json says what is in it
-report.md, .tex      its scores as a table, to paste
+report.md, .tex      its scores, and what they say of the open questions, as tables to paste
 """
 
 import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mella_hf.evaluation.categories import category_scores, heat_map
 from mella_hf.evaluation.charts import loss_curve, scale_end, watched_curves
-from mella_hf.evaluation.gallery import HEADLINE, Items, cards, score_items
-from mella_hf.evaluation.page import MINIATURE_PARAMETERS, TEMPLATES, environment, text_attributes
+from mella_hf.evaluation.comparison_systems import run_systems
+from mella_hf.evaluation.gallery import count_run
+from mella_hf.evaluation.page import TEMPLATES, environment
 from mella_hf.evaluation.run import Run, load_run
+from mella_hf.evaluation.score_tables import question_tables, signatures
+from mella_hf.evaluation.sections import shared_facts, shared_view
 from mella_hf.evaluation.tables import Cell, Table
+from mella_hf.evaluation.titles import HEADLINE, METRICS, SPLIT_TITLES, SUBSETS
 from mella_hf.languages import get_language
 from mella_hf.stage import write_atomic
-
-# Other pages take the look of this one from here.
-__all__ = ["MINIATURE_PARAMETERS", "TEMPLATES", "environment", "text_attributes", "verdict", "write_report"]
-
-METRICS = {
-    "keyword_micro": ("Keyword accuracy", "share of the names in the reference that the answer says"),
-    "meteor": ("METEOR", "words in common, stemmed, in order"),
-    "rouge_l": ("ROUGE-L", "longest common sequence of words"),
-    "bleu": ("BLEU", "runs of one to four words in common"),
-    "chrf": ("chrF++", "runs of letters in common"),
-}
-SPLIT_TITLES = {
-    "know_test": ("know", "What is this?", "short answers that name what is shown"),
-    "ling_test": ("ling", "Describe it.", "descriptions in fluent sentences"),
-}
-SUBSETS = {"all": "All images", "seen": "Entities seen in training", "unseen": "Entities never seen"}
-FAILURES = {  # rates in [0, 1]
-    "wrong_script_rate": "in another script",
-    "wrong_language_rate": "in another language",
-    "repetition_rate": "looping",
-    "empty_rate": "empty",
-    "truncated_rate": "cut off at the limit",
-}
 
 
 @dataclass(frozen=True)
@@ -73,64 +52,70 @@ def write_report(run: Run | Path | str, out: Path | str | None = None) -> Path:
     """
     run = run if isinstance(run, Run) else load_run(run)
     out = Path(out) if out is not None else run.folder / "report.html"
-    items = score_items(run)
-    write_page(out, "report", report_view(run, items), report_json(run, items), score_table(run))
+    facts = report_json(run)
+    tables = [score_table(run), *question_tables(facts, signatures(run.scores))]
+    write_page(out, "report", report_view(run, facts), facts, tables)
     return out
 
 
-def write_page(out: Path, kind: str, view: Mapping[str, Any], facts: Mapping[str, Any], table: Table) -> None:
-    """Write a page from the template of its kind and, beside it, its facts with their schema and its table."""
+def write_page(
+    out: Path, kind: str, view: Mapping[str, Any], facts: Mapping[str, Any], tables: Sequence[Table]
+) -> None:
+    """Write a page from the template of its kind and, beside it, its facts with their schema and its tables."""
     schema = out.with_suffix(".schema.json")
-    write_atomic(schema, (TEMPLATES / f"{kind}.schema.json").read_text("utf-8"))
+    write_atomic(schema, json.dumps(facts_schema(kind), ensure_ascii=False, indent=1) + "\n")
     facts = {"$schema": schema.name, **facts}
     write_atomic(out.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
-    write_atomic(out.with_suffix(".md"), table.markdown())
-    write_atomic(out.with_suffix(".tex"), table.latex())
+    write_atomic(out.with_suffix(".md"), "\n".join(table.markdown() for table in tables))
+    write_atomic(out.with_suffix(".tex"), "\n".join(table.latex() for table in tables))
     write_atomic(out, environment().get_template(f"{kind}.html.j2").render(view))
 
 
-def report_view(run: Run, items: Items) -> dict[str, Any]:
-    """What the template shows, computed: it only lays out."""
-    language = get_language(run.language)
-    base = run.models["base"]
-    splits = [split for split in SPLIT_TITLES if run.score("base", split)]
+def facts_schema(kind: str) -> dict[str, Any]:
+    """The JSON schema of a page's facts: its own, and what both pages share."""
+    own, shared = (json.loads((TEMPLATES / f"{name}.schema.json").read_text("utf-8")) for name in (kind, "shared"))
     return {
-        "language": language,
-        "direction": "rtl" if language.rtl else "ltr",
-        "models": run.models,
-        "miniature": (base["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS,
-        "findings": [finding for split in splits if (finding := _finding(run, split))],
-        "panels": [_panel(run, split) for split in splits],
-        "failures": {split: _failures(run, split) for split in splits},
-        "failure_titles": FAILURES,
-        "split_titles": SPLIT_TITLES,
-        "heat": {split: heat_map(category_scores(run, items), split) for split in splits},
-        "headline": {split: METRICS[metric][0] for split, metric in HEADLINE.items()},
-        "curve": loss_curve((run.training or {}).get("log_history", [])),
-        "watched": watched_curves((run.training or {}).get("log_history", [])),
-        "training": run.training,
-        "gallery": cards(run, items),
-        "funnel": [_funnel_step(source, counts) for source, counts in run.data["funnel"].items()],
-        "data": run.data,
-        "versions": run.versions,
-        "signatures": signatures(run.scores),
-        "all_scores": run.scores,
-        "metrics": METRICS,
-        "subsets": SUBSETS,
+        **own,
+        "required": own["required"] + shared["required"],
+        "properties": own["properties"] | shared["properties"],
+        "$defs": own.get("$defs", {}) | shared["$defs"],
     }
 
 
-def report_json(run: Run, items: Items) -> dict[str, Any]:
-    """The page's numbers and texts, for programs: scores as flat records, answers joined by image."""
+def report_json(run: Run) -> dict[str, Any]:
+    """The page's numbers and texts, for programs: scores and findings as flat records, answers joined by image."""
     return {
         "language": run.language,
         "models": run.models,
         "data": run.data,
         "scores": run.scores,
-        "categories": [asdict(score) for score in category_scores(run, items)],
+        **shared_facts(run_systems(run), [run.language], {run.folder: count_run(run)}),
         "training": run.training,
         "versions": run.versions,
-        "answers": cards(run, items, thumbnails=False),
+    }
+
+
+def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template shows, computed: it only lays out."""
+    language = get_language(run.language)
+    splits = [split for split in SPLIT_TITLES if run.score("base", split)]
+    log_history = (run.training or {}).get("log_history", [])
+    return {
+        **shared_view(run_systems(run), facts, [run.language]),
+        "language": language,
+        "direction": "rtl" if language.rtl else "ltr",
+        "models": run.models,
+        "findings": [finding for split in splits if (finding := _finding(run, split))],
+        "panels": [_panel(run, split) for split in splits],
+        "curve": loss_curve(log_history),
+        "watched": watched_curves(log_history),
+        "training": run.training,
+        "funnel": [_funnel_step(source, counts) for source, counts in run.data["funnel"].items()],
+        "data": run.data,
+        "versions": run.versions,
+        "signatures": signatures(run.scores),
+        "all_scores": run.scores,
+        "subsets": SUBSETS,
     }
 
 
@@ -148,11 +133,6 @@ def score_table(run: Run) -> Table:
         ],
         signatures=signatures(records),
     )
-
-
-def signatures(scores: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The signatures of scores without each score's own n: what has to be equal for scores to be compared."""
-    return list(dict.fromkeys(re.sub(r"\|n:\d+", "", score["signature"]) for score in scores))
 
 
 def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
@@ -223,10 +203,6 @@ def _mark(score: dict[str, Any], metric: str, end: float) -> dict[str, Any]:
     values["floor"] = score[f"{metric}_floor"]
     at = {key: None if v is None else round(100 * min(v, end) / end, 2) for key, v in values.items()}
     return {**values, "at": at}
-
-
-def _failures(run: Run, split: str) -> dict[str, dict[str, Any] | None]:
-    return {model: run.score(model, split) for model in ("base", "adapter") if run.score(model, split)}
 
 
 def _funnel_step(source: str, counts: dict[str, int]) -> dict[str, Any]:

@@ -18,16 +18,24 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A score in [0, 100] with its 95% interval; all None where it was not measured."""
+    """A score in [0, 100], or a signed difference, with its 95% interval; all None where it was not measured."""
 
     value: float | None
     low: float | None
     high: float | None
+    signed: bool = False
 
     @classmethod
     def of(cls, score: Mapping[str, Any] | None, metric: str) -> "Cell":
         """The cell of one metric of a score record; an empty one without the record."""
-        return cls(*(score[f"{metric}{end}"] if score else None for end in ("", "_low", "_high")))
+        value, low, high = (score[f"{metric}{end}"] if score else None for end in ("", "_low", "_high"))
+        return cls(value, low, high)
+
+    def texts(self) -> tuple[str, str, str]:
+        """Value and ends of the interval as text; a difference has its sign."""
+        ends = (self.value, self.low, self.high)
+        value, low, high = (f"{end:+.1f}" if self.signed and end is not None else number(end) for end in ends)
+        return value, low, high
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,8 @@ def escape_latex(text: str) -> str:
 def _markdown(entry: str | Cell) -> str:
     if isinstance(entry, str):
         return entry.replace("|", "\\|")
-    return "–" if entry.value is None else f"{number(entry.value)} ({number(entry.low)}–{number(entry.high)})"
+    value, low, high = entry.texts()
+    return "–" if entry.value is None else f"{value} ({low}{'–' if not entry.signed else ' to '}{high})"
 
 
 def _latex(entry: str | Cell) -> str:
@@ -92,4 +101,7 @@ def _latex(entry: str | Cell) -> str:
         return escape_latex(entry)
     if entry.value is None:
         return "--"
-    return rf"{number(entry.value)} {{\scriptsize ({number(entry.low)}--{number(entry.high)})}}"
+    value, low, high = entry.texts()
+    if not entry.signed:
+        return rf"{value} {{\scriptsize ({low}--{high})}}"
+    return rf"${value}$ {{\scriptsize (${low}$ to ${high}$)}}"

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from mella_hf.evaluation.report import TEMPLATES as SHARED
-from mella_hf.evaluation.report import text_attributes
+from mella_hf.evaluation.page import environment, text_attributes
 from mella_hf.know.funnel import UNKNOWN, Step, funnel_steps, read_rejects, top_sites
 from mella_hf.know.records import rows_of, site_of
 from mella_hf.languages import Language, get_language
@@ -35,12 +34,6 @@ _STEPS_WITH_LANGUAGES = ("Alt-texts chosen", "Images fetched", "Images checked",
 
 def write_collect_report(report: "CollectReport", languages: Sequence[str]) -> Path:
     """Write report.html and report.json into the collection's folder; returns the path of the page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([TEMPLATES, SHARED]), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     steps = funnel_steps(report.stages, report.build)
     view = {
         "languages": [get_language(code) for code in languages],
@@ -58,7 +51,7 @@ def write_collect_report(report: "CollectReport", languages: Sequence[str]) -> P
     facts = {"steps": [step.to_json() for step in steps], "sites": view["sites"], "set_aside": report.set_aside}
     path = report.out / "report.html"
     write_atomic(path.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
-    write_atomic(path, environment.get_template("collect.html.j2").render(view))
+    write_atomic(path, environment(TEMPLATES).get_template("collect.html.j2").render(view))
     return path
 
 

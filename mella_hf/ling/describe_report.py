@@ -14,8 +14,7 @@ from typing import Any
 
 from mella_hf.dataset.build import BuildReport
 from mella_hf.dataset.images import open_image
-from mella_hf.evaluation.report import TEMPLATES as SHARED
-from mella_hf.evaluation.report import text_attributes
+from mella_hf.evaluation.page import environment, text_attributes
 from mella_hf.know.collect import CollectReport
 from mella_hf.know.funnel import Step
 from mella_hf.know.report import TEMPLATES as COLLECT
@@ -39,12 +38,6 @@ def write_describe_report(
     build: BuildReport,
 ) -> Path:
     """Write report.html and report.json into the dataset's folder; returns the path of the page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([TEMPLATES, COLLECT, SHARED]), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     languages = [get_language(code) for code in verdicts]
     steps = [_step("Captions", "images", captions)]
     for language in languages:
@@ -61,7 +54,7 @@ def write_describe_report(
     }
     facts = {"steps": [step.to_json() for step in steps], "pairs": view["pairs"]}
     write_atomic(out / "report.json", json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
-    write_atomic(out / "report.html", environment.get_template("describe.html.j2").render(view))
+    write_atomic(out / "report.html", environment(TEMPLATES, COLLECT).get_template("describe.html.j2").render(view))
     return out / "report.html"
 
 

@@ -1,7 +1,7 @@
 """A run folder with stand-in predictions: no model answered, the texts and the scores are made up for the tests."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,46 @@ def stand_in_predictions(source: str, language: str, model: str) -> list[dict[st
     return predictions
 
 
-def build_run(folder: Path, *, language: str = "ar", adapter: bool = True, parameters: int = 3_400_000) -> Path:
-    """Write a run folder: predictions, thumbnails, scores.json."""
+def stand_in_groups(model: str, split: str, level: float) -> list[dict[str, Any]]:
+    """Scores by category, one at `level` and one at half of it, and by site."""
+    found = []
+    for by, name, share in (("category", "stand-in", 1.0), ("category", "none", 0.5), ("domain", "a.example", 1.0)):
+        score = stand_in_score(model, split, "all", 4, level * share)
+        score.pop("subset")
+        found.append({**score, "by": by, "group": name})
+    return found
+
+
+def stand_in_finding(model: str, source: str, ids: list[str]) -> dict[str, Any]:
+    """Three names in each of four answers: nothing supports two of the base's, all of the adapter's are supported.
+
+    Of ten names that training never says, the base hits none and the adapter one; of ten that it says often, eight.
+    """
+    from mella_hf.evaluation.hallucination import EntityPrecision
+    from mella_hf.evaluation.long_tail import wilson_interval
+
+    wrong = ["دجلة", "الفرات"] if model == "base" else []
+    named = EntityPrecision([["بغداد", "دجلة", "الفرات"]] * 4, [wrong] * 4)
+    long_tail = []
+    for label, hits, names in (("0", 1, 10), ("1", 2, 5), ("2-5", 0, 0), ("6+", 8, 10)):
+        hits = 0 if model == "base" else hits
+        values: list[float | None] = [None, None, None]
+        if names:
+            values = [100 * share for share in (hits / names, *wilson_interval(hits, names))]
+        ends = dict(zip(("accuracy", "low", "high"), values, strict=True))
+        long_tail.append({"bin": label, "keywords": names, "hits": hits, **ends})
+    by_image = {image_id: {"named": ["بغداد", "دجلة", "الفرات"], "unsupported": wrong} for image_id in ids}
+    return {
+        "model": model, "split": f"{source}_test", "wrong_languages": {"en": 2} if model == "base" else {},
+        "repeating": [], "empty": [], "long_tail": long_tail if source == "know" else None,
+        "hallucination": {**named.summary(), "names": wrong, "by_image": by_image},
+    }  # fmt: skip
+
+
+def build_run(folder: Path, *, language: str = "ar", adapter: bool = True, parameters: int = 3_400_000,
+    trained_on: str | None = None,
+) -> Path:  # fmt: skip
+    """Write a run folder: predictions, thumbnails, scores.json. The adapter is of this language, or of `trained_on`."""
     from PIL import Image
 
     (folder / "thumbnails").mkdir(parents=True)
@@ -63,8 +101,9 @@ def build_run(folder: Path, *, language: str = "ar", adapter: bool = True, param
             "adapter": "stand-in-adapter",
             "adapter_hash": "a" * 64,
             "adapter_kind": "LoRA, rank 4",
+            "trained_on": [trained_on or language],
         }
-    scores = []
+    scores, groups, findings = [], [], []
     for model in models:
         for source in ("know", "ling"):
             predictions = stand_in_predictions(source, language, model)
@@ -72,6 +111,8 @@ def build_run(folder: Path, *, language: str = "ar", adapter: bool = True, param
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("".join(json.dumps(p, ensure_ascii=False) + "\n" for p in predictions), "utf-8")
             level = 4.0 if model == "base" else 41.0
+            groups += stand_in_groups(model, f"{source}_test", level)
+            findings.append(stand_in_finding(model, source, [p["id"] for p in predictions]))
             for subset, n in (("all", 4), ("seen", 2), ("unseen", 1)):
                 scores.append(stand_in_score(model, f"{source}_test", subset, n, level))
             for i, prediction in enumerate(predictions):
@@ -87,6 +128,8 @@ def build_run(folder: Path, *, language: str = "ar", adapter: bool = True, param
             "funnel": {"know": {"kept": 90, "dropped_wrong_language": 7, "dropped_empty": 3, "corrected_size": 2}},
         },
         "scores": scores,
+        "groups": groups,
+        "findings": findings,
         "training": {
             "samples": {"know": 90, "ling": 60},
             "log_history": [{"step": 10 * i, "loss": 4 / i} for i in range(1, 11)]
@@ -113,39 +156,7 @@ def make_run() -> Any:
 
 
 @pytest.fixture
-def open_page(new_page: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a report; in the end nothing may have been logged and nothing asked for but the page."""
-    opened, trouble = list[Any](), list[str]()
-
-    def open_report(path: Path, **settings: Any) -> Any:
-        page = new_page(**settings)
-        page.on("console", lambda message: trouble.append(message.text))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("request", lambda request: trouble.append(request.url) if request.url != path.as_uri() else None)
-        page.goto(path.as_uri())
-        opened.append(page)
-        return page
-
-    yield open_report
-    for page in opened:
-        page.close()
-    assert [entry for entry in trouble if not entry.startswith("data:")] == []
-
-
-@pytest.fixture
 def lay_out() -> Callable[[Any], None]:
     """Has every card drawn, also those far below the window, whose size is guessed until they come near."""
     rule = "article { content-visibility: visible !important; }"
     return lambda page: page.add_style_tag(content=rule)
-
-
-@pytest.fixture
-def accessibility() -> Callable[[Any], list[str]]:
-    """Runs axe-core on an open page: what it finds, one line a finding."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    def check(page: Any) -> list[str]:
-        found = Axe().run(page).response["violations"]
-        return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]]
-
-    return check

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.ablation_report import Estimate, plot, verdict, write_ablation
+from mella_hf.evaluation.ablation_report import Estimate, verdict, write_ablation
 from mella_hf.evaluation.ablation_scores import Comparison
 
 NAMES = ["بيت", "شجرة", "سيارة", "كتاب", "سمكة", "باب", "نجمة", "زهرة"]
@@ -102,10 +102,7 @@ def test_the_page_and_its_numbers(folders: dict[str, list[Path]], tmp_path: Path
     assert "The base is a miniature" in html and "two stages" in html
 
 
-def test_points_stand_where_their_scores_are() -> None:
-    """Of an axis to 40, 10 stands at a quarter; upwards is towards 0."""
-    score = {"value": 10.0, "low": 0.0, "high": 40.0}
-    drawn = plot([{"name": "a", "title": "a", "scores": {"know_keyword": score, "ling_meteor": score}}])
-    point = drawn["points"][0]
-    assert (point["x_value"], point["x_low"], point["x_high"]) == (25.0, 0.0, 100.0)
-    assert (point["y_value"], point["y_low"], point["y_high"]) == (75.0, 100.0, 0.0)
+def test_axe_finds_nothing_and_nothing_sticks_out(
+    folders: dict[str, list[Path]], tmp_path: Path, page_troubles: Any
+) -> None:
+    assert page_troubles(write_ablation(folders, TITLES, "ar", tmp_path)) == []

@@ -10,27 +10,35 @@
   let texts;
   const read = () =>
     (texts ??= new Map(cards.map((card) => [card, fold([...card.querySelectorAll("h3, .tags, dd")].map((part) => part.textContent).join(" "))])));
-  const rank = (card) => Number(card.dataset.rank);
-  const orders = { "": () => 0, worst: (a, b) => rank(a) - rank(b), best: (a, b) => rank(b) - rank(a) };
-  let order = "";
+  // A card holds a rank for each system, and of each sign the places of the systems that it is true of.
+  const rank = (card, system) => Number.parseFloat(card.dataset.rank.split(" ")[system]); // NaN without an answer
+  const holds = (card, sign, system) => (card.dataset[sign] ?? "").split(" ").includes(system);
+  let arranged = "";
 
-  function arrange(wanted) {
-    if (wanted === order) return;
-    order = wanted;
-    gallery.append(...[...cards].sort(orders[order])); // moved, not painted in another order: the keyboard follows
+  function arrange(order, system) {
+    if (`${order} ${system}` === arranged) return;
+    arranged = `${order} ${system}`;
+    const sign = order === "worst" ? 1 : -1;
+    const ranks = new Map(cards.map((card) => [card, rank(card, system)]));
+    const answered = cards.filter((card) => !Number.isNaN(ranks.get(card)));
+    const sorted = order ? answered.sort((a, b) => sign * (ranks.get(a) - ranks.get(b))) : cards;
+    gallery.append(...new Set([...sorted, ...cards])); // moved, not painted in another order: the keyboard follows
   }
 
   function show() {
     const wanted = new FormData(form);
     const words = fold(wanted.get("query")).split(/\s+/).filter(Boolean);
     let shown = 0;
-    arrange(wanted.get("order"));
+    const system = wanted.get("system");
+    arrange(wanted.get("order"), system);
     for (const card of cards) {
       const fits =
         (!wanted.get("source") || card.dataset.source === wanted.get("source")) &&
         (!wanted.get("seen") || card.dataset.seen === wanted.get("seen")) &&
-        (!wanted.get("changed") || "changed" in card.dataset) &&
-        (!wanted.get("degenerate") || "degenerate" in card.dataset) &&
+        (!wanted.get("language") || card.dataset.language === wanted.get("language")) &&
+        (!wanted.get("changed") || holds(card, "changed", system)) &&
+        (!wanted.get("degenerate") || holds(card, "degenerate", system)) &&
+        (!wanted.get("made-up") || holds(card, "madeUp", system)) &&
         words.every((word) => read().get(card).includes(word));
       card.hidden = !fits;
       shown += fits;
@@ -44,7 +52,7 @@
   none.querySelector("button").addEventListener("click", () => {
     form.reset();
     show();
-    form.querySelector("input").focus();
+    form.querySelector("select, input").focus();
   });
   const more = document.querySelectorAll(".more");
   more.forEach((button) => {
