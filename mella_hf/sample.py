@@ -73,7 +73,7 @@ def features() -> "Features":
     return Features.from_dict(FEATURES_DICT)
 
 
-def sha256_hex(data: bytes) -> str:
+def sha256_hex(data: bytes | memoryview) -> str:
     """The id of an image: sha256 of its encoded bytes, as 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 

@@ -11,6 +11,8 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mella_hf import languages
@@ -91,15 +93,21 @@ def split_facts(folder: Path | str, language: str, split: str) -> SplitFacts:
         facts.rows += parquet.metadata.num_rows
         facts.image_bytes += sum(_image_bytes(parquet.metadata.row_group(i)) for i in range(parquet.num_row_groups))
         for batch in parquet.iter_batches(4096, columns=_READ):
-            columns = batch.to_pydict()
-            facts.characters.update(len(text) for text in columns["text"])
-            pairs = zip(columns["id"], columns["text"], strict=True)
+            facts.characters.update(_count(pc.utf8_length(batch["text"])))
+            least = batch.take(pc.select_k_unstable(batch["id"], SAMPLE, [("id", "ascending")]))
+            pairs = zip(least["id"].to_pylist(), least["text"].to_pylist(), strict=True)
             facts.sample = nsmallest(SAMPLE, [*facts.sample, *pairs])
-            facts.licenses.update(name or "not stated" for name in columns["license"])
-            facts.domains.update(name for name in columns["domain"] if name)
+            for name, rows in _count(batch["license"]).items():
+                facts.licenses[name or "not stated"] += rows
+            facts.domains.update({name: rows for name, rows in _count(batch["domain"]).items() if name})
             for kind in ("captioner", "translator", "qe_model", "review"):
-                facts.makers.update(f"{kind}: {name}" for name in columns[kind] if name)
+                facts.makers.update({f"{kind}: {name}": rows for name, rows in _count(batch[kind]).items() if name})
     return facts
+
+
+def _count(column: pa.Array) -> dict[Any, int]:
+    """How many rows have each value of a column."""
+    return {found["values"]: found["counts"] for found in column.value_counts().to_pylist()}
 
 
 def dataset_facts(folder: Path | str) -> list[SplitFacts]:

@@ -16,7 +16,7 @@ from mella_hf.dataset.scan import ROWS
 from mella_hf.dataset.write import ROW_GROUP_BYTES, ROW_GROUP_ROWS
 from mella_hf.errors import MellaError
 from mella_hf.sample import COLUMNS, SCHEMA, SPLITS, sha256_hex
-from mella_hf.sources.candidate import Source, Unit
+from mella_hf.sources.candidate import Source, Unit, read_into
 
 _READ = ["locator", "digest", "image_bytes"]
 _READ += [name for name in COLUMNS if name not in ("id", "image", "language", "source")]
@@ -28,7 +28,7 @@ def planned_batches(
     """The records that the plan puts into one shard, in order, in row groups of the published layout.
 
     A batch holds until the next one is asked for: their images share one buffer, since memory that is fresh for every
-    row group costs as much as reading the files.
+    row group costs as much as reading the files. The buffer has a byte to spare, to see an image that has grown.
 
     Args:
         plan: the folder of the language's plan.
@@ -46,12 +46,12 @@ def planned_batches(
         for end, image_bytes in enumerate(rows["image_bytes"].to_pylist(), 1):
             count, size = count + 1, size + image_bytes
             if count == ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
-                space = space if space.size >= size else pa.allocate_buffer(size)
+                space = space if space.size > size else pa.allocate_buffer(size + 1)
                 yield to_records([*held, (unit, rows.slice(start, end - start))], source, verify, space)
                 held, count, size, start = [], 0, 0, end
         held.append((unit, rows.slice(start)))
     if count:
-        yield to_records(held, source, verify, space if space.size >= size else pa.allocate_buffer(size))
+        yield to_records(held, source, verify, space if space.size > size else pa.allocate_buffer(size + 1))
 
 
 def planned_rows(plan: Path, language: str, split: str, index: int) -> Iterator[tuple[Unit, pa.Table]]:
@@ -71,17 +71,17 @@ def planned_rows(plan: Path, language: str, split: str, index: int) -> Iterator[
 
 
 def to_records(held: list[tuple[Unit, pa.Table]], source: Source, verify: bool, space: pa.Buffer) -> pa.RecordBatch:
-    """Scanned rows as one batch of the record's schema, their images read into `space`, which is large enough."""
+    """Scanned rows as one batch of the record's schema, their images read into `space`, which has room to spare."""
     rows = pa.concat_tables([rows for _, rows in held]).combine_chunks()
     ends = np.concatenate([[0], np.cumsum(rows["image_bytes"].to_numpy())]).astype(np.int32)  # [N + 1]
-    view, data = memoryview(space).cast("B"), space.slice(0, int(ends[-1]))
+    bounds = ends.tolist()
+    view, data = memoryview(space).cast("B"), space.slice(0, bounds[-1])
     ids = [digest.hex() for digest in rows["digest"].to_pylist()]
     places = ((unit, locator) for unit, part in held for locator in part["locator"].to_pylist())
-    for name, (unit, locator), start, end in zip(ids, places, ends, ends[1:], strict=False):
-        image = source.image(unit, locator)
-        if len(image) != end - start or (verify and sha256_hex(image) != name):
+    for name, (unit, locator), start, end in zip(ids, places, bounds, bounds[1:], strict=False):
+        size = read_into(source.image(unit, locator), view[start : end + 1])
+        if size != end - start or (verify and sha256_hex(view[start:end]) != name):
             raise MellaError(f"The image {name[:12]} ({locator}) changed during the build. Run it again.")
-        view[start:end] = image
     images = pa.Array.from_buffers(pa.binary(), len(ids), [None, pa.py_buffer(ends), data])
     columns = {
         "id": pa.array(ids, pa.string()),

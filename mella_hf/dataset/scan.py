@@ -13,7 +13,7 @@ from mella_hf.dataset.images import Rejected, open_image
 from mella_hf.dataset.write import column_problem, text_problem
 from mella_hf.phash import phash
 from mella_hf.sample import SCHEMA, sha256_hex
-from mella_hf.sources.candidate import Found, Lost, Source, Unit
+from mella_hf.sources.candidate import Found, Lost, Source, Unit, image_size, read_image
 from mella_hf.stage import Shard, ShardOutput
 
 ROWS = "rows.parquet"
@@ -46,7 +46,15 @@ def scan_unit(shard: Shard, output: ShardOutput, *, source: Source, verify: bool
         except Rejected as rejected:
             output.drop(rejected.reason, where=found.where, detail=str(rejected))
     table = to_table(rows, output)
-    pq.write_table(table, output.folder / ROWS, compression="ZSTD", row_group_size=2048)
+    # Read again twice and never searched: writing it must be cheap, more than it must be small.
+    pq.write_table(
+        table,
+        output.folder / ROWS,
+        compression="LZ4",
+        row_group_size=2048,
+        use_dictionary=False,
+        write_statistics=False,
+    )
     (output.folder / COUNTS).write_text(json.dumps(output.counts), "utf-8")
 
 
@@ -83,13 +91,13 @@ def examine(found: Found, source: Source, unit: Unit, output: ShardOutput, *, ve
     if (wrong := column_problem(row)) is not None:
         raise Rejected("column_invalid", " ".join(wrong))
     if not verify and found.claimed_id is not None and found.claimed_size is not None:
-        size = source.image_bytes(unit, found.locator)
+        size = image_size(source.image(unit, found.locator))
         if not size:
             raise Rejected("image_empty")
         (row["width"], row["height"]), row["image_bytes"] = found.claimed_size, size
         row["digest"] = bytes.fromhex(found.claimed_id)
         return row
-    data = source.image(unit, found.locator)
+    data = read_image(source.image(unit, found.locator))
     name = sha256_hex(data)
     if not data:
         raise Rejected("image_empty")

@@ -45,7 +45,7 @@ def _images(folder: Path, language: str) -> list["Image.Image"]:
     images = []
     for place in places:
         try:
-            images.append(open_image(column[place].as_py()["bytes"]))
+            images.append(open_image(column[place].as_py()["bytes"], side=SIDE))
         except Rejected:
             continue
     return images

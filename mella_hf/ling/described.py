@@ -13,7 +13,7 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.sample import COLUMNS
-from mella_hf.sources.candidate import Found, Lost, Unit, read_image, size_of
+from mella_hf.sources.candidate import Found, Lost, Unit
 from mella_hf.sources.folder import COMPUTED, METADATA, is_inside
 
 ROWS = "rows.jsonl"
@@ -122,15 +122,8 @@ class DescribedSource:
                     reject = json.loads(line)
                     yield Lost(reject["where"], reject["reason"])
 
-    def image(self, unit: Unit, locator: str) -> bytes:
+    def image(self, unit: Unit, locator: str) -> str:
         """The image file of a candidate."""
-        return read_image(self._path(locator))
-
-    def image_bytes(self, unit: Unit, locator: str) -> int:
-        """The size of that file."""
-        return size_of(self._path(locator))
-
-    def _path(self, locator: str) -> str:
         assert is_inside(locator), locator
         return str(self.root / locator)
 

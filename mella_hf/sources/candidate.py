@@ -6,13 +6,14 @@ first to check it, then, if it is kept, to write it. So a build needs no second 
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mella_hf.dataset.images import Rejected
 
 MAX_IMAGE_BYTES = 50 << 20  # a larger file is not a photograph of a web page
+_MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,7 @@ class Unit:
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A candidate: where its image is, and what the source says about it.
 
     Attributes:
@@ -47,13 +47,12 @@ class Found:
     where: str
     locator: str
     text: str
-    columns: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Any]
     claimed_id: str | None = None
     claimed_size: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
-class Lost:
+class Lost(NamedTuple):
     """A row that cannot become a candidate, with the reason that is counted."""
 
     where: str
@@ -69,27 +68,53 @@ class Source(Protocol):
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:
         """The rows of a unit, each as a candidate or as lost, in order."""
 
-    def image(self, unit: Unit, locator: str) -> bytes:
-        """The encoded image of a candidate. Raises Rejected (`image_missing`, `image_file_too_large`)."""
-
-    def image_bytes(self, unit: Unit, locator: str) -> int:
-        """The size of that image, without reading it. Raises Rejected (`image_missing`)."""
+    def image(self, unit: Unit, locator: str) -> str | bytes:
+        """A candidate's encoded image: the path of its file, or its bytes. Raises Rejected (`image_missing`)."""
 
 
-def read_image(path: str) -> bytes:
-    """The bytes of an image file. Raises Rejected (`image_missing`, `image_file_too_large`)."""
+def read_image(image: str | bytes) -> bytes:
+    """An encoded image. Raises Rejected (`image_missing`, `image_file_too_large`)."""
+    if isinstance(image, bytes):
+        return image
+    image_size(image)
     try:
-        with open(path, "rb", buffering=0) as file:
-            if os.fstat(file.fileno()).st_size > MAX_IMAGE_BYTES:
-                raise Rejected("image_file_too_large", f"{path} has more than {MAX_IMAGE_BYTES} bytes")
+        with open(image, "rb", buffering=0) as file:
             return file.readall()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+    except _MISSING as error:
         raise Rejected("image_missing", str(error)) from error
 
 
-def size_of(path: str) -> int:
-    """The size of an image file, in bytes. Raises Rejected (`image_missing`)."""
+def image_size(image: str | bytes) -> int:
+    """How many bytes an encoded image has; a file is not read. Raises Rejected as `read_image` does."""
+    if isinstance(image, bytes):
+        return len(image)
     try:
-        return os.stat(path).st_size
-    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        size = os.stat(image).st_size
+    except _MISSING as error:
         raise Rejected("image_missing", str(error)) from error
+    if size > MAX_IMAGE_BYTES:
+        raise Rejected("image_file_too_large", f"{image} has more than {MAX_IMAGE_BYTES} bytes")
+    return size
+
+
+def read_into(image: str | bytes, space: memoryview) -> int:
+    """Put an encoded image at the beginning of `space`, as much of it as there is room for.
+
+    Returns:
+        How many bytes were put there.
+
+    Raises:
+        Rejected: `image_missing`.
+    """
+    if isinstance(image, bytes):
+        count = min(len(image), len(space))
+        space[:count] = image[:count]
+        return count
+    count = 0
+    try:
+        with open(image, "rb", buffering=0) as file:
+            while more := file.readinto(space[count:]):
+                count += more
+    except _MISSING as error:
+        raise Rejected("image_missing", str(error)) from error
+    return count

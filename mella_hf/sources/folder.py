@@ -14,7 +14,7 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.sample import COLUMNS, SOURCES
-from mella_hf.sources.candidate import Found, Lost, Unit, read_image, size_of
+from mella_hf.sources.candidate import Found, Lost, Unit
 from mella_hf.sources.release import byte_ranges, lines_between
 
 METADATA = "metadata.jsonl"
@@ -66,15 +66,8 @@ class FolderSource:
                 record = None
             yield self._candidate(record, where) if isinstance(record, dict) else Lost(where, "line_unreadable")
 
-    def image(self, unit: Unit, locator: str) -> bytes:
+    def image(self, unit: Unit, locator: str) -> str:
         """The image file of a candidate."""
-        return read_image(self._path(unit, locator))
-
-    def image_bytes(self, unit: Unit, locator: str) -> int:
-        """The size of a candidate's image file."""
-        return size_of(self._path(unit, locator))
-
-    def _path(self, unit: Unit, locator: str) -> str:
         return f"{self.root}/{os.path.dirname(unit.payload['file'])}/{locator}"
 
     def _candidate(self, record: dict[str, Any], where: str) -> Found | Lost:

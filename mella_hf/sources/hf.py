@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mella_hf.dataset.images import Rejected
 from mella_hf.errors import MellaError
-from mella_hf.sources.candidate import Found, Lost, Unit, read_image
+from mella_hf.sources.candidate import Found, Lost, Unit
 from mella_hf.sources.folder import EXTRA
 
 if TYPE_CHECKING:
@@ -69,18 +69,14 @@ class HfSource:
                 continue
             yield Found(where, str(number), text.strip(), {key: row[name] for key, name in self.columns.items()})
 
-    def image(self, unit: Unit, locator: str) -> bytes:
-        """The encoded image of a row: its bytes, or the file that the dataset itself brought."""
+    def image(self, unit: Unit, locator: str) -> str | bytes:
+        """The encoded image of a row: its bytes, or the path of the file that the dataset itself brought."""
         image = self._load()[int(locator)][self.image_column]
         if image and image["bytes"]:
             return image["bytes"]
         if image and image["path"] and self._is_own_file(image["path"]):
-            return read_image(image["path"])
+            return image["path"]
         raise Rejected("image_missing", f"no bytes, and a path that is not the dataset's: {image!r}")
-
-    def image_bytes(self, unit: Unit, locator: str) -> int:
-        """The size of a row's image."""
-        return len(self.image(unit, locator))
 
     def _is_own_file(self, path: str) -> bool:
         """Whether a path lies in the dataset's folder or in the caches; a row could name any file or URL."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.sources.candidate import Found, Lost, Unit, read_image, size_of
+from mella_hf.sources.candidate import Found, Lost, Unit
 from mella_hf.stage import Shard, ShardOutput, run_stage
 
 KINDS = {"know": "image_text_pair", "ling": "image_pure"}
@@ -72,15 +72,8 @@ class ReleaseSource:
                 continue
             yield self._candidate(record, where, unit, translate)
 
-    def image(self, unit: Unit, locator: str) -> bytes:
+    def image(self, unit: Unit, locator: str) -> str:
         """The image file of a candidate."""
-        return read_image(self._path(unit, locator))
-
-    def image_bytes(self, unit: Unit, locator: str) -> int:
-        """The size of a candidate's image file."""
-        return size_of(self._path(unit, locator))
-
-    def _path(self, unit: Unit, locator: str) -> str:
         return f"{self.root}/{unit.language}/{KINDS[unit.source]}/{locator}"
 
     def _candidate(self, record: Any, where: str, unit: Unit, translate: "_Translations | None") -> Found | Lost:
@@ -163,10 +156,11 @@ def lines_between(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes
         if start:
             file.seek(start - 1)
             file.readline()  # the rest of a line that began before, or just its line break
-        while (offset := file.tell()) < end:
-            line = file.readline()
-            if line.strip():
+        offset = file.tell()
+        while offset < end and (line := file.readline()):
+            if not line.isspace():
                 yield offset, line
+            offset += len(line)
 
 
 class _Translations:

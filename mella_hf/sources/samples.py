@@ -62,10 +62,6 @@ class SampleSource:
             raise Rejected("image_missing", f"{unit.payload['file']}#{locator}")
         return bytes(data)
 
-    def image_bytes(self, unit: Unit, locator: str) -> int:
-        """The size of that image."""
-        return len(self.image(unit, locator))
-
     def _images(self, unit: Unit, locator: str) -> Any:
         return _read_group(unit.payload["file"], unit.payload["mtime"], int(locator.partition(":")[0]))
 

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -24,6 +26,7 @@ from mella_hf.dataset.disjoint import check_disjoint
 from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError, StageError, UnknownLanguageError
 from mella_hf.sample import SPLITS
+from mella_hf.sources.candidate import MAX_IMAGE_BYTES
 from mella_hf.sources.release import ReleaseSource
 
 LANGUAGES = ("ar", "th")
@@ -232,6 +235,39 @@ def test_without_verification(tree: Tree, tmp_path: Path) -> None:
     report = build_dataset(source, tmp_path / "out", workers=0, progress=False, verify=False)
     assert report.funnel["ar"] == {"know": {"kept": 20}, "ling": {"kept": 19, "dropped_image_missing": 1}}
     assert "perceptual hashes were not compared" in (tmp_path / "out" / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("change", [lambda data: data + b"+", lambda data: data[:-1]], ids=["grown", "shrunk"])
+def test_an_image_that_changes_during_the_build(tmp_path: Path, verify: bool, change: Callable) -> None:
+    """In the middle of a row group, where what is too much would run into the next image."""
+    make_release(tmp_path / "release", ("ar",), 4, flaws=False, parts=1)
+    source = _Changing(tmp_path / "release", ("ar",), change)
+    with pytest.raises(MellaError, match=r"The image [0-9a-f]{12} .* changed during the build\. Run it again"):
+        build_dataset(source, tmp_path / "out", workers=0, progress=False, verify=verify, test_size=0)
+
+
+@dataclass(frozen=True)
+class _Changing(ReleaseSource):
+    """A source that changes the second image of every unit once it was scanned."""
+
+    change: Callable[[bytes], bytes]
+
+    def scan(self, unit):
+        found = list(super().scan(unit))
+        yield from found
+        path = Path(self.image(unit, found[1].locator))
+        path.write_bytes(self.change(path.read_bytes()))
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_an_image_file_that_is_too_large(tmp_path: Path, verify: bool) -> None:
+    make_release(tmp_path / "release", ("ar",), 2, flaws=False, parts=1)
+    with open(next((tmp_path / "release/ar/image_pure").iterdir()), "ab") as file:
+        file.truncate(MAX_IMAGE_BYTES + 1)
+    source = ReleaseSource(tmp_path / "release", ("ar",))
+    report = build_dataset(source, tmp_path / "out", workers=0, progress=False, verify=verify)
+    assert report.funnel["ar"]["ling"] == {"kept": 1, "dropped_image_file_too_large": 1}
 
 
 @pytest.mark.parametrize(
