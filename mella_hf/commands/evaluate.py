@@ -1,11 +1,15 @@
 """`mella evaluate`: a base, adapters and a dataset in; answers, scores, comparisons and reports out."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mella_hf.errors import MellaError
+
+if TYPE_CHECKING:
+    from mella_hf.evaluation.run import Run
+    from mella_hf.evaluation.systems import System
 
 
 def evaluate(
@@ -20,7 +24,10 @@ def evaluate(
     ] = None,
     against: Annotated[
         list[str] | None,
-        typer.Option(help="What to test the adapter against: another adapter, or an earlier OUT. Repeatable."),
+        typer.Option(
+            help="What to test the adapter against: another adapter, or an earlier OUT; NAME=FOLDER gives it a name. "
+            "Repeatable."
+        ),
     ] = None,
     endpoint: Annotated[
         list[str] | None,
@@ -54,24 +61,23 @@ def evaluate(
     with --enable-lora --lora-modules NAME=FOLDER and give --endpoint and --adapter NAME; a key goes into the
     environment variable MELLA_CAPTIONER_KEY.
     """
-    from mella_hf.evaluation.comparison_report import write_comparison
-    from mella_hf.evaluation.external import benchmark_line, read_benchmark, run_benchmarks
+    from mella_hf.evaluation.comparison_systems import check_names
+    from mella_hf.evaluation.external import read_benchmark
+    from mella_hf.evaluation.external_run import benchmark_line, run_benchmarks
     from mella_hf.evaluation.gate import check_gate, read_gate
-    from mella_hf.evaluation.paired import compare_runs, comparison_line, load_runs
-    from mella_hf.evaluation.report import write_report
-    from mella_hf.evaluation.run import SCORES_FILE, TEST_SPLITS, evaluate_runs, load_run
-    from mella_hf.evaluation.systems import line_up
+    from mella_hf.evaluation.paired import holds_runs, name_runs
+    from mella_hf.evaluation.run import TEST_SPLITS, evaluate_runs, load_run
+    from mella_hf.evaluation.systems import line_up, named
 
     codes = list(dict.fromkeys(code.strip() for code in languages.split(",") if code.strip()))
     if not codes:
         raise MellaError(f"--languages {languages!r} names no language; give codes such as ar,th.")
     external = [read_benchmark(path) for path in benchmark or []]
-    if external and endpoint:
-        raise MellaError("--benchmark asks a model in this process; leave out --endpoint.")
     limits = read_gate(gate) if gate else []  # a gate that cannot be read is told before the hours of answers
-    finished = [o for o in against or [] if (Path(o) / SCORES_FILE).is_file() or _has_runs(o, codes)]
-    others = {Path(o).resolve().name: load_runs(o, codes) for o in finished}
-    systems = line_up(base, adapter, [o for o in against or [] if o not in finished], endpoint or ())
+    finished = [other for other in against or [] if holds_runs(named(other)[1], codes)]
+    others = name_runs(finished, codes)
+    systems = line_up(base, adapter, [other for other in against or [] if other not in finished], endpoint or ())
+    check_names(systems, others)
     folders = {code: out if len(codes) == 1 else out / code for code in codes}
     scored = evaluate_runs(
         systems,
@@ -82,9 +88,27 @@ def evaluate(
         max_new_tokens={k: v for k, v in (("know", know_tokens), ("ling", ling_tokens)) if v},
         device=device,
     )
-    if not scored:  # another process of the launcher's does the rest
+    runs = {code: load_run(folder) for code, folder in folders.items()} if scored else {}
+    if scored:  # else the first process of the launcher's does it
+        _tell(runs, systems, others, out)
+    for record in run_benchmarks(external, systems, out=out / "benchmarks", batch_size=batch_size, device=device):
+        typer.echo(benchmark_line(record))
+    if not scored:
         return
-    runs = {code: load_run(folder) for code, folder in folders.items()}
+    if broken := check_gate(limits, runs):
+        for line in broken:
+            typer.echo(f"gate: {line}", err=True)
+        raise typer.Exit(1)
+    if gate:
+        typer.echo(f"gate: all {len(limits)} limits of {gate} are kept")
+
+
+def _tell(runs: "dict[str, Run]", systems: "list[System]", others: "dict[str, dict[str, Run]]", out: Path) -> None:
+    """Scores and paired tests to the screen, reports to disk."""
+    from mella_hf.evaluation.comparison_report import write_comparison
+    from mella_hf.evaluation.paired import compare_runs, comparison_line
+    from mella_hf.evaluation.report import write_report
+
     for code, run in runs.items():
         for system in systems:
             if not system.saw(code):
@@ -97,21 +121,8 @@ def evaluate(
     for run in runs.values():
         typer.echo(f"report: {write_report(run)}")
     together: list[Any] = [*runs.values(), *((name, run) for name, theirs in others.items() for run in theirs.values())]
-    if len(together) > 1:
+    if len(together) > 1 or any(len(run.models) > 2 for run in runs.values()):
         typer.echo(f"comparison: {write_comparison(together, out / 'comparison.html')}")
-    for record in run_benchmarks(external, systems, out=out / "benchmarks", batch_size=batch_size, device=device):
-        typer.echo(benchmark_line(record))
-    if broken := check_gate(limits, runs):
-        for line in broken:
-            typer.echo(f"gate: {line}", err=True)
-        raise typer.Exit(1)
-    if gate:
-        typer.echo(f"gate: all {len(limits)} limits of {gate} are kept")
-
-
-def _has_runs(folder: str, languages: list[str]) -> bool:
-    """Whether a folder holds runs by language."""
-    return any((Path(folder) / code / "scores.json").is_file() for code in languages)
 
 
 def _line(language: str, record: dict[str, Any]) -> str:

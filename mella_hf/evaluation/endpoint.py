@@ -8,47 +8,54 @@ The way to many answers where a GPU is: vLLM batches continuously and serves a b
 A server's answers can change with its load and version, which it does not tell: they are kept as they came.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.predictions import Keep
-from mella_hf.ling.caption import Answer
-from mella_hf.ling.captioners import ServerCaptioner
+from mella_hf.evaluation.answers import Keep, Turn
+from mella_hf.ling.captioners import KEY_VARIABLE
+from mella_hf.ling.chat_servers import ChatServers, Completion, data_url
 
 
 class Endpoint:
-    """A served model as `mella_hf.evaluation.predictions.Answerer`.
+    """A served model as `mella_hf.evaluation.answers.Answerer`.
 
     Args:
         model: the name that the servers serve it under.
         base_urls: addresses that end in /v1, one or more.
-        options: of `ServerCaptioner`.
+        options: of `ChatServers`.
     """
 
     batched = False
     parameters: int | None = None
 
     def __init__(self, model: str, base_urls: Sequence[str], **options: Any) -> None:
-        self._model, self._urls, self._options = model, list(base_urls), options
+        self._model, self._urls = model, list(base_urls)
+        self._servers = ChatServers(model, self._urls, called="model server", key_variable=KEY_VARIABLE, **options)
         self.facts: Mapping[str, str] = {"device": "endpoint", "dtype": "as served"}
 
-    def answer(self, images: Sequence[Any], prompt: str, max_new_tokens: int, keep: Keep) -> None:
-        """The answers of all images, each kept as it comes.
+    def answer(self, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep) -> None:
+        """The answers to all turns, each kept as it comes; `at_once` is the servers' own matter.
 
         Raises:
             StageError: no server is left, or they refuse the key or the model.
-            MellaError: an image that the servers do not answer about.
+            MellaError: a turn that the servers do not answer.
         """
-        captioner = ServerCaptioner(self._model, self._urls, max_tokens=max_new_tokens, **self._options)
+        asked = list(turns)
 
-        def keep_answer(i: int, answer: Answer) -> None:
-            keep(i, {"prediction": answer.text.strip(), "truncated": answer.truncated})
+        def request(i: int) -> dict[str, Any]:
+            images, prompt = asked[i]
+            pictures = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in images]
+            message = {"role": "user", "content": [*pictures, {"type": "text", "text": prompt}]}
+            return {"messages": [message], "max_tokens": max_new_tokens, "temperature": 0}
 
-        if failed := captioner.caption(images, prompt, keep_answer):
+        def answered(i: int, said: Completion) -> None:
+            keep(i, {"prediction": said.text.strip(), "truncated": said.finish == "length"})
+
+        if failed := self._servers.ask(len(asked), request, answered):
             reasons = ", ".join(sorted(set(failed.values())))
             raise MellaError(
-                f"{self._model!r} at {', '.join(self._urls)} did not answer about {len(failed)} of {len(images)} "
+                f"{self._model!r} at {', '.join(self._urls)} did not answer about {len(failed)} of {len(asked)} "
                 f"images ({reasons}). The other answers are kept; see the server's log, then run the command again."
             )
 

@@ -1,18 +1,13 @@
-"""A model and images go in, greedy answers leave: in batches, the same on every run."""
+"""A model and images go in, greedy answers leave: many computed together, the same on every run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.predictions import (
-    MAX_NEW_TOKENS,
-    Keep,
-    answer_rows,
-    plan_batches,
-    read_meta,
-    read_predictions,
-)
+from mella_hf.evaluation.answers import Answer, Keep, Turn
+from mella_hf.evaluation.predictions import MAX_NEW_TOKENS, answer_rows, read_meta, read_predictions
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -21,8 +16,8 @@ __all__ = [
     "MAX_NEW_TOKENS",
     "LocalModel",
     "answer_batch",
+    "answer_turns",
     "generate",
-    "plan_batches",
     "read_meta",
     "read_predictions",
     "stop_token_ids",
@@ -30,7 +25,7 @@ __all__ = [
 
 
 class LocalModel:
-    """A model in this process as `mella_hf.evaluation.predictions.Answerer`.
+    """A model in this process as `mella_hf.evaluation.answers.Answerer`.
 
     Args:
         model, processor: as `mella_hf.evaluation.models.load_model` gives them.
@@ -51,10 +46,9 @@ class LocalModel:
         }
         self.parameters: int | None = model.num_parameters()
 
-    def answer(self, images: Sequence[Any], prompt: str, max_new_tokens: int, keep: Keep) -> None:
-        """The answers of a batch, computed together."""
-        for i, answer in enumerate(answer_batch(self.model, self.processor, images, prompt, max_new_tokens)):
-            keep(i, answer)
+    def answer(self, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep) -> None:
+        """The answers to all turns, `at_once` of them computed together."""
+        answer_turns(self.model, self.processor, turns, max_new_tokens, at_once, keep)
 
 
 def generate(
@@ -68,37 +62,66 @@ def generate(
     return answer_rows(LocalModel(model, processor), rows, identity=identity, out=out, **options)
 
 
-def answer_batch(
-    model: Any, processor: Any, images: Sequence[Any], prompt: str | Sequence[str], max_new_tokens: int
-) -> list[dict[str, Any]]:
-    """Greedy answers about RGB images: {"prediction", "truncated"} of each.
+def answer_batch(model: Any, processor: Any, images: Sequence[Any], prompt: str, max_new_tokens: int) -> list[Answer]:
+    """Greedy answers about RGB images, computed together: {"prediction", "truncated"} of each."""
+    answers: dict[int, Answer] = {}
+    turns = [([image], prompt) for image in images]
+    answer_turns(model, processor, turns, max_new_tokens, len(turns), answers.__setitem__)
+    return [answers[i] for i in range(len(turns))]
+
+
+def answer_turns(
+    model: Any, processor: Any, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep
+) -> None:
+    """Answer turns greedily, `at_once` of them computed together: `keep(i, answer)` as soon as turn i has its answer.
 
     Args:
-        images: an image a turn, or a list of images a turn.
-        prompt: of all turns, or one a turn.
+        turns: RGB images and a prompt; taken when they are needed.
     """
+    from mella_hf.evaluation.decode import can_decode, decode
+
+    stops = stop_token_ids(model, processor)
+
+    def encode(taken: Sequence[Turn]) -> Mapping[str, Any]:
+        inputs = processor.apply_chat_template(
+            [_conversation(*turn) for turn in taken],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True, "padding_side": "left"},  # answers start at the same position
+        )
+        return inputs.to(model.device, dtype=model.dtype)  # casts the pixels, leaves the token ids
+
+    def keep_tokens(i: int, tokens: list[int]) -> None:
+        text = processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        keep(i, {"prediction": text, "truncated": tokens[-1] not in stops})
+
+    way = decode if can_decode(model) else _decode_by_generate
+    way(model, encode, turns, at_once=at_once, limit=max_new_tokens, stops=stops, keep=keep_tokens)
+
+
+def _decode_by_generate(
+    model: Any,
+    encode: Callable[[Sequence[Turn]], Mapping[str, Any]],
+    prompts: Iterable[Turn],
+    *,
+    at_once: int,
+    limit: int,
+    stops: Sequence[int],
+    keep: Callable[[int, list[int]], None],
+) -> None:
+    """`decode` for models that it does not know: in batches, each of which waits for its longest answer."""
     import torch
     from transformers import GenerationConfig
 
-    prompts = [prompt] * len(images) if isinstance(prompt, str) else prompt
-    turns = [_turn(shown, asked) for shown, asked in zip(images, prompts, strict=True)]
-    inputs = processor.apply_chat_template(
-        turns,
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
-        processor_kwargs={"padding": True, "padding_side": "left"},  # answers start at the same position
-    ).to(model.device, dtype=model.dtype)  # casts the pixels, leaves the token ids
-    stops = stop_token_ids(model, processor)
-    pad = processor.tokenizer.pad_token_id
     config = GenerationConfig(
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=limit,
         do_sample=False,
         num_beams=1,
         use_cache=True,
-        eos_token_id=stops,
-        pad_token_id=stops[0] if pad is None else pad,
+        eos_token_id=list(stops),
+        pad_token_id=stops[0],  # what follows a stop is cut off
         # What is left unset comes from the checkpoint, and chat checkpoints ship penalties.
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
@@ -106,17 +129,18 @@ def answer_batch(
         top_p=1.0,
         top_k=50,
     )
-    with torch.inference_mode():
-        tokens = model.generate(**inputs, generation_config=config)
-    answers = tokens[:, inputs["input_ids"].shape[1] :]  # [B, T]
-    finished = torch.isin(answers, torch.tensor(stops, device=answers.device)).any(dim=1)  # [B]
-    texts = processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
-    return [{"prediction": t.strip(), "truncated": not f} for t, f in zip(texts, finished.tolist(), strict=True)]
+    waiting = enumerate(prompts)
+    while taken := list(islice(waiting, at_once)):
+        inputs = encode([prompt for _, prompt in taken])
+        with torch.inference_mode():
+            tokens = model.generate(**inputs, generation_config=config)
+        for (i, _), answer in zip(taken, tokens[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
+            end = next((at for at, token in enumerate(answer, 1) if token in stops), len(answer))
+            keep(i, answer[:end])
 
 
-def _turn(shown: Any, prompt: str) -> list[dict[str, Any]]:
-    """A conversation of one user turn: the image or images, then the prompt."""
-    images = shown if isinstance(shown, list) else [shown]
+def _conversation(images: Sequence[Any], prompt: str) -> list[dict[str, Any]]:
+    """One user turn: the image or images, then the prompt."""
     pictures = [{"type": "image", "image": image} for image in images]
     return [{"role": "user", "content": [*pictures, {"type": "text", "text": prompt}]}]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.answers import Answerer
 from mella_hf.evaluation.endpoint import Endpoint, endpoint_identity
 from mella_hf.evaluation.generate import LocalModel
 from mella_hf.evaluation.models import (
@@ -18,7 +19,6 @@ from mella_hf.evaluation.models import (
     model_name,
     read_adapter_config,
 )
-from mella_hf.evaluation.predictions import Answerer
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,19 @@ class System:
         return trained_on is None or language in trained_on or "all" in trained_on
 
 
+def named(text: str | Path) -> tuple[str | None, str]:
+    """NAME=FOLDER as (name, folder); a folder whose own name has the sign is no name."""
+    name, sign, folder = str(text).partition("=")
+    return (name, folder) if sign and not Path(text).exists() else (None, str(text))
+
+
 def line_up(
     base: str, adapter: str | Path | None = None, against: Sequence[str | Path] = (), urls: Sequence[str] = ()
 ) -> list[System]:
     """The systems of a run: the base, the adapter, and the others that it is compared with.
 
-    An adapter in a folder called "adapter" is called as the folder around it.
+    Another system is called as NAME=FOLDER says, else as its folder; one in a folder called "adapter" as the folder
+    around that.
 
     Raises:
         MellaError: when an adapter does not fit, or two systems would have one name.
@@ -114,13 +121,16 @@ def line_up(
     if adapter is not None:
         systems.append(System("adapter", base, str(adapter), served))
     for other in against:
-        place = Path(other).resolve()
-        name = str(other) if served else place.parent.name if place.name == "adapter" else place.name
-        if name in {system.name for system in systems}:
+        given, folder = named(other)
+        place = Path(folder).resolve()
+        name = given or (folder if served else place.parent.name if place.name == "adapter" else place.name)
+        name = name.replace("/", "-")
+        if same := next((system for system in systems if system.name == name), None):
             raise MellaError(
-                f"Two systems would be called {name!r}, {str(other)!r} among them; give its folder another name."
+                f"Two systems would be called {name!r}: {same.adapter or same.base} and {folder}. "
+                f"Give one another name, as in --against NAME={folder}."
             )
-        systems.append(System(name.replace("/", "-"), base, str(other), served))
+        systems.append(System(name, base, folder, served))
     for system in systems:
         system.check()
     return systems

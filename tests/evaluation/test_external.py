@@ -1,21 +1,31 @@
 """Benchmarks of other people's shapes, as local datasets: captions, questions with options, two images a row."""
 
-import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.external import Benchmark, read_benchmark, read_choice, run_benchmark
-from mella_hf.evaluation.generate import answer_batch
+from mella_hf.evaluation.answers import read_predictions
+from mella_hf.evaluation.external import Benchmark, read_benchmark
+from mella_hf.evaluation.external_items import read_choice
+from mella_hf.evaluation.external_run import run_benchmark
+from mella_hf.evaluation.generate import LocalModel, answer_turns
 from mella_hf.evaluation.models import load_model
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "ling"))
+from caption_server import CaptionServer  # noqa: E402
 
 IDENTITY = {"base": "tiny", "base_hash": "0", "adapter": None, "adapter_hash": None}
 
 
 @pytest.fixture(scope="module")
 def tiny(tiny_qwen2vl):
-    return load_model(str(tiny_qwen2vl), device="cpu")
+    return LocalModel(*load_model(str(tiny_qwen2vl), device="cpu"))
 
 
 def images(make_rows, count):
@@ -56,15 +66,18 @@ def test_choices_about_two_images_are_scored_against_the_mapped_answer(tiny, mak
         name="marvl", language="ar", task="choice", path=path, images=("l", "r"), question="says",
         options=("لا", "نعم"), answer="label",
     )  # fmt: skip
-    result = run_benchmark(mapping, *tiny, out=tmp_path / "out", identity=IDENTITY, batch_size=3, progress=False)
+    result = run_benchmark(mapping, tiny, out=tmp_path / "out", identity=IDENTITY, batch_size=3, progress=False)
     from datasets import load_dataset
 
     shown = load_dataset(path, split="test")
     asked = [f"نص {i}\nA. لا\nB. نعم" for i in range(3)]
-    said = answer_batch(*tiny, [[row["l"].convert("RGB"), row["r"].convert("RGB")] for row in shown], asked, 16)
-    lines = (tmp_path / "out" / "marvl.jsonl").read_text("utf-8").split("\n")
-    assert [json.loads(x)["prediction"] for x in lines if x] == [a["prediction"] for a in said]
-    chosen = [read_choice(a["prediction"], ("لا", "نعم")) for a in said]
+    said = {}
+    turns = [([row["l"].convert("RGB"), row["r"].convert("RGB")], text) for row, text in zip(shown, asked, strict=True)]
+    answer_turns(tiny.model, tiny.processor, turns, 16, 3, said.__setitem__)
+    kept = read_predictions(tmp_path / "out" / "marvl.jsonl")
+    assert [line["prediction"] for line in kept] == [said[i]["prediction"] for i in range(3)]
+    assert [line["prompt"] for line in kept] == asked and [line["right"] for line in kept] == [0, 1, 0]
+    chosen = [read_choice(said[i]["prediction"], ("لا", "نعم")) for i in range(3)]
     assert result["scores"]["accuracy"] == pytest.approx(100 * sum(c == i % 2 for i, c in enumerate(chosen)) / 3)
     assert result["scores"]["chance"] == 50.0 and result["scores"]["n"] == 3
     assert result["scores"]["unreadable_rate"] == pytest.approx(sum(c is None for c in chosen) / 3)
@@ -77,13 +90,16 @@ def test_each_caption_is_judged_by_its_nearest_reference_and_answers_are_kept(ti
     mapping = Benchmark(name="xm", language="ar", task="caption", path=path, references="captions")
     calls = []
 
-    def answer(model, processor, pictures, prompts, limit):
-        calls.append(len(pictures))
-        return [{"prediction": t, "truncated": False} for t in ("بيت قديم في القاهرة", "سمكة كبيرة في البحر")]
+    def answer(self, turns, limit, at_once, keep):
+        turns = list(turns)
+        calls.append(len(turns))
+        assert [len(pictures) for pictures, _ in turns] == [1, 1]
+        for i, text in enumerate(("بيت قديم في القاهرة", "سمكة كبيرة في البحر")):
+            keep(i, {"prediction": text, "truncated": False})
 
-    monkeypatch.setattr("mella_hf.evaluation.external.answer_batch", answer)
+    monkeypatch.setattr(LocalModel, "answer", answer)
     for _ in range(2):
-        result = run_benchmark(mapping, *tiny, out=tmp_path / "out", identity=IDENTITY, progress=False)
+        result = run_benchmark(mapping, tiny, out=tmp_path / "out", identity=IDENTITY, progress=False)
         assert result["scores"]["rouge_l"] == 100.0, "each answer is one of its references, word for word"
         assert result["scores"]["signature"].endswith("|refs:nearest-meteor")
     assert calls == [2], "what was answered is not asked again"
@@ -110,4 +126,49 @@ def test_a_column_that_is_not_there_and_a_right_answer_that_is_no_option_are_err
     common = {"name": "b", "language": "ar", "task": "choice", "path": path, "options": ("لا", "نعم")}
     for answer, message in (("right", "has no column 'right'; it has image, label"), ("label", "says that 2 is right")):
         with pytest.raises(MellaError, match=message):
-            run_benchmark(Benchmark(**common, answer=answer), *tiny, out=tmp_path, identity=IDENTITY)
+            run_benchmark(Benchmark(**common, answer=answer), tiny, out=tmp_path, identity=IDENTITY)
+
+
+def test_an_image_that_is_not_there_is_an_error_with_its_row(tiny, make_rows, tmp_path):
+    rows = [{"image": images(make_rows, 1)[0], "label": 1}, {"image": None, "label": 0}]
+    mapping = Benchmark(
+        name="b", language="ar", task="choice", path=as_dataset(tmp_path / "b", rows, ("image",)),
+        options=("لا", "نعم"), answer="label",
+    )  # fmt: skip
+    with pytest.raises(MellaError, match="Row 1 of .* has no image that opens in image"):
+        run_benchmark(mapping, tiny, out=tmp_path, identity=IDENTITY, progress=False)
+
+
+def test_two_processes_share_a_benchmark_at_an_endpoint(make_rows, tmp_path):
+    from datasets import Image
+
+    from mella_hf.dataset.write import write_split
+
+    rows = make_rows(4, texts=["قطة على السرير", "بيت في القاهرة", "سمكة في البحر", "شجرة في الصحراء"])
+    write_split(rows.cast_column("image", Image(decode=False)).to_list(), tmp_path / "data", "ar", "know_test")
+    pictures = images(make_rows, 20)
+    asked = [{"l": pictures[i], "r": pictures[19 - i], "says": f"نص {i}", "label": i % 2} for i in range(20)]
+    entry = {
+        "name": "pairs", "language": "ar", "task": "choice", "path": as_dataset(tmp_path / "pairs", asked, ("l", "r")),
+        "images": ["l", "r"], "question": "says", "options": ["لا", "نعم"], "answer": "label",
+    }  # fmt: skip
+    (tmp_path / "pairs.yaml").write_text(yaml.safe_dump(entry, allow_unicode=True), "utf-8")
+    with CaptionServer(lambda image, prompt: "B") as server:
+        command = [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"),
+            *("recipes/evaluate.py", "--base", "org/base", "--endpoint", server.url, "--languages", "ar"),
+            *("--data-dir", tmp_path / "data", "--split", "know_test", "--out", tmp_path / "out", "--batch-size", "2"),
+            *("--benchmark", tmp_path / "pairs.yaml"),
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(
+            list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+        )
+        bodies = [body["messages"][0]["content"] for body, _ in server.requests]
+    assert done.returncode == 0, done.stderr[-3000:]
+    shown = [content for content in bodies if len(content) == 3]
+    assert sorted(content[-1]["text"] for content in shown) == sorted(f"نص {i}\nA. لا\nB. نعم" for i in range(20))
+    assert len(bodies) == 24, "each image and each row is asked about once, whichever process asks"
+    assert done.stdout.count("pairs") == 1 and "accuracy 50.0" in done.stdout
+    kept = read_predictions(tmp_path / "out" / "benchmarks" / "base" / "pairs.jsonl")
+    assert [line["right"] for line in kept] == [i % 2 for i in range(20)]

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.generate import answer_batch, generate, plan_batches, read_meta, read_predictions
+from mella_hf.evaluation.answers import Question, plan_batches
+from mella_hf.evaluation.generate import LocalModel, answer_batch, generate, read_meta, read_predictions
 from mella_hf.evaluation.models import load_model, model_identity
 
 PROMPT = "ما هذا؟"
@@ -55,7 +56,7 @@ def greedy_by_hand(model, processor, image, stops, limit):
     return {"prediction": text, "truncated": answer[-1] not in stops}
 
 
-def test_batched_answers_equal_a_hand_written_greedy_loop(tiny, make_rows):
+def test_batched_answers_equal_a_hand_written_greedy_loop(tiny, make_rows, monkeypatch):
     model, processor = tiny
     images = [row["image"].convert("RGB") for row in make_rows(8)]
     stops = {*model.generation_config.eos_token_id, processor.tokenizer.eos_token_id}
@@ -63,10 +64,14 @@ def test_batched_answers_equal_a_hand_written_greedy_loop(tiny, make_rows):
     assert {e["truncated"] for e in expected} == {True, False}, "the case must hold both kinds of answer"
     assert len({e["prediction"] for e in expected}) > 4, "the case must tell images apart"
     assert answer_batch(model, processor, images, PROMPT, 6) == expected
+    monkeypatch.setattr("mella_hf.evaluation.decode.FAMILIES", ())  # as for a family that `decode` does not know
+    assert answer_batch(model, processor, images, PROMPT, 6) == expected
 
 
-def test_settings_of_the_checkpoint_do_not_leak_into_greedy_decoding(tiny, make_rows, monkeypatch):
+@pytest.mark.parametrize("families", [("qwen2_vl",), ()], ids=["decode", "generate"])
+def test_settings_of_the_checkpoint_do_not_leak_into_greedy_decoding(tiny, make_rows, monkeypatch, families):
     model, processor = tiny
+    monkeypatch.setattr("mella_hf.evaluation.decode.FAMILIES", families)
     images = [row["image"].convert("RGB") for row in make_rows(4)]
     expected = answer_batch(model, processor, images, PROMPT, 12)
     settings = {"do_sample": True, "temperature": 5.0, "top_k": 2, "repetition_penalty": 4.0, "no_repeat_ngram_size": 1}
@@ -80,23 +85,21 @@ class Interrupted(Exception):
 
 
 @pytest.fixture
-def calls(tiny, monkeypatch):
-    """Counts the batches generated; raises Interrupted once `calls.limit` is reached."""
-    model, _ = tiny
-    generate_batch = model.generate
+def calls(monkeypatch):
+    """Counts the batches answered; raises Interrupted once `calls.limit` is reached."""
+    answer = LocalModel.answer
 
     class Calls:
         count, limit = 0, 10**9
 
-        def __call__(self, **inputs):
-            if self.count >= self.limit:
-                raise Interrupted
-            self.count += 1
-            return generate_batch(**inputs)
+    def counted(self, *arguments):
+        if Calls.count >= Calls.limit:
+            raise Interrupted
+        Calls.count += 1
+        answer(self, *arguments)
 
-    counter = Calls()
-    monkeypatch.setattr(model, "generate", counter)
-    return counter
+    monkeypatch.setattr(LocalModel, "answer", counted)
+    return Calls
 
 
 def run(tiny, rows, out, identity, **settings):
@@ -164,9 +167,42 @@ def test_seen_is_null_where_it_cannot_be_known(tiny, make_rows, identity, tmp_pa
     assert [p["seen"] for p in read_predictions(run(tiny, make_rows(2), tmp_path / "p.jsonl", identity))] == [None] * 2
 
 
-def test_batches_go_from_long_to_short_and_hold_every_row_once():
-    records = [{"id": str(i), "text": "x" * n} for i, n in enumerate([3, 9, 3, 1, 9])]
-    assert plan_batches(records, 2) == [[1, 4], [0, 2], [3]]
+def test_batches_go_from_long_to_short_and_hold_every_question_once():
+    questions = [Question(str(i), PROMPT, expected) for i, expected in enumerate([3, 9, 3, 1, 9])]
+    assert plan_batches(questions, 2) == [[1], [4, 0], [2, 3]]
+    assert plan_batches([], 2) == []
+
+
+@pytest.mark.parametrize(
+    ("questions", "batch_size", "sizes"),
+    [(10, 16, [10]), (100, 16, [14, 15]), (200, 16, [25]), (1600, 16, [64]), (33, 1, [4, 3])],
+)
+def test_batches_are_even_and_hold_a_few_waves_where_all_processes_get_one(questions, batch_size, sizes):
+    batches = plan_batches([Question(f"{i:05}", PROMPT) for i in range(questions)], batch_size)
+    assert sorted(i for batch in batches for i in batch) == list(range(questions))
+    assert {len(batch) for batch in batches} == set(sizes)
+    assert len(batches) >= min(8, -(-questions // batch_size)) and max(sizes) <= 4 * batch_size
+
+
+def test_a_kill_within_a_batch_loses_no_bytes(tiny, make_rows, identity, tmp_path, monkeypatch):
+    rows = make_rows(10)
+    whole = run(tiny, rows, tmp_path / "whole.jsonl", identity).read_bytes()
+    from mella_hf.evaluation import answers
+
+    append, kept = answers._append, []
+
+    def killed(*line):
+        append(*line)
+        kept.append(line)
+        if len(kept) == 4:  # the second answer of the second batch
+            raise Interrupted
+
+    out = tmp_path / "resumed.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(answers, "_append", killed)
+        with pytest.raises(Interrupted):
+            run(tiny, rows, out, identity)
+    assert run(tiny, rows, out, identity).read_bytes() == whole
 
 
 def test_an_empty_split_and_a_doubled_image_are_errors(tiny, make_rows, identity, tmp_path):

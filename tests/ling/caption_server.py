@@ -66,7 +66,7 @@ class CaptionServer:
             self.most = max(self.most, self._now)
         if self.before is not None:
             self.before(number)
-        image, text = body["messages"][0]["content"]
+        image, *_, text = body["messages"][0]["content"]
         jpeg = base64.b64decode(image["image_url"]["url"].split(",", 1)[1])
         said = self.describe(Image.open(io.BytesIO(jpeg)).convert("RGB"), text["text"])
         with self._lock:

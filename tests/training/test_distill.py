@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,16 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """What the base answers, by image; the model itself is played, its file handling is not."""
     said: dict[str, dict[str, Any]] = {}
 
-    def answer_batch(model: Any, processor: Any, images: Sequence[Any], prompt: str, limit: int) -> list[dict]:
-        assert prompt in (QUESTIONS["know"][0], QUESTIONS["ling"][0])
-        return [said[prompt] for _ in images]
+    def answer_turns(model: Any, processor: Any, turns: Iterable[Any], limit: int, at_once: int, keep: Any) -> None:
+        for i, (_, prompt) in enumerate(turns):
+            assert prompt in (QUESTIONS["know"][0], QUESTIONS["ling"][0])
+            keep(i, said[prompt])
 
     class Model:
         device, dtype = type("device", (), {"type": "cpu"}), "float32"
         num_parameters = staticmethod(lambda: 1)
 
-    monkeypatch.setattr("mella_hf.evaluation.generate.answer_batch", answer_batch)
+    monkeypatch.setattr("mella_hf.evaluation.generate.answer_turns", answer_turns)
     monkeypatch.setattr("mella_hf.evaluation.models.load_model", lambda base: (Model(), None))
     return said
 

@@ -1,0 +1,190 @@
+"""Prompts with images go in, the tokens of greedy answers leave: many at once, and where one ends the next begins.
+
+`generate` of transformers computes a batch until its longest answer ends, and copies all keys and values to append
+those of one token. Here an answer that ends leaves the computation, waiting prompts take the places that became free,
+and keys and values are written into room made ahead. What is computed is the same: argmax over the model's logits.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.nn.functional import pad
+from transformers.cache_utils import Cache, DynamicLayer
+
+# Families that are tested: every layer attends to all earlier tokens, and a text token's positions go on by one.
+FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl")
+ROOM = 64  # tokens that keys and values can grow by before they are copied
+REFILL = 4  # prompts are taken up when a fourth of the places is free: a few images cost less together
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+def can_decode(model: Any) -> bool:
+    """Whether `decode` knows how the model and its adapter compute; others answer by their own `generate`."""
+    from peft import PeftModel
+
+    prompted = isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning  # adds tokens of its own
+    return model.config.model_type in FAMILIES and not prompted
+
+
+@torch.inference_mode()
+def decode(
+    model: Any,
+    encode: Callable[[Sequence[Any]], Mapping[str, torch.Tensor]],
+    prompts: Iterable[Any],
+    *,
+    at_once: int,
+    limit: int,
+    stops: Collection[int],
+    keep: Callable[[int, list[int]], None],
+) -> None:
+    """Answer each prompt greedily; `keep(i, tokens)` as soon as the answer to prompt i has ended.
+
+    Its last token is one of `stops`, or it has `limit` tokens. The same prompts in the same order get the same answers;
+    in other company, padding moves the last bits of the logits, and now and then a token.
+
+    Args:
+        encode: the model's inputs of some prompts, padded on the left.
+        prompts: taken up when places are free, so they may be made only then.
+        at_once: answers computed together, at most.
+    """
+    waiting = enumerate(prompts)
+    rows: _Rows | None = None
+    while True:
+        free = at_once - (len(rows.numbers) if rows else 0)
+        if free >= max(1, at_once // REFILL) and (taken := list(islice(waiting, free))):
+            begun = _begin(model, encode([prompt for _, prompt in taken]), [number for number, _ in taken])
+            rows = _join(rows, begun) if rows else begun
+        elif rows:
+            _go_on(model, rows)
+        else:
+            return
+        going_on = []
+        for i, (number, answer) in enumerate(zip(rows.numbers, rows.answers, strict=True)):
+            if answer[-1] in stops or len(answer) == limit:
+                keep(number, answer)
+            else:
+                going_on.append(i)
+        rows = _select(rows, going_on)
+
+
+class RoomyLayer(DynamicLayer):
+    """The keys and values of a layer, [B, heads, T, head size], as views of tensors with room for more tokens."""
+
+    keys: Any  # None before the first tokens
+    values: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room: list[torch.Tensor] = []
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any) -> Pair:
+        """Write the states of new tokens behind the earlier ones; returns all."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start = self.get_seq_length()
+        end = start + key_states.shape[-2]
+        if not self.room or end > self.room[0].shape[-2]:
+            earlier = (self.keys, self.values) if start else (key_states[:, :, :0], value_states[:, :, :0])
+            self.hold([earlier], end + ROOM)
+        for room, states in zip(self.room, (key_states, value_states), strict=True):
+            room[:, :, start:end] = states
+        self.keys, self.values = (room[:, :, :end] for room in self.room)
+        return self.keys, self.values
+
+    def hold(self, parts: Sequence[Pair], size: int) -> None:
+        """Copy keys and values of some rows, and of some more, into room for `size` tokens; they end together."""
+        length = max(keys.shape[-2] for keys, _ in parts)
+        self.room = [_below([part[i] for part in parts], length, size) for i in (0, 1)]
+        self.keys, self.values = (room[:, :, :length] for room in self.room)
+
+
+def _below(parts: Sequence[torch.Tensor], length: int, size: int) -> torch.Tensor:
+    """One part's rows below the other's, each up to `length`. What is masked is multiplied too, so it is zero."""
+    _, heads, _, width = parts[0].shape
+    room = parts[0].new_zeros(sum(map(len, parts)), heads, size, width)
+    at = 0
+    for part in parts:
+        room[at : at + len(part), :, length - part.shape[-2] : length] = part
+        at += len(part)
+    return room
+
+
+@dataclass
+class _Rows:
+    """Answers under way.
+
+    Attributes:
+        numbers: of their prompts.
+        answers: tokens so far; the model has not read the last one.
+        cache: of `RoomyLayer`.
+        mask: 0 for padding, 1 for tokens in the cache, [B, T].
+        positions: of the last token in the cache, [B, 1], or with those in time, height and width [4, B, 1].
+    """
+
+    numbers: list[int]
+    answers: list[list[int]]
+    cache: Any
+    mask: torch.Tensor
+    positions: torch.Tensor
+
+
+def _begin(model: Any, inputs: Mapping[str, torch.Tensor], numbers: list[int]) -> _Rows:
+    """Read prompts and say the first token of each answer."""
+    # The one place that knows positions of images for all families; `generate` calls it with just this.
+    positions = model._prepare_position_ids_for_generation(inputs["input_ids"], dict(inputs))
+    cache = Cache(layer_class_to_replicate=RoomyLayer)
+    said = model(**inputs, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    answers = [[token] for token in said.logits[:, -1].argmax(-1).tolist()]
+    return _Rows(numbers, answers, cache, inputs["attention_mask"], positions[..., -1:])
+
+
+def _go_on(model: Any, rows: _Rows) -> None:
+    """Say one more token of each answer."""
+    last = torch.tensor([[answer[-1]] for answer in rows.answers], device=rows.mask.device)  # [B, 1]
+    rows.mask = pad(rows.mask, (0, 1), value=1)  # [B, T + 1]
+    rows.positions = rows.positions + 1
+    said = model(
+        input_ids=last,
+        attention_mask=rows.mask,
+        position_ids=rows.positions,
+        past_key_values=rows.cache,
+        use_cache=True,
+    )
+    for answer, token in zip(rows.answers, said.logits[:, -1].argmax(-1).tolist(), strict=True):
+        answer.append(token)
+
+
+def _select(rows: _Rows, kept: list[int]) -> _Rows | None:
+    """These rows alone, without the padding that none of them needs; None of no rows."""
+    if not kept or len(kept) == len(rows.numbers):
+        return rows if kept else None
+    mask = rows.mask[kept]
+    start = int(mask.argmax(-1).min())
+    for layer in rows.cache.layers:
+        layer.hold([(layer.keys[kept, :, start:], layer.values[kept, :, start:])], mask.shape[1] - start + ROOM)
+    return _Rows(
+        [rows.numbers[i] for i in kept],
+        [rows.answers[i] for i in kept],
+        rows.cache,
+        mask[:, start:],
+        rows.positions[..., kept, :],
+    )
+
+
+def _join(rows: _Rows, more: _Rows) -> _Rows:
+    """Both together, the shorter ones padded on the left."""
+    length = max(rows.mask.shape[1], more.mask.shape[1])
+    for layer, other in zip(rows.cache.layers, more.cache.layers, strict=True):
+        layer.hold([(layer.keys, layer.values), (other.keys, other.values)], length + ROOM)
+    masks = [pad(part.mask, (length - part.mask.shape[1], 0)) for part in (rows, more)]
+    return _Rows(
+        rows.numbers + more.numbers,
+        rows.answers + more.answers,
+        rows.cache,
+        torch.cat(masks),  # [B, T]
+        torch.cat([rows.positions, more.positions], dim=-2),
+    )
