@@ -205,11 +205,22 @@ def test_a_judge_that_agrees_with_itself_by_order_and_seed(judged):
 
 
 def test_agreement_with_entity_precision(judged):
-    """Names come from rules of their own; here the judge calls made up what says Atlantis, and the rules see a name."""
+    """The judge calls all but the reference made up; the rules only Cairo, which no reference names.
+
+    Both: the adapter's 1 and 3 of know_test and 1 of ling_test. Neither: its 0, 2, 4 and 0. Only the judge: the other
+    nine. p_o 7/16, p_e 12/16 * 3/16 + 4/16 * 13/16, kappa 1/7.
+    """
+    for path in judged[0].glob("predictions/*/*.jsonl"):
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        for said in lines:
+            cairo = said["prediction"].startswith("Atlantis")
+            other = "القاهرة" if cairo else "شيء"
+            said["prediction"] = said["reference"] if said["prediction"] == said["reference"] else other
+        path.write_text("".join(json.dumps(said, ensure_ascii=False) + "\n" for said in lines), "utf-8")
     with CaptionServer(stand_in_judge) as server:
         record = ask(server, judged)
-    assert record["entities"]["n"] == 16
-    assert 0 <= record["entities"]["share"] <= 1
+    assert (record["entities"]["n"], record["entities"]["share"]) == (16, 7 / 16)
+    assert record["entities"]["kappa"] == pytest.approx(1 / 7)
 
 
 def test_tokens_and_money(judged):
