@@ -5,11 +5,10 @@ import random
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kill_points import killed_at
 
 from mella_hf.demo import run_demo
 from mella_hf.errors import MellaError
@@ -47,22 +46,14 @@ def draw_stamps(root: Path) -> None:
         (folder / f"thing-{number:02d}.txt").write_text(f"{english}\nar.utf8={arabic}\n", "utf-8")
 
 
-def start(source: Path, out: Path) -> subprocess.Popen[bytes]:
-    log = open(out.with_suffix(".log"), "ab")
+def run(source: Path, out: Path, kill_at: str | None = None) -> int:
+    """The exit status of a demo, which SIGKILL may end before it writes or renames a file whose path matches."""
     environment = {**os.environ, "HF_DATASETS_CACHE": str(out.parent / "cache"), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, str(DRIVER), str(source), str(out)],
-        stdout=log, stderr=log, start_new_session=True, env=environment,
-    )  # fmt: skip
-
-
-def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
-    """SIGKILL to the process and all that it started, as soon as the point is reached."""
-    while not reached():
-        assert process.poll() is None, "the demo ended before the point at which it was to be killed"
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    if kill_at:
+        environment = killed_at(kill_at, environment)
+    with open(out.with_suffix(".log"), "ab") as log:
+        command = [sys.executable, str(DRIVER), str(source), str(out)]
+        return subprocess.run(command, stdout=log, stderr=log, start_new_session=True, env=environment).returncode
 
 
 def results(out: Path) -> dict[str, bytes]:
@@ -76,25 +67,22 @@ def results(out: Path) -> dict[str, bytes]:
 def test_killed_anywhere_it_ends_the_same(tmp_path: Path) -> None:
     source, out = tmp_path / "stamps", tmp_path / "demo"
     draw_stamps(source)
-    undisturbed = start(source, out)
-    assert undisturbed.wait() == 0, out.with_suffix(".log").read_text("utf-8")[-3000:]
+    assert run(source, out) == 0, out.with_suffix(".log").read_text("utf-8")[-3000:]
     expected = results(out)
     kinds = {name.split("/")[0] + "/" + name.split("/")[1] for name in expected}
     assert {"mella/ar", "base/model", "ar/train", "ar/evaluation", "ar/adapter"} <= kinds
     assert (out / "ar/evaluation/report.html").exists()
     out.rename(tmp_path / "undisturbed")
 
-    points: list[Callable[[], bool]] = [
-        lambda: any(out.glob("rendered/train/.partial/*/*")),  # within the first shards
-        lambda: any(out.glob("base/english/checkpoint-2/complete")),  # within the base's training
-        lambda: any(out.glob("ar/train/checkpoint-2/complete")),  # within the adapter's training
-        lambda: any(out.glob("ar/evaluation/predictions/*/*.partial")),  # within the answers
-    ]
-    for reached in points:
-        kill_when(start(source, out), reached)
+    for point in (
+        "/rendered/train/.partial/",  # a first shard is whole and not published
+        "/base/english/checkpoint-4/trainer_state.json",  # within the base's training, with half a checkpoint
+        "/ar/train/checkpoint-4/trainer_state.json",  # within the adapter's
+        "/ar/evaluation/predictions/base/ling_test.*partial",  # within the answers
+    ):
+        assert run(source, out, point) == -signal.SIGKILL, f"it was not killed at {point}"
     assert not (out / "ar/adapter").exists()
-    last = start(source, out)
-    assert last.wait() == 0, out.with_suffix(".log").read_text("utf-8")[-3000:]
+    assert run(source, out) == 0, out.with_suffix(".log").read_text("utf-8")[-3000:]
     found = results(out)
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
