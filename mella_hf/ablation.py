@@ -7,8 +7,8 @@
     OUT/<language>/ablation/ablation.{json,html}
 
 The second stages of a seed go on with the adapter of that seed's `ling_only` run, which so is both a baseline and the
-first stage. They and SDRRL start when all others are done; two runs at a time with one thread each are the quickest on
-two cores.
+first stage. A run starts as soon as what it goes on from is done; two at a time with one thread each are the quickest
+on two cores.
 What is done is not done again; a run is known by its recipe, its base, its data and the adapter that it started from.
 """
 
@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,7 +28,7 @@ from mella_hf.evaluation.models import content_hash
 from mella_hf.languages import get_language
 from mella_hf.stage import fingerprint, write_atomic
 
-STAGE_ONE = "ling_only"
+STAGE_ONE, TRANSFER = "ling_only", "transfer"
 TEST_SPLITS = ("know_test", "ling_test")
 TASK_FILE = "task.json"
 
@@ -84,6 +84,19 @@ class Task:
     def adapter(self) -> Path | None:
         return self.folder / "train" / "adapter" if self.variant else None
 
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.name, self.seed
+
+    @property
+    def needs(self) -> tuple[str, int] | None:
+        """The key of the task whose outcome this one goes on from."""
+        if self.variant is not None and self.variant.second_stage:
+            return STAGE_ONE, self.seed
+        if self.variant is not None and self.variant.distilled:
+            return TRANSFER, 0
+        return None
+
 
 def run_ablation(
     language: str,
@@ -124,36 +137,37 @@ def run_ablation(
     paths = DemoPaths(Path(out).resolve(), language)
     stamps = prepare(paths, source, workers, scale.budget)
     tasks = [Task(name, paths, scale, stamps, variant, seed) for seed in seeds for name, variant in chosen.items()]
-    base, transfer = (Task(name, paths, scale, stamps) for name in ("base", "transfer"))
+    base, transfer = (Task(name, paths, scale, stamps) for name in ("base", TRANSFER))
     alone = [transfer, base] if any(variant.distilled for variant in chosen.values()) else [base]
-    later = [task for task in tasks if chosen[task.name].second_stage or chosen[task.name].distilled]
-    _run([*alone, *(task for task in tasks if task not in later)], later, workers or os.cpu_count() or 1)
+    _run([*alone, *tasks], workers or os.cpu_count() or 1)
     folders = {"base": [base.folder]} | {name: [t.folder for t in tasks if t.name == name] for name in chosen}
     titles = {"base": "base"} | {name: variant.title for name, variant in chosen.items()}
     return write_ablation(folders, titles, language, base.root)
 
 
-def _run(first: Sequence[Task], later: Sequence[Task], workers: int) -> None:
-    """Run the tasks side by side, those of the second list when all of the first are done."""
+def _run(tasks: Sequence[Task], workers: int) -> None:
+    """Run the tasks side by side, each when what it needs is done."""
     from tqdm import tqdm
 
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers and the runs that they launch
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with (
         ProcessPoolExecutor(workers, get_context("spawn"), initializer=_draw_no_bars) as pool,
-        tqdm(total=len(first) + len(later), desc="runs", unit="run") as bar,
+        tqdm(total=len(tasks), desc="runs", unit="run") as bar,
     ):
-        for wave in (first, later):
-            futures = {pool.submit(run_task, task): task for task in wave}
-            try:
-                for future in as_completed(futures):
-                    task, seconds = futures[future], future.result()
+        running = {pool.submit(run_task, task): task for task in tasks if task.needs is None}
+        try:
+            while running:
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    task, seconds = running.pop(future), future.result()
+                    running |= {pool.submit(run_task, other): other for other in tasks if other.needs == task.key}
                     name = f"{task.name} seed {task.seed}" if task.variant else task.name
                     bar.write(f"  {name}: {f'{seconds:.0f} s' if seconds else 'done before'}")
                     bar.update()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _draw_no_bars() -> None:
@@ -169,7 +183,7 @@ def _draw_no_bars() -> None:
 def run_task(task: Task) -> float:
     """Do it; returns the seconds it took, 0 when it was done before."""
     start = time.perf_counter()
-    if task.name == "transfer":
+    if task.name == TRANSFER:
         return _make_transfer_set(task)
     flags = _flags(task)
     mark = _mark(task, flags)
@@ -205,7 +219,7 @@ def _flags(task: Task) -> dict[str, str]:
     if task.variant.second_stage:
         flags["init_adapter"] = str(task.root / STAGE_ONE / task.folder.name / "train" / "adapter")
     if task.variant.distilled:
-        flags["transfer_set"] = str(task.root / "transfer")
+        flags["transfer_set"] = str(task.root / TRANSFER)
     return flags
 
 
