@@ -39,7 +39,8 @@ _PACKAGES = {  # module -> package
 ORIGIN = (
     "The images and their native alt-texts come from web pages, each named in `page_url`. robots.txt was obeyed and "
     "reservations against text and data mining were honoured, unless the report beside this card counts them as "
-    "overridden. `license` holds the license that a page links to, as a hint; rights stay with their owners."
+    "overridden. `license` holds the license that a page links to, as a hint; rights stay with their owners. Nobody "
+    "looked for faces: people may be shown who do not know of it."
 )
 
 

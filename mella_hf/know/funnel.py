@@ -18,6 +18,7 @@ from mella_hf.dataset.build import BuildReport
 from mella_hf.know.records import rows_of
 from mella_hf.stage import StageReport
 
+SHOWN = ("overridden", "flagged")  # what was taken although a site reserves it, and what may be somebody's
 UNKNOWN = ""  # the language of what declares none, or one that was not asked for
 
 
@@ -30,7 +31,7 @@ class Step:
         kept: how many stay.
         dropped: reason -> how many go, most first.
         languages: code -> "kept" and "dropped_<reason>"; empty where the step knows no languages.
-        notes: other counts, such as "overridden_opt_out".
+        notes: other counts, such as "overridden_opt_out"; those that SHOWN begins are for people.
     """
 
     name: str
@@ -144,5 +145,5 @@ def funnel_lines(steps: Sequence[Step]) -> list[str]:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in step.dropped.items())
         line = f"{step.name}: {step.kept:,} of {step.entered:,} {step.unit}"
         lines.append(f"{line}; left out: {reasons}" if reasons else line)
-        lines += [f"  {note}: {n:,}" for note, n in step.notes.items() if note.startswith("overridden")]
+        lines += [f"  {note}: {n:,}" for note, n in step.notes.items() if note.startswith(SHOWN)]
     return lines

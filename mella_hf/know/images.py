@@ -29,7 +29,7 @@ from mella_hf.know.safety import is_installed, nsfw_score
 from mella_hf.sample import make_sample
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
 
-IMAGES_VERSION = 1  # a change of what the stages do to rows; makes them run again
+IMAGES_VERSION = 2  # a change of what the stages do to rows; makes them run again
 # What is known of an image after the first stage: a reason, or all of the rest.
 _IMAGES = pa.schema(
     [
@@ -53,6 +53,9 @@ _CHOICE = pa.schema(
 )
 _GROUP_BYTES = 32 << 20  # of images in a row group: what writing holds in memory
 _GROUP_ROWS = 256
+# What may be somebody's: counted in the report as "flagged_<flag>", never a reason to drop. No detector of faces is in,
+# so that each row says that nobody looked for them.
+PERSONAL = frozenset(("email_in_text", "phone_in_text", "had_location", "faces_unchecked"))
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHONE = re.compile(r"(?<!\w)\+?\d(?:[ ()./-]{0,2}\d){8,14}(?!\w)")  # 9 to 15 digits (ITU-T E.164)
 
@@ -76,7 +79,7 @@ def make_samples(
 
     Returns:
         the report of the last stage. Its counts are alt-texts: "kept", and "dropped_<reason>" with `not_fetched`, the
-        reasons of `check_image`, `image_nsfw`, `duplicate_bytes`, `duplicate_picture`; `image_sound` counts no drop.
+        reasons of `check_image`, `image_nsfw`, `duplicate_bytes`, `duplicate_picture`; "flagged_<flag>" of PERSONAL.
     """
     out = Path(out).resolve()
     settings = settings or ImageSettings()
@@ -188,6 +191,7 @@ def write_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -
     with _writer(output.folder / ROWS) as writer:
         for group in _groups(Path(path), wanted, settings):
             output.keep(len(group))
+            output.counts.update(f"flagged_{flag}" for row in group for flag in PERSONAL.intersection(row["flags"]))
             writer.write_table(pa.Table.from_pylist(group, schema=SAMPLES), row_group_size=len(group))
 
 
@@ -226,7 +230,8 @@ def _sample(row: dict[str, Any], image: CheckedImage, body: dict[str, Any]) -> d
         collected_at=body["fetched_at"],
     )
     patterns = (("email_in_text", _EMAIL), ("phone_in_text", _PHONE))
-    flags = [*(row["flags"] or ()), *(flag for flag, pattern in patterns if pattern.search(row["text"]))]
+    found = (flag for flag, pattern in patterns if pattern.search(row["text"]))
+    flags = [*(row["flags"] or ()), *found, "faces_unchecked"]
     extra = {"phash": row["phash"], "other_texts": row["other_texts"], "nsfw_score": row["nsfw_score"], "flags": flags}
     return record | extra
 

@@ -290,10 +290,10 @@ def test_from_bodies_to_samples(tmp_path: Path, collection: tuple[list[Path], li
     assert sorted(found) == ["ar http://a/1.jpg", "cs http://a/2.jpg", "cs http://b/again.jpg"]
     bridge, dish = found["cs http://b/again.jpg"], found["cs http://a/2.jpg"]
     assert bridge["text"] == "Karlův most v Praze za svítání"  # the longest of the three, from the other file
-    assert bridge["flags"] == ["reserved_noai"]
+    assert bridge["flags"] == ["reserved_noai", "faces_unchecked"]
     assert bridge["other_texts"] == ["Karlův most", "Karlův most v Praze"]
     assert found["ar http://a/1.jpg"]["id"] == bridge["id"] == sha256_hex(bridge["image"]["bytes"])
-    assert dish["flags"] == ["email_in_text", "phone_in_text"]
+    assert dish["flags"] == ["email_in_text", "phone_in_text", "faces_unchecked"]
     assert (dish["license"], dish["domain"], dish["source"]) == ("http://cc/by", "example.cz", "know")
     assert (dish["width"], dish["height"], dish["collected_at"]) == (400, 300, datetime(2026, 1, 2, tzinfo=UTC))
     assert dish["nsfw_score"] is None
@@ -303,6 +303,9 @@ def test_from_bodies_to_samples(tmp_path: Path, collection: tuple[list[Path], li
         "dropped_duplicate_picture": 1,
         "dropped_image_format": 1,
         "dropped_not_fetched": 2,
+        "flagged_email_in_text": 1,
+        "flagged_phone_in_text": 1,
+        "flagged_faces_unchecked": 3,
     }
     lost = {(r["reason"], r["image_url"]): r for r in rejects(tmp_path / "out")}
     assert lost["duplicate_picture", "http://b/copy.jpg"]["kept_id"] == bridge["id"]
@@ -337,7 +340,7 @@ def test_safety_scores_are_stored_and_decide(tmp_path: Path) -> None:
     assert scores["cs http://a/1.jpg"] == pytest.approx(own, abs=0.02)
     between = sum(scores.values()) / 2
     strict = make_samples(*inputs, tmp_path / "b", ImageSettings(nsfw_threshold=between), workers=0, progress=False)
-    assert strict.counts == {"kept": 1, "dropped_image_nsfw": 1}
+    assert strict.counts == {"kept": 1, "dropped_image_nsfw": 1, "flagged_faces_unchecked": 1}
 
 
 def test_without_the_extra_it_says_so_and_scores_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
