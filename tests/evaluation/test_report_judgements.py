@@ -108,6 +108,17 @@ def test_verdicts_on_other_answers_are_not_shown(judged: Path, tmp_path: Path, o
     expect(section.get_by_role("region")).to_have_count(0)
 
 
+def test_a_run_that_was_judged_in_pairs_alone_has_no_scores(judged: Path, tmp_path: Path, open_page: Any) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(judged, run)
+    record = json.loads((run / "judge.json").read_text("utf-8"))
+    (run / "judge.json").write_text(json.dumps({**record, "pointwise": None}), "utf-8")
+    page = open_page(write_report(run))
+    section = page.locator("section[aria-labelledby=judged-title]")
+    expect(section).to_contain_text("what stood first both times")
+    expect(section.get_by_role("region")).to_have_count(0)
+
+
 def test_a_run_that_nobody_judged_has_no_such_section(stand_in_run: Path, open_page: Any) -> None:
     page = open_page(write_report(stand_in_run))
     expect(page.locator("#choices-title, #judged-title")).to_have_count(0)
