@@ -1,8 +1,8 @@
 """The name of a Debian package enters; its files, fetched with apt and unpacked without root, leave."""
 
 import hashlib
-import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,22 +25,25 @@ def fetch_package(package: str, home: Path, mend: str = "") -> Path:
     if folder.is_dir():
         return folder
     home.mkdir(parents=True, exist_ok=True)
-    expected = _published_hashes(_run(["apt-cache", "show", package], home, package, mend))
-    _run(["apt-get", "download", package], home, package, mend)
-    archive = max(home.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
-    with open(archive, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found not in expected:
-        archive.unlink()
-        raise MellaError(
-            f"{archive.name} has the sha256 {found}, apt publishes {', '.join(sorted(expected)) or 'none'}. "
-            "The download was removed; run `apt-get update` and try again."
-        )
-    aside = home / f".{package}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    _run(["dpkg-deb", "-x", archive.name, aside.name], home, package, mend)
-    aside.rename(folder)
-    archive.unlink()
+    # A folder of its own, since another process may fetch the same package.
+    with tempfile.TemporaryDirectory(prefix=f".{package}.", dir=home) as aside:
+        place = Path(aside)
+        expected = _published_hashes(_run(["apt-cache", "show", package], place, package, mend))
+        _run(["apt-get", "download", package], place, package, mend)
+        (archive,) = place.glob(f"{package}_*.deb")
+        with open(archive, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found not in expected:
+            raise MellaError(
+                f"{archive.name} has the sha256 {found}, apt publishes {', '.join(sorted(expected)) or 'none'}. "
+                "The download was removed; run `apt-get update` and try again."
+            )
+        _run(["dpkg-deb", "-x", archive.name, "whole"], place, package, mend)
+        try:
+            (place / "whole").rename(folder)
+        except OSError:
+            if not folder.is_dir():  # or the other was first
+                raise
     return folder
 
 

@@ -16,11 +16,11 @@ DEB = b"stands for the archive"
 
 def fake_tools(folder: Path, *, sha256: str, download: str = "", unpack: str = "") -> None:
     """apt-cache, apt-get and dpkg-deb as shell scripts that do what the real ones do to the cache."""
-    deb = f"{PACKAGE}_2022.06.04-1_all.deb"
+    deb, calls = f"{PACKAGE}_2022.06.04-1_all.deb", folder.with_name("calls")
     scripts = {
         "apt-cache": f"echo 'Package: {PACKAGE}'; echo 'SHA256: {sha256}'",
-        "apt-get": download or f"printf '%s' '{DEB.decode()}' > {deb}; echo download >> calls",
-        "dpkg-deb": unpack or f'mkdir -p "$3/{STAMPS}/food"; echo unpack >> calls',
+        "apt-get": download or f"printf '%s' '{DEB.decode()}' > {deb}; echo download >> {calls}",
+        "dpkg-deb": unpack or f'mkdir -p "$3/{STAMPS}/food"; echo unpack >> {calls}',
     }
     folder.mkdir()
     for name, script in scripts.items():
@@ -40,13 +40,19 @@ def tools(tmp_path, monkeypatch):
     return use
 
 
-def test_fetched_once_checked_and_unpacked(tools):
+def test_fetched_once_checked_and_unpacked(tools, tmp_path):
     cache = tools()
     root = fetch_stamps(cache)
     assert root == cache / "stamps" / PACKAGE / STAMPS and root.is_dir()
     assert fetch_stamps(cache) == root
-    assert (cache / "stamps" / "calls").read_text().split() == ["download", "unpack"]
-    assert not list((cache / "stamps").glob("*.deb"))
+    assert (tmp_path / "calls").read_text().split() == ["download", "unpack"]
+    assert [path.name for path in (cache / "stamps").iterdir()] == [PACKAGE]
+
+
+def test_another_process_that_is_first_does_no_harm(tools):
+    cache = tools(unpack=f'mkdir -p "$3/{STAMPS}" "../{PACKAGE}/{STAMPS}/animals"')
+    assert [path.name for path in fetch_stamps(cache).iterdir()] == ["animals"]
+    assert [path.name for path in (cache / "stamps").iterdir()] == [PACKAGE]
 
 
 def test_the_cache_is_where_the_environment_says(tools, monkeypatch, tmp_path):
