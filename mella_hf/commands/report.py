@@ -40,20 +40,13 @@ def report(
     from mella_hf.evaluation.human import keep_choices, read_choices
     from mella_hf.evaluation.report import write_report
     from mella_hf.evaluation.run import load_run
+    from mella_hf.evaluation.systems import named
 
     decisions = [decision for path in human or () for decision in read_choices(path)]
-    for _, folder in map(_named, runs) if decisions else ():
+    for _, folder in map(named, runs) if decisions else ():
         typer.echo(f"{folder}: {keep_choices(load_run(folder), decisions):,} choices between answers about its images")
 
     if len(runs) == 1:
         typer.echo(f"report: {write_report(runs[0], out)}")
         return
-    typer.echo(f"comparison: {write_comparison([_named(run) for run in runs], out or Path('comparison.html'))}")
-
-
-def _named(run: str) -> tuple[str | None, Path]:
-    """NAME=RUN as (name, folder); a folder whose own name has the sign is no name."""
-    name, sign, folder = run.partition("=")
-    if not sign or Path(run).exists():
-        return None, Path(run)
-    return name, Path(folder)
+    typer.echo(f"comparison: {write_comparison([named(run) for run in runs], out or Path('comparison.html'))}")

@@ -5,13 +5,14 @@ several runs share.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.run import Run, load_run
+from mella_hf.evaluation.systems import System as Asked
 
 # Runs or their folders, each alone or with a name for its adapter.
 Runs = Sequence[Run | Path | str | tuple[str | None, Run | Path | str]]
@@ -93,6 +94,31 @@ def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[System]:
         if named[system.name] > 1:  # two checkpoints in folders of one name
             system.name = f"{system.name} {weights[:8]}"
     return [*bases.values(), *adapters.values()]
+
+
+def check_names(systems: Sequence[Asked], others: Mapping[str, Mapping[str, Run]]) -> None:
+    """Raise MellaError where a comparison of systems yet to be asked with finished runs would have two of one name.
+
+    Args:
+        systems: as `mella_hf.evaluation.systems.line_up` gives them.
+        others: finished runs, by name and language.
+    """
+    found = {
+        (system.record()["adapter"] if system.name == "adapter" else system.name): system.adapter
+        for system in systems
+        if system.adapter is not None
+    }
+    for name, runs in others.items():
+        for called in dict.fromkeys(name if key == "adapter" else key for run in runs.values() for key in run.models):
+            if called == "base":
+                continue
+            folder = next(iter(runs.values())).folder
+            if called in found:
+                raise MellaError(
+                    f"Two systems would be called {called!r}: {found[called]} and one of {folder}. "
+                    "Give one another name, as in --against NAME=FOLDER."
+                )
+            found[called] = str(folder)
 
 
 def check_comparable(systems: Sequence[System]) -> None:

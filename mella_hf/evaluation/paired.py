@@ -10,6 +10,7 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.run import SCORES_FILE, Run, load_run
+from mella_hf.evaluation.systems import named
 from mella_hf.metrics import significance
 from mella_hf.stage import write_atomic
 
@@ -60,6 +61,31 @@ def compare_runs(
     if out is not None:
         write_atomic(out / COMPARISONS_FILE, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
     return records
+
+
+def name_runs(folders: Sequence[str], languages: Sequence[str]) -> dict[str, dict[str, Run]]:
+    """Finished runs by name, that of the folder or of NAME=FOLDER, and language.
+
+    Raises:
+        MellaError: when a folder holds none of the languages, or two have one name.
+    """
+    found: dict[str, dict[str, Run]] = {}
+    places: dict[str, str] = {}
+    for given, folder in map(named, folders):
+        name = given or Path(folder).resolve().name
+        if name in found:
+            raise MellaError(
+                f"Two runs would be called {name!r}: {places[name]} and {folder}. "
+                f"Give one another name, as in --against NAME={folder}."
+            )
+        found[name], places[name] = load_runs(folder, languages), folder
+    return found
+
+
+def holds_runs(folder: Path | str, languages: Sequence[str]) -> bool:
+    """Whether `mella evaluate` wrote a folder: a run, or one a language."""
+    folder = Path(folder)
+    return any((place / SCORES_FILE).is_file() for place in (folder, *(folder / code for code in languages)))
 
 
 def load_runs(folder: Path | str, languages: Sequence[str]) -> dict[str, Run]:

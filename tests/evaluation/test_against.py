@@ -1,0 +1,54 @@
+"""What an evaluation is compared with: names of systems, and two of one name, told before anything is asked."""
+
+import pytest
+from typer.testing import CliRunner
+
+from mella_hf.cli import app
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.comparison_systems import check_names
+from mella_hf.evaluation.paired import name_runs
+from mella_hf.evaluation.systems import line_up, named
+
+NOBODY = ["http://127.0.0.1:9/v1"]  # the discard port: whoever asks there gets no answer
+
+
+def test_a_name_is_what_stands_before_the_sign(tmp_path):
+    assert named("joint=outputs/joint") == ("joint", "outputs/joint")
+    assert named("outputs/joint") == (None, "outputs/joint")
+    (tmp_path / "a=b").mkdir()
+    assert named(tmp_path / "a=b") == (None, str(tmp_path / "a=b"))
+
+
+def test_two_runs_of_one_folder_name_are_told_apart_or_refused(make_run, tmp_path):
+    first, second = (make_run(tmp_path / name / "evaluation") for name in ("joint", "sdrrl"))
+    assert list(name_runs([f"joint={first}", f"sdrrl={second}"], ["ar"])) == ["joint", "sdrrl"]
+    assert name_runs([str(first)], ["ar"])["evaluation"]["ar"].folder == first
+    with pytest.raises(MellaError) as caught:
+        name_runs([str(first), str(second)], ["ar"])
+    assert str(caught.value) == (
+        f"Two runs would be called 'evaluation': {first} and {second}. "
+        f"Give one another name, as in --against NAME={second}."
+    )
+
+
+def test_two_systems_of_one_name_are_refused():
+    with pytest.raises(MellaError, match=r"would be called 'sdrrl': org/sdrrl.* and org/other\. Give one another name"):
+        line_up("org/base", "org/mella", ["sdrrl=org/sdrrl", "sdrrl=org/other"], NOBODY)
+    names = [system.name for system in line_up("org/base", "org/mella", ["org/a", "b=org/a"], NOBODY)]
+    assert names == ["base", "adapter", "org-a", "b"]
+
+
+def test_a_system_and_a_finished_run_of_one_name_are_refused(make_run, tmp_path):
+    others = name_runs([str(make_run(tmp_path / "mella"))], ["ar"])
+    with pytest.raises(MellaError, match=f"would be called 'mella': mella and one of {tmp_path / 'mella'}"):
+        check_names(line_up("org/base", "mella", [], NOBODY), others)
+    check_names(line_up("org/base", "other", [], NOBODY), others)
+
+
+def test_the_command_says_so_before_it_asks(make_run, tmp_path):
+    first, second = (make_run(tmp_path / name / "evaluation") for name in ("joint", "sdrrl"))
+    arguments = ["evaluate", "--base", "org/base", "--adapter", "mella", "--endpoint", NOBODY[0], "--languages", "ar"]
+    arguments += ["--out", str(tmp_path / "out"), "--against", str(first), "--against", str(second)]
+    result = CliRunner().invoke(app, [*arguments, "--data-dir", str(tmp_path / "no-data")])
+    assert "Two runs would be called 'evaluation'" in str(result.exception)
+    assert not (tmp_path / "out").exists()
