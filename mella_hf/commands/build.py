@@ -108,7 +108,8 @@ def _source(
         if wrong := [pair for pair in columns if "=" not in pair]:
             raise MellaError(f"--column {wrong[0]!r} is not of the form RECORD_COLUMN=DATASET_COLUMN.")
         mapping = dict(pair.split("=", 1) for pair in columns)
-        return HfSource(data, codes[0], kind, config, split, image_column, text_column, mapping)
+        place = str(Path(data).resolve()) if Path(data).is_dir() else data  # a cluster's workers start elsewhere
+        return HfSource(place, codes[0], kind, config, split, image_column, text_column, mapping)
     root = Path(data)
     if not root.is_dir():
         raise MellaError(f"{data!r} is not a folder; --source {source.value} reads one.")

@@ -13,7 +13,7 @@ def verify(
         str | None,
         typer.Option(
             help="Address of a Dask scheduler, such as tcp://host:8786, to work on its machines; for a repo, "
-            "they share the folder that MELLA_CACHE names."
+            "they share the folder that MELLA_CACHE names, and read with logins of their own."
         ),
     ] = None,
 ) -> None:

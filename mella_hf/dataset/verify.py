@@ -6,7 +6,6 @@ engine of `mella_hf.stage`: a second run checks only what changed.
 """
 
 import json
-import os
 import re
 from collections import Counter
 from concurrent.futures import Executor
@@ -18,9 +17,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from mella_hf.cache import cache_dir
 from mella_hf.dataset.card import expected_configs
 from mella_hf.dataset.disjoint import TEST, TRAIN, Hashes, describe_leaks, find_leaks
+from mella_hf.dataset.files import HubFiles, LocalFiles
 from mella_hf.dataset.images import Rejected, open_image
 from mella_hf.dataset.write import check_sample
 from mella_hf.errors import MellaError, SampleError
@@ -74,7 +73,8 @@ def verify_dataset(
     Raises:
         MellaError: when there is no dataset at all, or the repo cannot be read.
     """
-    root = LocalFiles(Path(where)) if Path(where).is_dir() else HubFiles(str(where), revision, endpoint, token)
+    folder = Path(where).absolute()
+    root = LocalFiles(folder) if folder.is_dir() else HubFiles(str(where), revision, endpoint, token)
     report = VerifyReport(str(where))
     files = root.files()
     shards = _shards(files, report)
@@ -97,7 +97,7 @@ def verify_dataset(
     return report
 
 
-def verify_shard(shard: Shard, output: ShardOutput, *, root: "LocalFiles | HubFiles") -> None:
+def verify_shard(shard: Shard, output: ShardOutput, *, root: LocalFiles | HubFiles) -> None:
     """Check every row of one file; problems go to the rejects, ids and hashes to the output."""
     language, split = shard.payload["language"], shard.payload["split"]
     ids, pictures = [], []
@@ -217,71 +217,3 @@ def _load(shards: list[Shard], work: Path) -> Hashes:
 
 def _line(path: str, reject: dict[str, Any]) -> str:
     return f"{path}, {str(reject['id'])[:12]}: {reject['detail']}" if reject["id"] else f"{path}: {reject['detail']}"
-
-
-@dataclass(frozen=True)
-class LocalFiles:
-    """The files of a dataset folder."""
-
-    root: Path
-
-    def files(self) -> dict[str, str]:
-        """Relative path -> a version that changes with the content; hidden folders are the build's own."""
-        found = {}
-        for folder, names, files in os.walk(self.root):
-            names[:] = sorted(name for name in names if not name.startswith("."))
-            for name in files:
-                path = Path(folder, name)
-                stat = path.stat()
-                found[path.relative_to(self.root).as_posix()] = f"{stat.st_size}-{stat.st_mtime_ns}"
-        return found
-
-    def open(self, path: str) -> Any:
-        """A binary file."""
-        return open(self.root / path, "rb")
-
-    def read(self, path: str) -> bytes:
-        """A small file."""
-        return (self.root / path).read_bytes()
-
-    def work(self) -> Path:
-        """Where the verification keeps its results."""
-        return self.root / ".verify"
-
-
-@dataclass(frozen=True)
-class HubFiles:
-    """The files of a dataset repo, read in place."""
-
-    repo: str
-    revision: str | None = None
-    endpoint: str | None = None
-    token: str | None = field(default=None, repr=False)
-
-    def files(self) -> dict[str, str]:
-        """Path -> blob id. Raises MellaError when the repo cannot be read."""
-        from huggingface_hub import HfApi
-
-        from mella_hf.dataset.hub import hub_errors
-
-        with hub_errors(self.repo, "read"):
-            info = HfApi(endpoint=self.endpoint, token=self.token).dataset_info(
-                self.repo, revision=self.revision, files_metadata=True
-            )
-        return {file.rfilename: str(file.blob_id) for file in info.siblings or []}
-
-    def open(self, path: str) -> Any:
-        """A binary file, read by ranges."""
-        from huggingface_hub import HfFileSystem
-
-        reference = f"@{self.revision.replace('/', '%2F')}" if self.revision else ""
-        return HfFileSystem(endpoint=self.endpoint, token=self.token).open(f"datasets/{self.repo}{reference}/{path}")
-
-    def read(self, path: str) -> bytes:
-        """A small file."""
-        with self.open(path) as file:
-            return file.read()
-
-    def work(self) -> Path:
-        """Where the verification keeps its results."""
-        return cache_dir() / "verify" / self.repo.replace("/", "--")
