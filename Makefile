@@ -9,7 +9,7 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo ablation test lint install datasets36 comet img2dataset clean
+.PHONY: demo ablation test lint install datasets36 comet img2dataset lmms-eval clean
 
 install: $(READY)
 
@@ -63,5 +63,15 @@ img2dataset: .venv-img2dataset/.installed
 	.venv-img2dataset/bin/python -m pip install --quiet --disable-pip-version-check img2dataset==1.47.0
 	@touch $@
 
+# lmms-eval with all that it requires, beside this library: what $(VENV) holds is seen from there, not installed again.
+lmms-eval: .venv-lmms/.installed
+
+.venv-lmms/.installed: $(READY) requirements-lmms-eval.txt
+	$(BIN)/python -m venv .venv-lmms
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > $$(.venv-lmms/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mella_hf.pth
+	.venv-lmms/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-lmms-eval.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-datasets36 .venv-img2dataset .venv-comet outputs build *.egg-info
+	rm -rf $(VENV) .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms outputs build *.egg-info

@@ -1,0 +1,82 @@
+"""A row of a test split goes in, its prompt, image and answer to be scored leave; answers go in, corpus scores leave.
+
+The functions that the YAML files name. Nothing here imports lmms-eval.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mella_hf.languages import get_language
+from mella_hf.metrics import MellaMetric
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# A folder that `mella build` wrote. Without it, the dataset comes from the Hub (MELLA_REPO names another repository).
+DATA_DIR = os.environ.get("MELLA_DATA_DIR") or None
+
+SCORES = ("keyword_micro", "meteor", "bleu", "rouge_l", "chrf", "wrong_language_rate", "repetition_rate")
+
+
+class Answer(NamedTuple):
+    """What it takes to score an answer; hashable, and it travels between processes."""
+
+    language: str
+    prediction: str
+    reference: str
+    keywords: tuple[str, ...]
+
+
+def doc_to_visual(doc: Mapping[str, Any]) -> "list[Image]":
+    """The image of a row, in RGB."""
+    return [doc["image"].convert("RGB")]
+
+
+def doc_to_text(doc: Mapping[str, Any]) -> str:
+    """The test prompt of the row's language and source, that of `mella evaluate`."""
+    return get_language(doc["language"]).test_prompt(doc["source"])
+
+
+def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Answer]:
+    """The answer under the name of every score: a corpus score needs all answers, so nothing is scored yet."""
+    answer = Answer(doc["language"], results[0], doc["text"], tuple(doc["keywords"] or ()))
+    return dict.fromkeys(SCORES, answer)
+
+
+@lru_cache(maxsize=1)
+def score(answers: tuple[Answer, ...]) -> dict[str, Any]:
+    """`MellaMetric.compute` of the answers to a task; scores in [0, 100], rates in [0, 1].
+
+    The language of the references is not checked: the few that `--limit` leaves can look like a neighbour's language,
+    and an error here would lose the answers.
+    """
+    # In this process alone: it may hold a model, CUDA and threads, none of which a forked worker survives.
+    metric = MellaMetric(answers[0].language, workers=1)
+    keywords = [answer.keywords for answer in answers]
+    return metric.compute(
+        predictions=[answer.prediction for answer in answers],
+        references=[answer.reference for answer in answers],
+        keywords=keywords if any(keywords) else None,
+        check_references=False,
+    )
+
+
+def _corpus_score(name: str) -> Callable[[Sequence[Answer]], Any]:
+    """An aggregation in lmms-eval's sense: the values that `process_results` gave for a score, to that score."""
+
+    def aggregate(answers: Sequence[Answer]) -> Any:
+        return score(tuple(answers))[name]
+
+    aggregate.__name__ = name
+    return aggregate
+
+
+keyword_micro = _corpus_score("keyword_micro")
+meteor = _corpus_score("meteor")
+bleu = _corpus_score("bleu")
+rouge_l = _corpus_score("rouge_l")
+chrf = _corpus_score("chrf")
+wrong_language_rate = _corpus_score("wrong_language_rate")
+repetition_rate = _corpus_score("repetition_rate")

@@ -1,0 +1,15 @@
+"""A language's code goes in as an attribute (`version.ar`), as YAML can ask for it; the metadata of its tasks leaves.
+
+A task's version is the signature of its scores, which lmms-eval writes beside them: scores of another version are not
+comparable.
+"""
+
+from mella_hf.languages import language_codes
+from mella_hf.metrics import MellaMetric
+
+
+def __getattr__(name: str) -> dict[str, str]:
+    """The metadata of a language's tasks. Raises AttributeError for what is no language."""
+    if name not in language_codes():
+        raise AttributeError(f"module {__name__!r} has no language {name!r}")
+    return {"version": MellaMetric(name).signature}
