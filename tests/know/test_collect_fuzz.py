@@ -26,7 +26,10 @@ from mella_hf.languages import language_codes
 
 URL = "http://www.example.org/a/page.html"
 LONG = int(os.environ.get("MELLA_FUZZ_EXAMPLES", "0"))
-FUZZ = settings(max_examples=LONG or 100, deadline=None, suppress_health_check=list(HealthCheck) if LONG else [])
+FUZZ = (
+    settings(max_examples=LONG, derandomize=False, suppress_health_check=list(HealthCheck)) if LONG
+    else settings(max_examples=100)
+)  # fmt: skip
 
 ADDRESS = st.one_of(
     st.text(max_size=40),
