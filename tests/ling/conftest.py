@@ -12,6 +12,7 @@ from interpreter import described_pairs
 
 from mella_hf.cache import cache_dir
 from mella_hf.sources.descriptions import described_languages
+from mella_hf.sources.stamps import PACKAGE, STAMPS
 
 
 def training_lines() -> list[str]:
@@ -32,7 +33,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from PIL import Image, ImageDraw
 
     folder = tmp_path_factory.mktemp("pictures")
-    stamps = sorted((cache_dir() / "stamps").rglob("stamps/animals/birds/*.png"))[:10]
+    stamps = sorted((cache_dir() / "stamps" / PACKAGE / STAMPS / "animals/birds").glob("*.png"))[:10]
     for number in range(10):
         if number < len(stamps):
             (folder / f"{number:02d}.png").write_bytes(stamps[number].read_bytes())
