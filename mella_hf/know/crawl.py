@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver
 
 from mella_hf.know.addresses import make_connector
 from mella_hf.know.download import Response, is_retryable, origin_of, redirect_target
-from mella_hf.know.fetch_log import FetchLog
+from mella_hf.know.fetch_log import FetchLog, Known
 from mella_hf.know.fetch_settings import IMAGE_KINDS, FetchSettings
 from mella_hf.know.robots import Rules, reservation
 from mella_hf.know.schedule import Host, Job, Schedule
@@ -41,6 +41,7 @@ class Crawler:
         self._wants_images = not self._kinds.isdisjoint(IMAGE_KINDS)
         self._wake = asyncio.Event()
         self._active = 0
+        self._known: dict[str, Known] = {}  # what the log says of URLs that are asked for again
 
     async def crawl(self, urls: Iterable[str], on_result: Callable[[], object] = lambda: None) -> None:
         """Give every URL a result in the log; `on_result` is called as each has its first."""
@@ -78,9 +79,11 @@ class Crawler:
     def _is_open(self, url: str) -> bool:
         """Whether a URL has to be asked for."""
         known = self._log.known(url)
-        if known is None or is_retryable(known.reason):
+        if known is None:
             return True
-        if known.reason is None and known.fetched_at < self._settings.refresh_before:
+        is_old = known.reason is None and known.fetched_at < self._settings.refresh_before
+        if is_old or is_retryable(known.reason):
+            self._known[url] = known
             return True
         self._on_result()
         return False
@@ -182,7 +185,7 @@ class Crawler:
 
     def _conditions(self, job: Job) -> dict[str, str]:
         """Headers that ask for a body only if it changed, where the log holds one."""
-        known = self._log.known(job.url)
+        known = self._known.get(job.url)
         if known is None or known.reason is not None:
             return {}
         if known.etag:
@@ -191,7 +194,7 @@ class Crawler:
 
     def _give_up(self, job: Job) -> None:
         """Finish a job that was not tried in this pass, unless an earlier one says more about it."""
-        if self._log.known(job.url) is None:
+        if job.url not in self._known:
             self._finish(job, Response("host_gave_up"))
         else:
             self._on_result()
@@ -199,7 +202,7 @@ class Crawler:
     def _finish(self, job: Job, response: Response) -> None:
         """Write the result of a job."""
         self._on_result()
-        known = self._log.known(job.url)
+        known = self._known.get(job.url)
         if known is not None and known.reason is None and (response.status == 304 or is_retryable(response.reason)):
             self._log.unchanged(job.url, time.time())  # a copy that could not be renewed is still a copy
             return

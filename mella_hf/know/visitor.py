@@ -43,7 +43,8 @@ class Visitor:
         origin = origin_of(url) or ""
         if origin not in self._rules:
             self._rules[origin] = asyncio.ensure_future(self._read_rules(origin, host))
-        return await asyncio.shield(self._rules[origin])
+        task = self._rules[origin]
+        return task.result() if task.done() else await asyncio.shield(task)
 
     async def request(
         self,
