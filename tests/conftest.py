@@ -12,7 +12,8 @@ import pytest
 from hypothesis import settings
 from pictures import png
 
-CACHE = tempfile.TemporaryDirectory(prefix="mella-tests-")  # shared with no other process, and with no earlier run
+# Shared with no other process, and with no earlier run.
+CACHE = tempfile.TemporaryDirectory(prefix="mella-tests-", ignore_cleanup_errors=True)
 os.environ["HF_HOME"] = CACHE.name
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches the Hub; a stub Hub unsets it for its own process
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
