@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.run import SCORES_FILE, Run, load_run
+from mella_hf.evaluation.run import Run, load_run
+from mella_hf.evaluation.scores_file import SCORES_FILE
 from mella_hf.evaluation.systems import named
 from mella_hf.metrics import significance
 from mella_hf.stage import write_atomic

@@ -8,29 +8,24 @@
 what is missing.
 """
 
-import importlib.metadata
 import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.analysis import TrainingFacts, analyse
-from mella_hf.evaluation.predictions import answer_rows, process_state, read_meta, read_predictions
+from mella_hf.evaluation.analysis import TrainingFacts
+from mella_hf.evaluation.predictions import answer_rows, process_state, read_predictions
+from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write_scores
 from mella_hf.evaluation.systems import System, line_up
 from mella_hf.languages import get_language
-from mella_hf.stage import write_atomic
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 TEST_SPLITS = ("know_test", "ling_test")
-SCORES_FILE = "scores.json"
 THUMBNAIL_SIDE = 144  # px of the longer side: the report shows them at 96 CSS px
-VERSIONED = ("mella_hf", "torch", "transformers", "peft", "datasets")
 
 
 @dataclass(frozen=True)
@@ -113,13 +108,7 @@ def evaluate_runs(
     Raises:
         MellaError: on an unknown language or split, an empty split.
     """
-    if unknown := [split for split in splits if split not in TEST_SPLITS]:
-        raise MellaError(f"Unknown test split {unknown[0]!r}; choose among {', '.join(TEST_SPLITS)}.")
-    for language in runs:
-        get_language(language)
-    tests = {(language, split): load_split(language, data_dir, split) for language in runs for split in splits}
-    if empty := [key for key, rows in tests.items() if not len(rows)]:
-        raise MellaError(f"The split {empty[0][1]!r} of {empty[0][0]!r} is empty; build it, or evaluate another split.")
+    tests = _load_tests(list(runs), splits, data_dir)
     state = process_state(device)
     for out in runs.values() if state.is_main_process else ():
         (out / SCORES_FILE).unlink(missing_ok=True)  # it vouches for answers that may be about to change
@@ -134,7 +123,7 @@ def evaluate_runs(
                 rows,
                 language=language,
                 source=source,
-                out=_predictions_path(runs[language], system.name, split),
+                out=predictions_path(runs[language], system.name, split),
                 identity=identity,
                 seen_entities=facts.entities if facts and system.saw(language) else None,
                 batch_size=batch_size,
@@ -150,65 +139,18 @@ def evaluate_runs(
     return state.is_main_process
 
 
-def write_scores(
-    systems: Sequence[System],
-    language: str,
-    out: Path,
-    data_dir: Path | str | None,
-    training: Mapping[str, TrainingFacts | None],
-) -> Path:
-    """Score the predictions in a run folder and write scores.json with all that it takes to read them.
-
-    Args:
-        training: what the training data of each test split's source holds.
-    """
-    files = {(s.name, split): _predictions_path(out, s.name, split) for s in systems for split in training}
-    saw = {s.name: s.saw(language) for s in systems}
-    rows = {split: read_meta(files["base", split])["rows"] for split in training}
-    groups, findings = [], []
-    for (model, split), path in files.items():
-        found = analyse(read_predictions(path), language, training[split] if saw[model] else None)
-        groups += [{"model": model, "split": split, **group} for group in found.groups]
-        findings.append({"model": model, "split": split, **found.failures})
-    record = {
-        "language": language,
-        "models": {s.name: _model_record(s, {split: files[s.name, split] for split in training}) for s in systems},
-        "data": _data_record(data_dir, language, rows),
-        "scores": [score for key, path in files.items() for score in score_predictions(path, language, *key)],
-        "groups": groups,
-        "findings": findings,
-        "training": _training_record(systems),
-        "versions": _versions(),
-    }
-    write_atomic(out / SCORES_FILE, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    return out / SCORES_FILE
-
-
-def score_predictions(path: Path, language: str, model: str, split: str) -> list[dict[str, Any]]:
-    """Scores of a predictions file over all its images, and over seen and unseen entities where marked."""
-    from mella_hf.metrics import MellaMetric
-
-    predictions = read_predictions(path)
-    subsets = {
-        "all": predictions,
-        "seen": [p for p in predictions if p["seen"] is True],
-        "unseen": [p for p in predictions if p["seen"] is False],
-    }
-    metric = MellaMetric(language)
-    records = []
-    for subset, members in subsets.items():
-        if not members:
-            continue
-        keywords = [p["keywords"] or [] for p in members]
-        scores = metric.compute(
-            predictions=[p["prediction"] for p in members],
-            references=[p["reference"] for p in members],
-            keywords=keywords if any(keywords) else None,
-            check_references=subset == "all",  # few short texts can look like a neighbour's language
-        )
-        truncated = sum(p["truncated"] for p in members) / len(members)
-        records.append({"model": model, "split": split, "subset": subset, **scores, "truncated_rate": truncated})
-    return records
+def _load_tests(
+    languages: Sequence[str], splits: Sequence[str], data_dir: Path | str | None
+) -> dict[tuple[str, str], "Dataset"]:
+    """The test splits by language and name. Raises MellaError on an unknown one, or an empty one."""
+    if unknown := [split for split in splits if split not in TEST_SPLITS]:
+        raise MellaError(f"Unknown test split {unknown[0]!r}; choose among {', '.join(TEST_SPLITS)}.")
+    for language in languages:
+        get_language(language)
+    tests = {(language, split): load_split(language, data_dir, split) for language in languages for split in splits}
+    if empty := [key for key, rows in tests.items() if not len(rows)]:
+        raise MellaError(f"The split {empty[0][1]!r} of {empty[0][0]!r} is empty; build it, or evaluate another split.")
+    return tests
 
 
 def write_thumbnails(rows: "Dataset", folder: Path) -> None:
@@ -237,13 +179,9 @@ def load_run(folder: Path | str) -> Run:
     record = json.loads(path.read_text("utf-8"))
     measured = dict.fromkeys((score["model"], score["split"]) for score in record["scores"])
     predictions = {
-        (model, split): read_predictions(_predictions_path(folder, model, split)) for model, split in measured
+        (model, split): read_predictions(predictions_path(folder, model, split)) for model, split in measured
     }
     return Run(folder=folder, predictions=predictions, **record)
-
-
-def _predictions_path(run: Path, model: str, split: str) -> Path:
-    return run / "predictions" / model / f"{split}.jsonl"
 
 
 def load_split(language: str, data_dir: Path | str | None, split: str, **options: Any) -> "Dataset":
@@ -262,39 +200,3 @@ def _training_facts(language: str, data_dir: Path | str | None, source: str) -> 
     except MellaError:  # a dataset of test splits only: nobody can say what was seen
         return None
     return TrainingFacts.of(rows["entity"], rows["keywords"], language)
-
-
-def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, int]) -> dict[str, Any]:
-    """What was tested on, and by source what its build kept and dropped, where it left that."""
-    from mella_hf.dataset.builder import MELLA_REPO
-    from mella_hf.dataset.card import read_funnel
-
-    name = Path(data_dir).resolve().name if data_dir else os.environ.get("MELLA_REPO") or MELLA_REPO
-    funnel = read_funnel(data_dir).get(language, {}) if data_dir else {}
-    return {"name": name, "local": data_dir is not None, "rows": dict(rows), "funnel": funnel}
-
-
-def _model_record(system: System, files: Mapping[str, Path]) -> dict[str, Any]:
-    """What answered: from the meta files, and what the system calls itself in public."""
-    metas = {split: read_meta(path) for split, path in files.items()}
-    first = next(iter(metas.values()))
-    names = ("base", "base_hash", "adapter", "adapter_hash", "parameters", "batch_size", "decoding", "device", "dtype")
-    limits = {split: meta["max_new_tokens"] for split, meta in metas.items()}
-    return {**{name: first[name] for name in names}, **system.record(), "max_new_tokens": limits}
-
-
-def _training_record(systems: Sequence[System]) -> dict[str, Any] | None:
-    """What training wrote beside the adapter, without its paths: samples, parameters and loss curve."""
-    record = next((system.training() for system in systems if system.name == "adapter"), None)
-    kept = ("samples", "tokens", "parameters", "log_history")
-    return record and {key: record[key] for key in kept if key in record}
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in VERSIONED:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # running from a checkout that is not installed
-            found[package] = "not installed"
-    return found

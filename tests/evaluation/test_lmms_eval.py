@@ -21,7 +21,7 @@ from mella_hf.dataset.write import write_split
 from mella_hf.evaluation.endpoint import Endpoint, endpoint_identity
 from mella_hf.evaluation.lmms_eval import task, version
 from mella_hf.evaluation.predictions import MAX_NEW_TOKENS, answer_rows
-from mella_hf.evaluation.run import score_predictions
+from mella_hf.evaluation.scores_file import score_predictions
 from mella_hf.languages import get_language
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ling"))

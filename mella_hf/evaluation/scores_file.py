@@ -1,0 +1,119 @@
+"""A run folder's predictions in; its scores.json out: everything that was measured, and with what."""
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mella_hf.evaluation.analysis import TrainingFacts, analyse
+from mella_hf.evaluation.predictions import read_meta, read_predictions
+from mella_hf.evaluation.systems import System
+from mella_hf.stage import write_atomic
+
+SCORES_FILE = "scores.json"
+VERSIONED = ("mella_hf", "torch", "transformers", "peft", "datasets")
+
+
+def write_scores(
+    systems: Sequence[System],
+    language: str,
+    out: Path,
+    data_dir: Path | str | None,
+    training: Mapping[str, TrainingFacts | None],
+) -> Path:
+    """Score the predictions in a run folder and write scores.json with all that it takes to read them.
+
+    Args:
+        training: what the training data of each test split's source holds.
+    """
+    files = {(s.name, split): predictions_path(out, s.name, split) for s in systems for split in training}
+    saw = {s.name: s.saw(language) for s in systems}
+    rows = {split: read_meta(files["base", split])["rows"] for split in training}
+    groups, findings = [], []
+    for (model, split), path in files.items():
+        found = analyse(read_predictions(path), language, training[split] if saw[model] else None)
+        groups += [{"model": model, "split": split, **group} for group in found.groups]
+        findings.append({"model": model, "split": split, **found.failures})
+    record = {
+        "language": language,
+        "models": {s.name: _model_record(s, {split: files[s.name, split] for split in training}) for s in systems},
+        "data": _data_record(data_dir, language, rows),
+        "scores": [score for key, path in files.items() for score in score_predictions(path, language, *key)],
+        "groups": groups,
+        "findings": findings,
+        "training": _training_record(systems),
+        "versions": _versions(),
+    }
+    write_atomic(out / SCORES_FILE, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    return out / SCORES_FILE
+
+
+def score_predictions(path: Path, language: str, model: str, split: str) -> list[dict[str, Any]]:
+    """Scores of a predictions file over all its images, and over seen and unseen entities where marked."""
+    from mella_hf.metrics import MellaMetric
+
+    predictions = read_predictions(path)
+    subsets = {
+        "all": predictions,
+        "seen": [p for p in predictions if p["seen"] is True],
+        "unseen": [p for p in predictions if p["seen"] is False],
+    }
+    metric = MellaMetric(language)
+    records = []
+    for subset, members in subsets.items():
+        if not members:
+            continue
+        keywords = [p["keywords"] or [] for p in members]
+        scores = metric.compute(
+            predictions=[p["prediction"] for p in members],
+            references=[p["reference"] for p in members],
+            keywords=keywords if any(keywords) else None,
+            check_references=subset == "all",  # few short texts can look like a neighbour's language
+        )
+        truncated = sum(p["truncated"] for p in members) / len(members)
+        records.append({"model": model, "split": split, "subset": subset, **scores, "truncated_rate": truncated})
+    return records
+
+
+def predictions_path(run: Path, model: str, split: str) -> Path:
+    """Where the answers of a model to a split stand in a run folder."""
+    return run / "predictions" / model / f"{split}.jsonl"
+
+
+def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, int]) -> dict[str, Any]:
+    """What was tested on, and by source what its build kept and dropped, where it left that."""
+    from mella_hf.dataset.builder import MELLA_REPO
+    from mella_hf.dataset.card import read_funnel
+
+    name = Path(data_dir).resolve().name if data_dir else os.environ.get("MELLA_REPO") or MELLA_REPO
+    funnel = read_funnel(data_dir).get(language, {}) if data_dir else {}
+    return {"name": name, "local": data_dir is not None, "rows": dict(rows), "funnel": funnel}
+
+
+def _model_record(system: System, files: Mapping[str, Path]) -> dict[str, Any]:
+    """What answered: from the meta files, and what the system calls itself in public."""
+    metas = {split: read_meta(path) for split, path in files.items()}
+    first = next(iter(metas.values()))
+    names = ("base", "base_hash", "adapter", "adapter_hash", "parameters", "batch_size", "decoding", "device", "dtype")
+    limits = {split: meta["max_new_tokens"] for split, meta in metas.items()}
+    return {**{name: first[name] for name in names}, **system.record(), "max_new_tokens": limits}
+
+
+def _training_record(systems: Sequence[System]) -> dict[str, Any] | None:
+    """What training wrote beside the adapter, without its paths: samples, parameters and loss curve."""
+    record = next((system.training() for system in systems if system.name == "adapter"), None)
+    kept = ("samples", "tokens", "parameters", "log_history")
+    return record and {key: record[key] for key in kept if key in record}
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in VERSIONED:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # running from a checkout that is not installed
+            found[package] = "not installed"
+    return found
