@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mella_hf.commands.options import Translator, TranslatorUrl
+
 
 def describe(
     images: Annotated[Path, typer.Argument(help="Folder of images; metadata.jsonl in it may give page_url, license …")],
@@ -20,16 +22,8 @@ def describe(
             "Key, if any: MELLA_CAPTIONER_KEY in the environment."
         ),
     ] = None,
-    translator: Annotated[
-        str,
-        typer.Option(
-            help="auto (first service of the language with a key), deepl, google, microsoft, libre, or an NLLB or "
-            "MADLAD checkpoint. Keys: DEEPL_API_KEY, MICROSOFT_API_KEY, LIBRE_API_KEY in the environment."
-        ),
-    ] = "auto",
-    translator_url: Annotated[
-        str | None, typer.Option(help="Address of the service, as for a server of one's own.")
-    ] = None,
+    translator: Translator = "auto",
+    translator_url: TranslatorUrl = None,
     captioner_label: Annotated[
         str | None, typer.Option(help="Name of a served captioner in the provenance columns.")
     ] = None,

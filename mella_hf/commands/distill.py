@@ -5,24 +5,18 @@ from typing import Annotated
 
 import typer
 
+from mella_hf.commands.options import BatchSize, DataDir, Translator, TranslatorUrl
+
 
 def distill(
     base: Annotated[str, typer.Option(help="Hub id or folder of the base model.")],
     language: Annotated[str, typer.Option(help="Code of the language to teach.")],
     out: Annotated[Path, typer.Option(help="Where the transfer set goes; a rerun goes on there.")],
-    data_dir: Annotated[Path | None, typer.Option(help="Dataset folder; the dataset on the Hub by default.")] = None,
-    translator: Annotated[
-        str,
-        typer.Option(
-            help="auto (first service of the language with a key), deepl, google, microsoft, libre, or an NLLB or "
-            "MADLAD checkpoint. Keys: DEEPL_API_KEY, MICROSOFT_API_KEY, LIBRE_API_KEY in the environment."
-        ),
-    ] = "auto",
-    translator_url: Annotated[
-        str | None, typer.Option(help="Address of the service, as for a server of one's own.")
-    ] = None,
+    data_dir: DataDir = None,
+    translator: Translator = "auto",
+    translator_url: TranslatorUrl = None,
     max_samples: Annotated[int | None, typer.Option(min=1, help="Images of each source; all by default.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Answers computed together.")] = 16,
+    batch_size: BatchSize = 16,
     seed: Annotated[int, typer.Option(help="Of the draw of questions and variants.")] = 0,
 ) -> None:
     """Build the transfer set of SDRRL, the paper's baseline (arXiv 2402.12204).

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mella_hf.commands.options import BatchSize, DataDir
 from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Address of an OpenAI-compatible server, ending in /v1, that serves base and adapters."),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Dataset folder; the dataset on the Hub by default.")] = None,
+    data_dir: DataDir = None,
     split: Annotated[
         list[str] | None, typer.Option(help="Test split, know_test or ling_test; both by default. Repeatable.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Answers computed together.")] = 16,
+    batch_size: BatchSize = 16,
     know_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of an answer on know.")] = None,
     ling_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of an answer on ling.")] = None,
     device: Annotated[str | None, typer.Option(help="cuda, cpu, ...; the accelerator by default.")] = None,
