@@ -22,8 +22,8 @@ def judge(
     against: Annotated[
         str | None,
         typer.Option(
-            help="Compare the adapter's answers with those of base, of another system of RUN, or of another run's "
-            "folder; without it each answer is judged alone."
+            help="Compare the adapter's answers with those of base, of another system of RUN, or of another run, "
+            "FOLDER or NAME=FOLDER; without it each answer is judged alone."
         ),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Dataset folder of the run; its images are sent.")] = None,
@@ -52,7 +52,8 @@ def judge(
     from mella_hf.evaluation.judge_images import JudgedImages, estimate
     from mella_hf.evaluation.judge_pointwise import Pointwise
     from mella_hf.evaluation.judge_run import REPLIES_FILE, Prices, judge_run, pairwise_plan
-    from mella_hf.evaluation.paired import load_runs
+    from mella_hf.evaluation.paired import holds_runs, load_runs, name_runs
+    from mella_hf.evaluation.systems import named
     from mella_hf.languages import language_codes
     from mella_hf.ling.cache import RequestCache
     from mella_hf.ling.chat_servers import ChatServers
@@ -63,14 +64,15 @@ def judge(
     codes = languages.replace(",", " ").split() if languages else language_codes()
     servers = ChatServers(model, base_url, at_once=concurrency, called="judge server", key_variable=KEY_VARIABLE)
     runs = load_runs(run, codes)
-    theirs = load_runs(against, list(runs)) if against and Path(against).is_dir() else {}
+    other = against is not None and holds_runs(named(against)[1], list(runs))
+    name, theirs = next(iter(name_runs([against], list(runs)).items())) if against and other else (against, {})
     for code, ours in runs.items():
         plan: Any = Pointwise(ours, sample, repeat)
         if theirs and code not in theirs:
             typer.echo(f"{code}: {against} has no run in this language; left out")
             continue
-        if against is not None:
-            plan = pairwise_plan(ours, Path(against).name if theirs else against, theirs.get(code), sample)
+        if name is not None:
+            plan = pairwise_plan(ours, name, theirs.get(code), sample)
         images = JudgedImages(ours, data_dir)
         with RequestCache(ours.folder / REPLIES_FILE) as cache:
             judging = Judge(servers, cache)

@@ -17,6 +17,7 @@ from mella_hf.evaluation.judge_images import JudgedImages
 from mella_hf.evaluation.judge_pairwise import Pairwise
 from mella_hf.evaluation.judge_pointwise import Pointwise
 from mella_hf.evaluation.judge_prompts import PROMPT_VERSION, PROMPTS, Kind, prompt_hash
+from mella_hf.evaluation.models import model_name
 from mella_hf.evaluation.paired import aligned, tuned
 from mella_hf.evaluation.preferences import Answers
 from mella_hf.evaluation.run import Run
@@ -87,7 +88,7 @@ def judge_run(
     kind: Kind = "pointwise" if isinstance(plan, Pointwise) else "pairwise"
     prompt = {"kind": kind, "version": PROMPT_VERSION, "sha256": prompt_hash(kind), "text": PROMPTS[kind]}
     record = {"sample": plan.sample, "prompt": prompt, **plan.record(replies), "cost": cost(replies.values(), prices)}
-    whole = _kept(run, judge.model)
+    whole = _kept(run, model_name(judge.model))
     if isinstance(plan, Pointwise):
         whole["pointwise"] = record
         name = "pointwise"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mella_hf.evaluation.judgement_tables import judgement_tables
 from mella_hf.evaluation.page import number
 from mella_hf.evaluation.tables import Cell, Table
 from mella_hf.evaluation.titles import METRICS, SPLIT_TITLES
@@ -27,6 +28,7 @@ def question_tables(facts: Mapping[str, Any], signatures: Sequence[str]) -> list
         difference_table(facts["differences"], signatures),
         made_up_table(facts["made_up_names"], signatures),
         rare_table(facts["rare_names"], signatures),
+        *judgement_tables(facts["judgements"]),
     )
     return [table for table in tables if table.rows]
 

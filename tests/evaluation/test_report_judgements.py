@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from mella_hf.cli import app
 from mella_hf.evaluation.comparison_report import write_comparison
 from mella_hf.evaluation.human import keep_choices
+from mella_hf.evaluation.judge_prompts import PROMPT_VERSION, prompt_hash
 from mella_hf.evaluation.report import write_report
 from mella_hf.evaluation.run import load_run
 from mella_hf.review.compare import shown_hash
@@ -95,6 +96,16 @@ def test_the_json_is_what_its_schema_says_with_judgements(judged: Path, tmp_path
     facts["judgements"]["choices"][0]["second_rate"] = 2
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(facts, schema)
+
+
+def test_the_tables_to_paste_hold_choices_and_verdicts(judged: Path, tmp_path: Path) -> None:
+    table = write_report(judged, tmp_path / "report.html").with_suffix(".md").read_text("utf-8")
+    # Three of three: Clopper and Pearson's interval begins at .025 ** (1 / 3); p is .25, of the judge's two tests .5.
+    # Five of five: it ends at 1 - .025 ** (1 / 5); p is .0625, the only test of people's.
+    assert "| adapter | base | Arabic | know | stand-in-judge | 3 | 2 | 0 | 100.0 (29.2–100.0) | 0.500 |" in table
+    assert "| adapter | base | Arabic | know | people | 0 | 0 | 5 | 0.0 (0.0–52.2) | 0.062 |" in table
+    assert "| adapter | Arabic | know | stand-in-judge | 6 of 6 | 50.0 (11.8–88.2) | 3.0 (" in table
+    assert f"`stand-in-judge|prompt:pointwise,v{PROMPT_VERSION},{prompt_hash('pointwise')[:16]}`" in table
 
 
 def test_verdicts_on_other_answers_are_not_shown(judged: Path, tmp_path: Path, open_page: Any) -> None:
