@@ -19,7 +19,7 @@ class TransformersCaptioner:
 
     Args:
         model: Hub id or folder.
-        batch_size: images described together.
+        batch_size: images described together; one that is done makes place for the next.
         device: "cuda", "cpu", ...; the accelerator where there is one by default.
 
     Raises:
@@ -39,14 +39,14 @@ class TransformersCaptioner:
     def caption(
         self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, Answer], None]
     ) -> dict[int, str]:
-        """Greedy answers, batch by batch. Every image gets one."""
-        from mella_hf.evaluation.generate import answer_batch
+        """Greedy answers. Every image gets one."""
+        from mella_hf.evaluation.generate import answer_turns
 
-        for start in range(0, len(images), self._batch_size):
-            batch = images[start : start + self._batch_size]
-            answers = answer_batch(self._model, self._processor, batch, prompt, self._max_tokens)
-            for index, answer in enumerate(answers, start):
-                on_answer(index, Answer(answer["prediction"], answer["truncated"]))
+        def keep(index: int, answer: dict[str, Any]) -> None:
+            on_answer(index, Answer(answer["prediction"], answer["truncated"]))
+
+        turns = (([image], prompt) for image in images)
+        answer_turns(self._model, self._processor, turns, self._max_tokens, self._batch_size, keep)
         return {}
 
 

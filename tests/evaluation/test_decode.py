@@ -83,7 +83,7 @@ def test_every_family_answers_together_as_it_does_alone(model):
     assert max(lengths) > LIMIT / 2 and min(lengths) < LIMIT / 4, "the case must hold short and long answers"
     assert len({tuple(answer) for answer in expected}) > 8, "the case must tell prompts apart"
     assert can_decode(model)
-    for at_once in (1, 3, 4, 11, 16):
+    for at_once in (3, 4, 16):
         assert together(model, prompts, at_once) == expected, at_once
 
 
@@ -141,11 +141,14 @@ def test_a_layer_with_room_holds_what_a_growing_one_holds():
     assert roomy.get_seq_length() == 2 * ROOM + 8
 
 
-def test_models_that_are_not_known_answer_by_their_own_generate(watched):
+def test_adapters_are_decoded_and_models_that_are_not_known_answer_by_their_own_generate(watched):
     from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
     model, _ = watched
-    assert can_decode(get_peft_model(model, LoraConfig(r=2, target_modules="all-linear")).eval())
+    prompts = make_prompts(model, 3)
+    lora = LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
+    adapted = get_peft_model(model, lora).double().eval()
+    assert can_decode(adapted) and together(adapted, prompts, 3) == one_by_one(adapted, prompts)
     tuned = get_peft_model(tiny_qwen2(), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2))
     assert not can_decode(tuned)
     model.config.model_type = "another"
