@@ -28,6 +28,7 @@ from mella_hf.evaluation.titles import FAILURES, GROUPS, HEADLINE, METRICS, SPLI
 from mella_hf.languages import get_language
 
 Facts = Mapping[str, Any]
+EXAMPLES = 4  # answers with made-up names that the page shows of a system
 
 
 def shared_facts(systems: Sequence[System], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def shared_facts(systems: Sequence[System], languages: Sequence[str], counted: C
 
 def shared_view(systems: Sequence[System], facts: Facts, languages: Sequence[str]) -> dict[str, Any]:
     """What the templates that both pages include show."""
+    gallery = [laid_out(card, systems) for card in facts["answers"]]
     return {
         "systems": systems,
         "by_name": {system.name: system for system in systems},
@@ -61,6 +63,7 @@ def shared_view(systems: Sequence[System], facts: Facts, languages: Sequence[str
         "differences": [d | {"outcome": GAINS[gain_outcome(d)]} for d in facts["differences"]],
         "transfers": transfer_conclusions(facts["differences"]),
         "made_up": _made_up(facts["made_up_names"]),
+        "made_up_examples": _examples(gallery, systems),
         "made_up_conclusions": made_up_conclusions(facts["made_up_names"]),
         "rare": _rare(facts["rare_names"]),
         "rare_conclusions": rare_conclusions(facts["rare_names"]),
@@ -68,7 +71,7 @@ def shared_view(systems: Sequence[System], facts: Facts, languages: Sequence[str
         "heat": heat_maps(_columns(facts["groups"], systems, languages)),
         "judgements": judgement_view(facts["judgements"]),
         "failures": _failures(systems, languages),
-        "gallery": [laid_out(card, systems) for card in facts["answers"]],
+        "gallery": gallery,
         "split_titles": SPLIT_TITLES,
         "group_titles": GROUPS,
         "failure_titles": FAILURES,
@@ -99,6 +102,20 @@ def _made_up(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {**record, "outcome": MADE_UP[made_up_outcome(record, base)] if base else ""}
         for record, base in zip(records, bases, strict=True)
     ]
+
+
+def _examples(gallery: Sequence[Mapping[str, Any]], systems: Sequence[System]) -> list[dict[str, Any]]:
+    """Answers of each adapter, or of the base where there is none, with names that nothing supports, each of others."""
+    found = []
+    for place, system in enumerate(systems):
+        if system.is_base and len(systems) > 1:
+            continue
+        shown: dict[str, dict[str, Any]] = {}
+        for card in (card for card in gallery if str(place) in card["filters"]["made-up"].split()):
+            answer = next(answer for answer in card["answers"] if answer["system"] is system)
+            shown.setdefault(answer["unsupported"][0], {"card": card, **answer})
+        found += list(shown.values())[:EXAMPLES]
+    return found
 
 
 def _rare(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

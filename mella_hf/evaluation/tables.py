@@ -5,7 +5,7 @@ A cell is its score and its 95% interval; the signature goes below, since a numb
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from mella_hf.evaluation.page import number
@@ -23,7 +23,7 @@ class Cell:
     value: float | None
     low: float | None
     high: float | None
-    signed: bool = field(default=False, kw_only=True)
+    signed: bool = False
 
     @classmethod
     def of(cls, score: Mapping[str, Any] | None, metric: str) -> "Cell":
