@@ -1,6 +1,8 @@
 """Judging over a real HTTP server on loopback; its answers are scripted stand-ins, no model."""
 
 import json
+import signal
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -113,6 +115,25 @@ def test_a_server_that_dies_is_gone_on_with(judged):
         server.describe = stand_in_judge
         record = ask(server, judged)
         assert sum(server.answered.values()) == QUESTIONS
+    assert all(s["judged"] == s["n"] for s in record["scores"])
+
+
+def test_a_judging_that_is_killed_goes_on_where_it_was(judged):
+    """SIGKILL at the eighth request: only what was under way, two requests at most, is asked again."""
+    started = []
+
+    def kill(number):
+        if number == 8:
+            started[0].kill()
+
+    with CaptionServer(stand_in_judge, before=kill) as server:
+        command = [sys.executable, "-m", "mella_hf.cli", "judge", str(judged[0]), "--data-dir", str(judged[1])]
+        command += ["--base-url", server.url, "--model", "stand-in-judge", "--repeat", "0", "--concurrency", "2"]
+        started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        assert started[0].wait() == -signal.SIGKILL
+        assert not (judged[0] / "judge.json").exists()
+        record = ask(server, judged)
+        assert QUESTIONS < len(server.requests) <= QUESTIONS + 2
     assert all(s["judged"] == s["n"] for s in record["scores"])
 
 
