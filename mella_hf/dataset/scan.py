@@ -29,7 +29,6 @@ SCAN_SCHEMA = pa.schema(
         *_RECORD,
     ]
 )
-_BLANK = dict.fromkeys(SCAN_SCHEMA.names)
 _CONVERSION = (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError)
 
 
@@ -77,7 +76,7 @@ def to_table(rows: list[dict[str, Any]], output: ShardOutput) -> pa.Table:
 
 
 def examine(found: Found, source: Source, unit: Unit, output: ShardOutput, *, verify: bool) -> dict[str, Any]:
-    """A candidate as a row of `SCAN_SCHEMA`.
+    """A candidate as a row of `SCAN_SCHEMA`, columns that are null left out.
 
     Without `verify`, the source's own id and size are believed, and the image is not read.
 
@@ -86,8 +85,7 @@ def examine(found: Found, source: Source, unit: Unit, output: ShardOutput, *, ve
     """
     if (problem := text_problem(found.text)) is not None:
         raise Rejected(problem)
-    row: dict[str, Any] = _BLANK | found.columns
-    row.update(where=found.where, locator=found.locator, text=found.text)
+    row: dict[str, Any] = found.columns | {"where": found.where, "locator": found.locator, "text": found.text}
     if (wrong := column_problem(row)) is not None:
         raise Rejected("column_invalid", " ".join(wrong))
     if not verify and found.claimed_id is not None and found.claimed_size is not None:

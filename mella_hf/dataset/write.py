@@ -79,13 +79,13 @@ def check_sample(row: Mapping[str, Any], language: str, split: str, *, verify_id
 
 
 def column_problem(row: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(column, what is wrong) of a value that its type allows and its meaning does not, or None."""
-    if row["review"] not in REVIEWS:
+    """(column, what is wrong) of a value that its type allows and its meaning does not, or None. No value is null."""
+    if row.get("review") not in REVIEWS:
         return "review", f"is {row['review']!r}; choose 'accepted', 'edited' or None"
     for name in ("category", "keywords"):
-        if isinstance(row[name], str):  # Arrow would take its letters for a list
+        if isinstance(row.get(name), str):  # Arrow would take its letters for a list
             return name, f"is not list: {row[name]!r}"
-    score = row["qe_score"]
+    score = row.get("qe_score")
     if score is not None and not (isinstance(score, int | float) and 0 <= score <= 1):
         return "qe_score", f"is {score!r}; a quality estimate lies in [0, 1]"
     return None
