@@ -91,7 +91,9 @@ def check_image(data: bytes, settings: ImageSettings) -> CheckedImage:
             small = reduce(image)
         if not _varies(small) and (small.mode == "RGB" or not _varies(open_reduced(data))):
             raise Rejected("image_one_colour")
-    return CheckedImage(clean, sha256_hex(clean), *size, phash(shrink(on_white(small))), tuple(sorted(flags)))
+    # Grey stays grey: to make three channels of it and one again costs as much as decoding, for the same hash.
+    opaque = small if small.mode == "L" and "transparency" not in small.info else on_white(small)
+    return CheckedImage(clean, sha256_hex(clean), *size, phash(shrink(opaque)), tuple(sorted(flags)))
 
 
 def open_header(data: bytes, settings: ImageSettings) -> "Image.Image":
