@@ -7,8 +7,6 @@ from math import ceil
 from mella_hf import languages
 from mella_hf.errors import MissingExtraError
 
-SAMPLE = 500  # texts a split; Korean and Thai take up to a millisecond each
-
 
 @dataclass(frozen=True)
 class TokenLengths:

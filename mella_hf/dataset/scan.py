@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mella_hf.dataset.checks import column_problem, text_problem
 from mella_hf.dataset.images import Rejected, open_image
-from mella_hf.dataset.write import column_problem, text_problem
 from mella_hf.phash import phash
 from mella_hf.sample import SCHEMA, sha256_hex
 from mella_hf.sources.candidate import Found, Lost, Source, Unit, image_size, read_image

@@ -18,18 +18,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mella_hf.errors import MellaError, SampleError
-from mella_hf.sample import COLUMNS, REVIEWS, SCHEMA, SPLITS, sha256_hex
+from mella_hf.dataset.checks import bad_record, check_sample
+from mella_hf.errors import MellaError
+from mella_hf.sample import SCHEMA, SPLITS
 
 ROW_GROUP_ROWS = 256
 ROW_GROUP_BYTES = 64 << 20  # of image bytes; keeps memory flat where images are large
 SHARD_BYTES = 400 << 20  # of image bytes; the Hub advises files under 500 MB for its viewer
 
-_TEXT_BYTES = 1 << 20  # a text longer than 1 MiB is a broken page, not an answer
 # Columns that repeat a few values; a dictionary keeps them small. Never the image.
 _DICTIONARY = ["language", "source", "domain", "captioner", "translator", "qe_model", "review", "license"]
 _IMAGE_LEAF = "image.bytes"
-_KEYS = frozenset(COLUMNS)
 _SHARD_NAME = re.compile(r"(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
 
 
@@ -47,61 +46,6 @@ class WrittenSplit:
     paths: tuple[Path, ...]
     rows: int
     image_bytes: int
-
-
-def check_sample(row: Mapping[str, Any], language: str, split: str, *, verify_id: bool = True) -> None:
-    """Raise SampleError, naming the column and the value, unless a record may be written.
-
-    Args:
-        verify_id: also compute the sha256 of the image and compare it with `id`.
-    """
-    if row.keys() != _KEYS:
-        missing, unknown = sorted(_KEYS - row.keys()), sorted(row.keys() - _KEYS)
-        raise SampleError(f"A record has the columns of mella_hf.sample; missing {missing}, unknown {unknown}.")
-    image = row["image"]
-    if not isinstance(image, Mapping) or not isinstance(image.get("bytes"), bytes) or not image["bytes"]:
-        raise _bad(row, "image", "has no bytes; a record carries the encoded image itself, never a path or a URL")
-    if image.get("path") is not None:
-        raise _bad(row, "image", f"carries the path {image['path']!r}, which readers would open; set it to None")
-    if verify_id and row["id"] != sha256_hex(image["bytes"]):
-        raise _bad(row, "id", "is not the sha256 of the image bytes; make records with mella_hf.sample.make_sample")
-    if row["language"] != language:
-        raise _bad(row, "language", f"is {row['language']!r} in a shard of {language!r}")
-    if row["source"] != split.removesuffix("_test"):
-        raise _bad(row, "source", f"is {row['source']!r} in the split {split!r}")
-    if (problem := column_problem(row)) is not None:
-        raise _bad(row, *problem)
-    for side in ("width", "height"):
-        if not isinstance(row[side], int) or row[side] <= 0:
-            raise _bad(row, side, f"is {row[side]!r}; give pixels, as the image decodes")
-    if (reason := text_problem(row["text"])) is not None:
-        raise _bad(row, "text", f"is unfit ({reason}); drop or clean the sample, with that reason")
-
-
-def column_problem(row: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(column, what is wrong) of a value that its type allows and its meaning does not, or None. No value is null."""
-    if row.get("review") not in REVIEWS:
-        return "review", f"is {row['review']!r}; choose 'accepted', 'edited' or None"
-    for name in ("category", "keywords"):
-        if isinstance(row.get(name), str):  # Arrow would take its letters for a list
-            return name, f"is not list: {row[name]!r}"
-    score = row.get("qe_score")
-    if score is not None and not (isinstance(score, int | float) and 0 <= score <= 1):
-        return "qe_score", f"is {score!r}; a quality estimate lies in [0, 1]"
-    return None
-
-
-def text_problem(text: Any) -> str | None:
-    """Why a text must not be written, as a drop reason, or None. Bidi controls are left: they can be right."""
-    if not isinstance(text, str) or not text.strip():
-        return "text_missing"
-    if "\0" in text:
-        return "text_nul"
-    try:
-        size = len(text.encode("utf-8"))
-    except UnicodeEncodeError:
-        return "text_lone_surrogate"
-    return "text_too_long" if size > _TEXT_BYTES else None
 
 
 def write_split(
@@ -190,7 +134,7 @@ def to_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
                 try:
                     pa.array([row[field.name]], type=field.type)
                 except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError) as error:
-                    raise _bad(row, field.name, f"is not {field.type}: {error}") from error
+                    raise bad_record(row, field.name, f"is not {field.type}: {error}") from error
         raise
 
 
@@ -254,7 +198,3 @@ def _leaf(field: pa.Field) -> str:
     if field.name == "image":
         return _IMAGE_LEAF
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
-
-
-def _bad(row: Mapping[str, Any], column: str, problem: str) -> SampleError:
-    return SampleError(f"Record {str(row.get('id'))[:12]!r}, column {column!r}: {problem}.")

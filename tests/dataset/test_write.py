@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from dataset_samples import picture, record
 
-from mella_hf.dataset.write import languages_in, shard_paths, text_problem, write_split
+from mella_hf.dataset.checks import text_problem
+from mella_hf.dataset.write import languages_in, shard_paths, write_split
 from mella_hf.errors import MellaError, SampleError
 from mella_hf.sample import COLUMNS, SCHEMA
 
