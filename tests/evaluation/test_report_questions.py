@@ -137,6 +137,10 @@ def test_answers_that_make_up_names_are_found(own_language_run, open_page):
     finding["hallucination"]["by_image"][image]["unsupported"] = ["دجلة"]
     (own_language_run / "scores.json").write_text(json.dumps(run), "utf-8")
     page = open_page(write_report(own_language_run))
+    example = page.locator(".examples figure")
+    expect(example.locator(".said-text")).to_have_text(["جواب بديل من المحوّل 2"])
+    expect(example.locator(".said-text")).to_have_attribute("dir", "rtl")
+    expect(example.locator("small")).to_have_text("nothing supports دجلة; reference: نص المرجع البديل know 2")
     page.get_by_label("makes up names").check(force=True)
     expect(page.locator("output")).to_have_text("1 of 8")
     trouble = page.locator("article:visible .adapter .trouble")
