@@ -94,17 +94,26 @@ def rare_conclusions(records: Sequence[Record]) -> list[str]:
     return _told(_pairs(unsaid), sentence, rare_outcome, RARE)
 
 
-def transfer_conclusions(differences: Iterable[Record]) -> list[str]:
-    """What follows for adapters on languages that they were not trained on."""
-    transfers = [(d, d) for d in differences if d["transfer"]]
+def transfer_conclusions(differences: Iterable[Record], made_up: Iterable[Record]) -> list[str]:
+    """What follows for adapters on languages that they were not trained on.
+
+    Args:
+        differences: as `mella_hf.evaluation.differences` gives them.
+        made_up: as `made_up_names` gives them; they know how many answers are in another language.
+    """
+    foreign = {(r["system"], r["language"], r["split"]): r["foreign_rate"] for r in made_up}
 
     def sentence(d: Record, _: Record) -> str:
         trained = " and ".join(get_language(code).name for code in d["trained_on"])
         text = f"{d['system']}, trained on {trained} only, in {get_language(d['language']).name}: "
-        outcome = gain_outcome(d)
-        text += f"{METRICS[d['metric']][0]} on {SPLIT_TITLES[d['split']][0]} {_clause(GAINS[outcome])}"
-        return text + ("." if d["delta"] is None else f" ({d['delta']:+.1f} points, p {d['p_holm']:.3f}).")
+        text += f"{METRICS[d['metric']][0]} on {SPLIT_TITLES[d['split']][0]} {_clause(GAINS[gain_outcome(d)])}"
+        text += "." if d["delta"] is None else f" ({d['delta']:+.1f} points, p {d['p_holm']:.3f})."
+        rate = foreign.get((d["system"], d["language"], d["split"]), 0.0)
+        return text + (
+            f" {100 * rate:.0f}% of the answers are in another language or script." if rate > FOREIGN else ""
+        )
 
+    transfers = [(d, d) for d in differences if d["transfer"]]
     return _told(transfers, sentence, lambda d, _: gain_outcome(d), GAINS)
 
 

@@ -1,4 +1,4 @@
-"""Scores by category and site in; out, tables of them shaded by score: where a system is good and where it is not."""
+"""Scores by category and site, and gains by language, in; out, tables shaded by them: where a system is good."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -40,3 +40,15 @@ def heat_map(groups: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]
         "images": images,
         "highest": max((cell.value or 0.0 for cell in cells.values()), default=0.0) or 1.0,
     }
+
+
+def transfer_maps(differences: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By split, the gain of each adapter in each language over the base, where several languages were measured."""
+    found: dict[str, dict[str, Any]] = {}
+    for d in differences:
+        map_ = found.setdefault(d["split"], {"rows": {}, "columns": [], "cells": {}, "highest": 1.0})
+        map_["rows"][d["system"]] = d["trained_on"]
+        map_["columns"] = list(dict.fromkeys([*map_["columns"], d["language"]]))
+        map_["cells"][d["system"], d["language"]] = d
+        map_["highest"] = max(map_["highest"], d["delta"] or 0.0)
+    return {split: map_ for split, map_ in found.items() if len(map_["columns"]) > 1}

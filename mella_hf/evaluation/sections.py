@@ -19,7 +19,7 @@ from mella_hf.evaluation.conclusions import (
 )
 from mella_hf.evaluation.differences import differences
 from mella_hf.evaluation.gallery import Counted, cards, laid_out
-from mella_hf.evaluation.heat import heat_maps
+from mella_hf.evaluation.heat import heat_maps, transfer_maps
 from mella_hf.evaluation.judgements import judgement_facts, judgement_view
 from mella_hf.evaluation.page import MINIATURE_PARAMETERS
 from mella_hf.evaluation.questions import made_up_names, rare_names
@@ -61,7 +61,8 @@ def shared_view(systems: Sequence[System], facts: Facts, languages: Sequence[str
         "miniature": all((s.model["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS for s in systems),
         "plane": plane(plane_points(systems, languages)),
         "differences": [d | {"outcome": GAINS[gain_outcome(d)]} for d in facts["differences"]],
-        "transfers": transfer_conclusions(facts["differences"]),
+        "transfers": transfer_conclusions(facts["differences"], facts["made_up_names"]),
+        "transfer_maps": transfer_maps(facts["differences"]),
         "made_up": _made_up(facts["made_up_names"]),
         "made_up_examples": _examples(gallery, systems),
         "made_up_conclusions": made_up_conclusions(facts["made_up_names"]),

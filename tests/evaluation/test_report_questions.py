@@ -1,6 +1,7 @@
 """The open questions on the pages: made-up names, rare names, transfer; by hand, and what the pages say of them."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -107,10 +108,28 @@ def test_transfer_is_told_where_the_adapter_did_not_see_the_language(make_run, t
     section = page.locator("section", has=page.locator("#transfer-title"))
     expect(section).to_contain_text("adapter, trained on Arabic only, in Thai: Keyword accuracy on know")
     gained = differences[0] | {"delta": 3.25, "p_holm": 0.01}
-    assert transfer_conclusions([gained, gained | {"transfer": False}]) == [
-        "adapter, trained on Arabic only, in Thai: Keyword accuracy on know gains (+3.2 points, p 0.010)."
+    told = "adapter, trained on Arabic only, in Thai: Keyword accuracy on know gains (+3.2 points, p 0.010)."
+    assert transfer_conclusions([gained, gained | {"transfer": False}], []) == [told]
+    place = {key: gained[key] for key in ("system", "language", "split")}
+    assert transfer_conclusions([gained], [place | {"foreign_rate": 0.4}]) == [
+        f"{told} 40% of the answers are in another language or script."
     ]
     assert [gain_outcome(gained | {"p_holm": 0.2}), gain_outcome(gained | {"delta": None})] == ["none", "unmeasured"]
+
+
+def test_gains_stand_by_adapter_and_language(make_run, tmp_path, open_page):
+    """Two adapters in two languages, each at home in one: four cells a split, two of them framed."""
+    runs = [
+        (f"{trained} adapter", make_run(tmp_path / f"{trained}-{language}", language=language, trained_on=trained))
+        for trained in ("ar", "th")
+        for language in ("ar", "th")
+    ]
+    page = open_page(write_comparison(runs, tmp_path / "c.html"))
+    gains = page.get_by_role("region", name="Gains by adapter and language on ling")
+    expect(gains.locator("tbody td")).to_have_count(4)
+    expect(gains.locator("tbody tr")).to_have_text([re.compile("^ar adaptertrained on ar"), re.compile("^th adapter")])
+    home = [cell.evaluate("e => e.classList.contains('home')") for cell in gains.locator("tbody td").all()]
+    assert home == [True, False, False, True]
 
 
 def test_the_page_asks_and_answers(own_language_run, open_page):
