@@ -41,9 +41,9 @@ class PageTree(NamedTuple):
     licenses: bool
 
 
-def has_images(body: bytes) -> bool:
-    """Whether a page may show an image; most that do not are told without parsing."""
-    return b"<img" in body or _IMG.search(body) is not None
+def may_have_images(body: bytes) -> bool:
+    """Whether a page, in any encoding, may show an image; most that do not are told without reading them."""
+    return b"<img" in body or _IMG.search(body) is not None or b"\0" in body  # UTF-16 has them
 
 
 def parse_images(body: bytes) -> PageTree:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mella_hf.know.charset import page_utf8
 from mella_hf.know.image_source import Attributes, declared_size, image_source
 from mella_hf.know.links import absolute_url
-from mella_hf.know.page_tree import HEADINGS, PageTree, has_images, open_self_closed, parse_images, within
+from mella_hf.know.page_tree import HEADINGS, PageTree, may_have_images, open_self_closed, parse_images, within
 from mella_hf.know.records import bucket_of, site_of
 from mella_hf.know.warc import Page
 
@@ -52,9 +52,9 @@ def page_candidates(page: Page, counts: Counter[str]) -> list[Candidate]:
         counts: receives "images" and, for each image that goes, "dropped_<reason>": `alt_missing`, `alt_blank`,
             `source_missing`, `source_not_http` (data: and the like), `url_invalid`, `repeated_in_page`.
     """
-    body = page_utf8(page.body, page.content_type)
-    if not has_images(body):
+    if not may_have_images(page.body):
         return []
+    body = page_utf8(page.body, page.content_type)
     if body.startswith(b"<?xml") or "xhtml" in (page.content_type or ""):
         body = open_self_closed(body)
     return list(_Reader(page, parse_images(body)).candidates(counts))

@@ -101,6 +101,15 @@ def test_the_title_of_a_drawing_is_not_that_of_the_page():
     assert extract(page + "<title>Hrady</title>")[0].page_title == "Hrady"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "iso-2022-jp"])
+def test_images_are_seen_in_encodings_that_are_not_ascii(encoding):
+    (found,) = extract(
+        "<title>城</title><img src=a.jpg alt='姫路城'>".encode(encoding),
+        content_type=f"text/html; charset={encoding.removesuffix('-le')}",
+    )
+    assert found.alt == "姫路城"
+
+
 def test_comments_templates_and_scripts_show_nothing():
     html = "<!-- <img src=a alt=x> --><template><img src=b alt=x></template><script>'<img src=c alt=x>'</script>"
     assert extract(html) == []
