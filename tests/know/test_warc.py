@@ -7,12 +7,15 @@ from pathlib import Path
 
 import brotli
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mella_hf.errors import MellaError
+from mella_hf.know.page_sources import extract_shard, warc_shards
 from mella_hf.know.warc import LostPage, Page, decode_body, read_warc
+from mella_hf.stage import ShardOutput
 
 HTML = b"<html><img src=a.jpg alt=x>" * 50
 
@@ -182,3 +185,14 @@ def test_lost_pages_say_where(tmp_path):
     (tmp_path / "x.warc.gz").write_bytes(gz(1) + damaged(gz(2)))
     lost = [page for page in read_warc(tmp_path / "x.warc.gz") if isinstance(page, LostPage)]
     assert [page.where.startswith("x.warc.gz, after @") for page in lost] == [True]
+
+
+@pytest.mark.parametrize("megabytes", [0, 1])
+def test_a_shard_of_pages_is_extracted_in_order_however_far_reading_is_ahead(tmp_path, monkeypatch, megabytes):
+    pages = [record(n, f"<img src={n}.jpg alt=x{n}>".encode()) for n in range(5)]
+    (tmp_path / "pages.warc").write_bytes(b"".join([*pages[:2], record(9, status=b"404 No"), *pages[2:]]))
+    monkeypatch.setattr("mella_hf.know.page_sources._AHEAD_BYTES", megabytes << 20)
+    output = ShardOutput(tmp_path)
+    extract_shard(warc_shards([tmp_path / "pages.warc"])[0], output)
+    assert pq.read_table(tmp_path / "rows.parquet")["alt"].to_pylist() == [f"x{n}" for n in range(5)]
+    assert output.counts == {"pages": 5, "images": 5, "kept": 5, "dropped_page_status": 1}
