@@ -1,6 +1,6 @@
 """What batched answers save: CPU seconds an answer against one image at a time, and against transformers' pipeline.
 
-    python benchmarks/generate.py [--json] [--images 160] [--batch 16]
+    python benchmarks/generate.py [--json] [--images 160] [--alone 16] [--batch 16]
 
 All answer the same question about the same images greedily with the same random Qwen2-VL of about 3 M parameters (the
 demo's size; 64 image tokens), on one thread: `generate` as `mella evaluate` calls it, writing included, over a split of
@@ -44,12 +44,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 BAR = 3.0
 BARRED = ("tuned", "base")
 SIDE = 224  # px: 64 image tokens
-SPLITS = {
-    "tuned": (192, 0.93),
-    "base": (192, 0.42),
-    "know": (64, 0.22),
-}  # tokens at most, and on average as their share
-PART = 32  # rows that are answered one at a time
+SPLITS = {"tuned": (192, 0.93), "base": (192, 0.42), "know": (64, 0.22)}  # tokens at most, their share on average
 MODEL = {"hidden": 192, "layers": 6, "vision_hidden": 80, "vision_layers": 3}
 
 
@@ -174,22 +169,24 @@ def pipelined(model: Any, processor: Any, rows: Any, limit: int) -> tuple[float,
     return seconds, [answer["generated_text"].strip() for answer in flat]
 
 
-def measure(model: Any, processor: Any, rows: Any, lengths: list[int], limit: int, batch: int) -> dict[str, Any]:
+def measure(
+    model: Any, processor: Any, rows: Any, lengths: list[int], limit: int, batch: int, alone: int
+) -> dict[str, Any]:
     """CPU milliseconds an answer of each way on one split, and how many answers agree with one at a time."""
     by_length = sorted(range(len(rows)), key=lambda i: lengths[i])
-    count = min(PART, len(rows))
+    count = min(alone, len(rows))
     part = sorted(by_length[(2 * i + 1) * len(rows) // (2 * count)] for i in range(count))
     some = rows.select(part)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ours(model, processor, rows.select(range(2)), 2, 4, folder)  # warms caches
         seconds, answers = ours(model, processor, rows, batch, limit, folder)
-        alone, expected = ours(model, processor, some, 1, limit, folder)
+        single, expected = ours(model, processor, some, 1, limit, folder)
     own, own_answers = transformers_alone(model, processor, some, 1, limit)
     pipe, pipe_answers = pipelined(model, processor, some, limit)
     plain, _ = transformers_alone(model, processor, rows, batch, limit)
     each = 1000 * seconds / len(rows)
-    peers = {name: 1000 * s / count for name, s in (("one_by_one", alone), ("transformers", own), ("pipeline", pipe))}
+    peers = {name: 1000 * s / count for name, s in (("one_by_one", single), ("transformers", own), ("pipeline", pipe))}
     peers["plain_batches"] = 1000 * plain / len(rows)
     said = {"batched": [answers[i] for i in part], "transformers": own_answers, "pipeline": pipe_answers}
     return {
@@ -203,7 +200,7 @@ def measure(model: Any, processor: Any, rows: Any, lengths: list[int], limit: in
     }
 
 
-def run(images: int, batch: int) -> dict[str, Any]:
+def run(images: int, batch: int, alone: int) -> dict[str, Any]:
     """All three splits."""
     rows = make_rows(images)
     model, processor = make_model()
@@ -211,7 +208,7 @@ def run(images: int, batch: int) -> dict[str, Any]:
     found: dict[str, Any] = {"parameters": model.num_parameters(), "splits": {}}
     for name, (limit, share) in SPLITS.items():
         lengths = let_end(model, processor, said, limit, share)
-        found["splits"][name] = measure(model, processor, rows, lengths, limit, batch)
+        found["splits"][name] = measure(model, processor, rows, lengths, limit, batch, alone)
     return found
 
 
@@ -219,9 +216,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--images", type=int, default=160)
+    parser.add_argument("--alone", type=int, default=16, help="Rows that are answered one at a time.")
     parser.add_argument("--batch", type=int, default=16)
     options = parser.parse_args()
-    measured = run(options.images, options.batch)
+    measured = run(options.images, options.batch, options.alone)
     passed = True
     for name, split in measured["splits"].items():
         bars = [ratio for peer, ratio in split["ratios"].items() if peer != "plain_batches"]
