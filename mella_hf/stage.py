@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -131,8 +132,13 @@ def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
     output = ShardOutput(aside)
     work(shard, output)
     final = out / shard.name
-    shutil.rmtree(final, ignore_errors=True)  # an unmarked folder is a run that was cut short
+    before = aside.with_name(f"{aside.name}.before")
+    # There is an unmarked folder where a run was cut short. A worker that was thought dead and comes to itself when the
+    # stage is over finds no `.partial` any more, and so takes nothing away.
+    with suppress(FileNotFoundError):
+        os.replace(final, before)
     os.replace(aside, final)
+    shutil.rmtree(before, ignore_errors=True)
     lines = "".join(json.dumps(r, ensure_ascii=False, sort_keys=True) + "\n" for r in output.rejects)
     write_atomic(out / "rejects" / f"{shard.name}.jsonl", lines)
     counts = dict(sorted(output.counts.items()))

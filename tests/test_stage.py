@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mella_hf.errors import MissingExtraError, StageError
-from mella_hf.stage import Shard, ShardOutput, fingerprint, run_stage, write_atomic
+from mella_hf.stage import Shard, ShardOutput, fingerprint, run_shard, run_stage, write_atomic
 
 
 class Stubborn(Exception):
@@ -133,6 +133,20 @@ def test_killed_within_a_shard_it_leaves_no_half(tmp_path: Path) -> None:
     report = run_stage("t", shout, shards(["a", "b"], tmp_path), tmp_path / "out", workers=0, progress=False)
     assert (report.ran, report.skipped) == (1, 1)
     assert not (tmp_path / "out/.partial").exists()
+
+
+def test_a_worker_that_comes_to_itself_too_late_takes_nothing_away(tmp_path: Path) -> None:
+    """While it was thought dead, the stage was run again to its end."""
+    out = tmp_path / "out"
+    (shard,) = shards(["a"], tmp_path)
+
+    def late(shard: Shard, output: ShardOutput) -> None:
+        run_stage("t", shout, [shard], out, workers=0, progress=False)
+
+    with pytest.raises(FileNotFoundError):
+        run_shard(late, shard, str(out), "its mark")
+    assert (out / "s0/text.txt").read_text() == "A"
+    assert json.loads((out / "done/s0.json").read_text())["fingerprint"] != "its mark"
 
 
 def test_shard_names_must_be_unique(tmp_path: Path) -> None:
