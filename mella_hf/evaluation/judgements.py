@@ -12,6 +12,7 @@ from mella_hf.evaluation.judge_pointwise import MEASURES
 from mella_hf.evaluation.judge_run import read_judged
 from mella_hf.evaluation.preferences import Answers, Choices, agreement, common_votes, compare_choices
 from mella_hf.evaluation.run import Run
+from mella_hf.metrics.significance import holm
 
 PEOPLE = "people"
 
@@ -37,7 +38,8 @@ def judgement_facts(systems: Sequence[System]) -> dict[str, Any]:
         "agreement": reviewer_agreement(decisions),
     }
     choices = [{"by": PEOPLE, **record} for record in compare_choices(matched, answers)]
-    judged, judges = [], []
+    judged: dict[tuple[str, ...], dict[str, Any]] = {}  # a base that runs share is shown once
+    judges = []
     for run in runs.values():
         if (found := read_judged(run)) is None:
             continue
@@ -45,16 +47,20 @@ def judgement_facts(systems: Sequence[System]) -> dict[str, Any]:
         if found["stale"]:
             judges.append(about)
             continue
-        names = {key: s.name for s in systems for place, key in s.runs.values() if place.folder == run.folder}
+        names = _names(run, systems)
         alone, pairs = found["pointwise"], [_renamed(pair, names) for pair in found["pairwise"]]
-        judged += [
-            {"judge": found["model"], "language": run.language, "system": names[score["model"]]}
-            | {key: value for key, value in score.items() if key != "model"}
-            for score in (alone["scores"] if alone else ())
-        ]
+        for score in alone["scores"] if alone else ():
+            place = {"judge": found["model"], "language": run.language, "system": names[score["model"]]}
+            measured = {key: value for key, value in score.items() if key != "model"}
+            judged.setdefault((*place.values(), score["split"]), place | measured)
         choices += [{"by": found["model"], **record} for pair in pairs for record in pair["comparisons"]]
         judges.append({**about, **_about(run, alone, pairs, matched)})
-    return {"people": people if decisions else None, "choices": choices, "judged": judged, "judges": judges}
+    return {
+        "people": people if decisions else None,
+        "choices": _one_family(choices),
+        "judged": list(judged.values()),
+        "judges": judges,
+    }
 
 
 def page_answers(systems: Sequence[System]) -> Answers:
@@ -66,6 +72,26 @@ def page_answers(systems: Sequence[System]) -> Answers:
                 if model == key:
                     found.setdefault((language, split), {})[system.name] = {p["id"]: p for p in predictions}
     return found
+
+
+def _names(run: Run, systems: Sequence[System]) -> dict[str, str]:
+    """What the page calls a run's models. A base that several runs share is the system of the first of them."""
+    weights = run.models["base"]["base_hash"]
+    base = next(s.name for s in systems if s.is_base and s.model["base_hash"] == weights)
+    own = {key: s.name for s in systems for place, key in s.runs.values() if place.folder == run.folder}
+    return {"base": base} | own
+
+
+def _one_family(choices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The records with `p_holm` over all that people, or one judge, chose between on the page."""
+    families: dict[str, list[Mapping[str, Any]]] = {}
+    for record in choices:
+        families.setdefault(record["by"], []).append(record)
+    return [
+        {**record, "p_holm": p}
+        for family in families.values()
+        for record, p in zip(family, holm([record["p_value"] for record in family]), strict=True)
+    ]
 
 
 def _renamed(pair: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -144,3 +144,21 @@ def test_a_comparison_shows_the_judgements_of_its_runs(
         "stand-in-adapter against stand-in-base"
     )
     expect(page.locator("section[aria-labelledby=judged-title] tbody tr")).to_have_count(4)
+
+
+def test_all_tests_of_a_judge_on_a_page_are_one_family(judged: Path, tmp_path: Path) -> None:
+    """Two runs with the same two tests, p .25 and 1: Holm's smallest is four times .25."""
+    shutil.copytree(judged, tmp_path / "copy")
+    record = json.loads((tmp_path / "copy/scores.json").read_text("utf-8"))
+    record["models"]["adapter"]["adapter"] = "another"
+    (tmp_path / "copy/scores.json").write_text(json.dumps(record), "utf-8")
+    path = write_comparison([judged, tmp_path / "copy"], tmp_path / "comparison.html").with_suffix(".json")
+    facts = json.loads(path.read_text("utf-8"))["judgements"]
+    assert [s["system"] for s in facts["judged"] if s["split"] == "know_test"] == [
+        "stand-in-base", "stand-in-adapter", "another"
+    ]  # fmt: skip
+    choices = [c for c in facts["choices"] if c["by"] == "stand-in-judge"]
+    assert sorted((c["second"], c["p_value"], c["p_holm"]) for c in choices) == [
+        ("another", 0.25, 1.0), ("another", 1.0, 1.0),
+        ("stand-in-adapter", 0.25, 1.0), ("stand-in-adapter", 1.0, 1.0),
+    ]  # fmt: skip
