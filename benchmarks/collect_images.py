@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from mella_hf.dataset.images import Rejected, guarded
-from mella_hf.know.image_check import ImageSettings, check_image, open_header, redraw, shrink
+from mella_hf.know.image_check import ImageSettings, average, check_image, open_header, redraw, shrink
 from mella_hf.phash import phash
 from mella_hf.sample import sha256_hex
 
@@ -66,7 +66,7 @@ def ours(data: bytes) -> None:
     sha256_hex(data)
     with guarded():
         image = open_header(data, SETTINGS)
-        phash(shrink(redraw(image, SIDE / max(image.size))))
+        phash(shrink(average(redraw(image, SIDE / max(image.size)))))
 
 
 def checked(data: bytes) -> None:

@@ -89,11 +89,13 @@ def check_image(data: bytes, settings: ImageSettings) -> CheckedImage:
         else:
             clean, size = stripped, image.size
             small = reduce(image)
-        if not _varies(small) and (small.mode == "RGB" or not _varies(open_reduced(data))):
+        # Grey stays grey: to make three channels of it and one again costs as much as decoding, for the same hash.
+        opaque = small if small.mode == "L" and "transparency" not in small.info else on_white(small)
+        averaged = average(opaque)
+        # Means vary no more than what they are means of: where they do, the rest need not be looked at.
+        if not _varies(averaged) and not _varies(opaque) and (small.mode == "RGB" or not _varies(open_reduced(data))):
             raise Rejected("image_one_colour")
-    # Grey stays grey: to make three channels of it and one again costs as much as decoding, for the same hash.
-    opaque = small if small.mode == "L" and "transparency" not in small.info else on_white(small)
-    return CheckedImage(clean, sha256_hex(clean), *size, phash(shrink(opaque)), tuple(sorted(flags)))
+    return CheckedImage(clean, sha256_hex(clean), *size, phash(shrink(averaged)), tuple(sorted(flags)))
 
 
 def open_header(data: bytes, settings: ImageSettings) -> "Image.Image":
@@ -130,12 +132,17 @@ def open_reduced(data: bytes) -> "Image.Image":
     return reduce(Image.open(io.BytesIO(data), formats=FORMATS), mode="RGB")
 
 
+def average(image: "Image.Image") -> "Image.Image":
+    """A large image at a whole fraction of its size, three times what the perceptual hash needs; others as they are."""
+    factor = max(1, min(image.size) // (3 * SIDE))
+    return image.reduce(factor) if factor > 1 else image
+
+
 def shrink(image: "Image.Image") -> "Image.Image":
-    """Grey, SIDE x SIDE, as the perceptual hash has it. Large images are averaged first: five times as fast."""
+    """Grey, SIDE x SIDE, as the perceptual hash has it. Averaging large images before is five times as fast."""
     from PIL import Image
 
-    factor = max(1, min(image.size) // (3 * SIDE))
-    return image.reduce(factor).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def redraw(image: "Image.Image", scale: float) -> "Image.Image":
