@@ -1,6 +1,7 @@
-"""Scores of every way of training in; ablation.html and ablation.json out: what the paper found, and what holds here.
+"""Scores of every way of training in; ablation.html out: what the paper found, and what holds here.
 
-One page that needs nothing beside it, with the look of the report.
+One page that needs nothing beside it, with the look of the report; ablation.json has its numbers, ablation.md and
+ablation.tex its tables.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.evaluation.ablation_scores import MEASURES, Comparison, Estimate
+from mella_hf.evaluation.ablation_tables import ablation_tables
 from mella_hf.evaluation.charts import ENDS, plane
 from mella_hf.evaluation.generate import read_meta
 from mella_hf.evaluation.page import MINIATURE_PARAMETERS, environment
@@ -72,13 +74,16 @@ def write_ablation(folders: Mapping[str, Sequence[Path]], titles: Mapping[str, s
     Args:
         folders: as `Comparison` takes them; "base" among them, and a `training.json` under each `train/`.
         titles: of each, in the order of the table.
-        out: folder of the two files.
+        out: folder of the files.
 
     Returns:
         The path of ablation.html.
     """
     record = ablation_record(folders, titles, language)
     write_atomic(out / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    tables = ablation_tables(record)
+    write_atomic((out / RECORD).with_suffix(".md"), "\n".join(table.markdown() for table in tables))
+    write_atomic((out / RECORD).with_suffix(".tex"), "\n".join(table.latex() for table in tables))
     write_atomic(out / PAGE, environment().get_template("ablation.html.j2").render(_view(record)))
     return out / PAGE
 

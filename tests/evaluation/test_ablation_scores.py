@@ -87,6 +87,11 @@ def test_the_page_and_its_numbers(folders: dict[str, list[Path]], tmp_path: Path
     claims = {claim["text"]: claim["verdict"] for claim in record["claims"]}
     assert claims["The second stage forgets what the first taught"] == "holds"
     assert not any("SDRRL" in text for text in claims)  # it was not run
+    pasted = (tmp_path / "ablation.md").read_text("utf-8")
+    assert "| two stages | 87.5 (" in pasted  # 75 and 100, as above
+    assert "| Ling only describes better" not in pasted and "| holds |" in pasted
+    assert pasted.rstrip().splitlines()[-3].endswith("| 50% |")  # replay: three of the six images
+    assert (tmp_path / "ablation.tex").read_text("utf-8").count(r"\begin{table}") == 3
     html = page.read_text("utf-8")
 
     class Links(HTMLParser):
