@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -206,6 +207,7 @@ def _failure_reason(error: Exception) -> str:
     return "incomplete"  # the connection broke: reset, closed early, a body shorter than it said
 
 
+@lru_cache(maxsize=8192)  # a fetch asks twice for each URL
 def origin_of(url: str) -> str | None:
     """Scheme, host and port of an http or https URL; None for any other and for what is no URL."""
     try:

@@ -19,6 +19,7 @@ forbids never becomes a request.
 import re
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -95,6 +96,7 @@ SAMPLES = pa.schema(
 _WWW = re.compile(r"^www\d?\.")
 
 
+@lru_cache(maxsize=8192)  # a fetch asks three times for each URL
 def host_of(url: str) -> str:
     """The host of a URL in lower case, without port; "" where there is none."""
     try:
