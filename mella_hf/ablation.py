@@ -56,6 +56,7 @@ VARIANTS = {
     "joint": Variant("joint (MELLA)", "demo/joint.yaml"),
     "two_stage": Variant("two stages", "demo/two_stage.yaml", second_stage=True),
     "two_stage_replay": Variant("two stages + replay", "demo/two_stage_replay.yaml", second_stage=True),
+    "two_stage_replay_even": Variant("two stages + even replay", "demo/two_stage_replay_even.yaml", second_stage=True),
     "two_stage_ewc": Variant("two stages + EWC", "demo/two_stage_ewc.yaml", second_stage=True),
     "sdrrl": Variant("SDRRL", "demo/sdrrl.yaml", distilled=True),
 }

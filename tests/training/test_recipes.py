@@ -34,6 +34,14 @@ def test_a_variant_changes_what_it_is_about(backbone: str, name: str) -> None:
     }
 
 
+def test_even_replay_is_replay_with_half_the_loss() -> None:
+    replay, even = (
+        yaml.safe_load((RECIPES / "demo" / f"two_stage_replay{end}.yaml").read_text("utf-8")) for end in ("", "_even")
+    )
+    assert even.pop("source_weights") == {"know": 0.5, "ling": 0.5}
+    assert even.pop("output_dir") != replay.pop("output_dir") and even == replay
+
+
 @pytest.mark.parametrize("backbone", ["demo", "qwen2_vl_7b", "internvl2_8b"])
 def test_stage_two_starts_from_what_stage_one_leaves(backbone: str) -> None:
     one = yaml.safe_load((RECIPES / backbone / "ling_only.yaml").read_text("utf-8"))
