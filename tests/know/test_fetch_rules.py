@@ -1,7 +1,9 @@
 """The rules of fetching without a server: addresses, turns, robots.txt, reservations, dates, first bytes."""
 
 import gzip
+import heapq
 import io
+import random
 from itertools import pairwise
 
 import pytest
@@ -89,6 +91,29 @@ def test_no_more_at_a_time_than_allowed_and_exact_waits() -> None:
     schedule.add(Job("http://a/3", "http://a/3"))
     assert [job.url for job in schedule.drain(host)] == ["http://a/3"]
     assert schedule.take(9.0) is None
+
+
+def test_every_turn_of_a_host_is_used_whatever_its_answers_take() -> None:
+    hosts, per_host, draw = 8, 2, random.Random(1)
+    schedule = Schedule(per_host=per_host, delay=0.0)
+    for number in range(100 * hosts):
+        url = f"http://h{number % hosts}/{number}"
+        schedule.add(Job(url, url))
+    now, ends, spent, last = 0.0, [], dict.fromkeys(range(hosts), 0.0), {}
+    while True:  # a clock of its own: what takes time is drawn, and the next thing to happen is next
+        found = schedule.take(now)
+        if isinstance(found, Job):
+            host, seconds = schedule.host_of(found.url), draw.uniform(0.01, 0.2)
+            spent[int(host.name[1:])] += seconds
+            heapq.heappush(ends, (now + seconds, found.url))
+        elif ends:
+            now, url = heapq.heappop(ends)
+            last[int(url[8:].partition("/")[0])] = now
+            schedule.finish(schedule.host_of(url))
+        else:
+            break
+    for host, seconds in spent.items():
+        assert seconds / per_host > 0.98 * last[host]  # 100 answers: the last may be alone for one
 
 
 def test_a_redirected_job_belongs_to_the_host_that_it_leads_to() -> None:
