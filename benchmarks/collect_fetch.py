@@ -12,8 +12,12 @@ that part is left out and says so.
 The images are real (the Tux Paint stamps as JPEGs of 320 px, so that requests count, not bytes). All requests go to
 127.0.0.0/8.
 
-Measured with 3,000 URLs on two cores under load: 0.997 of the delay limit and 0.98 of the concurrency limit (0.82, a
-miss, beside another benchmark), peak memory 208 MB against 178 MB for 750, all fetched.
+Measured on two cores beside a training run and other tests (load 4 to 18), where limits in seconds say little:
+0.89-0.95 of the delay limit, and 0.50-0.66 of the concurrency limit, a miss (bare aiohttp with two workers a host:
+0.73 in the same minute; 0.98 was had under less load; on a clock of its own the schedule reaches 0.99). 20,000 URLs
+with 10% faults: all fetched, peak memory 209 MB against 185 MB for 5,000. Against img2dataset, 4,000 URLs, the least
+CPU of three rounds: 700 images a CPU-second against 438, 1.60 times as many; all images against 95%. Starting up is
+part of that: 1 CPU-second of ours, 4 of img2dataset's; the longer the list, the nearer they come.
 """
 
 import argparse
@@ -37,6 +41,7 @@ from loopback_server import HOSTS, latency_of
 HERE = Path(__file__).resolve().parent
 LATENCY = (0.01, 0.2)  # seconds
 FAULTS = 0.1
+ROUNDS = 3  # against img2dataset: what the kernel and neighbours add is chance
 BARS = {"limit_low": 1 / 1.2, "limit_high": 1.01, "memory": 1.25, "over_img2dataset": 1.5}
 
 
@@ -184,6 +189,36 @@ def img2dataset(python: str, port: int, count: int, folder: Path) -> tuple[int, 
     return kept, cpu[0]
 
 
+def against_img2dataset(
+    python: str, images: Path, count: int, folder: Path, measured: dict[str, float], bars: dict[str, bool]
+) -> None:
+    """Both on the same URLs in turn, a fresh server each; of ROUNDS the least CPU seconds, and the least success."""
+    has_peer = shutil.which(python) is not None
+    if not has_peer:
+        print(f"img2dataset left out: no {python}; build it with: make img2dataset", file=sys.stderr)
+    seconds: dict[str, list[float]] = {"ours": [], "img2dataset": []}
+    kept: dict[str, list[int]] = {"ours": [], "img2dataset": []}
+    for turn in range(ROUNDS):
+        for name in ("ours", "img2dataset")[: 1 + has_peer]:
+            with server(images, LATENCY, FAULTS) as port:
+                if name == "ours":
+                    result, cpu = apart(urls_of(port, count), {}, True)
+                    found = result["kept"]
+                else:
+                    (folder / str(turn)).mkdir()
+                    found, cpu = img2dataset(python, port, count, folder / str(turn))
+            seconds[name].append(cpu)
+            kept[name].append(found)
+    for name in [name for name in seconds if seconds[name]]:
+        measured[f"{name}, images a CPU-second"] = min(kept[name]) / min(seconds[name])
+        measured[f"{name}, success"] = min(kept[name]) / count
+    if has_peer:
+        rate, peer = (measured[f"{name}, images a CPU-second"] for name in seconds)
+        measured["over img2dataset"] = rate / peer
+        bars["over img2dataset"] = rate / peer >= BARS["over_img2dataset"]
+        bars["success over img2dataset"] = measured["ours, success"] > measured["img2dataset, success"]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
@@ -208,22 +243,7 @@ def main() -> int:
             bars[f"all of {count:,} URLs"] = result["kept"] == count
             peaks.append(result["peak_mb"])
         bars["flat memory"] = peaks[1] < BARS["memory"] * peaks[0]
-        count = arguments.peer_urls
-        with server(images, LATENCY, FAULTS) as port:
-            result, seconds = apart(urls_of(port, count), {}, True)
-        measured["ours, images a CPU-second"] = result["kept"] / seconds
-        measured["ours, success"] = result["kept"] / count
-        if shutil.which(arguments.img2dataset):
-            with server(images, LATENCY, FAULTS) as port:
-                kept, seconds = img2dataset(arguments.img2dataset, port, count, Path(name))
-            measured["img2dataset, images a CPU-second"] = kept / seconds
-            measured["img2dataset, success"] = kept / count
-            ratio = measured["ours, images a CPU-second"] / measured["img2dataset, images a CPU-second"]
-            measured["over img2dataset"] = ratio
-            bars["over img2dataset"] = ratio >= BARS["over_img2dataset"]
-            bars["success over img2dataset"] = measured["ours, success"] > measured["img2dataset, success"]
-        else:
-            print(f"img2dataset left out: no {arguments.img2dataset}; build it with: make img2dataset", file=sys.stderr)
+        against_img2dataset(arguments.img2dataset, images, arguments.peer_urls, Path(name), measured, bars)
     passed = all(bars.values())
     if arguments.json:
         print(json.dumps({"measured": measured, "bars": BARS, "met": bars, "passed": passed}))

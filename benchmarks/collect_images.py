@@ -7,7 +7,7 @@ in images a CPU-second. Bars: verification, sha256, perceptual hash and resizing
 as fast as naive Pillow with imagehash, and 0.85 times as fast as Pillow's bare draft decode and resize; near-duplicates
 of a million hashes in less than 10 CPU-seconds. Exit status 1 when one is missed.
 
-Measured with 100 images on two cores under load: 3.1, 0.85-0.89 (so the second is at its bar), 3.9 CPU-seconds.
+Measured on two cores under load: 3.1-3.2, 0.85-0.90 (so the second is at its bar); a million hashes 3.9 CPU-seconds.
 """
 
 import argparse

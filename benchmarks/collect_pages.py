@@ -6,12 +6,14 @@ Bars: at least 0.7 times the pages a CPU-second of bare lexbor parsing, one page
 no encoding, extracts and writes nothing; at least 15 times those of BeautifulSoup (lxml) that finds the images and
 their alt-texts in the same pages, given in memory. Exit status 1 when one is missed.
 
-The first bar is missed: 0.29-0.37 (BeautifulSoup: 15-18) on two cores under load. In microseconds a page, each part
-measured by itself: bare parsing 62; reading and inflating the WARC 37, telling that the text is UTF-8 10. With whole
-pages parsed, these alone would give 0.57. So a page without an image is not parsed, nor is what follows the last image
-where it says nothing of one (57% of the bytes): parsing takes 30 then, and the four would give 0.8. The rest is finding
-the nodes 20, deciding where to stop 15, Python's work with 2.5 images and the page's title, headings and meta elements
-40, Parquet 4; and one after the other they cost some 20 more than by themselves.
+The first bar is missed: 0.32-0.36 (BeautifulSoup: 21-24) on two cores under load, 62-69 microseconds a page against
+172-196. It allows 62 / 0.7 = 89, and these alone take more, measured by leaving out what follows: reading and
+inflating the WARC 33, telling encodings 12, parsing a whole page 62. A page without an image is not parsed, nor is
+what follows the last image where it says nothing of one (57% of the bytes): deciding where to stop 20 and parsing up
+to there 40 make it 105 in all, which is 0.59 before a single node has been looked at. Then come finding the nodes 26,
+the page's title, language, base and robots 23, 2.2 images with their address, size and heading 33, Parquet 5. What is
+gained where one piece of work is done for many pages before the next (4 MB are read ahead, a sixth) is in these
+numbers.
 
 The pages are real: half of them from the Debian Administrator's Handbook (XHTML, 26 languages), half from LibreOffice's
 help in five languages, and Wesnoth's 30 long manuals; on average 16 KB. They come from the user's cache, where the
