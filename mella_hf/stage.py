@@ -133,10 +133,11 @@ def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
     work(shard, output)
     final = out / shard.name
     before = aside.with_name(f"{aside.name}.before")
-    # There is an unmarked folder where a run was cut short. A worker that was thought dead and comes to itself when the
-    # stage is over finds no `.partial` any more, and so takes nothing away.
-    with suppress(FileNotFoundError):
-        os.replace(final, before)
+    if final.exists():  # without a marker: a run was cut short
+        # A worker that was thought dead and comes to itself when the stage is over finds no `.partial` any more, and so
+        # takes nothing away.
+        with suppress(FileNotFoundError):
+            os.replace(final, before)
     os.replace(aside, final)
     shutil.rmtree(before, ignore_errors=True)
     lines = "".join(json.dumps(r, ensure_ascii=False, sort_keys=True) + "\n" for r in output.rejects)

@@ -149,7 +149,7 @@ def stand_in_run(tmp_path: Path) -> Path:
     return build_run(tmp_path / "run")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run() -> Any:
     """`build_run`, for tests that need another run."""
     return build_run

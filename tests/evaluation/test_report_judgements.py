@@ -49,11 +49,9 @@ def choose(run: Path, action: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory, make_rows: Any) -> Path:
+def judged(tmp_path_factory: pytest.TempPathFactory, make_run: Any, make_rows: Any) -> Path:
     """A run that people chose on and a biased stand-in judged. Do not write in it."""
-    from conftest import build_run  # type: ignore[attr-defined]
-
-    run, data = build_judged_run(tmp_path_factory.mktemp("judged"), build_run, make_rows)
+    run, data = build_judged_run(tmp_path_factory.mktemp("judged"), make_run, make_rows)
     judge(run, data, stand_in_judge, "--price-in", "1000", "--price-out", "1000")
     judge(run, data, biased_judge, "--against", "base", "--price-in", "1000", "--price-out", "1000")
     choose(run, "tie")
