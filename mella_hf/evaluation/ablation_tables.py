@@ -17,7 +17,8 @@ def ablation_tables(record: Mapping[str, Any]) -> list[Table]:
     """
     name = get_language(record["language"]).name
     images, seeds = record["images"], record["seeds"]
-    told = f"{name}, {seeds} seed{'s' if seeds > 1 else ''}, intervals of 95% over seeds and images"
+    told = f"{name}, {f'{seeds} seeds' if seeds > 1 else 'one seed'}, intervals of 95% over "
+    told += "seeds and images" if seeds > 1 else "images, and not over seeds"
     tested = f"{images['know_test']} images of know, {images['ling_test']} of ling"
     signatures = [record["signature"]]
     scores = Table(
