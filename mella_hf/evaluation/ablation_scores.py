@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.generate import read_predictions
+from mella_hf.evaluation.predictions import count_answers, read_predictions
 from mella_hf.metrics import MellaMetric
 from mella_hf.metrics.metric import scores
 from mella_hf.metrics.significance import RESAMPLES, SEED, interval
@@ -68,7 +67,7 @@ class Comparison:
                     ids = [answer["id"] for answer in answers]
                     if asked.setdefault(split, ids) != ids:
                         raise MellaError(f"{folder} answers other {split} images than the first; answer all anew.")
-                    chunk = self._count(answers).chunk
+                    chunk = count_answers(self.metric, answers).chunk
                     self.statistics.setdefault((name, split), []).append(chunk.rows)
                     flags.append(chunk.flags)
                 self.images[split] = len(asked[split])
@@ -78,14 +77,6 @@ class Comparison:
         self.draws: dict[tuple[str, str], np.ndarray] = {
             (name, measure): self._draw(name, measure) for name in folders for measure in MEASURES
         }
-
-    def _count(self, answers: Sequence[Mapping[str, Any]]) -> Any:
-        return self.metric.statistics(
-            predictions=[answer["prediction"] for answer in answers],
-            references=[answer["reference"] for answer in answers],
-            keywords=[answer["keywords"] for answer in answers],
-            check_references=False,  # the demo's evaluation checks them
-        )
 
     @cached_property
     def _drawn_seeds(self) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mella_hf.evaluation.hallucination import entity_precision
 from mella_hf.evaluation.long_tail import EntityCounts, accuracy_by_frequency
+from mella_hf.evaluation.predictions import count_answers
 
 FEWEST_IMAGES = 3  # below it one answer moves a group by more than a third
 REST = "fewer images"
@@ -68,9 +69,7 @@ def analyse(predictions: Sequence[Mapping[str, Any]], language: str, training: T
     metric = MellaMetric(language, progress=False)
     answers, references = [p["prediction"] for p in predictions], [p["reference"] for p in predictions]
     keywords = [p["keywords"] or [] for p in predictions]
-    statistics = metric.statistics(
-        predictions=answers, references=references, keywords=keywords, check_references=False
-    )
+    statistics = count_answers(metric, predictions)
     items = statistics.table()
     groups = [
         {"by": by, "group": name, **metric.score(statistics.subset(members))}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.evaluation.comparison_systems import System
 from mella_hf.evaluation.page import embedded_jpeg, text_attributes
+from mella_hf.evaluation.predictions import count_answers
 from mella_hf.evaluation.questions import unsupported_names
 from mella_hf.evaluation.run import Run
 from mella_hf.evaluation.titles import FLAGS, HEADLINE
@@ -30,15 +31,7 @@ def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
     from mella_hf.metrics import MellaMetric
 
     metric = MellaMetric(run.language, progress=False)
-    return {
-        key: metric.statistics(
-            predictions=[p["prediction"] for p in predictions],
-            references=[p["reference"] for p in predictions],
-            keywords=[p["keywords"] or [] for p in predictions],
-            check_references=False,  # that was checked when the run was scored
-        )
-        for key, predictions in run.predictions.items()
-    }
+    return {key: count_answers(metric, predictions) for key, predictions in run.predictions.items()}
 
 
 def cards(systems: Sequence[System], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.predictions import count_answers
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.evaluation.scores_file import SCORES_FILE
 from mella_hf.evaluation.systems import named
@@ -47,15 +48,7 @@ def compare_runs(
     found: dict[str, dict[str, Any]] = {}
     for language, split, first, second, answers in pairs:
         metric = MellaMetric(language, progress=False)
-        counted = [
-            metric.statistics(
-                predictions=[p["prediction"] for p in given],
-                references=[p["reference"] for p in given],
-                keywords=[p["keywords"] or [] for p in given],
-                check_references=False,  # that was checked when the run was scored
-            )
-            for given in answers
-        ]
+        counted = [count_answers(metric, given) for given in answers]
         key = {"language": language, "split": split, "first": first, "second": second}
         found[json.dumps(key)] = compare(*counted, resamples=resamples)
     records = [{**json.loads(key), **result} for key, result in corrected(found).items()]

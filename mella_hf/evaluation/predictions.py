@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from PIL.Image import Image
 
+    from mella_hf.metrics import MellaMetric
+    from mella_hf.metrics.metric import ItemStatistics
+
 __all__ = [
     "MAX_NEW_TOKENS",
     "answer_rows",
+    "count_answers",
     "describe_answers",
     "open_image",
     "process_state",
@@ -100,6 +104,16 @@ def answer_rows(
         predictions = [_prediction(r, answers[r["id"]], language, source, prompt, seen) for r in records]
     publish_answers(out, predictions, meta)
     return out
+
+
+def count_answers(metric: "MellaMetric", predictions: Sequence[Mapping[str, Any]]) -> "ItemStatistics":
+    """What the metric counts of predictions, one item each in their order; their references are not checked again."""
+    return metric.statistics(
+        predictions=[p["prediction"] for p in predictions],
+        references=[p["reference"] for p in predictions],
+        keywords=[p["keywords"] for p in predictions],
+        check_references=False,  # that is done when a run is scored
+    )
 
 
 def open_image(rows: "Dataset", at: int) -> "Image":

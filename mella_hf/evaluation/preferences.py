@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mella_hf.evaluation.predictions import count_answers
 from mella_hf.metrics import significance
 from mella_hf.metrics.metric import DIGITS, ItemStatistics
 from mella_hf.review.agreement import bootstrapped, cohen_kappa, sign_test, win_rate
@@ -61,16 +62,7 @@ def compare_choices(found: Sequence[Choices], answers: Answers) -> list[dict[str
         metric = MellaMetric(choices.language, progress=False)
         systems = answers[choices.language, choices.split]
         shown = ([systems[name][key] for key in choices.votes] for name in (choices.first, choices.second))
-        counted = [
-            metric.statistics(
-                predictions=[p["prediction"] for p in given],
-                references=[p["reference"] for p in given],
-                keywords=[p["keywords"] or [] for p in given],
-                check_references=False,  # that was checked when the run was scored
-            )
-            for given in shown
-        ]
-        records.append(preference_record(choices, *counted))
+        records.append(preference_record(choices, *(count_answers(metric, given) for given in shown)))
     corrected = significance.holm([record["p_value"] for record in records])
     return [record | {"p_holm": p} for record, p in zip(records, corrected, strict=True)]
 
