@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from local_cluster import cluster_process
 from test_stage import Stubborn, runs, shards, shout, tree
 
 from mella_hf.cluster import cluster_executor
@@ -27,18 +27,13 @@ class Cluster:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Scheduler and four workers, one more than the tests kill: Dask may not replace one that dies at once."""
     here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": f"{here.parent}:{here}"}
-    environment |= {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
-    environment |= {"DASK_TEMPORARY_DIRECTORY": str(tmp_path_factory.mktemp("dask"))}
-    process = subprocess.Popen(
-        [sys.executable, str(here / "local_cluster.py")],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout and process.stdin
-    yield Cluster(process.stdout.readline().strip(), process)
-    process.stdin.close()
-    process.wait()
-    process.stdout.close()
+    environment = {
+        "PYTHONPATH": f"{here.parent}:{here}",
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+        "DASK_TEMPORARY_DIRECTORY": str(tmp_path_factory.mktemp("dask")),
+    }
+    with cluster_process(environment) as (address, process):
+        yield Cluster(address, process)
 
 
 def test_the_output_is_that_of_processes(cluster: Cluster, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from dataset_samples import record
+from local_cluster import cluster_process
 from local_hub import LocalHub
 from release_tree import make_release
 
@@ -60,16 +61,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "DASK_DISTRIBUTED__WORKER__PRELOAD": "dying_worker",
             "DYING_WORKER": str(root / "died"),
         }
-        process = subprocess.Popen(
-            [sys.executable, str(TESTS / "local_cluster.py"), "2"],
-            cwd=root, env=environment | workers, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert process.stdin and process.stdout
-        site.scheduler = process.stdout.readline().strip()
-        yield site
-        process.stdin.close()
-        process.wait()
-        process.stdout.close()
+        with cluster_process(environment | workers, 2, root) as (site.scheduler, _):
+            yield site
 
 
 def in_public(folder: Path) -> dict[str, bytes]:

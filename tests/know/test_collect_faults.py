@@ -6,14 +6,13 @@ The pages are constructed: one shard each, some of which kill the process that r
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from local_cluster import cluster_process
 
 from mella_hf.cluster import cluster_executor
 from mella_hf.errors import StageError
@@ -50,18 +49,13 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """Address and process of a scheduler with four workers, one more than the tests kill."""
     pytest.importorskip("distributed", reason="needs mella_hf[cluster]")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS, Path(__file__).parent)))}
-    environment |= {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
-    environment |= {"DASK_TEMPORARY_DIRECTORY": str(tmp_path_factory.mktemp("dask"))}
-    process = subprocess.Popen(
-        [sys.executable, str(TESTS / "local_cluster.py")],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout and process.stdin
-    yield process.stdout.readline().strip(), process.pid
-    process.stdin.close()
-    process.wait()
-    process.stdout.close()
+    environment = {
+        "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS, Path(__file__).parent))),
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+        "DASK_TEMPORARY_DIRECTORY": str(tmp_path_factory.mktemp("dask")),
+    }
+    with cluster_process(environment) as (address, process):
+        yield address, process.pid
 
 
 def write_pages(folder: Path) -> Path:
