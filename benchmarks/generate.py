@@ -129,7 +129,8 @@ def question() -> str:
 
 def ours(model: Any, processor: Any, rows: Any, batch: int, limit: int, folder: Path) -> tuple[float, list[str]]:
     """CPU seconds, and the answers."""
-    from mella_hf.evaluation.generate import generate, read_predictions
+    from mella_hf.evaluation.answers import read_predictions
+    from mella_hf.evaluation.generate import generate
 
     identity = {"base_hash": "benchmark", "adapter_hash": None}
     start = time.process_time()

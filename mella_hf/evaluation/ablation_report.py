@@ -12,8 +12,8 @@ from typing import Any
 
 from mella_hf.evaluation.ablation_scores import MEASURES, Comparison, Estimate
 from mella_hf.evaluation.ablation_tables import ablation_tables
+from mella_hf.evaluation.answers import read_meta
 from mella_hf.evaluation.charts import ENDS, plane
-from mella_hf.evaluation.generate import read_meta
 from mella_hf.evaluation.page import MINIATURE_PARAMETERS, environment
 from mella_hf.languages import get_language
 from mella_hf.stage import write_atomic

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.predictions import count_answers, read_predictions
+from mella_hf.evaluation.answers import read_predictions
+from mella_hf.evaluation.predictions import count_answers
 from mella_hf.metrics import MellaMetric
 from mella_hf.metrics.metric import scores
 from mella_hf.metrics.significance import RESAMPLES, SEED, interval

@@ -58,7 +58,7 @@ def analyse(predictions: Sequence[Mapping[str, Any]], language: str, training: T
     """Look at the answers of one system to one split.
 
     Args:
-        predictions: as `mella_hf.evaluation.predictions.read_predictions` gives them.
+        predictions: as `mella_hf.evaluation.answers.read_predictions` gives them.
         training: of the split's source; without it there is no long tail.
 
     Raises:

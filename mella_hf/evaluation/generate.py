@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.answers import Answer, Keep, Turn
-from mella_hf.evaluation.predictions import MAX_NEW_TOKENS, answer_rows, read_meta, read_predictions
+from mella_hf.evaluation.predictions import answer_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-__all__ = [
-    "MAX_NEW_TOKENS",
-    "LocalModel",
-    "answer_batch",
-    "answer_turns",
-    "generate",
-    "read_meta",
-    "read_predictions",
-    "stop_token_ids",
-]
 
 
 class LocalModel:

@@ -5,16 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.answers import (
-    Answer,
-    Answerer,
-    Question,
-    collect_answers,
-    process_state,
-    publish_answers,
-    read_meta,
-    read_predictions,
-)
+from mella_hf.evaluation.answers import Answer, Answerer, Question, collect_answers, publish_answers
 from mella_hf.languages import get_language
 from mella_hf.stage import fingerprint
 
@@ -24,17 +15,6 @@ if TYPE_CHECKING:
 
     from mella_hf.metrics import MellaMetric
     from mella_hf.metrics.metric import ItemStatistics
-
-__all__ = [
-    "MAX_NEW_TOKENS",
-    "answer_rows",
-    "count_answers",
-    "describe_answers",
-    "open_image",
-    "process_state",
-    "read_meta",
-    "read_predictions",
-]
 
 # Answers are about 14 (know) and 258 (ling) tokens long (paper, dataset table); four and two times that.
 MAX_NEW_TOKENS = {"know": 64, "ling": 512}

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import TrainingFacts
-from mella_hf.evaluation.predictions import answer_rows, process_state, read_predictions
+from mella_hf.evaluation.answers import process_state, read_predictions
+from mella_hf.evaluation.predictions import answer_rows
 from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write_scores
 from mella_hf.evaluation.systems import System, line_up
 from mella_hf.languages import get_language

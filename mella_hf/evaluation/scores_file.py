@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.evaluation.analysis import TrainingFacts, analyse
-from mella_hf.evaluation.predictions import read_meta, read_predictions
+from mella_hf.evaluation.answers import read_meta, read_predictions
 from mella_hf.evaluation.systems import System
 from mella_hf.stage import write_atomic
 

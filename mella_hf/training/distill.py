@@ -155,7 +155,8 @@ def _english_answers(
     progress: bool,
 ) -> dict[str, list[dict[str, Any]]]:
     """The base's answers by source: {"id", "prediction", "truncated", ...}."""
-    from mella_hf.evaluation.generate import generate, read_predictions
+    from mella_hf.evaluation.answers import read_predictions
+    from mella_hf.evaluation.generate import generate
     from mella_hf.evaluation.models import load_model, model_identity
 
     identity = model_identity(base)

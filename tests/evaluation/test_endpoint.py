@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.answers import read_meta, read_predictions
 from mella_hf.evaluation.endpoint import Endpoint, endpoint_identity
-from mella_hf.evaluation.predictions import answer_rows, read_meta, read_predictions
+from mella_hf.evaluation.predictions import answer_rows
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ling"))
 from caption_server import CaptionServer  # noqa: E402

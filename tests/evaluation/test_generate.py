@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.answers import Question, plan_batches
-from mella_hf.evaluation.generate import LocalModel, answer_batch, generate, read_meta, read_predictions
+from mella_hf.evaluation.answers import Question, plan_batches, read_meta, read_predictions
+from mella_hf.evaluation.generate import LocalModel, answer_batch, generate
 from mella_hf.evaluation.models import load_model, model_identity
 
 PROMPT = "ما هذا؟"

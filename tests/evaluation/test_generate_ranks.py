@@ -46,7 +46,7 @@ def rank_main(rank: int, port: int, data: Path, arguments: dict[str, Any], dies:
     )  # fmt: skip
     from datasets import load_from_disk
 
-    from mella_hf.evaluation.predictions import process_state
+    from mella_hf.evaluation.answers import process_state
 
     assert process_state("cpu").num_processes == 2
     answer(rows=load_from_disk(str(data)), die_after=1 if dies else None, **arguments)
