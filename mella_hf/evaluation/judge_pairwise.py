@@ -13,7 +13,7 @@ from typing import Any
 from mella_hf.evaluation.judge import Question, Reply
 from mella_hf.evaluation.judge_pointwise import drawn
 from mella_hf.evaluation.judge_prompts import Preference, prompt_text
-from mella_hf.evaluation.preferences import Answers, Choices, Vote, agreement, compare_choices
+from mella_hf.evaluation.preferences import Answers, Choices, Vote, agreement, compare_choices, count_choices
 from mella_hf.languages import get_language
 from mella_hf.review.agreement import sign_test
 
@@ -91,7 +91,7 @@ class Pairwise:
             places[_place(forth.better, back.better)] += 1
         choices = [Choices(*at, self.first, self.second, here) for at, here in votes.items()]
         return {
-            "comparisons": compare_choices(choices, self.answers),
+            "comparisons": compare_choices(choices, [count_choices(c, self.answers) for c in choices]),
             "votes": [vars(c) for c in choices],
             "equal": len(self.images) - len(self.differing),
             "problems": dict(problems),

@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mella_hf.evaluation.comparison_systems import System
+from mella_hf.evaluation.gallery import Counted
 from mella_hf.evaluation.human import kept_choices, match_choices, reviewer_agreement
 from mella_hf.evaluation.judge_pointwise import MEASURES
 from mella_hf.evaluation.judge_run import read_judged
-from mella_hf.evaluation.preferences import Answers, Choices, agreement, common_votes, compare_choices
+from mella_hf.evaluation.preferences import Answers, Choices, Pair, agreement, common_votes, compare_choices
 from mella_hf.evaluation.run import Run
+from mella_hf.metrics.metric import ItemStatistics
 from mella_hf.metrics.significance import holm
 
 PEOPLE = "people"
 
 
-def judgement_facts(systems: Sequence[System]) -> dict[str, Any]:
+def judgement_facts(systems: Sequence[System], counted: Counted) -> dict[str, Any]:
     """What was said of the systems' answers, as flat records.
 
     Returns:
@@ -37,7 +39,9 @@ def judgement_facts(systems: Sequence[System]) -> dict[str, Any]:
         "elsewhere": elsewhere,
         "agreement": reviewer_agreement(decisions),
     }
-    choices = [{"by": PEOPLE, **record} for record in compare_choices(matched, answers)]
+    choices = [
+        {"by": PEOPLE, **record} for record in compare_choices(matched, [_chosen(c, systems, counted) for c in matched])
+    ]
     judged: dict[tuple[str, ...], dict[str, Any]] = {}  # a base that runs share is shown once
     judges = []
     for run in runs.values():
@@ -72,6 +76,17 @@ def page_answers(systems: Sequence[System]) -> Answers:
                 if model == key:
                     found.setdefault((language, split), {})[system.name] = {p["id"]: p for p in predictions}
     return found
+
+
+def _chosen(choices: Choices, systems: Sequence[System], counted: Counted) -> Pair:
+    """What `count_choices` gives, out of what the metric counted of all answers."""
+
+    def of(name: str) -> ItemStatistics:
+        run, key = next(system for system in systems if system.name == name).runs[choices.language]
+        at = {p["id"]: place for place, p in enumerate(run.predictions[key, choices.split])}
+        return counted[run.folder][key, choices.split].subset([at[image] for image in choices.votes])
+
+    return of(choices.first), of(choices.second)
 
 
 def _names(run: Run, systems: Sequence[System]) -> dict[str, str]:

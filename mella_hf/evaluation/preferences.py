@@ -19,6 +19,7 @@ SIGNS: dict[str, int] = {"first": -1, "tie": 0, "second": 1}  # as a difference,
 METRICS = ("keyword_micro", "meteor", "rouge_l", "bleu", "chrf")
 Predictions = Mapping[str, Mapping[str, Any]]  # by image id
 Answers = Mapping[tuple[str, str], Mapping[str, Predictions]]  # by language and split, then by system
+Pair = tuple[ItemStatistics, ItemStatistics]  # of two systems' answers to the same images
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,27 @@ class Choices:
         return Choices(self.language, self.split, self.second, self.first, votes)
 
 
-def compare_choices(found: Sequence[Choices], answers: Answers) -> list[dict[str, Any]]:
-    """`preference_record` of each pair of systems, with `p_holm`: their sign tests corrected as one family.
+def count_choices(choices: Choices, answers: Answers) -> Pair:
+    """What the metric counts of both systems' answers to the chosen images, in the order of `choices.votes`.
 
     Raises:
-        MissingExtraError: when a language's tokenizer is not installed.
+        MissingExtraError: when the language's tokenizer is not installed.
     """
     from mella_hf.metrics import MellaMetric
 
-    records = []
-    for choices in found:
-        metric = MellaMetric(choices.language, progress=False)
-        systems = answers[choices.language, choices.split]
-        shown = ([systems[name][key] for key in choices.votes] for name in (choices.first, choices.second))
-        records.append(preference_record(choices, *(count_answers(metric, given) for given in shown)))
+    metric = MellaMetric(choices.language, progress=False)
+    systems = answers[choices.language, choices.split]
+    first, second = ([systems[name][key] for key in choices.votes] for name in (choices.first, choices.second))
+    return count_answers(metric, first), count_answers(metric, second)
+
+
+def compare_choices(found: Sequence[Choices], counted: Sequence[Pair]) -> list[dict[str, Any]]:
+    """`preference_record` of each pair of systems, with `p_holm`: their sign tests corrected as one family.
+
+    Args:
+        counted: of each of `found`, what `count_choices` gives.
+    """
+    records = [preference_record(choices, *pair) for choices, pair in zip(found, counted, strict=True)]
     corrected = significance.holm([record["p_value"] for record in records])
     return [record | {"p_holm": p} for record, p in zip(records, corrected, strict=True)]
 

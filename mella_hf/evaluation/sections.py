@@ -45,7 +45,7 @@ def shared_facts(systems: Sequence[System], languages: Sequence[str], counted: C
             for group in system.runs[language][0].groups
             if group["model"] == system.runs[language][1]
         ],
-        "judgements": judgement_facts(systems),
+        "judgements": judgement_facts(systems, counted),
         "answers": cards(systems, languages, counted),
     }
 

@@ -11,9 +11,13 @@ from typer.testing import CliRunner
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.comparison_systems import find_systems, run_systems
+from mella_hf.evaluation.gallery import count_run
 from mella_hf.evaluation.human import keep_choices, kept_choices, match_choices, read_choices, reviewer_agreement
 from mella_hf.evaluation.judgements import judgement_facts, page_answers
+from mella_hf.evaluation.preferences import compare_choices, count_choices
+from mella_hf.evaluation.report import report_json
 from mella_hf.evaluation.run import load_run
+from mella_hf.metrics import MellaMetric
 from mella_hf.review.compare import read_pairs, shown_hash, tally
 from mella_hf.review.exchange import write_decisions
 from mella_hf.review.queue import Queue, read_items
@@ -149,6 +153,27 @@ def test_the_report_shows_what_people_chose(judged: tuple[Path, Path], tmp_path:
     assert json.loads((judged[0] / "report.json").read_text("utf-8"))["judgements"] == facts
 
 
+def test_chosen_answers_are_not_counted_again(
+    judged: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer is counted for the gallery; what the choices need of it is the same as if counted for them."""
+    run = load_run(judged[0])
+    keep_choices(run, read_choices(review(judged, tmp_path / "c.sqlite", {"layla": "stfst"})))
+    answers = page_answers(run_systems(run))
+    found, _ = match_choices(kept_choices(run), answers)
+    anew = compare_choices(found, [count_choices(choices, answers) for choices in found])
+    counted = list[int]()
+    count = MellaMetric.statistics
+
+    def counting(metric: MellaMetric, **texts: Any) -> Any:
+        counted.append(len(texts["predictions"]))
+        return count(metric, **texts)
+
+    monkeypatch.setattr(MellaMetric, "statistics", counting)
+    assert report_json(run)["judgements"]["choices"] == [{"by": "people", **record} for record in anew]
+    assert sum(counted) == sum(map(len, run.predictions.values()))
+
+
 def test_choices_between_two_runs(judged: tuple[Path, Path], tmp_path: Path, make_run: Any, make_rows: Any) -> None:
     """The adapters of two runs are two systems of a comparison; each run alone knows nothing of the other."""
     other, _ = build_judged_run(tmp_path / "second", make_run, make_rows)
@@ -160,8 +185,9 @@ def test_choices_between_two_runs(judged: tuple[Path, Path], tmp_path: Path, mak
     shown = shown_hash(*(given[key]["prediction"] for given in answers))
     for _, run in runs:
         assert keep_choices(run, [Decision(key, "ar", "layla", "second", shown=shown, at="2026")]) == 1
-    together = judgement_facts(find_systems(runs))
+    counted = {run.folder: count_run(run) for _, run in runs}
+    together = judgement_facts(find_systems(runs), counted)
     assert [(c["first"], c["second"], c["second_wins"], c["n"]) for c in together["choices"]] == [("one", "two", 1, 1)]
     assert together["people"]["choices"] == 1  # kept in both, made once
-    alone = judgement_facts(run_systems(runs[0][1]))
+    alone = judgement_facts(run_systems(runs[0][1]), counted)
     assert (alone["choices"], alone["people"]["elsewhere"]) == ([], 1)

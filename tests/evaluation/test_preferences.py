@@ -9,6 +9,7 @@ from mella_hf.evaluation.preferences import (
     agreement,
     common_votes,
     compare_choices,
+    count_choices,
     cross_table,
     metric_agreement,
     pairwise_accuracy,
@@ -99,7 +100,7 @@ def test_a_record_by_hand() -> None:
         "cs", "ling_test", "base", "adapter",
         {"image0": "second", "image1": "second", "image2": "first", "image3": "tie"},
     )  # fmt: skip
-    record = compare_choices([choices], answers(*TEXTS))[0]
+    record = compare_choices([choices], [count_choices(choices, answers(*TEXTS))])[0]
     assert [record[key] for key in ("n", "first_wins", "second_wins", "ties")] == [4, 1, 2, 1]
     assert record["second_rate"] == pytest.approx(2 / 3)
     assert (record["second_rate_low"], record["second_rate_high"]) == (
@@ -118,9 +119,8 @@ def test_sign_tests_of_a_call_are_one_family() -> None:
     texts = tuple((f"slovo {i}", f"nic {i}", f"slovo {i}") for i in range(6))
     given = answers(*texts) | {("cs", "know_test"): answers(*texts)["cs", "ling_test"]}
     votes = {f"image{i}": "second" for i in range(6)}
-    records = compare_choices(
-        [Choices("cs", split, "base", "adapter", votes) for split in ("know_test", "ling_test")], given
-    )
+    found = [Choices("cs", split, "base", "adapter", votes) for split in ("know_test", "ling_test")]
+    records = compare_choices(found, [count_choices(choices, given) for choices in found])
     assert [r["p_value"] for r in records] == [0.03125] * 2
     assert [r["p_holm"] for r in records] == [0.0625] * 2
 
