@@ -214,11 +214,16 @@ class Crawler:
             reason=response.reason,
             overridden=response.overridden,
             kind=response.kind,
-            content_type=headers.get("Content-Type"),
-            content_language=headers.get("Content-Language"),
-            x_robots_tag=", ".join(response.x_robots_tag) or None,
-            etag=headers.get("ETag"),
-            last_modified=headers.get("Last-Modified"),
+            content_type=_text(headers.get("Content-Type")),
+            content_language=_text(headers.get("Content-Language")),
+            x_robots_tag=_text(", ".join(response.x_robots_tag)),
+            etag=_text(headers.get("ETag")),
+            last_modified=_text(headers.get("Last-Modified")),
             fetched_at=time.time(),
             body=None if response.reason else response.body,
         )
+
+
+def _text(header: str | None) -> str | None:
+    """A header's value; bytes that are no UTF-8, which aiohttp gives as surrogates and no file takes, become "?"."""
+    return header.encode("utf-8", "replace").decode() if header else None

@@ -144,6 +144,21 @@ def test_a_body_longer_than_it_said_is_cut_or_refused(tmp_path: Path) -> None:
         assert (row["reason"], row["body"]) in ((None, jpeg(3)), ("bad_response", None))  # by how packets fall
 
 
+async def not_utf8(request: Any, writer: Any) -> None:
+    head = b'Content-Type: image/jpeg\xff\r\nETag: "\xe9"\r\nX-Robots-Tag: \xffall\r\nLast-Modified: \xff\r\n'
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n%s" % (len(jpeg()), head, jpeg()))
+    await writer.drain()
+
+
+def test_headers_that_are_no_utf8_cost_the_shard_nothing(tmp_path: Path) -> None:
+    """Neither SQLite nor Parquet takes them as aiohttp gives them: one such server ended the whole collection."""
+    with HostileServer({"/x.jpg": not_utf8, "/y.jpg": reply(jpeg(1))}) as server:
+        report = run([server.url("/x.jpg"), server.url("/y.jpg")], tmp_path)
+        assert report.counts == {"kept": 2}
+        row = rows(report)[server.url("/x.jpg")]
+        assert (row["content_type"], row["etag"], row["x_robots_tag"]) == ("image/jpeg?", '"?"', "?all")
+
+
 def test_connection_refused_and_bad_names(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -4,14 +4,26 @@ import gzip
 import heapq
 import io
 import random
+import re
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from mella_hf.know.addresses import BlockedAddress, is_public, public_socket
 from mella_hf.know.download import Response, is_retryable, origin_of, redirect_target, retry_after
-from mella_hf.know.robots import Policy, Rules, Unreadable, parse_tdmrep, reservation, robots_directives, rules_text
+from mella_hf.know.robots import (
+    Policy,
+    Rules,
+    Unreadable,
+    covers,
+    parse_tdmrep,
+    reservation,
+    robots_directives,
+    rules_text,
+)
 from mella_hf.know.schedule import Job, Schedule
 from mella_hf.know.sniff import sniff
 
@@ -175,6 +187,20 @@ def test_tdmrep(path: str, reserved: bool) -> None:
 @pytest.mark.parametrize("text", ["", "<html>", "{}", "[", "null", "[" * 100_000])
 def test_what_is_no_tdmrep_reserves_nothing(text: str) -> None:
     assert parse_tdmrep(text) == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("ab*$/", max_size=8), st.text("ab$/", max_size=12))
+def test_locations_cover_what_the_same_regular_expression_would(location: str, path: str) -> None:
+    pieces = ".*".join(map(re.escape, location.removesuffix("$").split("*")))
+    assert covers(location, path) is bool(re.match(pieces + (r"\Z" if location.endswith("$") else ""), path, re.DOTALL))
+
+
+def test_a_hostile_rule_file_does_not_hold_the_crawler_up() -> None:
+    """As regular expressions these took time exponential in their length, and the crawler never came back."""
+    pattern, url = "/" + "*a" * 40 + "*b$", "http://a.example/" + "a" * 400
+    assert not Rules(Policy("", f'[{{"location": "{pattern}", "tdm-reservation": 1}}]')).is_reserved(url)
+    assert Rules(Policy(f"User-agent: *\nDisallow: {pattern}", "")).refusal(url) is None
 
 
 def test_rules_for_us_and_for_everyone() -> None:
