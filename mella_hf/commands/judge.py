@@ -51,7 +51,7 @@ def judge(
     from mella_hf.evaluation.judge import KEY_VARIABLE, Judge
     from mella_hf.evaluation.judge_images import JudgedImages, estimate
     from mella_hf.evaluation.judge_pointwise import Pointwise
-    from mella_hf.evaluation.judge_run import REPLIES_FILE, Prices, judge_run, pairwise_plan
+    from mella_hf.evaluation.judge_run import REPLIES_FILE, Prices, judge_run, pairwise_plan, superseded
     from mella_hf.evaluation.paired import holds_runs, load_runs, name_runs
     from mella_hf.evaluation.systems import named
     from mella_hf.languages import language_codes
@@ -74,10 +74,13 @@ def judge(
         if name is not None:
             plan = pairwise_plan(ours, name, theirs.get(code), sample)
         images = JudgedImages(ours, data_dir)
-        with RequestCache(ours.folder / REPLIES_FILE) as cache:
+        replies = ours.folder / REPLIES_FILE
+        with RequestCache(":memory:" if dry_run and not replies.is_file() else replies) as cache:
             judging = Judge(servers, cache)
             expected = estimate(plan.questions, judging, images)
             typer.echo(f"{code}: {_expected(expected, prices)}")
+            if old := superseded(ours, model):
+                typer.echo(f"{code}: {old}; the verdicts of {model} take the place of those there")
             if dry_run:
                 continue
             record = judge_run(ours, plan, judging, images, prices=prices)

@@ -25,6 +25,7 @@ from mella_hf.stage import fingerprint, write_atomic
 
 JUDGE_FILE = "judge.json"
 REPLIES_FILE = Path("judge", "replies.sqlite")  # in the run folder
+SETTINGS = {"temperature": 0, "max_tokens": MAX_TOKENS, "image_side": IMAGE_SIDE}  # of every question
 Plan = Pointwise | Pairwise
 
 
@@ -75,7 +76,7 @@ def judge_run(
 ) -> dict[str, Any]:
     """Ask a plan's questions and write what came of it into RUN/judge.json.
 
-    Verdicts of the other plans stay there as long as judge and answers are the same.
+    Verdicts of the other plans stay there as long as judge and answers are the same; see `superseded`.
 
     Returns:
         The plan's record with `sample`, `prompt` and `cost`.
@@ -88,19 +89,32 @@ def judge_run(
     kind: Kind = "pointwise" if isinstance(plan, Pointwise) else "pairwise"
     prompt = {"kind": kind, "version": PROMPT_VERSION, "sha256": prompt_hash(kind), "text": PROMPTS[kind]}
     record = {"sample": plan.sample, "prompt": prompt, **plan.record(replies), "cost": cost(replies.values(), prices)}
-    whole = _kept(run, model_name(judge.model))
+    whole = _kept(run, judge.model)
     if isinstance(plan, Pointwise):
         whole["pointwise"] = record
-        name = "pointwise"
     else:
         record |= {"first": plan.first, "second": plan.second}
         others = [other for other in whole["pairwise"] if other["first"] != plan.first]
         whole["pairwise"] = [*others, record]
-        name = f"pairwise-{plan.first}"
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in plan.rows(replies)]
-    write_atomic(run.folder / "judge" / f"{name}.jsonl", "".join(lines))
+    write_atomic(_lines_file(run, record), "".join(lines))
     write_atomic(run.folder / JUDGE_FILE, json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
+    held = {_lines_file(run, part) for part in (whole["pointwise"], *whole["pairwise"]) if part}
+    for path in set((run.folder / "judge").glob("*.jsonl")) - held:
+        path.unlink()  # another judge's, or on other answers
     return record
+
+
+def superseded(run: Run, model: str) -> str | None:
+    """Why verdicts of a model would take the place of those in RUN/judge.json; None where they would join them."""
+    old = read_judged(run)
+    if old is None:
+        return None
+    if old["stale"]:
+        return f"{JUDGE_FILE} is about answers that have changed since"
+    if old["model"] != model_name(model):
+        return f"{JUDGE_FILE} is {old['model']}'s, whose replies are kept: naming it again asks for nothing"
+    return f"{JUDGE_FILE} was made with other settings" if old["settings"] != SETTINGS else None
 
 
 def cost(replies: Iterable[Reply], prices: Prices | None) -> dict[str, Any]:
@@ -134,19 +148,17 @@ def answers_mark(run: Run) -> str:
 
 
 def _kept(run: Run, model: str) -> dict[str, Any]:
-    """The record to add to: the run's own where judge and answers are the same, else an empty one."""
-    settings = {"temperature": 0, "max_tokens": MAX_TOKENS, "image_side": IMAGE_SIDE}
-    empty: dict[str, Any] = {
-        "model": model,
-        "answers": answers_mark(run),
-        "settings": settings,
-        "pointwise": None,
-        "pairwise": [],
-    }
+    """The record to add to: the run's own where verdicts of a model would join it, else an empty one."""
     old = read_judged(run)
-    if old is None or old.pop("stale") or (old["model"], old["settings"]) != (model, settings):
-        return empty
-    return old
+    if old is None or superseded(run, model):
+        about = {"model": model_name(model), "answers": answers_mark(run), "settings": SETTINGS}
+        return {**about, "pointwise": None, "pairwise": []}
+    return {key: value for key, value in old.items() if key != "stale"}
+
+
+def _lines_file(run: Run, record: Mapping[str, Any]) -> Path:
+    """Where the verdicts behind a plan's record stand one by one."""
+    return run.folder / "judge" / (f"pairwise-{record['first']}.jsonl" if "first" in record else "pointwise.jsonl")
 
 
 def _by_id(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

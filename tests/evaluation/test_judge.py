@@ -299,6 +299,27 @@ def test_both_kinds_stay_until_judge_or_answers_change(judged):
         assert found["pointwise"] and found["pairwise"] == [] and not found["stale"]
 
 
+def test_a_second_judge_is_told_whose_verdicts_go(judged):
+    """Its verdicts stand alone afterwards; the first judge's come back out of its replies."""
+    run, data = map(str, judged)
+    with CaptionServer(stand_in_judge) as server:
+        ask(server, judged)
+        ask(server, judged, against="base")
+        command = ["judge", run, "--base-url", server.url, "--data-dir", data, "--repeat", "0"]
+        for option in (["--dry-run"], []):
+            done = CliRunner().invoke(app, [*command, "--model", "second-judge", *option])
+            assert "ar: judge.json is stand-in-judge's, whose replies are kept" in done.output, done.output
+            there = sorted(path.name for path in (judged[0] / "judge").glob("*.jsonl"))
+            assert there == (["pairwise-base.jsonl", "pointwise.jsonl"] if option else ["pointwise.jsonl"])
+        asked = len(server.requests)
+        done = CliRunner().invoke(app, [*command, "--model", "second-judge"])
+        assert "judge.json is" not in done.output  # it is its own by now
+        back = CliRunner().invoke(app, [*command, "--model", "stand-in-judge"])
+        assert "judge.json is second-judge's" in back.output
+        assert len(server.requests) == asked
+    assert read_judged(load_run(judged[0]))["model"] == "stand-in-judge"
+
+
 def test_wrong_data_and_wrong_names_are_told(judged, tmp_path, make_rows):
     from datasets import Image
 
@@ -356,7 +377,7 @@ def test_the_command(judged):
         common = ["judge", run, "--base-url", server.url, "--model", "stand-in-judge", "--data-dir", data]
         dry = CliRunner().invoke(app, [*common, "--dry-run", "--price-in", "1", "--price-out", "1"])
         assert dry.exit_code == 0 and "ar: 32 questions, 0 answered before" in dry.output and "USD" in dry.output
-        assert server.requests == []
+        assert server.requests == [] and not (judged[0] / "judge").exists()
         alone = CliRunner().invoke(app, common)
         assert alone.exit_code == 0, alone.output
         assert "adapter  know_test  6 of 6 judged  made up 50% [12%, 88%]  adequacy 3.0" in alone.output
