@@ -12,12 +12,11 @@ that part is left out and says so.
 The images are real (the Tux Paint stamps as JPEGs of 320 px, so that requests count, not bytes). All requests go to
 127.0.0.0/8.
 
-Measured on two cores beside a training run and other tests (load 4 to 18), where limits in seconds say little:
-0.89-0.95 of the delay limit, and 0.50-0.66 of the concurrency limit, a miss (bare aiohttp with two workers a host:
-0.73 in the same minute; 0.98 was had under less load; on a clock of its own the schedule reaches 0.99). 20,000 URLs
-with 10% faults: all fetched, peak memory 209 MB against 185 MB for 5,000. Against img2dataset, 4,000 URLs, the least
-CPU of three rounds: 700 images a CPU-second against 438, 1.60 times as many; all images against 95%. Starting up is
-part of that: 1 CPU-second of ours, 4 of img2dataset's; the longer the list, the nearer they come.
+Measured on two quiet cores: 0.997 of the delay limit, 0.981 of the concurrency limit. 20,000 URLs with 10% faults: all
+fetched, peak memory 213 MB against 186 MB for 5,000. Against img2dataset, 4,000 URLs, the least CPU of three rounds:
+1,020 images a CPU-second against 623, 1.64 times as many; all images against 95%. Starting up is part of that: 1
+CPU-second of ours, 4 of img2dataset's; the longer the list, the nearer they come. Under load (4 to 18 on two cores)
+limits in seconds say little: 0.89-0.95, and 0.50-0.66, a miss, where bare aiohttp had 0.73 in the same minute.
 """
 
 import argparse
@@ -114,7 +113,7 @@ def collect(folder: Path, urls: list[str], options: dict[str, Any], images: bool
             for n, url in enumerate(urls)
         ]
         pq.write_table(pa.Table.from_pylist(rows, schema=ALT_TEXTS), folder / "alts.parquet")
-        chosen = ImageSettings(nsfw_threshold=None)
+        chosen = ImageSettings(nsfw_threshold=None, find_faces=False)
         make_samples(
             [folder / "alts.parquet"], rows_of(report.outputs), folder / "samples", chosen, workers=0, progress=False
         )

