@@ -88,8 +88,12 @@ def collect(
     for line in funnel_lines(funnel_steps(report.stages, report.build)):
         typer.echo(line)
     typer.echo(f"Report: {report.page}")
+    if report.may_work_later:
+        typer.echo(f"{report.may_work_later:,} URLs may work later: the same command with --retry asks for them again.")
     if report.set_aside:
         raise MellaError(
             f"{', '.join(report.set_aside)} killed the worker twice and were set aside; everything else is done. "
             "Run again with --workers 1, or leave those inputs out."
         )
+    if report.build is None and not texts_only:
+        raise MellaError("No image was kept, so no dataset was written; the lines above and the report say why.")

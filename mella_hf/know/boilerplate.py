@@ -21,6 +21,8 @@ _PHRASES = (
 )
 # What the pictures of a page's own furniture are called, beyond the above.
 _FURNITURE = (
+    "fig|figure|illustration|شكل|الشكل|الشكل رقم|صورة رقم|obr|obrázek č|ilustrace|ábra|kép száma|그림 번호|рис|рисунок",
+    "иллюстрация|сл|слика бр|slika br|รูปที่|ภาพที่|hình số|ảnh số",
     "note|tip|tips|warning|caution|important|info|menu|close|search|share|print|next|previous|prev|back|home|up|down",
     "left|right|top|more|play|arrow|bullet|button|divider|separator|header|footer|background|ad|ads|advertisement",
     "facebook|twitter|instagram|youtube|telegram|whatsapp|tiktok|linkedin|rss|email|e-mail|google play|app store",
@@ -45,7 +47,7 @@ _FURNITURE = (
     "tiếp theo|trước|trang chủ|chia sẻ|in|quảng cáo|logo|ảnh bìa|ảnh bài viết|ảnh sản phẩm|hình đại diện|minh họa",
 )
 _BOILERPLATE = frozenset(phrase for phrases in (*_PHRASES, *_FURNITURE) for phrase in phrases.split("|"))
-_EDGES = " \t\n.,;:!?*_|/\\–—-·•،؛؟#()[]0123456789"
+_EDGES = " \t\n.,;:!?*_|/\\–—-·•،؛؟#()[]№0123456789٠١٢٣٤٥٦٧٨٩๐๑๒๓๔๕๖๗๘๙"
 
 _SPAM = re.compile(
     r"""\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b                        # an e-mail address

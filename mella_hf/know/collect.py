@@ -64,6 +64,14 @@ class CollectReport:
         """Shards that killed their worker twice, as "stage/shard"; their rows are in no output."""
         return [f"{name}/{shard}" for name, report in self.stages.items() for shard in report.set_aside]
 
+    @property
+    def may_work_later(self) -> int:
+        """URLs that could not be fetched for a reason that may pass; `CollectSettings.retry` asks for them again."""
+        from mella_hf.know.download import is_retryable
+
+        fetched = [self.stages[name] for name in ("page_bodies", "fetched") if name in self.stages]
+        return sum(n for report in fetched for reason, n in report.dropped.items() if is_retryable(reason))
+
 
 @dataclass(frozen=True)
 class CollectSettings:
@@ -107,6 +115,8 @@ def collect(
     """
     _check_extra()
     out = Path(out).resolve()
+    if out.exists() and not out.is_dir():
+        raise MellaError(f"{out} is a file; give a folder, or a path where one can be made.")
     report = CollectReport(out)
     run = _Run(out / WORK, report, workers, executor, progress)
     urls = [page for page in pages if isinstance(page, str)]

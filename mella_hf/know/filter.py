@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from mella_hf.errors import MellaError
 from mella_hf.know.alt_text import Dropped, Kept, check_alt_text
 from mella_hf.know.records import ALT_TEXTS, ROWS, bucket_of, host_of
-from mella_hf.languages import get_language
+from mella_hf.languages import get_language, language_codes
 from mella_hf.lid import (
     LONG,
     SCRIPT_SHARE,
@@ -61,6 +62,10 @@ class FilterSettings:
     honour_opt_outs: bool = True
     max_pages: int = MAX_PAGES
     min_declared_side: int = MIN_DECLARED_SIDE
+
+    def __post_init__(self) -> None:
+        if not self.languages:
+            raise MellaError(f"No language is named; give some of {', '.join(language_codes())}.")
 
 
 def filter_bucket(shard: Shard, output: ShardOutput, *, settings: FilterSettings) -> None:

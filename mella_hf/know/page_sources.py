@@ -46,6 +46,8 @@ def folder_shards(root: Path | str, base_url: str) -> list[Shard]:
         MellaError: no pages there, or a base that is no http URL.
     """
     root = Path(root).resolve()
+    if not root.is_dir():
+        raise MellaError(f"There is no folder {root}; give one that holds saved pages.")
     base, reason = absolute_url("http://none.invalid/", base_url.rstrip("/") + "/")
     if base is None or not base_url.startswith(("http://", "https://")):
         raise MellaError(f"The base URL {base_url!r} is no http or https URL ({reason or 'no scheme'}); give the one "

@@ -92,6 +92,13 @@ GO = [
     ("sr", "Слика 2.", "boilerplate"),
     ("th", "โลโก้", "boilerplate"),
     ("vi", "Hình ảnh", "boilerplate"),
+    ("ar", "صورة رقم ١٢", "boilerplate"),  # each script's own digits
+    ("th", "ภาพที่ ๓", "boilerplate"),
+    ("ru", "Рис. 4", "boilerplate"),
+    ("cs", "Obr. 2", "boilerplate"),
+    ("hu", "3. ábra", "boilerplate"),
+    ("sr", "Слика бр. 5", "boilerplate"),
+    ("ko", "그림 7", "boilerplate"),
     ("vi", "Logo", "boilerplate"),
     ("ru", "12.04.2021 — 15:30", "no_letters"),
     ("ko", "2024-05-01 !!", "no_letters"),

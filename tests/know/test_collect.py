@@ -136,6 +136,7 @@ def test_neither_the_number_of_workers_nor_a_cluster_changes_anything(handbook, 
 
 def test_the_command_names_what_is_missing(tmp_path):
     (tmp_path / "urls.txt").write_text("https://example.org/\n")
+    (tmp_path / "p.html").write_text("<img src=a.jpg alt=x>")
     run = CliRunner().invoke
     base = ["collect", "--languages", "ar", "--out", str(tmp_path / "out")]
     for arguments, message in [
@@ -144,6 +145,9 @@ def test_the_command_names_what_is_missing(tmp_path):
         (["--urls", str(tmp_path / "urls.txt")], "--contact"),
         (["--urls", str(tmp_path / "urls.txt"), "--texts-only"], "--contact"),
         (["--pages", str(tmp_path), "--texts-only"], "--base-url"),
+        (["--pages", str(tmp_path / "no"), "--base-url", "http://x", "--texts-only"], "There is no folder"),
+        (["a.warc", "--texts-only", "--languages", ""], "No language is named"),
+        (["--pages", str(tmp_path), "--base-url", "http://x", "--texts-only", "--out", __file__], "is a file"),
         (["--pages", str(tmp_path), "--base-url", "ftp://x", "--texts-only"], "no http or https URL"),
         (["none.warc", "--texts-only"], "no WARC file"),
         (["a.warc", "--contact", "nobody"], "neither an e-mail address nor a URL"),
