@@ -15,14 +15,17 @@ def ablation_tables(record: Mapping[str, Any]) -> list[Table]:
     Args:
         record: the content of ablation.json.
     """
-    name = get_language(record["language"]).name
-    images, seeds = record["images"], record["seeds"]
-    told = f"{name}, {f'{seeds} seeds' if seeds > 1 else 'one seed'}, intervals of 95% over "
-    told += "seeds and images" if seeds > 1 else "images, and not over seeds"
-    tested = f"{images['know_test']} images of know, {images['ling_test']} of ling"
-    signatures = [record["signature"]]
-    scores = Table(
-        f"Ways of training. {told}; {tested}.",
+    seeds = record["seeds"]
+    told = f"{get_language(record['language']).name}, {f'{seeds} seeds' if seeds > 1 else 'one seed'}, "
+    told += "intervals of 95% over " + ("seeds and images" if seeds > 1 else "images, and not over seeds")
+    tables = (_scores(record, told), _claims(record, told), _forgetting(record, told))
+    return [table for table in tables if table.rows]
+
+
+def _scores(record: Mapping[str, Any], told: str) -> Table:
+    images = record["images"]
+    return Table(
+        f"Ways of training. {told}; {images['know_test']} images of know, {images['ling_test']} of ling.",
         ("", "keyword accuracy on know", "METEOR on know", "METEOR on ling", "wrong language", "repetition"),
         [
             (
@@ -32,9 +35,12 @@ def ablation_tables(record: Mapping[str, Any]) -> list[Table]:
             )
             for variant in record["variants"]
         ],
-        signatures,
+        [record["signature"]],
     )
-    claims = Table(
+
+
+def _claims(record: Mapping[str, Any], told: str) -> Table:
+    return Table(
         f"Orders, in the paper and here. {told}; a difference is paired by image and seed.",
         ("claim", "the paper", "here", "difference", "verdict"),
         [
@@ -47,9 +53,12 @@ def ablation_tables(record: Mapping[str, Any]) -> list[Table]:
             )
             for claim in record["claims"]
         ],
-        signatures,
+        [record["signature"]],
     )
-    forgetting = Table(
+
+
+def _forgetting(record: Mapping[str, Any], told: str) -> Table:
+    return Table(
         f"METEOR on ling before and after the second stage. {told}.",
         ("second stage", "before", "after", "change", "won back"),
         [
@@ -62,9 +71,8 @@ def ablation_tables(record: Mapping[str, Any]) -> list[Table]:
             )
             for row in record["forgetting"]
         ],
-        signatures,
+        [record["signature"]],
     )
-    return [table for table in (scores, claims, forgetting) if table.rows]
 
 
 def _cell(score: Mapping[str, float], signed: bool = False) -> Cell:

@@ -3,11 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mella_hf.evaluation.hallucination import entity_precision
+from mella_hf.evaluation.hallucination import predicted_entities
 from mella_hf.evaluation.long_tail import EntityCounts, accuracy_by_frequency
-from mella_hf.evaluation.predictions import count_answers
+
+if TYPE_CHECKING:
+    from mella_hf.metrics import ItemStatistics, MellaMetric
 
 FEWEST_IMAGES = 3  # below it one answer moves a group by more than a third
 REST = "fewer images"
@@ -54,35 +56,30 @@ class Analysis:
     failures: dict[str, Any]
 
 
-def analyse(predictions: Sequence[Mapping[str, Any]], language: str, training: TrainingFacts | None = None) -> Analysis:
+def analyse(
+    predictions: Sequence[Mapping[str, Any]],
+    counted: "ItemStatistics",
+    metric: "MellaMetric",
+    training: TrainingFacts | None = None,
+) -> Analysis:
     """Look at the answers of one system to one split.
 
     Args:
         predictions: as `mella_hf.evaluation.answers.read_predictions` gives them.
+        counted: what the metric counted of them.
         training: of the split's source; without it there is no long tail.
 
     Raises:
-        MissingExtraError: when the language's tokenizer or the gazetteer is not installed.
+        MissingExtraError: when the gazetteer is not installed.
     """
-    from mella_hf.metrics import MellaMetric
-
-    metric = MellaMetric(language, progress=False)
-    answers, references = [p["prediction"] for p in predictions], [p["reference"] for p in predictions]
-    keywords = [p["keywords"] or [] for p in predictions]
-    statistics = count_answers(metric, predictions)
-    items = statistics.table()
+    items = counted.table()
     groups = [
-        {"by": by, "group": name, **metric.score(statistics.subset(members))}
+        {"by": by, "group": name, **metric.score(counted.subset(members))}
         for by in ("category", "domain")
         for name, members in _groups(predictions, by).items()
     ]
-    # The sample's own names are its context: what the page says is not kept with the sample.
-    contexts = [
-        [*words, *([p["entity"]] if p["entity"] else [])] for p, words in zip(predictions, keywords, strict=True)
-    ]
-    named = entity_precision(answers, references, language, contexts)
+    named = predicted_entities(predictions, metric.language.code)
     made_up = Counter(name for names in named.unsupported for name in names)
-    counts = training.counts if training else None
     failures = {
         "wrong_languages": dict(Counter(i["language"] for i in items if i["wrong_language"]).most_common()),
         "repeating": _ids(predictions, [any(item[flag] for flag in REPEATING) for item in items]),
@@ -96,9 +93,14 @@ def analyse(predictions: Sequence[Mapping[str, Any]], language: str, training: T
                 if said
             },
         },
-        "long_tail": [asdict(b) for b in accuracy_by_frequency(answers, keywords, counts)] if counts else None,
+        "long_tail": _long_tail(predictions, training.counts) if training and training.counts else None,
     }
     return Analysis(groups, failures)
+
+
+def _long_tail(predictions: Sequence[Mapping[str, Any]], counts: EntityCounts) -> list[dict[str, Any]]:
+    answers, keywords = ([p[column] for p in predictions] for column in ("prediction", "keywords"))
+    return [asdict(bin_) for bin_ in accuracy_by_frequency(answers, keywords, counts)]
 
 
 def _groups(predictions: Sequence[Mapping[str, Any]], by: str) -> dict[str, list[int]]:

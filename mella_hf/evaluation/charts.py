@@ -57,6 +57,11 @@ def scale_end(scores: Iterable[Mapping[str, Any] | None], metrics: Sequence[str]
     return min(100.0, ticks(max(values, default=0.0))[-1])
 
 
+def on_axis(value: float | None, end: float) -> float | None:
+    """Where a score stands on an axis from 0 to `end`, in percent of it; None where it was not measured."""
+    return None if value is None else round(100 * min(value, end) / end, 2)
+
+
 def loss_curve(log_history: Sequence[Mapping[str, Any]]) -> Curve | None:
     """The training loss by step, from a Trainer's log; None with fewer than two points."""
     points = [(entry["step"], entry["loss"]) for entry in log_history if "loss" in entry and "step" in entry]

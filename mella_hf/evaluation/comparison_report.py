@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mella_hf.evaluation.charts import loss_curve, scale_end
-from mella_hf.evaluation.comparison_systems import Runs, System, check_comparable, find_systems, load_runs
+from mella_hf.evaluation.charts import loss_curve, on_axis, scale_end
+from mella_hf.evaluation.comparison_systems import MeasuredSystem, Runs, check_comparable, find_systems, named_runs
 from mella_hf.evaluation.gallery import Counted, count_run
 from mella_hf.evaluation.report import write_page
 from mella_hf.evaluation.score_tables import question_tables, signatures
@@ -35,7 +35,7 @@ def write_comparison(runs: Runs, out: Path | str) -> Path:
             or runs of a language whose images or signatures differ.
         MissingExtraError: when a language's tokenizer is not installed.
     """
-    loaded = load_runs(runs)
+    loaded = named_runs(runs)
     systems = find_systems(loaded)
     check_comparable(systems)
     languages = list(dict.fromkeys(run.language for _, run in loaded))
@@ -47,7 +47,7 @@ def write_comparison(runs: Runs, out: Path | str) -> Path:
     return Path(out)
 
 
-def comparison_json(systems: Sequence[System], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
+def comparison_json(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
     """What the page shows, as flat records: scores and findings, answers joined by image, models and versions."""
     measured = [(system, code, *system.runs[code]) for code in languages for system in systems if code in system.runs]
     return {
@@ -64,7 +64,7 @@ def comparison_json(systems: Sequence[System], languages: Sequence[str], counted
     }
 
 
-def comparison_table(systems: Sequence[System], languages: Sequence[str]) -> Table:
+def comparison_table(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> Table:
     """The main table: a row per system and split, a column per language."""
     records = [score for s in systems for code in s.runs for split in HEADLINE if (score := s.score(code, split))]
     return Table(
@@ -80,7 +80,7 @@ def comparison_table(systems: Sequence[System], languages: Sequence[str]) -> Tab
     )
 
 
-def _view(systems: Sequence[System], facts: Mapping[str, Any]) -> dict[str, Any]:
+def _view(systems: Sequence[MeasuredSystem], facts: Mapping[str, Any]) -> dict[str, Any]:
     languages = facts["languages"]
     return {
         **shared_view(systems, facts, languages),
@@ -97,7 +97,7 @@ def _view(systems: Sequence[System], facts: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def _panel(systems: Sequence[System], languages: Sequence[str], split: str) -> dict[str, Any]:
+def _panel(systems: Sequence[MeasuredSystem], languages: Sequence[str], split: str) -> dict[str, Any]:
     """A split's headline metric: a row per language and system, with bars on one axis."""
     metric = HEADLINE[split]
     scores = [score for system in systems for code in languages if (score := system.score(code, split))]
@@ -105,7 +105,7 @@ def _panel(systems: Sequence[System], languages: Sequence[str], split: str) -> d
     rows = [
         {"language": get_language(code), "system": system, "n": score["n"]}
         | {key: score[f"{metric}{suffix}"] for key, suffix in _ENDS.items()}
-        | {f"{key}_at": _at(score[f"{metric}{suffix}"], end) for key, suffix in _ENDS.items()}
+        | {f"{key}_at": on_axis(score[f"{metric}{suffix}"], end) for key, suffix in _ENDS.items()}
         for code in languages
         for system in systems
         if (score := system.score(code, split)) and score[metric] is not None
@@ -114,7 +114,3 @@ def _panel(systems: Sequence[System], languages: Sequence[str], split: str) -> d
 
 
 _ENDS = {"value": "", "low": "_low", "high": "_high", "floor": "_floor"}
-
-
-def _at(value: float | None, end: float) -> float | None:
-    return None if value is None else round(100 * min(value, end) / end, 2)

@@ -12,14 +12,14 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.run import Run, load_run
-from mella_hf.evaluation.systems import System as Asked
+from mella_hf.evaluation.systems import System
 
 # Runs or their folders, each alone or with a name for its adapter.
 Runs = Sequence[Run | Path | str | tuple[str | None, Run | Path | str]]
 
 
 @dataclass
-class System:
+class MeasuredSystem:
     """One base or adapter.
 
     Attributes:
@@ -47,40 +47,40 @@ class System:
         return run.score(key, split)
 
 
-def run_systems(run: Run) -> list[System]:
+def run_systems(run: Run) -> list[MeasuredSystem]:
     """The models of one run as systems, called as the run calls them: "base", "adapter" ..."""
-    return [System(key, key == "base", model, {run.language: (run, key)}) for key, model in run.models.items()]
+    return [MeasuredSystem(key, key == "base", model, {run.language: (run, key)}) for key, model in run.models.items()]
 
 
-def base_of(system: System, language: str, systems: Sequence[System]) -> System | None:
+def base_of(system: MeasuredSystem, language: str, systems: Sequence[MeasuredSystem]) -> MeasuredSystem | None:
     """The base that an adapter was measured beside; None for a base."""
     weights = system.runs[language][0].models["base"]["base_hash"]
     return None if system.is_base else next(s for s in systems if s.is_base and s.model["base_hash"] == weights)
 
 
-def load_runs(runs: Runs) -> list[tuple[str | None, Run]]:
+def named_runs(runs: Runs) -> list[tuple[str | None, Run]]:
     """Each run with the name that was given to its adapter; None where none was."""
     pairs = [run if isinstance(run, tuple) else (None, run) for run in runs]
     return [(name, run if isinstance(run, Run) else load_run(run)) for name, run in pairs]
 
 
-def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[System]:
+def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[MeasuredSystem]:
     """The systems of runs, bases first, in the order the runs come.
 
     Raises:
         MellaError: when two runs of a language measured different adapters of one name, or nothing is to be compared.
     """
-    bases: dict[str, System] = {}
-    adapters: dict[str, System] = {}
+    bases: dict[str, MeasuredSystem] = {}
+    adapters: dict[str, MeasuredSystem] = {}
     for name, run in runs:
         base = run.models["base"]
-        system = bases.setdefault(base["base_hash"], System(base["base"], True, base))
+        system = bases.setdefault(base["base_hash"], MeasuredSystem(base["base"], True, base))
         system.runs.setdefault(run.language, (run, "base"))
         for key, model in run.models.items():
             if key == "base":
                 continue
             called = key if key != "adapter" else name or model["adapter"] or model["base"]
-            system = adapters.setdefault(called, System(called, False, model))
+            system = adapters.setdefault(called, MeasuredSystem(called, False, model))
             if run.language in system.runs:
                 raise MellaError(
                     f"Two runs of {run.language!r} are both called {called!r}: {system.runs[run.language][0].folder} "
@@ -96,7 +96,7 @@ def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[System]:
     return [*bases.values(), *adapters.values()]
 
 
-def check_names(systems: Sequence[Asked], others: Mapping[str, Mapping[str, Run]]) -> None:
+def check_names(systems: Sequence[System], others: Mapping[str, Mapping[str, Run]]) -> None:
     """Raise MellaError where a comparison of systems yet to be asked with finished runs would have two of one name.
 
     Args:
@@ -121,7 +121,7 @@ def check_names(systems: Sequence[Asked], others: Mapping[str, Mapping[str, Run]
             found[called] = str(folder)
 
 
-def check_comparable(systems: Sequence[System]) -> None:
+def check_comparable(systems: Sequence[MeasuredSystem]) -> None:
     """Raise MellaError where a language's scores have different signatures, or are over other images."""
     first: dict[tuple[str, str], tuple[Run, str, list[str]]] = {}
     for system in systems:

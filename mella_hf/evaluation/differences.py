@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mella_hf.evaluation.comparison_systems import System
+from mella_hf.evaluation.comparison_systems import MeasuredSystem
 from mella_hf.evaluation.gallery import Counted
 from mella_hf.evaluation.titles import HEADLINE
 
 
-def differences(systems: Sequence[System], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
+def differences(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
     """Each adapter against the base of its own run, on the headline metric of each split, paired by image.
 
     Returns:

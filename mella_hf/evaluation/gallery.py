@@ -4,19 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.evaluation.comparison_systems import System
+from mella_hf.evaluation.comparison_systems import MeasuredSystem
 from mella_hf.evaluation.page import embedded_jpeg, text_attributes
 from mella_hf.evaluation.predictions import count_answers
 from mella_hf.evaluation.questions import unsupported_names
 from mella_hf.evaluation.run import Run
-from mella_hf.evaluation.titles import FLAGS, HEADLINE
+from mella_hf.evaluation.titles import FLAGS, HEADLINE, METRICS
 from mella_hf.languages import get_language
 
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics
 
 FOLDED_LENGTH = 420  # characters; rather more than the seven lines that a folded answer shows
-ITEM_METRICS = ("keyword_micro", "meteor", "rouge_l", "bleu", "chrf")
 SHARED = ("id", "language", "source", "entity", "category", "keywords", "seen", "prompt", "reference")
 
 Counted = Mapping[Path, Mapping[tuple[str, str], "ItemStatistics"]]  # by run folder, then model and split
@@ -34,7 +33,7 @@ def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
     return {key: count_answers(metric, predictions) for key, predictions in run.predictions.items()}
 
 
-def cards(systems: Sequence[System], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
+def cards(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
     """One record per language, source and test image: the reference, and `answers` by system.
 
     An answer has its `text`, whether it was `truncated`, its `scores` in [0, 100], its `flags`, the `language` that it
@@ -67,7 +66,7 @@ def _answers(run: Run, key: str, split: str, metric: str, counted: Counted) -> l
         {
             "text": prediction["prediction"],
             "truncated": prediction["truncated"],
-            "scores": {name: item[name] for name in ITEM_METRICS},
+            "scores": {name: item[name] for name in METRICS},
             "flags": [flag for flag in FLAGS if item[flag]],
             "language": item["language"],
             "unsupported": unsupported.get(prediction["id"], []),
@@ -84,7 +83,7 @@ def _ranks(ids: Sequence[str], items: Sequence[Mapping[str, Any]], metric: str) 
     return [places[at] for at in range(len(ids))]
 
 
-def laid_out(card: Mapping[str, Any], systems: Sequence[System]) -> dict[str, Any]:
+def laid_out(card: Mapping[str, Any], systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
     """A card as the template shows it: its image, directions of its texts, whether it folds, what is wrong.
 
     `filters` are the data attributes by which the page orders and narrows; where they depend on the system, they hold

@@ -117,8 +117,8 @@ def _codes(languages: Any) -> tuple[str, ...] | None:
 def _problem(limit: Limit, run: Run, score: Mapping[str, Any]) -> str | None:
     """How a measurement breaks a limit; None when it keeps to it."""
     where = (score["model"], score["split"])
-    finding = next((f for f in run.findings if (f["model"], f["split"]) == where), None)
-    facts = {**score, **(finding["hallucination"] if finding else {}), "n": score["n"]}
+    finding = run.finding(*where)
+    facts = {**score, **finding.get("hallucination", {}), "n": score["n"]}
     value = facts.get(limit.metric)
     if value is None:
         # Nothing on know, or on ling where no sample has keywords: that is no measurement to fail.
@@ -135,9 +135,9 @@ def _problem(limit: Limit, run: Run, score: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _example(metric: str, finding: Mapping[str, Any] | None, predictions: Iterable[Mapping[str, Any]]) -> str:
+def _example(metric: str, finding: Mapping[str, Any], predictions: Iterable[Mapping[str, Any]]) -> str:
     """What to look at: which languages instead, which names, which image."""
-    if finding is None:
+    if not finding:
         return ""
     if metric == "wrong_language_rate":
         instead = ", ".join(f"{label} {count}" for label, count in finding["wrong_languages"].items())

@@ -6,7 +6,7 @@ unsupported: the model made it up, or knows what the texts do not say. Entities 
 errs in one name of ten (`benchmarks/keywords.py`), for every system alike: read it to compare systems.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,19 @@ def entity_precision(
         entities.append(named)
         unsupported.append([n for n in named if not any(contains(text, entry.normalizer(n)) for text in texts)])
     return EntityPrecision(entities, unsupported)
+
+
+def predicted_entities(predictions: Sequence[Mapping[str, Any]], language: str) -> EntityPrecision:
+    """`entity_precision` of predictions of a run.
+
+    The sample's own keywords and entity are its context: what the page says is not kept with the sample.
+    """
+    return entity_precision(
+        [p["prediction"] for p in predictions],
+        [p["reference"] for p in predictions],
+        language,
+        [[*(p["keywords"] or ()), *([p["entity"]] if p["entity"] else [])] for p in predictions],
+    )
 
 
 def compare_precision(

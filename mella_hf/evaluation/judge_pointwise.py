@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mella_hf.evaluation.hallucination import entity_precision
+from mella_hf.evaluation.hallucination import predicted_entities
 from mella_hf.evaluation.judge import Question, Reply
 from mella_hf.evaluation.judge_prompts import Verdict, prompt_text
 from mella_hf.evaluation.paired import tuned
@@ -138,12 +138,7 @@ class Pointwise:
         answers = [self.answers[key] for key in judged]
         if not answers:
             return []
-        found = entity_precision(
-            [p["prediction"] for p in answers],
-            [p["reference"] for p in answers],
-            self.run.language,
-            [[*(p["keywords"] or ()), *([p["entity"]] if p["entity"] else [])] for p in answers],
-        )
+        found = predicted_entities(answers, self.run.language)
         return [(v.hallucinated, bool(names)) for v, names in zip(judged.values(), found.unsupported, strict=True)]
 
 

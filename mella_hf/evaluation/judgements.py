@@ -6,7 +6,7 @@ Both are read from the run folders: human.json (`mella report --human`) and judg
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mella_hf.evaluation.comparison_systems import System
+from mella_hf.evaluation.comparison_systems import MeasuredSystem
 from mella_hf.evaluation.gallery import Counted
 from mella_hf.evaluation.human import kept_choices, match_choices, reviewer_agreement
 from mella_hf.evaluation.judge_pointwise import MEASURES
@@ -19,7 +19,7 @@ from mella_hf.metrics.significance import holm
 PEOPLE = "people"
 
 
-def judgement_facts(systems: Sequence[System], counted: Counted) -> dict[str, Any]:
+def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> dict[str, Any]:
     """What was said of the systems' answers, as flat records.
 
     Returns:
@@ -67,7 +67,7 @@ def judgement_facts(systems: Sequence[System], counted: Counted) -> dict[str, An
     }
 
 
-def page_answers(systems: Sequence[System]) -> Answers:
+def page_answers(systems: Sequence[MeasuredSystem]) -> Answers:
     """The systems' predictions by language and split, then system and image."""
     found: dict[tuple[str, str], dict[str, dict[str, Mapping[str, Any]]]] = {}
     for system in systems:
@@ -78,7 +78,7 @@ def page_answers(systems: Sequence[System]) -> Answers:
     return found
 
 
-def _chosen(choices: Choices, systems: Sequence[System], counted: Counted) -> Pair:
+def _chosen(choices: Choices, systems: Sequence[MeasuredSystem], counted: Counted) -> Pair:
     """What `count_choices` gives, out of what the metric counted of all answers."""
 
     def of(name: str) -> ItemStatistics:
@@ -89,7 +89,7 @@ def _chosen(choices: Choices, systems: Sequence[System], counted: Counted) -> Pa
     return of(choices.first), of(choices.second)
 
 
-def _names(run: Run, systems: Sequence[System]) -> dict[str, str]:
+def _names(run: Run, systems: Sequence[MeasuredSystem]) -> dict[str, str]:
     """What the page calls a run's models. A base that several runs share is the system of the first of them."""
     weights = run.models["base"]["base_hash"]
     base = next(s.name for s in systems if s.is_base and s.model["base_hash"] == weights)

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.conclusions import LEVEL
 from mella_hf.evaluation.predictions import count_answers
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.evaluation.scores_file import SCORES_FILE
 from mella_hf.evaluation.systems import named
+from mella_hf.evaluation.titles import METRICS
 from mella_hf.metrics import significance
 from mella_hf.stage import write_atomic
 
 COMPARISONS_FILE = "comparisons.json"
-SHOWN = ("keyword_micro", "meteor", "rouge_l", "bleu", "chrf")
 Answers = list[dict[str, Any]]
 
 
@@ -140,11 +141,11 @@ def aligned(ours: Answers, theirs: Answers, name: str, where: str) -> Answers:
 
 
 def comparison_line(record: Mapping[str, Any]) -> str:
-    """One comparison for the screen: differences with 95% intervals, starred where Holm's p is below 0.05."""
+    """One comparison for the screen: differences with 95% intervals, starred where Holm's p is below `LEVEL`."""
     shown = []
-    for name in SHOWN:
+    for name in METRICS:
         if record[f"{name}_delta"] is not None:
-            star = "*" if record[f"{name}_p_randomization_holm"] < 0.05 else ""
+            star = "*" if record[f"{name}_p_randomization_holm"] < LEVEL else ""
             low, high = record[f"{name}_delta_low"], record[f"{name}_delta_high"]
             shown.append(f"{name} {record[f'{name}_delta']:+.1f}{star} [{low:+.1f}, {high:+.1f}]")
     where = f"{record['language']} {record['split']}"

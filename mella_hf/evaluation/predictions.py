@@ -86,13 +86,19 @@ def answer_rows(
     return out
 
 
-def count_answers(metric: "MellaMetric", predictions: Sequence[Mapping[str, Any]]) -> "ItemStatistics":
-    """What the metric counts of predictions, one item each in their order; their references are not checked again."""
+def count_answers(
+    metric: "MellaMetric", predictions: Sequence[Mapping[str, Any]], *, check_references: bool = False
+) -> "ItemStatistics":
+    """What the metric counts of predictions, one item each in their order.
+
+    Args:
+        check_references: raise where references are in another language; done when a run is scored, and not again.
+    """
     return metric.statistics(
         predictions=[p["prediction"] for p in predictions],
         references=[p["reference"] for p in predictions],
         keywords=[p["keywords"] for p in predictions],
-        check_references=False,  # that is done when a run is scored
+        check_references=check_references,
     )
 
 

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from mella_hf.evaluation.predictions import count_answers
+from mella_hf.evaluation.titles import METRICS
 from mella_hf.metrics import significance
 from mella_hf.metrics.metric import DIGITS, ItemStatistics
 from mella_hf.review.agreement import bootstrapped, cohen_kappa, sign_test, win_rate
 
 Vote = Literal["first", "second", "tie"]
 SIGNS: dict[str, int] = {"first": -1, "tie": 0, "second": 1}  # as a difference, second - first
-METRICS = ("keyword_micro", "meteor", "rouge_l", "bleu", "chrf")
 Predictions = Mapping[str, Mapping[str, Any]]  # by image id
 Answers = Mapping[tuple[str, str], Mapping[str, Predictions]]  # by language and split, then by system
 Pair = tuple[ItemStatistics, ItemStatistics]  # of two systems' answers to the same images

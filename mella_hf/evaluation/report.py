@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mella_hf.evaluation.charts import loss_curve, scale_end, watched_curves
+from mella_hf.evaluation.charts import loss_curve, on_axis, scale_end, watched_curves
 from mella_hf.evaluation.comparison_systems import run_systems
 from mella_hf.evaluation.gallery import count_run
 from mella_hf.evaluation.page import TEMPLATES, environment
@@ -201,8 +201,7 @@ def _mark(score: dict[str, Any], metric: str, end: float) -> dict[str, Any]:
     """A score with its interval and floor, and where they stand on an axis from 0 to `end`."""
     values = {"value": score[metric], "low": score[f"{metric}_low"], "high": score[f"{metric}_high"]}
     values["floor"] = score[f"{metric}_floor"]
-    at = {key: None if v is None else round(100 * min(v, end) / end, 2) for key, v in values.items()}
-    return {**values, "at": at}
+    return {**values, "at": {key: on_axis(value, end) for key, value in values.items()}}
 
 
 def _funnel_step(source: str, counts: dict[str, int]) -> dict[str, Any]:

@@ -62,6 +62,10 @@ class Run:
         wanted = (model, split, subset)
         return next((s for s in self.scores if (s["model"], s["split"], s["subset"]) == wanted), None)
 
+    def finding(self, model: str, split: str) -> dict[str, Any]:
+        """What was found about one model and split; empty where nothing was looked for."""
+        return next((f for f in self.findings if (f["model"], f["split"]) == (model, split)), {})
+
 
 def evaluate_run(
     *,

@@ -6,12 +6,16 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mella_hf.evaluation.analysis import TrainingFacts, analyse
 from mella_hf.evaluation.answers import read_meta, read_predictions
+from mella_hf.evaluation.predictions import count_answers
 from mella_hf.evaluation.systems import System
 from mella_hf.stage import write_atomic
+
+if TYPE_CHECKING:
+    from mella_hf.metrics import ItemStatistics, MellaMetric
 
 SCORES_FILE = "scores.json"
 VERSIONED = ("mella_hf", "torch", "transformers", "peft", "datasets")
@@ -28,20 +32,30 @@ def write_scores(
 
     Args:
         training: what the training data of each test split's source holds.
+
+    Raises:
+        MellaError: when references are in another language.
+        MissingExtraError: when the language's tokenizer or the gazetteer is not installed.
     """
+    from mella_hf.metrics import MellaMetric
+
     files = {(s.name, split): predictions_path(out, s.name, split) for s in systems for split in training}
     saw = {s.name: s.saw(language) for s in systems}
     rows = {split: read_meta(files["base", split])["rows"] for split in training}
-    groups, findings = [], []
+    metric = MellaMetric(language)
+    scores, groups, findings = [], [], []
     for (model, split), path in files.items():
-        found = analyse(read_predictions(path), language, training[split] if saw[model] else None)
-        groups += [{"model": model, "split": split, **group} for group in found.groups]
-        findings.append({"model": model, "split": split, **found.failures})
+        place, predictions = {"model": model, "split": split}, read_predictions(path)
+        counted = count_answers(metric, predictions, check_references=True)
+        found = analyse(predictions, counted, metric, training[split] if saw[model] else None)
+        scores += [place | score for score in score_subsets(predictions, counted, metric)]
+        groups += [place | group for group in found.groups]
+        findings.append(place | found.failures)
     record = {
         "language": language,
         "models": {s.name: _model_record(s, {split: files[s.name, split] for split in training}) for s in systems},
         "data": _data_record(data_dir, language, rows),
-        "scores": [score for key, path in files.items() for score in score_predictions(path, language, *key)],
+        "scores": scores,
         "groups": groups,
         "findings": findings,
         "training": _training_record(systems),
@@ -51,31 +65,26 @@ def write_scores(
     return out / SCORES_FILE
 
 
-def score_predictions(path: Path, language: str, model: str, split: str) -> list[dict[str, Any]]:
-    """Scores of a predictions file over all its images, and over seen and unseen entities where marked."""
-    from mella_hf.metrics import MellaMetric
+def score_subsets(
+    predictions: Sequence[Mapping[str, Any]], counted: "ItemStatistics", metric: "MellaMetric"
+) -> list[dict[str, Any]]:
+    """Scores over all images, and over seen and unseen entities where marked; their floors are those of all images.
 
-    predictions = read_predictions(path)
+    Args:
+        counted: what the metric counted of the predictions.
+    """
+    places = range(len(predictions))
     subsets = {
-        "all": predictions,
-        "seen": [p for p in predictions if p["seen"] is True],
-        "unseen": [p for p in predictions if p["seen"] is False],
+        "all": list(places),
+        "seen": [at for at in places if predictions[at]["seen"] is True],
+        "unseen": [at for at in places if predictions[at]["seen"] is False],
     }
-    metric = MellaMetric(language)
-    records = []
-    for subset, members in subsets.items():
-        if not members:
-            continue
-        keywords = [p["keywords"] or [] for p in members]
-        scores = metric.compute(
-            predictions=[p["prediction"] for p in members],
-            references=[p["reference"] for p in members],
-            keywords=keywords if any(keywords) else None,
-            check_references=subset == "all",  # few short texts can look like a neighbour's language
-        )
-        truncated = sum(p["truncated"] for p in members) / len(members)
-        records.append({"model": model, "split": split, "subset": subset, **scores, "truncated_rate": truncated})
-    return records
+    return [
+        {"subset": name, **metric.score(counted.subset(members))}
+        | {"truncated_rate": sum(predictions[at]["truncated"] for at in members) / len(members)}
+        for name, members in subsets.items()
+        if members
+    ]
 
 
 def predictions_path(run: Path, model: str, split: str) -> Path:

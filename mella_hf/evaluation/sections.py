@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mella_hf.evaluation.charts import frequency_plots, plane
-from mella_hf.evaluation.comparison_systems import System
+from mella_hf.evaluation.comparison_systems import MeasuredSystem
 from mella_hf.evaluation.conclusions import (
     GAINS,
     MADE_UP,
@@ -31,7 +31,7 @@ Facts = Mapping[str, Any]
 EXAMPLES = 4  # answers with made-up names that the page shows of a system
 
 
-def shared_facts(systems: Sequence[System], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
+def shared_facts(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
     """Differences to the base, made-up names, rare names, groups and answers, as flat records."""
     return {
         "differences": differences(systems, languages, counted),
@@ -50,7 +50,7 @@ def shared_facts(systems: Sequence[System], languages: Sequence[str], counted: C
     }
 
 
-def shared_view(systems: Sequence[System], facts: Facts, languages: Sequence[str]) -> dict[str, Any]:
+def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequence[str]) -> dict[str, Any]:
     """What the templates that both pages include show."""
     gallery = [laid_out(card, systems) for card in facts["answers"]]
     return {
@@ -81,7 +81,7 @@ def shared_view(systems: Sequence[System], facts: Facts, languages: Sequence[str
     }
 
 
-def plane_points(systems: Sequence[System], languages: Sequence[str]) -> list[dict[str, Any]]:
+def plane_points(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
     """Keyword accuracy on know and METEOR on ling of each system in each language that has both."""
     points = []
     for number, system in enumerate(systems, 1):
@@ -105,7 +105,7 @@ def _made_up(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _examples(gallery: Sequence[Mapping[str, Any]], systems: Sequence[System]) -> list[dict[str, Any]]:
+def _examples(gallery: Sequence[Mapping[str, Any]], systems: Sequence[MeasuredSystem]) -> list[dict[str, Any]]:
     """Answers of each adapter, or of the base where there is none, with names that nothing supports, each of others."""
     found = []
     for place, system in enumerate(systems):
@@ -129,7 +129,7 @@ def _rare(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _failures(systems: Sequence[System], languages: Sequence[str]) -> list[dict[str, Any]]:
+def _failures(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
     """The score record of each system, language and split, and which languages were answered in instead."""
     rows = []
     for code in languages:
@@ -137,14 +137,14 @@ def _failures(systems: Sequence[System], languages: Sequence[str]) -> list[dict[
             run, key = system.runs[code]
             for split in HEADLINE:
                 if score := system.score(code, split):
-                    found = next((f for f in run.findings if (f["model"], f["split"]) == (key, split)), {})
-                    instead = ", ".join(f"{other} {n}" for other, n in found.get("wrong_languages", {}).items())
+                    others = run.finding(key, split).get("wrong_languages", {})
+                    instead = ", ".join(f"{other} {n}" for other, n in others.items())
                     rows.append({**score, "system": system.name, "language": code, "instead": instead})
     return rows
 
 
 def _columns(
-    groups: Iterable[Mapping[str, Any]], systems: Sequence[System], languages: Sequence[str]
+    groups: Iterable[Mapping[str, Any]], systems: Sequence[MeasuredSystem], languages: Sequence[str]
 ) -> list[dict[str, Any]]:
     """The groups with the column of the heat map: the system; of several languages, the language of each adapter."""
     adapters = [system.name for system in systems if not system.is_base]

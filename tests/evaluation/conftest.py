@@ -13,7 +13,7 @@ HOSTILE = '<script>document.title = "stolen"</script><img src="https://example.i
 
 
 def stand_in_score(model: str, split: str, subset: str, n: int, level: float) -> dict[str, Any]:
-    """A flat score record as `score_predictions` writes it; every metric at `level`, give or take 2."""
+    """A flat score record as `score_subsets` writes it; every metric at `level`, give or take 2."""
     record: dict[str, Any] = {"model": model, "split": split, "subset": subset, "n": n, "signature": SIGNATURE}
     for metric in METRICS:
         known = split == "know_test" or not metric.startswith("keyword")

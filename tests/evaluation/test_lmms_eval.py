@@ -18,11 +18,13 @@ import yaml
 
 from mella_hf.dataset.builder import LANGUAGES
 from mella_hf.dataset.write import write_split
+from mella_hf.evaluation.answers import read_predictions
 from mella_hf.evaluation.endpoint import Endpoint, endpoint_identity
 from mella_hf.evaluation.lmms_eval import task, version
-from mella_hf.evaluation.predictions import MAX_NEW_TOKENS, answer_rows
-from mella_hf.evaluation.scores_file import score_predictions
+from mella_hf.evaluation.predictions import MAX_NEW_TOKENS, answer_rows, count_answers
+from mella_hf.evaluation.scores_file import score_subsets
 from mella_hf.languages import get_language
+from mella_hf.metrics import MellaMetric
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ling"))
 from caption_server import CaptionServer  # noqa: E402
@@ -155,7 +157,8 @@ def evaluated(server: CaptionServer, rows: Mapping[str, Any], out: Path) -> dict
             Endpoint("stand-in", [server.url]), some, language="ar", source=source, out=out / f"{source}.jsonl",
             identity=endpoint_identity("stand-in"), progress=False,
         )  # fmt: skip
-        scores[source] = score_predictions(path, "ar", "base", f"{source}_test")[0]
+        predictions, metric = read_predictions(path), MellaMetric("ar")
+        scores[source] = score_subsets(predictions, count_answers(metric, predictions), metric)[0]
     return scores
 
 

@@ -119,7 +119,8 @@ def test_scores_are_those_of_the_metric(finished):
         check_references=False,
     )
     score = run.score("adapter", "know_test", "unseen")
-    assert {key: score[key] for key in expected} == expected
+    own = {key: value for key, value in expected.items() if not key.endswith("_floor")}  # another image's may be seen
+    assert {key: score[key] for key in own} == own
 
 
 def test_failures_groups_and_paired_tests_stand_beside_the_scores(finished):
