@@ -1,5 +1,6 @@
 """`mella collect`: web pages enter, a dataset of images with native alt-texts leaves."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +26,16 @@ def collect(
     retry: Annotated[
         bool, typer.Option("--retry", help="Ask again for what failed and may work now: timeouts, 429, 5xx.")
     ] = False,
+    refresh: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Ask again, by ETag, for what was fetched before this day (UTC)."),
+    ] = None,
     per_host: Annotated[int, typer.Option(min=1, help="Requests under way to one host.")] = 2,
     delay: Annotated[float, typer.Option(min=0.0, help="Seconds between two requests to one host.")] = 0.5,
+    min_side: Annotated[int, typer.Option(min=1, help="Pixels that an image's shorter side must have.")] = 200,
+    nsfw_threshold: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Images that score above it go; needs the extra 'safety'.")
+    ] = 0.8,
     test_size: Annotated[int, typer.Option(min=0, help="Images in the test split, at most a fifth of the rows.")] = 200,
     ignore_reservations: Annotated[
         bool,
@@ -59,6 +68,7 @@ def collect(
     from mella_hf.know.fetch_settings import FetchSettings
     from mella_hf.know.filter import FilterSettings
     from mella_hf.know.funnel import funnel_lines, funnel_steps
+    from mella_hf.know.image_check import ImageSettings
 
     if sum(map(bool, (warc, urls, pages))) != 1:
         raise MellaError("Give one source: WARC files, --urls FILE, or --pages FOLDER with --base-url.")
@@ -74,7 +84,9 @@ def collect(
         None if contact is None else FetchSettings(
             contact, per_host=per_host, delay=delay, allow_private=allow_private,
             honour_reservations=not ignore_reservations,
+            refresh_before=0.0 if refresh is None else refresh.replace(tzinfo=UTC).timestamp(),
         ),
+        ImageSettings(min_side=min_side, nsfw_threshold=nsfw_threshold),
         texts_only=texts_only, test_size=test_size, retry=retry,
     )  # fmt: skip
     if urls is not None:

@@ -37,6 +37,7 @@ class Crawler:
         self._settings = settings
         self._log = log
         self._resolver = resolver
+        self._refresh_before = min(settings.refresh_before, time.time())  # one request a run
         self._kinds = frozenset(settings.kinds)
         self._wants_images = not self._kinds.isdisjoint(IMAGE_KINDS)
         self._wake = asyncio.Event()
@@ -81,7 +82,7 @@ class Crawler:
         known = self._log.known(url)
         if known is None:
             return True
-        is_old = known.reason is None and known.fetched_at < self._settings.refresh_before
+        is_old = known.reason is None and known.fetched_at < self._refresh_before
         if is_old or is_retryable(known.reason):
             self._known[url] = known
             return True

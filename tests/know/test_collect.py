@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from hostile_server import HostileServer, jpeg, with_etag
 from typer.testing import CliRunner
 
 from mella_hf.cache import cache_dir
@@ -154,6 +155,23 @@ def test_the_command_names_what_is_missing(tmp_path):
     ]:
         result = run(app, [*base, *arguments])
         assert isinstance(result.exception, MellaError) and message in str(result.exception), arguments
+
+
+def test_the_command_refreshes_by_etag_and_says_when_nothing_is_kept(tmp_path):
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "a.html").write_text('<html lang="cs"><img src="a.jpg" alt="Karlův most">')
+    with HostileServer({"/a.jpg": with_etag(jpeg(1), '"one"')}) as server:
+        base = ["collect", "--pages", str(tmp_path / "pages"), "--base-url", server.url("/"), "--languages", "cs"]
+        base += ["--contact", "test@example.org", "--allow-private", "--workers", "0", "--out", str(tmp_path / "out")]
+        first = CliRunner().invoke(app, base)
+        again = CliRunner().invoke(app, [*base, "--refresh", "2999-01-01"])
+        for result in (first, again):
+            assert result.exit_code == 0 and "In the dataset: 1 of 1 pairs" in result.output, result.output
+        asked = server.asked("/a.jpg")
+        assert [request.headers.get("if-none-match") for request in asked] == [None, '"one"']
+        nothing = CliRunner().invoke(app, [*base, "--min-side", "300"])  # it has 240
+        assert isinstance(nothing.exception, MellaError) and "no dataset was written" in str(nothing.exception)
+        assert "image_too_small 1" in nothing.output and len(server.asked("/a.jpg")) == 2
 
 
 def test_lists_of_urls_are_read_strictly(tmp_path):
