@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.answers import read_predictions
@@ -60,7 +61,7 @@ class Comparison:
         self.rates: dict[str, dict[str, float]] = {}
         self.images: dict[str, int] = {}
         asked: dict[str, list[str]] = {}
-        for name, seeds in folders.items():
+        for name, seeds in tqdm(folders.items(), desc="scores", unit="way", delay=2):
             flags = []
             for split in dict.fromkeys(split for split, _ in MEASURES.values()):
                 for folder in seeds:

@@ -29,7 +29,7 @@ def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
     """
     from mella_hf.metrics import MellaMetric
 
-    metric = MellaMetric(run.language, progress=False)
+    metric = MellaMetric(run.language)
     return {key: count_answers(metric, predictions) for key, predictions in run.predictions.items()}
 
 

@@ -85,9 +85,12 @@ def entity_precision(
         )
     if not len(answers):
         raise MellaError("There is nothing to look at: the list of answers is empty.")
+    from tqdm import tqdm
+
     entry = get_language(language)
     entities, unsupported = [], []
-    for answer, reference, context in zip(answers, references, given, strict=True):
+    texts_of = zip(answers, references, given, strict=True)
+    for answer, reference, context in tqdm(texts_of, total=len(answers), desc="names", unit="answer", delay=2):
         named = extract_keywords(answer, language, frequencies)
         texts = [analyze(text, entry) for text in (reference, *context)] if named else []
         entities.append(named)

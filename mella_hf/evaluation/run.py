@@ -160,8 +160,10 @@ def _load_tests(
 
 def write_thumbnails(rows: "Dataset", folder: Path) -> None:
     """A small JPEG of each image, named by its id; those that are there already are left."""
+    from tqdm import tqdm
+
     folder.mkdir(parents=True, exist_ok=True)
-    for i, image_id in enumerate(rows["id"]):
+    for i, image_id in enumerate(tqdm(rows["id"], desc="thumbnails", unit="image", delay=2)):
         target = folder / f"{image_id}.jpg"
         if target.exists():
             continue
