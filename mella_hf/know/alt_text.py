@@ -50,7 +50,7 @@ _JUNK = " \t\n.,;:!?*_|/\\–—-·•،؛؟"
 MIN_LETTERS = 2  # DataComp and LAION ask for 5 characters or more, which would cost Kůň, ม้า and 닭
 MAX_CHARACTERS = 1500  # CC12M keeps at most 256 words, of some six characters; holds for Thai too, which has no spaces
 MIN_LETTER_SHARE = 0.5  # of the characters that are no spaces; C4 and Gopher use 0.8 of words for whole pages
-MIN_SCRIPT_SHARE = 0.5  # of the letters; a name in Latin inside a longer native text stays
+MIN_SCRIPT_SHARE = 0.5  # of the letters, ours: a name in Latin inside a longer native text stays
 # Letters of a text -> log-odds from which another language's lead counts. On the 950 lines that the Tux Paint
 # stamps have in each language it costs at most 1.4% of the native ones at any length; of the English lines it
 # catches, as cs, hu and vi, 3-35% under 12 letters, 76-98% under 25, and all that are longer.

@@ -291,6 +291,13 @@ def test_first_bytes_of_images(kind: str) -> None:
         (b"\xef\xbb\xbf\n<!DOCTYPE HTML><html>", "html"),
         (b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml">', "html"),
         (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg">', "svg"),
+        (
+            b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN">' + b"<!-- -->" * 60,
+            "html",
+        ),
+        ("\ufeff<!DOCTYPE html><html>".encode("utf-16-le"), "html"),
+        ("\ufeff<html>".encode("utf-16-be"), "html"),
+        (b"<section><p>", "html"),
         (b"<rss>", "unknown"),
         (b"%PDF-1.7", "pdf"),
         (gzip.compress(b"x"), "gzip"),
