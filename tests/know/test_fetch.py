@@ -1,5 +1,6 @@
 """Fetching from a server that does its worst: each fault becomes its reason, and costs no more than it may."""
 
+import random
 import socket
 import sqlite3
 import time
@@ -157,6 +158,32 @@ def test_headers_that_are_no_utf8_cost_the_shard_nothing(tmp_path: Path) -> None
         assert report.counts == {"kept": 2}
         row = rows(report)[server.url("/x.jpg")]
         assert (row["content_type"], row["etag"], row["x_robots_tag"]) == ("image/jpeg?", '"?"', "?all")
+
+
+# Of what no server should send; in any order, before, between and after headers.
+PIECES = [
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 X\r\n", b"HTTP/1.1 100 C\r\n\r\n", b"HTTP/1.1 999 \r\n", b"HTTP/2 200\r\n",
+    b"Content-Length: 5\r\n", b"Content-Length: -1\r\n", b"Content-Length: 5\r\nContent-Length: 6\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: gzip\r\n", b"Content-Encoding: deflate\r\n",
+    b"Location: /\xff\r\n", b"Location: http://[::1\r\n", b"Location: //\r\n", b"Location: http://a..b/\r\n",
+    b"Location: http://%00/\r\n", b"Location: " + b"/a" * 5000 + b"\r\n", b"Retry-After: \xb2\r\n", b"ETag: \xff\r\n",
+    b"Set-Cookie: \xff=;;;\r\n", b"X-Robots-Tag: \xff:noai\r\n", b"TDM-Reservation: \xff\r\n", b"Content-Type: ;;\r\n",
+    b" folded\r\n", b"no colon\r\n", b"\0\0\r\n", b"\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"fffffffffffffffff\r\n", jpeg(),
+    b"<html>", b"\x1f\x8b\x08", b"\xff" * 50,
+]  # fmt: skip
+
+
+def test_no_answer_whatever_ends_a_shard(tmp_path: Path) -> None:
+    draw = random.Random(1)
+
+    async def anything(request: Any, writer: Any) -> None:
+        head = draw.choice(PIECES[:2]) + b"".join(draw.choices(PIECES[5:27], k=draw.randint(0, 3)))
+        writer.write(head + b"\r\n" + b"".join(draw.choices(PIECES, k=draw.randint(0, 3))))
+        await writer.drain()
+
+    with HostileServer({f"/{i}.jpg": anything for i in range(200)}) as server:
+        report = run([server.url(path) for path in server.routes], tmp_path)
+    assert sum(report.counts.values()) == 200 and {"dropped_bad_response", "dropped_bad_redirect"} <= {*report.counts}
 
 
 def test_connection_refused_and_bad_names(tmp_path: Path) -> None:
