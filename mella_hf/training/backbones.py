@@ -115,6 +115,13 @@ def trainable_by_part(model: "nn.Module", model_type: str) -> dict[str, dict[str
     counts = {part: {"trainable": 0, "total": 0} for part in (*PARTS, "other")}
     for path, parameter in model.named_parameters():
         entry = counts[part_of(path, backbone) or "other"]
-        entry["total"] += parameter.numel()
-        entry["trainable"] += parameter.numel() if parameter.requires_grad else 0
+        size = _weights(parameter)
+        entry["total"] += size
+        entry["trainable"] += size if parameter.requires_grad else 0
     return counts
+
+
+def _weights(parameter: "nn.Parameter") -> int:
+    """How many weights a parameter holds: bitsandbytes packs two of four bits into each byte of its storage."""
+    packed = type(parameter).__name__ == "Params4bit"  # bitsandbytes need not be installed
+    return parameter.numel() * (2 * parameter.element_size() if packed else 1)

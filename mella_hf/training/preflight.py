@@ -21,7 +21,7 @@ _CHOICES = {"dtype": ("auto", "bfloat16", "float16", "float32"), "bnb_4bit_quant
 
 
 def check_machine(settings: "Settings") -> None:
-    """Refuse what this machine cannot run: quantization and attention without their packages or a GPU.
+    """Refuse what this machine cannot run: quantization without its package, attention without its own or a GPU.
 
     Raises:
         MellaError: naming the setting, its value and what would do.
@@ -31,7 +31,7 @@ def check_machine(settings: "Settings") -> None:
         if (value := getattr(settings.model, name)) is not None and value not in choices:
             raise MellaError(f"{name} is {value!r}; choose among {', '.join(choices)}.")
     _check_scope(settings.data, settings.model)
-    _check_quantization(settings.model, settings.training)
+    _check_quantization(settings.model)
     _check_attention(settings.model, settings.training)
 
 
@@ -71,13 +71,12 @@ def _check_scope(data: "DataArguments", model: "ModelConfig") -> None:
         raise MellaError(f"min_pixels is {low}, more than max_pixels, {high}; exchange them.")
 
 
-def _check_quantization(model: "ModelConfig", training: "SFTConfig") -> None:
+def _check_quantization(model: "ModelConfig") -> None:
     if not (model.load_in_4bit or model.load_in_8bit):
         return
     name = "load_in_4bit" if model.load_in_4bit else "load_in_8bit"
     if not model.use_peft:
         raise MellaError(f"{name} needs use_peft: true; quantized weights cannot be trained themselves.")
-    _require_gpu(f"{name} is true", f"Leave {name} out", training)
     from transformers.utils import is_bitsandbytes_available
 
     if not is_bitsandbytes_available():
@@ -85,6 +84,7 @@ def _check_quantization(model: "ModelConfig", training: "SFTConfig") -> None:
 
 
 def _check_attention(model: "ModelConfig", training: "SFTConfig") -> None:
+    import torch
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     attention = model.attn_implementation
@@ -96,7 +96,12 @@ def _check_attention(model: "ModelConfig", training: "SFTConfig") -> None:
         raise MellaError(f"attn_implementation is {attention!r}; choose among eager, {', '.join(known)}.")
     if not kernel and not attention.startswith("flash_attention"):
         return
-    _require_gpu(f"attn_implementation is {attention!r}", "Set it to sdpa", training)
+    if training.use_cpu or not torch.cuda.is_available():
+        why = "use_cpu is true" if training.use_cpu else "torch sees none"
+        raise MellaError(
+            f"attn_implementation is {attention!r}, which needs a GPU with CUDA, and {why}. Set it to sdpa, or run on "
+            "a GPU."
+        )
     if not _installed(attention):
         raise MellaError(
             f"attn_implementation is {attention!r}, and its package is not installed. Install "
@@ -116,11 +121,3 @@ def _installed(attention: str) -> bool:
         "flash_attention_4": import_utils.is_flash_attn_4_available,
     }
     return bool(found.get(attention, import_utils.is_kernels_available)())
-
-
-def _require_gpu(setting: str, mend: str, training: "SFTConfig") -> None:
-    import torch
-
-    if training.use_cpu or not torch.cuda.is_available():
-        why = "use_cpu is true" if training.use_cpu else "torch sees none"
-        raise MellaError(f"{setting}, which needs a GPU with CUDA, and {why}. {mend}, or run on a GPU.")

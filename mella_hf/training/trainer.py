@@ -158,8 +158,13 @@ class MellaTrainer(SFTTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if isinstance(self.model, PreTrainedModel) and not self.is_fsdp_enabled:
             restore_weights(self.model, Path(resume_from_checkpoint))
-        else:  # an adapter
+        else:  # an adapter, which PEFT loads into float32, whatever it was trained in: bfloat16 on a quantized model
+            trained: Any = self.model
+            dtypes = {name: p.dtype for name, p in trained.named_parameters() if p.requires_grad}
             super()._load_from_checkpoint(resume_from_checkpoint, model)
+            for name, parameter in trained.named_parameters():
+                if name in dtypes:
+                    parameter.data = parameter.data.to(dtypes[name])
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """No card here: TRL's is for text models; `mella_hf.hub` writes ours."""

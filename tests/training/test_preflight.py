@@ -27,7 +27,6 @@ def parse(tmp_path: Path) -> Any:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("load_in_4bit: true", "load_in_4bit is true, which needs a GPU with CUDA, and use_cpu is true. Leave"),
         ("load_in_8bit: true\nload_in_4bit: true", "can't use 8 bit and 4 bit"),
         ("load_in_4bit: true\nuse_peft: false", "load_in_4bit needs use_peft: true"),
         ("attn_implementation: flash_attention_2", "'flash_attention_2', which needs a GPU with CUDA.*Set it to sdpa"),
