@@ -37,7 +37,9 @@ def launched(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, tiny_
     return out
 
 
-def rank_main(rank: int, processes: int, port: int, arguments: list[str], die_after: int | None) -> None:
+def rank_main(
+    rank: int, processes: int, port: int, arguments: list[str], die_after: int | None, fsdp: bool = False
+) -> None:
     """One rank of a run, as the launcher would start it; gets SIGKILL after a step."""
     os.environ.update(
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), LOCAL_WORLD_SIZE=str(processes),
@@ -61,16 +63,36 @@ def rank_main(rank: int, processes: int, port: int, arguments: list[str], die_af
         return trainer, facts
 
     sft.build_trainer = build_and_add
-    sft.train(parse_settings(arguments))
+    settings = parse_settings(arguments)
+    if fsdp:
+        shard_as_on_gpus()
+    sft.train(settings)
 
 
-def run(arguments: list[str], die_after: int | None = None, processes: int = 2) -> list[int]:
+def shard_as_on_gpus() -> None:
+    """Let accelerate spread the model as recipes/accelerate/fsdp2.yaml says.
+
+    torch's FSDP2 shards on a CPU over gloo as it does on GPUs; accelerate takes it up on GPUs alone, so it is told
+    that these are some.
+    """
+    from accelerate import PartialState
+    from accelerate.utils import DistributedType
+    from accelerate.utils.launch import prepare_multi_gpu_env
+    from test_launchers import launched as launcher_arguments
+
+    for key, value in prepare_multi_gpu_env(launcher_arguments("fsdp2")).items():
+        if key.startswith("FSDP_") or key == "ACCELERATE_USE_FSDP":
+            os.environ[key] = str(value)
+    PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+
+
+def run(arguments: list[str], die_after: int | None = None, processes: int = 2, fsdp: bool = False) -> list[int]:
     """Exit codes of all ranks, started from a server that has imported what they need, so that it is imported once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mella_hf.training.trainer", "mella_hf.training.sft"])
     with reserved_port() as port:
         ranks = [
-            context.Process(target=rank_main, args=(rank, processes, port, arguments, die_after))
+            context.Process(target=rank_main, args=(rank, processes, port, arguments, die_after, fsdp))
             for rank in range(processes)
         ]
         for process in ranks:
@@ -134,3 +156,22 @@ def test_a_stream_on_two_processes(tmp_path: Path, tiny_qwen2vl: Path, tiny_data
     arguments = [*settings(tiny_qwen2vl, tiny_dataset, out), "--streaming", "true"]
     assert run(arguments) == [0, 0]
     assert json.loads((out / "training.json").read_text())["streamed"] is True
+
+
+@pytest.mark.slow
+def test_fsdp2_takes_the_same_steps_and_goes_on_after_sigkill(
+    launched: Path, tmp_path: Path, tiny_qwen2vl: Path, tiny_dataset: Path
+) -> None:
+    """Parameters, gradients and optimizer states in two halves: the same weights as on two whole copies."""
+    from safetensors.torch import load_file
+    from torch.testing import assert_close
+
+    out = tmp_path / "run"
+    assert run(settings(tiny_qwen2vl, tiny_dataset, out), die_after=5, fsdp=True) == [-signal.SIGKILL] * 2
+    assert last_checkpoint(out) == out / "checkpoint-4"
+    assert (out / "checkpoint-4" / "pytorch_model_fsdp.bin").is_file(), "it was sharded"
+    watched = ["--watch_steps", "8", "--watch_samples", "2", "--watch_new_tokens", "3"]
+    assert run([*settings(tiny_qwen2vl, tiny_dataset, out), *watched], fsdp=True) == [0, 0]
+    assert_close(load_file(out / WEIGHTS), load_file(launched / WEIGHTS), rtol=1e-4, atol=1e-6)
+    log = json.loads((out / "training.json").read_text())["log_history"]
+    assert any("watch/ar/know_meteor" in entry for entry in log), "sharded, it answers too"
