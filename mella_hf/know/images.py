@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 
 from mella_hf.dataset.images import Rejected
 from mella_hf.errors import StageError
-from mella_hf.know.image_check import CheckedImage, ImageSettings, check_image, open_reduced
+from mella_hf.know.image_check import CheckedImage, ImageSettings, check_image
 from mella_hf.know.near_duplicates import find_representatives
 from mella_hf.know.records import ALT_TEXTS, ROWS, SAMPLES, file_mark
-from mella_hf.know.safety import can_find_faces, can_score, nsfw_score, shows_face
+from mella_hf.know.safety import can_find_faces, can_score, look
 from mella_hf.sample import make_sample
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
 
@@ -122,14 +122,8 @@ def check_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -
         known: dict[str, Any] = {"url": row["url"], "file": number}
         try:
             image = check_image(row["body"], settings)
-            score = None if settings.nsfw_threshold is None else nsfw_score(open_reduced(image.data))
-            if score is not None and settings.nsfw_threshold is not None and score > settings.nsfw_threshold:
-                raise Rejected("image_nsfw", f"scores {score:.2f}")
-            flags = [*image.flags, *([row["overridden"]] if row["overridden"] else [])]
-            if not settings.find_faces:
-                flags.append("faces_unchecked")
-            elif shows_face(open_reduced(image.data)):
-                flags.append("face_found")
+            score, seen = look(image, settings)
+            flags = [*image.flags, *([row["overridden"]] if row["overridden"] else []), *seen]
             rows.append(known | {"id": image.id, "phash": image.phash, "nsfw_score": score, "flags": flags})
             output.keep()
         except Rejected as error:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 KEPT_EXAMPLES = 8  # a language
 DROPPED_EXAMPLES = 6  # a reason
+_DRAWN = 8 * DROPPED_EXAMPLES  # of which the same text is shown once
 SEED = 12345
 _THUMBNAIL = (192, 192)  # px
 _STEPS_WITH_LANGUAGES = ("Alt-texts chosen", "Images fetched", "Images checked", "In the dataset")
@@ -127,7 +128,9 @@ def dropped_examples(report: "CollectReport") -> list[dict[str, Any]]:
     groups = []
     for name, stage in report.stages.items():
         for reason, (total, chosen) in sorted(_reservoir(read_rejects(stage), draw).items()):
-            groups.append({"stage": name, "reason": reason, "total": total, "examples": list(map(_reject, chosen))})
+            shown = {example["text"] or example["where"]: example for example in map(_reject, chosen)}
+            examples = list(shown.values())[:DROPPED_EXAMPLES]
+            groups.append({"stage": name, "reason": reason, "total": total, "examples": examples})
     return groups
 
 
@@ -136,9 +139,9 @@ def _reservoir(rejects: Iterable[dict[str, Any]], draw: random.Random) -> dict[s
     found: dict[str, tuple[int, list[dict[str, Any]]]] = {}
     for reject in rejects:
         total, chosen = found.get(reject["reason"], (0, []))
-        if len(chosen) < DROPPED_EXAMPLES:
+        if len(chosen) < _DRAWN:
             chosen.append(reject)
-        elif (place := draw.randrange(total + 1)) < DROPPED_EXAMPLES:
+        elif (place := draw.randrange(total + 1)) < _DRAWN:
             chosen[place] = reject
         found[reject["reason"]] = (total + 1, chosen)
     return found

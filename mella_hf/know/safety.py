@@ -1,4 +1,4 @@
-"""An image enters; how likely it is pornographic, and whether it shows a face, leaves.
+"""A checked image enters; how likely it is pornographic, and whether it shows a face, leaves.
 
 Two small models that come inside their packages, so that nothing is fetched at run time. Each knows little, and is no
 verdict: a score to filter by, and a flag for readers.
@@ -10,6 +10,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from mella_hf.dataset.images import Rejected
+from mella_hf.know.image_check import CheckedImage, ImageSettings, open_reduced
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,6 +37,23 @@ def _is_installed(module: str, package: str, lack: str) -> bool:
         stacklevel=3,
     )
     return False
+
+
+def look(image: CheckedImage, settings: ImageSettings) -> tuple[float | None, list[str]]:
+    """The score of an image, if one is asked for, and its flags: "face_found" or "faces_unchecked".
+
+    Raises:
+        Rejected: `image_nsfw`.
+    """
+    threshold, score = settings.nsfw_threshold, None
+    if threshold is None and not settings.find_faces:
+        return None, ["faces_unchecked"]
+    picture = open_reduced(image.data)
+    if threshold is not None and (score := nsfw_score(picture)) > threshold:
+        raise Rejected("image_nsfw", f"scores {score:.2f}")
+    if not settings.find_faces:
+        return score, ["faces_unchecked"]
+    return score, ["face_found"] if shows_face(picture) else []
 
 
 def nsfw_score(image: "Image.Image") -> float:

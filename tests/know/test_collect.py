@@ -23,6 +23,7 @@ from mella_hf.know.filter import FilterSettings
 from mella_hf.know.funnel import funnel_lines, funnel_steps
 from mella_hf.know.images import ImageSettings
 from mella_hf.know.page_sources import folder_shards, read_url_list, warc_shards
+from mella_hf.know.report import dropped_examples
 
 LANGUAGES = ("ar", "cs", "hu", "ko", "ru", "sr", "th", "vi")
 # Page -> what a reader sees to be its native pictures: the least number of pairs that must arrive.
@@ -110,6 +111,9 @@ def test_what_went_is_counted_at_every_step(handbook, tmp_path):
         json.loads(line) for path in (tmp_path / "out/.collect/alt_texts/rejects").glob("*") for line in open(path)
     ]
     assert len(rejects) == sum(texts.dropped.values())
+    sheet = next(group for group in dropped_examples(report) if group["reason"] == "boilerplate")
+    shown = [example["text"] for example in sheet["examples"]]
+    assert sheet["total"] == texts.dropped["boilerplate"] and len(set(shown)) == len(shown) > 1
     assert {"The Cinnamon desktop", "Documentation Site", "1"} <= {reject["alt"] for reject in rejects}
 
 
