@@ -6,14 +6,13 @@ Bars: at least 0.7 times the pages a CPU-second of bare lexbor parsing, one page
 no encoding, extracts and writes nothing; at least 15 times those of BeautifulSoup (lxml) that finds the images and
 their alt-texts in the same pages, given in memory. Exit status 1 when one is missed.
 
-The first bar is missed: 0.32-0.36 (BeautifulSoup: 21-24) on two cores under load, 62-69 microseconds a page against
-172-196. It allows 62 / 0.7 = 89, and these alone take more, measured by leaving out what follows: reading and
-inflating the WARC 33, telling encodings 12, parsing a whole page 62. A page without an image is not parsed, nor is
-what follows the last image where it says nothing of one (57% of the bytes): deciding where to stop 20 and parsing up
-to there 40 make it 105 in all, which is 0.59 before a single node has been looked at. Then come finding the nodes 26,
-the page's title, language, base and robots 23, 2.2 images with their address, size and heading 33, Parquet 5. What is
-gained where one piece of work is done for many pages before the next (4 MB are read ahead, a sixth) is in these
-numbers.
+The first bar is missed: 0.42-0.45 (BeautifulSoup: 20-26) on two cores under load, 62-66 microseconds a page against
+144-160. It allows 66 / 0.7 = 94, and these alone take 90, measured by leaving out what follows: reading and inflating
+the WARC 34 (libdeflate, the fastest inflater tried, takes 20 for the bytes alone), telling encodings 8, and the trees
+of the pages that have images 48, by turbohtml, the fastest parser found. Then come finding the nodes 5, the page's
+title, base and robots 6, 2.2 images with their address, language, size and heading 19, Parquet 4; the rest is what each
+piece of work pays for caches full of another's memory. To parse only up to the last image would save 21 and cost 18 to
+know where that is. With lexbor's trees, and that much of them left out, the ratio was 0.33.
 
 The pages are real: half of them from the Debian Administrator's Handbook (XHTML, 26 languages), half from LibreOffice's
 help in five languages, and Wesnoth's 30 long manuals; on average 16 KB. They come from the user's cache, where the

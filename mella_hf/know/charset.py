@@ -1,4 +1,4 @@
-"""The bytes of a page and its Content-Type header enter; its text as UTF-8 leaves, as a browser would read it.
+"""The bytes of a page and its Content-Type header enter; its text leaves, as a browser would read it.
 
 Order: byte-order mark, valid UTF-8, HTTP header, `<meta>` or XML declaration, detection. On real pages whatever
 declares its encoding comes out right, and 94% of what declares none. UTF-8 stands before the declarations
@@ -19,8 +19,8 @@ _XML = re.compile(rb"^\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)")
 _CUT = ("unexpected end of data", "incomplete multibyte sequence")
 
 
-def page_utf8(body: bytes, content_type: str | None = None) -> bytes:
-    """A page's text as UTF-8. Never fails: bytes that no encoding explains become U+FFFD.
+def page_text(body: bytes, content_type: str | None = None) -> str:
+    """A page's text. Never fails: bytes that no encoding explains become U+FFFD.
 
     Args:
         body: the page, without Content-Encoding.
@@ -28,21 +28,21 @@ def page_utf8(body: bytes, content_type: str | None = None) -> bytes:
     """
     for mark, codec in _BOMS:
         if body.startswith(mark):
-            return body[len(mark) :].decode(codec, "replace").encode()
-    whole = _valid(body, "utf-8")
+            return body[len(mark) :].decode(codec, "replace")
+    text = _decoded(body, "utf-8")
     # ASCII but for its end may be Latin-1; what looks like ASCII with escapes or nulls, ISO-2022 or UTF-16.
-    if whole is not None and not (whole.isascii() and (whole != body or b"\x1b" in body or b"\0" in body)):
-        return whole
+    if text is not None and not (text.isascii() and (len(text) != len(body) or b"\x1b" in body or b"\0" in body)):
+        return text
     declared = _declared(body, content_type)
     for codec in declared:
-        if (whole := _valid(body, codec)) is not None:
-            return whole.decode(codec).encode()
-    if whole is not None:
-        return whole
+        if (other := _decoded(body, codec)) is not None:
+            return other
+    if text is not None:
+        return text
     codec = declared[0] if declared else "utf-8"
     if not (declared and _mostly(body, codec)):
         codec = _detect(body) or codec
-    return body.decode(codec, "replace").encode("utf-8", "replace")
+    return body.decode(codec, "replace")
 
 
 def _declared(body: bytes, content_type: str | None) -> list[str]:
@@ -67,16 +67,13 @@ def _codec(label: str) -> str | None:
     return None if found is None else str(found.codec_info.name)
 
 
-def _valid(body: bytes, codec: str) -> bytes | None:
-    """The bytes, if every one is right in an encoding; a character that their end cuts is left out."""
+def _decoded(body: bytes, codec: str) -> str | None:
+    """The text, if every byte is right in an encoding; a character that their end cuts is left out."""
     try:
-        body.decode(codec)
+        return body.decode(codec)
     except UnicodeDecodeError as error:
-        if error.reason not in _CUT or error.end != len(body):
-            return None
-        body = body[: error.start]
-        return body if _valid(body, codec) is not None else None
-    return body
+        cut = error.reason in _CUT and error.end == len(body)
+        return _decoded(body[: error.start], codec) if cut else None
 
 
 def _mostly(body: bytes, codec: str) -> bool:

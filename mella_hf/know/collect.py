@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from mella_hf.know.fetch_settings import FetchSettings
     from mella_hf.know.images import ImageSettings
 
-COLLECT_VERSION = 3  # a change of what the first two stages do to rows; makes them run again
+COLLECT_VERSION = 4  # a change of what the first two stages do to rows; makes them run again
 WORK = ".collect"
 _PACKAGES = {  # module -> package
     "aiohttp": "aiohttp", "cchardet": "faust-cchardet", "fastwarc": "FastWARC", "protego": "protego",
-    "selectolax": "selectolax", "webencodings": "webencodings",
+    "turbohtml": "turbohtml", "webencodings": "webencodings",
 }  # fmt: skip
 ORIGIN = (
     "The images and their native alt-texts come from web pages, each named in `page_url`. robots.txt was obeyed and "

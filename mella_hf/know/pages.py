@@ -8,20 +8,22 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from mella_hf.know.charset import page_utf8
+from mella_hf.know.charset import page_text
 from mella_hf.know.image_source import Attributes, declared_size, image_source
 from mella_hf.know.links import absolute_url
-from mella_hf.know.page_tree import HEADINGS, PageTree, may_have_images, open_self_closed, parse_images, within
+from mella_hf.know.page_tree import HEADINGS, PageTree, may_have_images, open_self_closed, parse_page
 from mella_hf.know.records import bucket_of, site_of
 from mella_hf.know.warc import Page
+
+if TYPE_CHECKING:
+    from turbohtml import Element, Node
 
 MAX_TEXT = 500  # characters of a heading, caption or title; more is a layout that misuses the element
 MAX_ALT = 4000  # characters; an alt-text this long is dropped later, with its reason
 _LICENSES = '[rel~="license"][href], a[href*="creativecommons.org/licenses/"]'
-_ROOT = frozenset(("html", "-undef"))
-_DRAWING = frozenset(("svg",))
+_LANGUAGES = "[lang], [xml\\:lang]"
 _AGENT = "mella_hf"
 
 
@@ -54,100 +56,94 @@ def page_candidates(page: Page, counts: Counter[str]) -> list[Candidate]:
     """
     if not may_have_images(page.body):
         return []
-    body = page_utf8(page.body, page.content_type)
-    if body.startswith(b"<?xml") or "xhtml" in (page.content_type or ""):
-        body = open_self_closed(body)
-    return list(_Reader(page, parse_images(body)).candidates(counts))
+    text = page_text(page.body, page.content_type)
+    if text.startswith("<?xml") or "xhtml" in (page.content_type or ""):
+        text = open_self_closed(text)
+    return list(_Reader(page, parse_page(text)).candidates(counts))
 
 
 class _Image(NamedTuple):
     """An `<img>`, the heading before it, and the `<source>`s of its `<picture>`."""
 
-    node: Any
-    heading: Any
+    element: "Element"
+    heading: "Element | None"
     sources: list[Attributes]
 
 
 class _Reader:
     """One parsed page, and what holds for all of its images."""
 
-    def __init__(self, page: Page, parsed: PageTree):
-        self.page, self.parsed = page, parsed
-        root = parsed.tree.root.attributes if parsed.tree.root is not None else {}
-        self.language = language_tag(root.get("lang") or root.get("xml:lang"))
-        said = parsed.body.count(b"lang=") + parsed.body.count(b"LANG=")
-        self.languages_vary = said > ("lang" in root) + ("xml:lang" in root)
-        self.has_figures = False
+    def __init__(self, page: Page, tree: PageTree):
+        self.page, self.document = page, tree.document
         self.base = page.url
+        self.has_figures = False
         self.title: str | None = None
         self.robots = [directive for value in page.robots for directive in robots_directives(value)]
         self.fallback = language_tag(page.content_language)
-        self.images = self._survey()
+        self.images = self._survey(tree.elements)
 
-    def _survey(self) -> list[_Image]:
+    def _survey(self, elements: "list[Element]") -> list[_Image]:
         """The images; what else the page says is taken over on the way."""
         images: list[_Image] = []
-        heading: Any = None
+        heading: Element | None = None
         sources: list[Attributes] = []
-        for node in self.parsed.nodes:
-            tag = node.tag
+        for element in elements:
+            tag = element.tag
             if tag == "img":
-                images.append(_Image(node, heading, sources))
+                images.append(_Image(element, heading, sources))
                 if sources:
                     sources = []
             elif tag in HEADINGS:
-                heading = node
+                heading = element
             elif tag == "source":
-                sources.append(node.attributes)
+                if element.matches("picture > source"):
+                    sources.append(_attributes(element))
             elif tag == "meta":
-                self._declare(node.attributes)
+                self._declare(element)
             elif tag == "figure":
                 self.has_figures = True
             elif tag == "title":
-                if self.title is None and not within(node, _DRAWING):  # the title of a drawing is not the page's
-                    self.title = _clean(node.text())
-            elif tag == "base" and self.base == self.page.url:  # the first one counts
-                self.base = absolute_url(self.page.url, node.attributes["href"] or "")[0] or self.page.url
+                if self.title is None and element.closest("svg") is None:  # the title of a drawing is not the page's
+                    self.title = _clean(element.text)
+            elif tag == "base" and self.base == self.page.url and "href" in element.attrs:  # the first one counts
+                self.base = absolute_url(self.page.url, element.attr("href") or "")[0] or self.page.url
         return images
 
     def candidates(self, counts: Counter[str]) -> Iterator[Candidate]:
         """The images that say something, as rows."""
         counts["images"] += len(self.images)
         url = self.page.url
-        license_url = self._license(self.parsed.tree)
-        language = self.language or self.fallback
+        license_url = self._license(self.document)
         robots = list(dict.fromkeys(self.robots))
         site, bucket = _home("/".join(url.split("/", 3)[:3]))
         seen: set[tuple[str, str]] = set()
         read = heading_text = None
-        for position, (node, heading, sources) in enumerate(self.images):
-            attributes = node.attributes
-            alt = attributes.get("alt")
+        for position, (element, heading, sources) in enumerate(self.images):
+            alt = element.attr("alt")
             if alt is None or not alt.strip():
                 counts["dropped_alt_missing" if alt is None else "dropped_alt_blank"] += 1
                 continue
+            attributes = _attributes(element)
             source = image_source(attributes, sources)
             target, reason = absolute_url(self.base, source) if source else (None, "source_missing")
             if target is None or (target, alt) in seen:
                 counts[f"dropped_{reason or 'repeated_in_page'}"] += 1
                 continue
             seen.add((target, alt))
-            if heading is not read:  # once, and only where an image follows
-                read, heading_text = heading, _clean(heading.text())
-            caption, own_license, own_language = (
-                self._around(node) if self.languages_vary or self.has_figures else (None, None, None)
-            )
+            if heading is not None and heading is not read:  # once, and only where an image follows
+                read, heading_text = heading, _clean(heading.text)
+            caption, own_license = self._around(element) if self.has_figures else (None, None)
             yield Candidate(
                 url, target, alt[:MAX_ALT], _short(attributes.get("title")), caption,
-                heading_text, self.title, own_language or language,
+                heading_text, self.title, self._language(element),
                 declared_size(attributes, "width"), declared_size(attributes, "height"),
                 own_license or license_url, robots, position, site, bucket,
             )  # fmt: skip
 
-    def _declare(self, attributes: Attributes) -> None:
+    def _declare(self, meta: "Element") -> None:
         """Take over what a `<meta>` says of the page."""
-        name = (attributes.get("name") or attributes.get("http-equiv") or "").strip().lower()
-        content = attributes.get("content") or ""
+        name = (meta.attr("name") or meta.attr("http-equiv") or "").strip().lower()
+        content = meta.attr("content") or ""
         if name in ("robots", _AGENT):
             self.robots += robots_directives(content)
         elif name == "content-language":
@@ -155,29 +151,33 @@ class _Reader:
         elif name == "tdm-reservation" and content.strip() == "1":
             self.robots.append("tdm-reservation")
 
-    def _around(self, node: Any) -> tuple[str | None, str | None, str | None]:
-        """Caption and license of the figure around an image, and the language of its nearest ancestor."""
-        caption = license_url = language = None
-        in_figure = not self.has_figures
-        while node is not None and (tag := node.tag) is not None and tag not in _ROOT:
-            if self.languages_vary and language is None:
-                attributes = node.attributes
-                language = language_tag(attributes.get("lang") or attributes.get("xml:lang"))
-            if tag == "figure" and not in_figure:
-                in_figure = True
-                found = node.css_first("figcaption")
-                caption = _clean(found.text()) if found is not None else None
-                license_url = self._license(node)
-            node = node.parent
-        return caption, license_url, language
+    def _around(self, image: "Element") -> tuple[str | None, str | None]:
+        """Caption and license of the figure around an image."""
+        figure = image.closest("figure")
+        if figure is None:
+            return None, None
+        caption = figure.select_one("figcaption")
+        return _clean(caption.text) if caption is not None else None, self._license(figure)
 
-    def _license(self, scope: Any) -> str | None:
+    def _language(self, image: "Element") -> str | None:
+        """The language that the nearest element around an image declares; else what `<meta>` or the header does."""
+        place: Node | None = image
+        while place is not None and (said := place.closest(_LANGUAGES)) is not None:
+            if language := language_tag(said.attr("lang") or said.attr("xml:lang")):
+                return language
+            place = said.parent
+        return self.fallback
+
+    def _license(self, scope: "Node") -> str | None:
         """The license that a page, or a figure in it, links to: `rel=license` first, else Creative Commons."""
-        if not self.parsed.licenses:
-            return None
-        named = [node.attributes for node in scope.css(_LICENSES)]
-        best = next((a for a in named if "license" in (a.get("rel") or "")), named[0] if named else None)
-        return absolute_url(self.page.url, best.get("href") or "")[0] if best else None
+        named = scope.select(_LICENSES)
+        best = next((link for link in named if "license" in (link.attr("rel") or "")), named[0] if named else None)
+        return absolute_url(self.page.url, best.attr("href") or "")[0] if best is not None else None
+
+
+def _attributes(element: "Element") -> Attributes:
+    """The attributes by name. Those that hold words, such as `class`, are lists; none of them is read."""
+    return cast("Attributes", element.attrs.copy())
 
 
 @lru_cache(maxsize=4096)

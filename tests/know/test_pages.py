@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 import pytest
 from bs4 import BeautifulSoup
 
-from mella_hf.know.charset import page_utf8
+from mella_hf.know.charset import page_text
 from mella_hf.know.image_source import best_of_srcset, declared_size
 from mella_hf.know.pages import Candidate, language_tag, page_candidates, robots_directives
 from mella_hf.know.records import CANDIDATES
@@ -55,6 +55,7 @@ SOURCES = {
     '<video><source src="v.mp4"></video><picture></picture><img alt=x src=b.png>': "b.png",
     '<noscript><img src="n.jpg" alt=x></noscript>': "n.jpg",
     '<IMG SRC=c.jpg ALT=x>': "c.jpg",
+    '<Image src=c.jpg alt=x>': "c.jpg",
     '<base href="http://cdn.example/i/"><base href="http://no.example/"><img src="d.jpg" alt=x>': "http://cdn.example/i/d.jpg",
     '<img src="//cdn.example/e.jpg" alt=x>': "http://cdn.example/e.jpg",
     '<img src=" f g.jpg " alt=x>': "http://www.example.org/a/f%20g.jpg",
@@ -71,6 +72,7 @@ def test_the_source_is_the_real_and_largest_image(html):
 LEFT_OUT = {
     "<img src=a.jpg>": "alt_missing",
     '<img src=a.jpg alt=" ">': "alt_blank",
+    "<img src=a.jpg alt>": "alt_blank",
     "<img alt=x>": "source_missing",
     '<img src="data:image/png;base64,AA==" alt=x>': "source_not_http",
     '<img src="javascript:x()" alt=x>': "source_not_http",
@@ -140,21 +142,16 @@ ONE = '<img src="a.jpg" alt="Karlštejn">'
         ("""<img a"b='x"y>z' alt='Karlštejn' src=a.jpg>""", {}),
         ("<IMAGE alt='Karlštejn' src=a.jpg><!--<img src=b.jpg>-->", {}),
         (f"<svg><title>{ONE}Hrad", {}),
+        (f"<svg><template><title>Lupa</title><p>{ONE}</template>", {}),
         (f"<p lang=de>{ONE}</p>", {"page_language": "de"}),
+        (f"<p lang = de><b lang=''>{ONE}</p>", {"page_language": "de"}),
     ],
 )  # fmt: skip
-def test_what_follows_the_last_image_counts_where_it_says_something(html, found):
+def test_what_stands_around_an_image_counts_where_it_says_something(html, found):
     (only,) = extract(html)
     nothing = [None] * 8
     plain = Candidate(URL, "http://www.example.org/a/a.jpg", "Karlštejn", *nothing, [], 0, "example.org", only.bucket)
     assert only == plain._replace(**found)
-
-
-def test_real_pages_give_the_same_when_they_are_read_to_their_end(handbook, wesnoth, monkeypatch):
-    paths = sorted(handbook.glob("cs-CZ/*.html"))[:40] + sorted(wesnoth.rglob("manual.*.html"))[:3]
-    short = [extract(path.read_bytes()) for path in paths]
-    monkeypatch.setattr("mella_hf.know.page_tree._end_of_images", lambda *_: 0)
-    assert short == [extract(path.read_bytes()) for path in paths] and sum(map(len, short)) > 40
 
 
 def test_xhtml_with_self_closed_elements_and_an_xml_declaration():
@@ -200,14 +197,17 @@ def test_small_readers():
     assert best_of_srcset(" , ") is None and best_of_srcset("a.jpg bogus, b.jpg 2x") == "b.jpg"
 
 
-def test_a_page_in_quirks_does_not_stop_the_reader():
-    deep = "<div>" * 5000 + "<figure><img src=a.jpg alt=x><figcaption>c</figcaption></figure>"
-    assert extract(deep)[0].figcaption == "c"
+@pytest.mark.parametrize("opened", ["<div>", "<b><p>", "<table>", "<svg><desc>", "<form><div>", "<font size=1>"])
+def test_a_page_that_never_closes_its_elements_does_not_stop_the_reader(opened):
+    """A parser that looks back over all that is open, at every step, would need many minutes for the second page."""
+    figure = "<figure><img src=a.jpg alt=x><figcaption>c</figcaption></figure>"
+    assert extract(opened * 200 + figure)[0].figcaption == "c"
+    assert extract(opened * 300_000 + figure)[0].alt == "x"  # as deep as this, browsers too make a flat tree of it
 
 
 def oracle(path: Path, url: str) -> list[tuple[str, str]]:
     """(image URL, alt) by BeautifulSoup's lxml builder and the standard library."""
-    soup = BeautifulSoup(page_utf8(path.read_bytes()).decode(), "lxml")
+    soup = BeautifulSoup(page_text(path.read_bytes()), "lxml")
     base = soup.find("base", href=True)
     root = urljoin(url, base["href"]) if base else url
     found = [(urljoin(root, img["src"]), img["alt"]) for img in soup.find_all("img", src=True, alt=True)]

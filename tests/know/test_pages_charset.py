@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mella_hf.cache import cache_dir
-from mella_hf.know.charset import page_utf8
+from mella_hf.know.charset import page_text
 from mella_hf.languages import get_language
 
 # language, Python's codec, the labels that pages use for it
@@ -51,33 +51,33 @@ def test_a_declared_encoding_is_right(language, codec, label, place):
     else:
         head = f'<?xml version="1.0" encoding="{label}"?>'
     page = f"{head}<html><p>{text}</p>"
-    assert page_utf8(page.encode(codec), content_type).decode() == page
+    assert page_text(page.encode(codec), content_type) == page
 
 
 @pytest.mark.parametrize("language, codec", sorted({(lang, codec) for lang, codec, _ in LEGACY} - {("vi", "cp1258")}))
 def test_an_undeclared_encoding_is_detected(language, codec):
     text = sentences(language, codec)
-    found = page_utf8(f"<html><script>var x = 1;</script><p>{text}</p><img alt='{text[:40]}'>".encode(codec)).decode()
+    found = page_text(f"<html><script>var x = 1;</script><p>{text}</p><img alt='{text[:40]}'>".encode(codec))
     assert text in found
 
 
 def test_what_contradicts_itself():
     korean = "경복궁은 조선 왕조의 법궁이다".encode()
-    assert page_utf8(korean, "text/html; charset=iso-8859-1") == korean  # UTF-8 behind a wrong header
-    assert page_utf8(b"<meta charset=euc-kr>" + korean) == b"<meta charset=euc-kr>" + korean
+    assert page_text(korean, "text/html; charset=iso-8859-1") == korean.decode()  # UTF-8 behind a wrong header
+    assert page_text(b"<meta charset=euc-kr>" + korean) == "<meta charset=euc-kr>" + korean.decode()
     russian = ("<meta charset=utf-8>" + sentences("ru", "cp1251")).encode("cp1251")
-    assert page_utf8(russian, "text/html; charset=utf-8").decode() == russian.decode("cp1251")
+    assert page_text(russian, "text/html; charset=utf-8") == russian.decode("cp1251")
     almost = ("Žluťoučký kůň " * 100).encode() + b"\xff" + "úpěl".encode()
-    assert page_utf8(almost, "text/html; charset=utf-8").decode().endswith("\ufffdúpěl")
-    assert page_utf8("Kůň".encode()[:-1]) == "Ků".encode()  # a page that the crawler cut in a letter
+    assert page_text(almost, "text/html; charset=utf-8").endswith("\ufffdúpěl")
+    assert page_text("Kůň".encode()[:-1]) == "Ků"  # a page that the crawler cut in a letter
     # Found by fuzzing: one letter at the very end, and a byte too many after a whole one, are no cut UTF-8.
-    assert page_utf8("<p>Ó".encode("iso8859-2"), "text/html; charset=iso-8859-2").decode() == "<p>Ó"
-    assert page_utf8("<p>Ç´´".encode("iso8859-2"), "text/html; charset=iso-8859-2").decode() == "<p>Ç´´"
-    assert page_utf8(b"\xef\xbb\xbfabc", "text/html; charset=koi8-r") == b"abc"
-    assert page_utf8("\ufeffКот".encode("utf-16-le"), "text/html; charset=utf-8").decode() == "Кот"
-    assert page_utf8("<meta charset=utf-16>Кот".encode()).decode() == "<meta charset=utf-16>Кот"
-    assert page_utf8("日本".encode("iso2022_jp"), "text/html; charset=iso-2022-jp").decode() == "日本"
-    assert page_utf8(b"a\xff\xfeb", "text/html; charset=no-such") and page_utf8(b"") == b""
+    assert page_text("<p>Ó".encode("iso8859-2"), "text/html; charset=iso-8859-2") == "<p>Ó"
+    assert page_text("<p>Ç´´".encode("iso8859-2"), "text/html; charset=iso-8859-2") == "<p>Ç´´"
+    assert page_text(b"\xef\xbb\xbfabc", "text/html; charset=koi8-r") == "abc"
+    assert page_text("\ufeffКот".encode("utf-16-le"), "text/html; charset=utf-8") == "Кот"
+    assert page_text("<meta charset=utf-16>Кот".encode()) == "<meta charset=utf-16>Кот"
+    assert page_text("日本".encode("iso2022_jp"), "text/html; charset=iso-2022-jp") == "日本"
+    assert page_text(b"a\xff\xfeb", "text/html; charset=no-such") and page_text(b"") == ""
 
 
 def chardet_pages() -> Path:
@@ -112,7 +112,7 @@ def test_real_legacy_pages_come_out_right(declared, least):
                 expected = body.decode(codec)
             except UnicodeDecodeError:
                 continue  # damaged pages have no one right text
-            if page_utf8(body, f"text/html; charset={codec}" if declared else None).decode() == expected:
+            if page_text(body, f"text/html; charset={codec}" if declared else None) == expected:
                 right += 1
             else:
                 wrong.append(f"{folder}/{path.name}")
