@@ -96,14 +96,8 @@ def adapter_hash(adapter: str) -> str:
     return content_hash(adapter)
 
 
-def load_trainable_adapter(
-    model: "PreTrainedModel", adapter: str, recipe: "LoraConfig", *, keep_dtype: bool = False
-) -> "PeftModel":
+def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "LoraConfig") -> "PeftModel":
     """The model with a first stage's adapter on it, ready to be trained further.
-
-    Args:
-        keep_dtype: train it in the model's dtype, as ZeRO-3 needs it, and not in float32. TRL does the same for a new
-            adapter (DeepSpeed's issue 8072).
 
     Raises:
         MellaError: when the folder is no adapter of this model, or the recipe asks for another kind of LoRA.
@@ -113,7 +107,7 @@ def load_trainable_adapter(
     from mella_hf.evaluation.models import check_adapter
 
     check_adapter(model.config._name_or_path, adapter)
-    loaded = PeftModel.from_pretrained(model, adapter, is_trainable=True, autocast_adapter_dtype=not keep_dtype)
+    loaded = PeftModel.from_pretrained(model, adapter, is_trainable=True)
     config = loaded.peft_config["default"]
     for name in SAME_LORA:
         have, want = getattr(config, name), getattr(recipe, name)

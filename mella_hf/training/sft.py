@@ -113,10 +113,7 @@ def build_trainer(settings: Settings) -> Any:
     if forgetting.init_adapter is not None:
         if peft_config is None:
             raise MellaError("init_adapter needs use_peft: true, since it is an adapter that is trained further.")
-        deepspeed = settings.training.deepspeed_plugin
-        sharded = deepspeed is not None and deepspeed.zero_stage == 3
-        model = load_trainable_adapter(model, forgetting.init_adapter, peft_config, keep_dtype=sharded)
-        peft_config = None
+        model, peft_config = load_trainable_adapter(model, forgetting.init_adapter, peft_config), None
     settings.training.remove_unused_columns = False  # the transform reads the columns by name
     settings.training.ignore_data_skip = settings.data.streaming  # a stream goes on by itself
     if model.device.type == "cpu":

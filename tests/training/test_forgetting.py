@@ -21,7 +21,6 @@ from mella_hf.training.forgetting import (
     check_devices,
     diagonal_fisher,
     draw_replay,
-    load_trainable_adapter,
 )
 from mella_hf.training.sft import build_trainer, train
 
@@ -138,20 +137,6 @@ def test_the_second_stage_starts_where_the_first_ended(
     assert any(not torch.equal(value, weights(moved)[name]) for name, value in weights(stage_one).items())
     record = json.loads((tmp_path / "moved" / "training.json").read_text())
     assert record["samples"] == {"know": 8} and len(record["settings"]["init_adapter_hash"]) == 64
-
-
-@pytest.mark.parametrize(("keep_dtype", "dtype"), [(False, torch.float32), (True, torch.bfloat16)])
-def test_a_first_stages_adapter_trains_in_float32_except_under_zero3(
-    stage_one: Path, tiny_qwen2vl: Path, keep_dtype: bool, dtype: torch.dtype
-) -> None:
-    """DeepSpeed gathers small parameters into a buffer of one dtype; the same as TRL does with a new adapter."""
-    from peft import PeftConfig
-    from transformers import AutoModelForImageTextToText
-
-    model = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl, dtype=torch.bfloat16)
-    recipe: Any = PeftConfig.from_pretrained(stage_one)
-    loaded = load_trainable_adapter(model, str(stage_one), recipe, keep_dtype=keep_dtype)
-    assert {p.dtype for p in loaded.parameters() if p.requires_grad} == {dtype}
 
 
 def test_ewc_holds_the_weights_of_the_first_stage(
