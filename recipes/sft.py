@@ -6,13 +6,13 @@ the same command is given again.
 
 import sys
 
-from mella_hf.errors import MellaError
+from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.training.arguments import parse_settings
 from mella_hf.training.sft import train
 
 if __name__ == "__main__":
     try:
         adapter = train(parse_settings())
-    except MellaError as error:
+    except (MellaError, MissingExtraError) as error:
         sys.exit(f"error: {error}")
     print(f"adapter: {adapter}")

@@ -17,6 +17,7 @@ from mella_hf.stage import write_atomic
 COMPLETE = "complete"  # written last into a checkpoint; the Trainer writes in place
 RUN_FILE = "run.json"
 DONE_FILE = "training.json"
+ADAPTER_FOLDER = "adapter"
 
 
 class MarkComplete(TrainerCallback):
@@ -87,6 +88,8 @@ def sole_use(output_dir: Path) -> Iterator[None]:
 def claim(output_dir: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
     """Tie the folder to a run's settings, so that a resume never mixes two runs.
 
+    A run that saved nothing, such as one that a wrong setting ended at its start, has no claim any more.
+
     Raises:
         MellaError: when the folder holds a run with other settings; names the first that differs.
     """
@@ -95,7 +98,8 @@ def claim(output_dir: Path, settings: Mapping[str, Any], overwrite: bool) -> Non
         before = json.loads(path.read_text("utf-8"))
         now = json.loads(json.dumps(settings))
         differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-        if differing and not overwrite:
+        saved = any(path for name in ("checkpoint-*", ADAPTER_FOLDER, DONE_FILE) for path in output_dir.glob(name))
+        if differing and saved and not overwrite:
             key = differing[0]
             raise MellaError(
                 f"{output_dir} holds a run with other settings: {key} was {before.get(key)!r} and is now "
@@ -103,5 +107,6 @@ def claim(output_dir: Path, settings: Mapping[str, Any], overwrite: bool) -> Non
             )
         if not differing:
             return
-        shutil.rmtree(output_dir)
+        if saved:
+            shutil.rmtree(output_dir)
     write_atomic(path, json.dumps(settings, indent=2, sort_keys=True))

@@ -16,6 +16,7 @@ from mella_hf.stage import write_atomic
 from mella_hf.training.arguments import Settings
 from mella_hf.training.backbones import lora_targets, trainable_by_part
 from mella_hf.training.checkpoints import (
+    ADAPTER_FOLDER,
     DONE_FILE,
     MarkComplete,
     claim,
@@ -41,8 +42,6 @@ from mella_hf.training.watch import Watch, watch_set
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, ProcessorMixin
-
-ADAPTER_FOLDER = "adapter"
 
 # Settings that change where or how fast a run goes, not what it computes.
 _NOT_IDENTITY = ("output_dir", "logging_dir", "overwrite", "resume_from_checkpoint", "save_steps", "save_total_limit")

@@ -14,7 +14,7 @@ from sft_runs import flags
 
 from mella_hf.errors import MellaError
 from mella_hf.training.arguments import parse_settings
-from mella_hf.training.checkpoints import COMPLETE, last_checkpoint, remove_incomplete, sole_use
+from mella_hf.training.checkpoints import COMPLETE, claim, last_checkpoint, remove_incomplete, sole_use
 from mella_hf.training.sft import train
 
 SCRIPT = Path(__file__).resolve().parents[2] / "recipes" / "sft.py"
@@ -85,6 +85,15 @@ def test_killed_after_its_last_step_it_takes_no_step_more(
 def test_other_settings_need_another_folder(undisturbed: Path, tiny_qwen2vl: Path, tiny_dataset: Path) -> None:
     with pytest.raises(MellaError, match=r"holds a run with other settings: lora_r was 4 and is now 2\."):
         train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, undisturbed, lora_r=2)))
+
+
+def test_a_run_that_saved_nothing_has_no_claim_to_its_folder(tmp_path: Path) -> None:
+    """A setting that was refused after the folder was claimed is mended, and the same command given again."""
+    claim(tmp_path, {"lora_r": 4}, overwrite=False)
+    claim(tmp_path, {"lora_r": 8}, overwrite=False)
+    (tmp_path / "checkpoint-2").mkdir()
+    with pytest.raises(MellaError, match="lora_r was 8 and is now 4"):
+        claim(tmp_path, {"lora_r": 4}, overwrite=False)
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
