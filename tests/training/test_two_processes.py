@@ -1,4 +1,4 @@
-"""Two processes on the CPU: they really train, share out the samples, and go on bit for bit after SIGKILL."""
+"""Two processes on the CPU: whole or sharded, they share the samples out and go on bit for bit after SIGKILL."""
 
 import json
 import multiprocessing
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,15 @@ def launched(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, tiny_
 
 
 def rank_main(
-    rank: int, processes: int, port: int, arguments: list[str], die_after: int | None, fsdp: bool = False
+    rank: int, processes: int, port: int, arguments: list[str], die_after: int | None, sharding: str | None = None
 ) -> None:
     """One rank of a run, as the launcher would start it; gets SIGKILL after a step."""
     os.environ.update(
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), LOCAL_WORLD_SIZE=str(processes),
         MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), OMP_NUM_THREADS="1",
     )  # fmt: skip
+    if sharding is not None:
+        os.environ.update(sharded_environment(sharding))
     from transformers import TrainerCallback
 
     from mella_hf.training import sft
@@ -64,35 +67,36 @@ def rank_main(
 
     sft.build_trainer = build_and_add
     settings = parse_settings(arguments)
-    if fsdp:
-        shard_as_on_gpus()
+    if sharding == "fsdp2":
+        from accelerate import PartialState
+        from accelerate.utils import DistributedType
+
+        # torch shards on a CPU over gloo as it does on GPUs; accelerate takes that up on GPUs alone.
+        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
     sft.train(settings)
 
 
-def shard_as_on_gpus() -> None:
-    """Let accelerate spread the model as recipes/accelerate/fsdp2.yaml says.
-
-    torch's FSDP2 shards on a CPU over gloo as it does on GPUs; accelerate takes it up on GPUs alone, so it is told
-    that these are some.
-    """
-    from accelerate import PartialState
-    from accelerate.utils import DistributedType
-    from accelerate.utils.launch import prepare_multi_gpu_env
+def sharded_environment(name: str) -> dict[str, str]:
+    """What the launcher of recipes/accelerate/NAME.yaml tells a process about sharding; DeepSpeed is to use the CPU."""
+    from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
     from test_launchers import launched as launcher_arguments
 
-    for key, value in prepare_multi_gpu_env(launcher_arguments("fsdp2")).items():
-        if key.startswith("FSDP_") or key == "ACCELERATE_USE_FSDP":
-            os.environ[key] = str(value)
-    PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+    args = launcher_arguments(name)
+    args.deepspeed_fields_from_accelerate_config = ""  # the launcher would list the file's keys, for its own errors
+    made = prepare_deepspeed_cmd_env(args)[1] if args.use_deepspeed else prepare_multi_gpu_env(args)
+    about = ("FSDP_", "ACCELERATE_USE_", "ACCELERATE_DEEPSPEED_", "ACCELERATE_GRADIENT_")
+    return {key: str(value) for key, value in made.items() if key.startswith(about)} | {"DS_ACCELERATOR": "cpu"}
 
 
-def run(arguments: list[str], die_after: int | None = None, processes: int = 2, fsdp: bool = False) -> list[int]:
+def run(
+    arguments: list[str], die_after: int | None = None, processes: int = 2, sharding: str | None = None
+) -> list[int]:
     """Exit codes of all ranks, started from a server that has imported what they need, so that it is imported once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mella_hf.training.trainer", "mella_hf.training.sft"])
     with reserved_port() as port:
         ranks = [
-            context.Process(target=rank_main, args=(rank, processes, port, arguments, die_after, fsdp))
+            context.Process(target=rank_main, args=(rank, processes, port, arguments, die_after, sharding))
             for rank in range(processes)
         ]
         for process in ranks:
@@ -159,19 +163,24 @@ def test_a_stream_on_two_processes(tmp_path: Path, tiny_qwen2vl: Path, tiny_data
 
 
 @pytest.mark.slow
-def test_fsdp2_takes_the_same_steps_and_goes_on_after_sigkill(
-    launched: Path, tmp_path: Path, tiny_qwen2vl: Path, tiny_dataset: Path
+@pytest.mark.parametrize(
+    ("sharding", "trace"), [("fsdp2", "pytorch_model_fsdp.bin"), ("zero2", "global_step4"), ("zero3", "global_step4")]
+)
+def test_sharded_it_takes_the_same_steps_and_goes_on_after_sigkill(
+    sharding: str, trace: str, launched: Path, tmp_path: Path, tiny_qwen2vl: Path, tiny_dataset: Path
 ) -> None:
-    """Parameters, gradients and optimizer states in two halves: the same weights as on two whole copies."""
+    """Half of the parameters, gradients or optimizer states on each: the same weights as on two whole copies."""
+    if sharding != "fsdp2" and not find_spec("deepspeed"):
+        pytest.skip("DeepSpeed is not installed: DS_BUILD_OPS=0 pip install deepspeed ninja")
     from safetensors.torch import load_file
     from torch.testing import assert_close
 
     out = tmp_path / "run"
-    assert run(settings(tiny_qwen2vl, tiny_dataset, out), die_after=5, fsdp=True) == [-signal.SIGKILL] * 2
+    assert run(settings(tiny_qwen2vl, tiny_dataset, out), die_after=5, sharding=sharding) == [-signal.SIGKILL] * 2
     assert last_checkpoint(out) == out / "checkpoint-4"
-    assert (out / "checkpoint-4" / "pytorch_model_fsdp.bin").is_file(), "it was sharded"
+    assert (out / "checkpoint-4" / trace).exists(), "it was sharded"
     watched = ["--watch_steps", "8", "--watch_samples", "2", "--watch_new_tokens", "3"]
-    assert run([*settings(tiny_qwen2vl, tiny_dataset, out), *watched], fsdp=True) == [0, 0]
+    assert run([*settings(tiny_qwen2vl, tiny_dataset, out), *watched], sharding=sharding) == [0, 0]
     assert_close(load_file(out / WEIGHTS), load_file(launched / WEIGHTS), rtol=1e-4, atol=1e-6)
     log = json.loads((out / "training.json").read_text())["log_history"]
     assert any("watch/ar/know_meteor" in entry for entry in log), "sharded, it answers too"
