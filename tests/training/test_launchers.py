@@ -65,7 +65,7 @@ def test_fsdp2_as_accelerates_plugin_understands_it(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_deepspeed_as_accelerates_plugin_understands_it(stage: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin builds DeepSpeed's configuration; DeepSpeed itself, which needs a GPU toolchain, is not asked."""
+    """The plugin builds DeepSpeed's configuration; with DeepSpeed installed, test_two_processes.py trains by it."""
     from accelerate.utils import DeepSpeedPlugin
 
     args = launched(f"zero{stage}")
