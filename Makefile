@@ -1,6 +1,6 @@
 # make demo [lang=th]       real images -> dataset -> base -> adapter -> report, on a CPU
 # make ablation [lang=th]   the paper's comparison in miniature, three seeds, on a CPU
-# make test                 lint, types, tests
+# make test                 lint, types, tests; those of quantized and sharded training in an environment with their packages
 PYTHON ?= python3
 VENV ?= .venv
 lang ?= ar
@@ -9,7 +9,7 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo ablation test lint install datasets36 comet img2dataset lmms-eval clean
+.PHONY: demo ablation test lint install quantized datasets36 comet img2dataset lmms-eval clean
 
 install: $(READY)
 
@@ -36,8 +36,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+test: lint quantized
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(args)
+	.venv-quantized/bin/python -m pytest -n 2 --dist loadfile tests/training/test_qlora.py tests/training/test_two_processes.py -k "qlora or zero"
 
 # The loading script's own environment: datasets 3.6 was the last line that ran scripts.
 datasets36: .venv-datasets36/.installed
@@ -73,5 +74,16 @@ lmms-eval: .venv-lmms/.installed
 	.venv-lmms/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-lmms-eval.txt
 	@touch $@
 
+# bitsandbytes and DeepSpeed, which run on a CPU too, beside this library: imported wherever they are found, they make every
+# start of PEFT and accelerate slower.
+quantized: .venv-quantized/.installed
+
+.venv-quantized/.installed: $(READY) requirements-quantized.txt
+	$(BIN)/python -m venv .venv-quantized
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > $$(.venv-quantized/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mella_hf.pth
+	DS_BUILD_OPS=0 .venv-quantized/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-quantized.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms outputs build *.egg-info
+	rm -rf $(VENV) .venv-quantized .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms outputs build *.egg-info

@@ -12,7 +12,7 @@ from sft_runs import WEIGHTS, flags
 from mella_hf.training.arguments import parse_settings
 from mella_hf.training.sft import load_backbone, train
 
-pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: pip install 'mella_hf[qlora]'")
+pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: make test runs this in .venv-quantized")
 
 # The 16 values of NormalFloat4: Dettmers et al. 2023, QLoRA, arXiv 2305.14314, appendix E.
 NF4 = [
