@@ -7,6 +7,7 @@ import yaml
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 STAGE_TWO = {"sources": ["know"], "init_adapter": ...}
+BACKBONES = ["demo", "qwen2_vl_7b", "qwen2_5_vl_7b", "qwen3_vl_8b", "internvl2_8b", "internvl3_5_8b"]
 OWN = {  # what each changes or adds; ... where the value is a folder or its own
     "know_only": {"sources": ["know"]},
     "ling_only": {"sources": ["ling"], "fisher_samples": ...},
@@ -18,7 +19,7 @@ OWN = {  # what each changes or adds; ... where the value is a folder or its own
 
 
 @pytest.mark.parametrize("name", OWN)
-@pytest.mark.parametrize("backbone", ["demo", "qwen2_vl_7b", "internvl2_8b"])
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_variant_changes_what_it_is_about(backbone: str, name: str) -> None:
     joint, variant = (yaml.safe_load((RECIPES / backbone / f"{n}.yaml").read_text("utf-8")) for n in ("joint", name))
     changed = {key: variant.get(key) for key in {*joint, *variant} if joint.get(key) != variant.get(key)}
@@ -42,7 +43,7 @@ def test_even_replay_is_replay_with_half_the_loss() -> None:
     assert even.pop("output_dir") != replay.pop("output_dir") and even == replay
 
 
-@pytest.mark.parametrize("backbone", ["demo", "qwen2_vl_7b", "internvl2_8b"])
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_stage_two_starts_from_what_stage_one_leaves(backbone: str) -> None:
     one = yaml.safe_load((RECIPES / backbone / "ling_only.yaml").read_text("utf-8"))
     for name in ("two_stage", "two_stage_replay", "two_stage_ewc"):
