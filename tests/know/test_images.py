@@ -402,7 +402,8 @@ def test_without_the_extra_it_says_so_and_scores_nothing(tmp_path: Path, monkeyp
 def test_who_shows_a_face_is_flagged(tmp_path: Path) -> None:
     """A portrait of Grace Hopper (US Navy, public domain), as matplotlib carries it, beside a picture of nobody."""
     pytest.importorskip("dlib", reason="the extra 'safety' is not installed")
-    matplotlib = pytest.importorskip("matplotlib", reason="has the portrait")
+    import matplotlib
+
     portrait = Path(matplotlib.get_data_path(), "sample_data/grace_hopper.jpg").read_bytes()
     files: list[dict[str, bytes | None]] = [{"http://a/1.jpg": portrait, "http://a/2.jpg": encode(picture(1))}]
     inputs = write(tmp_path, [alt_row(url, "Sova") for url in files[0]], files)
