@@ -8,7 +8,8 @@ MAX_URL = 2000  # characters; longer ones are generated, and servers refuse them
 _SAFE = "/%:@!$&'()*+,;=~-._"  # what stays in a URL as it is (RFC 3986)
 # An address that needs no more than its folder before it: no "." or empty segments, query, scheme or odd letters.
 _PLAIN = re.compile(r"/?(?:[A-Za-z0-9_][A-Za-z0-9_.~@%+=,-]*/)*[A-Za-z0-9_][A-Za-z0-9_.~@%+=,-]*")
-_PATH = re.compile(r"[./]*\w")
+# One with a path or a host of its own, unlike "", "?x" and "http:".
+_PATH = re.compile(r"(?!https?:(?://)?(?:[?#;]|$))[./]*\w", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[1-9]\d{0,3})?")
 
 

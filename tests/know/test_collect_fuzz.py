@@ -42,6 +42,7 @@ ADDRESS = st.one_of(
 @example(";", URL)  # found by fuzzing: an empty path with parameters
 @example("//", URL)  # an empty host
 @example(" ?x", URL)
+@example("HTTP://", URL)  # a scheme alone says nothing
 @given(
     ADDRESS, st.sampled_from([URL, "https://a.example", "http://a.example/b/c/?q=/x", "http://a.example:8080/x/../y/z"])
 )
