@@ -105,7 +105,10 @@ def clean_alt_text(text: str) -> str:
     but a full stop, no stray Latin article before another script, no sentence said twice."""
     text = "".join(" " if c.isspace() else c for c in text if not _is_control(c))
     text = " ".join(unicodedata.normalize("NFC", text).split())
-    return _trim(_say_once(_trim(_STRAY_ARTICLE.sub("", text.lstrip(_JUNK)))))
+    before = None
+    while text != before:  # what goes may leave another article in front
+        before, text = text, _trim(_say_once(_trim(_STRAY_ARTICLE.sub("", text.lstrip(_JUNK)))))
+    return text
 
 
 def _trim(text: str) -> str:

@@ -56,6 +56,7 @@ SOURCES = {
     '<noscript><img src="n.jpg" alt=x></noscript>': "n.jpg",
     '<IMG SRC=c.jpg ALT=x>': "c.jpg",
     '<Image src=c.jpg alt=x>': "c.jpg",
+    '<table><tr><image src=c.jpg alt=x>': "c.jpg",  # as html5lib has it
     '<base href="http://cdn.example/i/"><base href="http://no.example/"><img src="d.jpg" alt=x>': "http://cdn.example/i/d.jpg",
     '<img src="//cdn.example/e.jpg" alt=x>': "http://cdn.example/e.jpg",
     '<img src=" f g.jpg " alt=x>': "http://www.example.org/a/f%20g.jpg",
