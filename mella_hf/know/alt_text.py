@@ -106,8 +106,8 @@ def clean_alt_text(text: str) -> str:
     text = "".join(" " if c.isspace() else c for c in text if not _is_control(c))
     text = " ".join(unicodedata.normalize("NFC", text).split())
     before = None
-    while text != before:  # what goes may leave another article in front
-        before, text = text, _trim(_say_once(_trim(_STRAY_ARTICLE.sub("", text.lstrip(_JUNK)))))
+    while text != before:  # what goes may bare more of it: an article, punctuation, a sentence said twice
+        before, text = text, _say_once(_trim(_STRAY_ARTICLE.sub("", text)))
     return text
 
 
