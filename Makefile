@@ -64,13 +64,18 @@ img2dataset: .venv-img2dataset/.installed
 	.venv-img2dataset/bin/python -m pip install --quiet --disable-pip-version-check img2dataset==1.47.0
 	@touch $@
 
-# lmms-eval with all that it requires, beside this library: what $(VENV) holds is seen from there, not installed again.
+# An environment of its own beside this library: what $(VENV) holds is seen from there, not installed again.
+define beside
+$(BIN)/python -m venv $(1)
+$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+  > $$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mella_hf.pth
+endef
+
+# lmms-eval with all that it requires.
 lmms-eval: .venv-lmms/.installed
 
 .venv-lmms/.installed: $(READY) requirements-lmms-eval.txt
-	$(BIN)/python -m venv .venv-lmms
-	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
-	  > $$(.venv-lmms/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mella_hf.pth
+	$(call beside,.venv-lmms)
 	.venv-lmms/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-lmms-eval.txt
 	@touch $@
 
@@ -79,9 +84,7 @@ lmms-eval: .venv-lmms/.installed
 quantized: .venv-quantized/.installed
 
 .venv-quantized/.installed: $(READY) requirements-quantized.txt
-	$(BIN)/python -m venv .venv-quantized
-	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
-	  > $$(.venv-quantized/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mella_hf.pth
+	$(call beside,.venv-quantized)
 	DS_BUILD_OPS=0 .venv-quantized/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-quantized.txt
 	@touch $@
 
