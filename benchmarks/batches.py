@@ -93,10 +93,10 @@ def make_trainer(ours: bool, dataset: Any, processor: Any, tokenizer: Any, optio
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
 
+    from mella_hf.demo.miniature import build_model
     from mella_hf.training.backbones import lora_targets
     from mella_hf.training.batching import LengthBuckets
     from mella_hf.training.chat import conversations, count_tokens
-    from mella_hf.training.miniature import build_model
     from mella_hf.training.trainer import MellaTrainer
 
     model = build_model(tokenizer, **MODEL)
@@ -168,7 +168,7 @@ def main() -> int:
     options = parser.parse_args()
     import torch
 
-    from mella_hf.training.miniature import build_processor, train_tokenizer
+    from mella_hf.demo.miniature import build_processor, train_tokenizer
 
     torch.set_num_threads(1)
     side = round(options.image_tokens**0.5) * PIXELS_A_TOKEN

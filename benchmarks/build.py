@@ -94,7 +94,7 @@ def with_datasets(root: Path, out: Path) -> None:
 
 def ours(root: Path, out: Path, verify: bool) -> None:
     """`mella build` in one process."""
-    from mella_hf.dataset.build import build_dataset
+    from mella_hf.dataset.building.build import build_dataset
     from mella_hf.sources.release import ReleaseSource
 
     source = ReleaseSource(root, (LANGUAGE,))
@@ -116,8 +116,8 @@ def contend(name: str, root: Path) -> None:
     import tqdm  # noqa: F401
     import yaml  # noqa: F401
 
-    import mella_hf.dataset.build  # noqa: F401
-    from mella_hf.metrics.text import tokenize
+    import mella_hf.dataset.building.build  # noqa: F401
+    from mella_hf.text.tokens import tokenize
 
     tokenize("كلمة", LANGUAGE)  # the tokenizer with which the card counts: loaded once, however many rows there are
     if name == "datasets":

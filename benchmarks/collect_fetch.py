@@ -48,8 +48,8 @@ def write_images(folder: Path, count: int = 50) -> None:
     """Real pictures as JPEGs with a longer side of 320 px and a shorter one of 200 or more."""
     from PIL import Image
 
-    from mella_hf.cache import cache_dir
-    from mella_hf.dataset.images import on_white
+    from mella_hf.files import cache_dir
+    from mella_hf.images.opening import on_white
 
     folder.mkdir()
     for path in sorted((cache_dir() / "stamps").rglob("*.png")):
@@ -86,7 +86,7 @@ def urls_of(port: int, count: int) -> list[str]:
 
 def settings(**changes: Any) -> Any:
     """Settings as quick as they may be on loopback."""
-    from mella_hf.know.fetch_settings import FetchSettings
+    from mella_hf.know.fetching.settings import FetchSettings
 
     quick = FetchSettings("benchmark@example.org", allow_private=True, delay=0, per_host=16, backoff=0.2)
     return replace(quick, **changes)
@@ -97,7 +97,7 @@ def collect(folder: Path, urls: list[str], options: dict[str, Any], images: bool
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from mella_hf.know.fetch import fetch
+    from mella_hf.know.fetching.fetch import fetch
     from mella_hf.know.image_check import ImageSettings
     from mella_hf.know.images import make_samples
     from mella_hf.know.records import ALT_TEXTS, REQUESTS, rows_of

@@ -23,9 +23,9 @@ from contextlib import suppress
 import numpy as np
 from PIL import Image
 
-from mella_hf.dataset.images import Rejected, guarded
+from mella_hf.images.opening import Rejected, guarded
+from mella_hf.images.phash import phash
 from mella_hf.know.image_check import ImageSettings, average, check_image, open_header, redraw, shrink
-from mella_hf.phash import phash
 from mella_hf.sample import sha256_hex
 
 BARS = {"over_naive": 1.5, "over_bare_draft": 0.85}
@@ -37,8 +37,8 @@ ROUNDS = 3  # of each image, interleaved, so that a noisy neighbour meets all al
 
 def make_jpegs(count: int) -> list[bytes]:
     """Real pictures as JPEGs with a longer side of 900 px."""
-    from mella_hf.cache import cache_dir
-    from mella_hf.dataset.images import on_white
+    from mella_hf.files import cache_dir
+    from mella_hf.images.opening import on_white
 
     paths = sorted((cache_dir() / "stamps").rglob("*.png"))
     if not paths:

@@ -45,8 +45,8 @@ HELP = tuple(f"libreoffice-help-{code}" for code in ("cs", "hu", "ko", "ru", "vi
 
 def package_pages(*names: str) -> list[Path]:
     """The pages of some packages, by name."""
-    from mella_hf.cache import cache_dir
-    from mella_hf.sources.debian import fetch_package
+    from mella_hf.demo.debian import fetch_package
+    from mella_hf.files import cache_dir
 
     folders = [fetch_package(name, cache_dir() / "debian") for name in names]
     return sorted(path for folder in folders for path in folder.rglob("*.html") if path.is_file())
@@ -76,7 +76,7 @@ def write_warc(pages: list[bytes], path: Path) -> None:
 
 def extract(folder: Path, count: int) -> Callable[[], object]:
     """Ours: from WARC to Parquet."""
-    from mella_hf.know.page_sources import extract_shard, warc_shards
+    from mella_hf.know.pages.sources import extract_shard, warc_shards
     from mella_hf.stage import ShardOutput
 
     (shard,) = warc_shards([folder / "pages.warc.gz"])

@@ -75,8 +75,8 @@ def make_model() -> tuple[Any, Any]:
     """The model and its processor; answers end at random."""
     import torch
 
+    from mella_hf.demo.miniature import build_model, build_processor, train_tokenizer
     from mella_hf.languages import get_language
-    from mella_hf.training.miniature import build_model, build_processor, train_tokenizer
 
     torch.set_num_threads(1)
     prompts = [*get_language("ar").know_prompts, *get_language("ar").ling_prompts]
@@ -91,8 +91,8 @@ def make_model() -> tuple[Any, Any]:
 
 def say(model: Any, processor: Any, rows: Any, limit: int) -> list[list[int]]:
     """The tokens that the model says of each image when nothing ends an answer."""
-    from mella_hf.evaluation import generate
-    from mella_hf.evaluation.decode import decode
+    from mella_hf.answers import generate
+    from mella_hf.answers.decode import decode
 
     said: dict[int, list[int]] = {}
 
@@ -100,7 +100,7 @@ def say(model: Any, processor: Any, rows: Any, limit: int) -> list[list[int]]:
         decode(model, encode, prompts, **{**options, "stops": (), "keep": said.__setitem__})
 
     turns = (([row["image"].convert("RGB")], question()) for row in rows)
-    with mock.patch("mella_hf.evaluation.decode.decode", listen):
+    with mock.patch("mella_hf.answers.decode.decode", listen):
         generate.answer_turns(model, processor, turns, limit, 16, lambda i, answer: None)
     return [said[i] for i in range(len(said))]
 
@@ -129,8 +129,8 @@ def question() -> str:
 
 def ours(model: Any, processor: Any, rows: Any, batch: int, limit: int, folder: Path) -> tuple[float, list[str]]:
     """CPU seconds, and the answers."""
-    from mella_hf.evaluation.answers import read_predictions
-    from mella_hf.evaluation.generate import generate
+    from mella_hf.answers.answers import read_predictions
+    from mella_hf.answers.generate import generate
 
     identity = {"base_hash": "benchmark", "adapter_hash": None}
     start = time.process_time()
@@ -144,12 +144,12 @@ def ours(model: Any, processor: Any, rows: Any, batch: int, limit: int, folder: 
 
 def transformers_alone(model: Any, processor: Any, rows: Any, batch: int, limit: int) -> tuple[float, list[str]]:
     """CPU seconds of the model's own `generate`, and the answers."""
-    from mella_hf.evaluation.generate import answer_turns
+    from mella_hf.answers.generate import answer_turns
 
     answers: dict[int, str] = {}
     start = time.process_time()
     turns = (([row["image"].convert("RGB")], question()) for row in rows)
-    with mock.patch("mella_hf.evaluation.decode.FAMILIES", ()):  # as for a family that `decode` does not know
+    with mock.patch("mella_hf.answers.decode.FAMILIES", ()):  # as for a family that `decode` does not know
         answer_turns(model, processor, turns, limit, batch, lambda i, said: answers.update({i: said["prediction"]}))
     return time.process_time() - start, [answers[i] for i in range(len(rows))]
 

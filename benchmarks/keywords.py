@@ -25,7 +25,7 @@ BAR = 0.6
 def same(found: str, wanted: str, language: str) -> bool:
     """Whether a found keyword names what a hand-marked one names."""
     from mella_hf.languages import get_language
-    from mella_hf.metrics.text import analyze, arabic_bases, stem_words
+    from mella_hf.text.tokens import analyze, arabic_bases, stem_words
 
     entry = get_language(language)
     if entry.tokenizer != "words":

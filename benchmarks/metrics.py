@@ -112,7 +112,7 @@ def peak_megabytes() -> float:
 def run(count: int, peer_count: int) -> dict[str, float]:
     """All measurements."""
     from mella_hf.metrics import MellaMetric
-    from mella_hf.metrics.text import analyze, stem
+    from mella_hf.text.tokens import analyze, stem
 
     predictions, references = make_pairs(count)
     words = sorted({w for text in predictions[:peer_count] + references[:peer_count] for w in text.split()})

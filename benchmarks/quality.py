@@ -37,7 +37,7 @@ def make_pairs(count: int) -> tuple[list[str], list[tuple[str, str]]]:
     draw = random.Random(0)
     lines: dict[str, list[str]] = {}
     for code in ("en", "ar", "cs", "hu", "ko", "ru", "sr", "th", "vi"):
-        phrases = import_module(f"mella_hf.sources.phrases.{code}").PHRASES
+        phrases = import_module(f"mella_hf.demo.stamps.phrases.{code}").PHRASES
         lines[code] = [sentence for value in vars(phrases).values() if isinstance(value, tuple) for sentence in value]
     pairs = []
     for _ in range(count):

@@ -147,8 +147,8 @@ def open_and_use(page_path: Path, repeats: int) -> dict[str, float]:
 
 def run(images: int, repeats: int) -> dict[str, float]:
     """All measurements."""
-    from mella_hf.evaluation.comparison_report import write_comparison
-    from mella_hf.evaluation.report import write_report
+    from mella_hf.evaluation.reports.comparison import write_comparison
+    from mella_hf.evaluation.reports.report import write_report
 
     with tempfile.TemporaryDirectory() as folder:
         run_folder = make_run(Path(folder) / "run", images)

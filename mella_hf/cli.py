@@ -35,7 +35,7 @@ def demo(
     backbone in English and a LoRA adapter in LANGUAGE, evaluates both, and writes a report and an adapter
     folder. Killed at any point, it goes on there when it is run again.
     """
-    from mella_hf.demo import run_demo
+    from mella_hf.demo.run import run_demo
 
     run_demo(language, out, source, workers)
 

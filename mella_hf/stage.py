@@ -27,27 +27,10 @@ from typing import Any
 from uuid import uuid4
 
 from mella_hf.errors import StageError
+from mella_hf.files import sweep, write_atomic
 
+KEPT, DROPPED = "kept", "dropped_"  # names of counts; the reason follows
 MAX_WORKER_DEATHS = 2  # a shard that kills its worker this often is set aside by name
-ASIDE = ".tmp"  # how the names of files end that are not whole yet; they begin with a dot
-
-
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file aside and rename it, so that readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}{ASIDE}")
-    payload = data.encode("utf-8") if isinstance(data, str) else data
-    with open(aside, "wb") as file:
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-
-
-def sweep(folder: Path) -> None:
-    """Take away the files of a folder that a killed run had written aside and not renamed."""
-    for path in folder.glob(f".*{ASIDE}"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def fingerprint(*parts: Any) -> str:
@@ -85,11 +68,11 @@ class ShardOutput:
 
     def keep(self, rows: int = 1) -> None:
         """Count rows that stay."""
-        self.counts["kept"] += rows
+        self.counts[KEPT] += rows
 
     def drop(self, reason: str, **what: Any) -> None:
         """Count a row that goes, with its reason and enough of it to find it again."""
-        self.counts[f"dropped_{reason}"] += 1
+        self.counts[DROPPED + reason] += 1
         self.rejects.append({"reason": reason, **what})
 
 
@@ -119,8 +102,7 @@ class StageReport:
     @property
     def dropped(self) -> dict[str, int]:
         """Rows dropped, by reason."""
-        prefix = "dropped_"
-        return {k[len(prefix) :]: v for k, v in sorted(self.counts.items()) if k.startswith(prefix)}
+        return {k.removeprefix(DROPPED): v for k, v in sorted(self.counts.items()) if k.startswith(DROPPED)}
 
 
 def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:

@@ -75,7 +75,7 @@ def train_tokenizer(texts: list[str], vocab_size: int) -> Any:
 def build_tiny_qwen2vl(folder: Path, *, vocab_size: int = 640, seed: int = 0) -> Path:
     """Save a random Qwen2-VL of about 0.2 M parameters and its processor (28 px patches, 4 to 16 image tokens).
 
-    It is as published checkpoints are, and `mella_hf.training.miniature` is not, for speed: Qwen2's own way to part
+    It is as published checkpoints are, and `mella_hf.demo.miniature` is not, for speed: Qwen2's own way to part
     words, a system turn, images of different numbers of tokens, embeddings apart from the output layer. What is tested
     here must work on those; and a test of training should not stand on training's own code.
     """

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mella_hf.errors import MissingExtraError, StageError
-from mella_hf.stage import Shard, ShardOutput, fingerprint, run_shard, run_stage, write_atomic
+from mella_hf.files import write_atomic
+from mella_hf.stage import Shard, ShardOutput, fingerprint, run_shard, run_stage
 
 
 class Stubborn(Exception):

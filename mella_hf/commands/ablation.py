@@ -26,7 +26,7 @@ def ablation(
     answers the test splits and writes OUT/LANGUAGE/ablation/ablation.html, with the numbers in ablation.json
     beside it. Killed at any point, it goes on there when it is run again.
     """
-    from mella_hf.ablation import VARIANTS, run_ablation
+    from mella_hf.demo.ablation import VARIANTS, run_ablation
 
     page = run_ablation(
         language, out, seeds=range(seeds), source=source, workers=workers, variants=only or tuple(VARIANTS)

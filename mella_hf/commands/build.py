@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mella_hf.dataset.build import BuildReport
-    from mella_hf.sources.candidate import Source
+    from mella_hf.dataset.building.build import BuildReport
+    from mella_hf.dataset.building.candidate import Source
 
 
 class SourceKind(StrEnum):
@@ -58,7 +58,7 @@ def build(
     goes on where it stopped.
     """
     from mella_hf.cluster import cluster_executor
-    from mella_hf.dataset.build import build_dataset
+    from mella_hf.dataset.building.build import build_dataset
 
     codes = _codes(languages)
     found = _source(source, data, codes, kind.value, text_column, image_column, column or [], config, split)
@@ -71,11 +71,13 @@ def build(
 
 def print_report(report: "BuildReport") -> None:
     """What became of the rows, a line a language and source."""
+    from mella_hf.funnel import Counts
+
     for language, sources in report.funnel.items():
         for source, counts in sources.items():
-            lost = {k.removeprefix("dropped_"): n for k, n in counts.items() if k.startswith("dropped_")}
-            reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(lost.items(), key=lambda x: (-x[1], x[0])))
-            typer.echo(f"{language} {source}: kept {counts['kept']:,}; left out {sum(lost.values()):,} ({reasons})")
+            parts = Counts.of(counts)
+            lost = sum(parts.dropped.values())
+            typer.echo(f"{language} {source}: kept {parts.kept:,}; left out {lost:,} ({parts.reasons()})")
     typer.echo(f"{report.shards} files in {report.out}; {report.ran} units of work done, {report.skipped} found done.")
 
 

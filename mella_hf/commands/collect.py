@@ -62,13 +62,14 @@ def collect(
     from mella_hf.cluster import cluster_executor
     from mella_hf.commands.build import _codes
     from mella_hf.errors import MellaError
-    from mella_hf.know import page_sources
+    from mella_hf.funnel import funnel_lines
     from mella_hf.know.collect import CollectSettings
     from mella_hf.know.collect import collect as run
-    from mella_hf.know.fetch_settings import FetchSettings
+    from mella_hf.know.fetching.settings import FetchSettings
     from mella_hf.know.filter import FilterSettings
-    from mella_hf.know.funnel import funnel_lines, funnel_steps
+    from mella_hf.know.funnel import funnel_steps
     from mella_hf.know.image_check import ImageSettings
+    from mella_hf.know.pages import sources
 
     if sum(map(bool, (warc, urls, pages))) != 1:
         raise MellaError("Give one source: WARC files, --urls FILE, or --pages FOLDER with --base-url.")
@@ -90,11 +91,11 @@ def collect(
         texts_only=texts_only, test_size=test_size, retry=retry,
     )  # fmt: skip
     if urls is not None:
-        found: list[Any] = page_sources.read_url_list(urls)
+        found: list[Any] = sources.read_url_list(urls)
     elif pages is not None and base_url is not None:
-        found = page_sources.folder_shards(pages, base_url)
+        found = sources.folder_shards(pages, base_url)
     else:
-        found = page_sources.warc_shards(warc or [])
+        found = sources.warc_shards(warc or [])
     with cluster_executor(cluster) as executor:
         report = run(found, out, settings, workers=workers, executor=executor)
     for line in funnel_lines(funnel_steps(report.stages, report.build)):

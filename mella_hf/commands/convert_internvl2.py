@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mella_hf.training.internvl2 import MAX_PATCHES
+from mella_hf.training.internvl2.convert import MAX_PATCHES
 
 
 def convert_internvl2(
@@ -22,6 +22,6 @@ def convert_internvl2(
     are written; AutoModelForImageTextToText and AutoProcessor load the folder. Interrupted, the same command goes on
     where it stopped.
     """
-    from mella_hf.training.internvl2 import convert_internvl2
+    from mella_hf.training.internvl2.convert import convert_internvl2
 
     typer.echo(convert_internvl2(source, out, max_patches=max_patches, say=typer.echo))

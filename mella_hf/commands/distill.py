@@ -28,7 +28,7 @@ def distill(
     from datasets import load_dataset
 
     import mella_hf  # noqa: F401  (makes "mella" known to datasets)
-    from mella_hf.ling.cache import RequestCache
+    from mella_hf.answers.request_cache import RequestCache
     from mella_hf.ling.translate import CachedTranslator, open_translator
     from mella_hf.sample import SOURCES
     from mella_hf.training.distill import build_transfer_set, read_record

@@ -9,8 +9,8 @@ from mella_hf.commands.options import BatchSize, DataDir
 from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
+    from mella_hf.answers.systems import System
     from mella_hf.evaluation.run import Run
-    from mella_hf.evaluation.systems import System
 
 
 def evaluate(
@@ -44,7 +44,7 @@ def evaluate(
     device: Annotated[str | None, typer.Option(help="cuda, cpu, ...; the accelerator by default.")] = None,
     benchmark: Annotated[
         list[Path] | None,
-        typer.Option(help="YAML of an external benchmark's columns (mella_hf/evaluation/external.py). Repeatable."),
+        typer.Option(help="YAML that says which column of an external benchmark is what. Repeatable."),
     ] = None,
     gate: Annotated[
         Path | None, typer.Option(help="YAML of limits (recipes/gate.yaml); exit status 1 when one is broken.")
@@ -62,13 +62,13 @@ def evaluate(
     with --enable-lora --lora-modules NAME=FOLDER and give --endpoint and --adapter NAME; a key goes into the
     environment variable MELLA_CAPTIONER_KEY.
     """
-    from mella_hf.evaluation.comparison_systems import check_names
-    from mella_hf.evaluation.external import read_benchmark
-    from mella_hf.evaluation.external_run import benchmark_line, run_benchmarks
+    from mella_hf.answers.systems import line_up, named
+    from mella_hf.evaluation.benchmarks.mapping import read_benchmark
+    from mella_hf.evaluation.benchmarks.run import benchmark_line, run_benchmarks
     from mella_hf.evaluation.gate import check_gate, read_gate
     from mella_hf.evaluation.paired import holds_runs, name_runs
+    from mella_hf.evaluation.reports.systems import check_names
     from mella_hf.evaluation.run import TEST_SPLITS, evaluate_runs, load_run
-    from mella_hf.evaluation.systems import line_up, named
 
     codes = list(dict.fromkeys(code.strip() for code in languages.split(",") if code.strip()))
     if not codes:
@@ -106,9 +106,9 @@ def evaluate(
 
 def _tell(runs: "dict[str, Run]", systems: "list[System]", others: "dict[str, dict[str, Run]]", out: Path) -> None:
     """Scores and paired tests to the screen, reports to disk."""
-    from mella_hf.evaluation.comparison_report import write_comparison
     from mella_hf.evaluation.paired import compare_runs, comparison_line
-    from mella_hf.evaluation.report import write_report
+    from mella_hf.evaluation.reports.comparison import write_comparison
+    from mella_hf.evaluation.reports.report import write_report
 
     for code, run in runs.items():
         for system in systems:

@@ -48,15 +48,15 @@ def judge(
     what is missing. RUN/judge.json has rates with intervals, the judge's agreement with itself, with our entity
     precision and with the metrics, and what it cost; mella report RUN shows them, and docs/judging.md how to read them.
     """
-    from mella_hf.evaluation.judge import KEY_VARIABLE, Judge
-    from mella_hf.evaluation.judge_images import JudgedImages, estimate
-    from mella_hf.evaluation.judge_pointwise import Pointwise
-    from mella_hf.evaluation.judge_run import REPLIES_FILE, Prices, judge_run, pairwise_plan, superseded
+    from mella_hf.answers.chat_servers import ChatServers
+    from mella_hf.answers.request_cache import RequestCache
+    from mella_hf.answers.systems import named
+    from mella_hf.evaluation.judging.images import JudgedImages, estimate
+    from mella_hf.evaluation.judging.judge import KEY_VARIABLE, Judge
+    from mella_hf.evaluation.judging.pointwise import Pointwise
+    from mella_hf.evaluation.judging.run import REPLIES_FILE, Prices, judge_run, pairwise_plan, superseded
     from mella_hf.evaluation.paired import holds_runs, load_runs, name_runs
-    from mella_hf.evaluation.systems import named
     from mella_hf.languages import language_codes
-    from mella_hf.ling.cache import RequestCache
-    from mella_hf.ling.chat_servers import ChatServers
 
     if (price_in is None) != (price_out is None):
         raise MellaError("Only one price was given; give both --price-in and --price-out, or neither.")

@@ -27,9 +27,9 @@ def push(
     The card states base, data and licences, recipe, scores with intervals and failure rates, limits, and code that
     runs. Log in with `hf auth login` first, or set HF_TOKEN. Interrupted, the same command goes on where it stopped.
     """
+    from mella_hf.answers.models import PROVENANCE
     from mella_hf.errors import MellaError
-    from mella_hf.evaluation.models import PROVENANCE
-    from mella_hf.hub import prepare_adapter, push_adapter
+    from mella_hf.hub.push import prepare_adapter, push_adapter
 
     folder = adapter
     if not (adapter / PROVENANCE).is_file():
@@ -48,7 +48,7 @@ def push(
             "options out, or push the folder that training wrote."
         )
     if merge:
-        from mella_hf.merging import merge_adapter
+        from mella_hf.hub.merging import merge_adapter
 
         folder = merge_adapter(folder, folder.with_name(f"{folder.name}-merged"), base=base)
     typer.echo(push_adapter(folder, repo, private=private, create_pr=create_pr, say=typer.echo))

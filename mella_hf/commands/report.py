@@ -36,11 +36,11 @@ def report(
 
     What people chose between answers (--human) and what mella judge found stand beside the metrics: docs/judging.md.
     """
-    from mella_hf.evaluation.comparison_report import write_comparison
-    from mella_hf.evaluation.human import keep_choices, read_choices
-    from mella_hf.evaluation.report import write_report
+    from mella_hf.answers.systems import named
+    from mella_hf.evaluation.judging.human import keep_choices, read_choices
+    from mella_hf.evaluation.reports.comparison import write_comparison
+    from mella_hf.evaluation.reports.report import write_report
     from mella_hf.evaluation.run import load_run
-    from mella_hf.evaluation.systems import named
 
     decisions = [decision for path in human or () for decision in read_choices(path)]
     for _, folder in map(named, runs) if decisions else ():

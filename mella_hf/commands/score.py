@@ -227,6 +227,6 @@ def _print_plain(scores: dict[str, Any]) -> None:
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:
-    from mella_hf.stage import write_atomic
+    from mella_hf.files import write_atomic
 
     write_atomic(path, json.dumps(result, ensure_ascii=False, indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""The dataset folder: build, verify, load, publish, and remove samples."""

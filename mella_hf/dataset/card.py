@@ -13,9 +13,9 @@ from typing import Any
 from mella_hf import languages
 from mella_hf.dataset.facts import SAMPLE, SplitFacts, dataset_facts
 from mella_hf.dataset.lengths import token_lengths
-from mella_hf.resources import template_path
+from mella_hf.files import template_path, write_atomic
+from mella_hf.funnel import Counts
 from mella_hf.sample import FEATURES_DICT, SPLITS
-from mella_hf.stage import write_atomic
 
 ALL = "all"
 CARD = "card.json"  # what the card says that no row does
@@ -157,7 +157,11 @@ def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardTe
         domains=_total(one.domains for one in facts).most_common(20),
         makers=_total(one.makers for one in facts).most_common(20),
         gpl2=any(name.startswith("GPL-2") for one in facts for name in one.licenses),
-        funnel=[(code, source, *_funnel_line(counts)) for code, by in funnel.items() for source, counts in by.items()],
+        funnel=[
+            (code, source, parts.kept, list(parts.dropped.items()))
+            for code, by in funnel.items()
+            for source, parts in ((source, Counts.of(counts)) for source, counts in by.items())
+        ],
     )
 
 
@@ -204,10 +208,3 @@ def _total(counters: Iterable[Mapping[str, int]]) -> Counter[str]:
     for counter in counters:
         total.update(counter)
     return total
-
-
-def _funnel_line(counts: Mapping[str, int]) -> tuple[int, list[tuple[str, int]]]:
-    """(kept, [(reason, dropped)]), the largest loss first."""
-    prefix = "dropped_"
-    dropped = [(name[len(prefix) :], n) for name, n in counts.items() if name.startswith(prefix)]
-    return counts.get("kept", 0), sorted(dropped, key=lambda pair: (-pair[1], pair[0]))

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.images import open_image
 from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError
-from mella_hf.phash import NEAR, phash
+from mella_hf.images.opening import open_image
+from mella_hf.images.phash import NEAR, phash
 
 TRAIN, TEST = ("know", "ling"), ("know_test", "ling_test")
 _BLOCK = 1 << 22  # comparisons at a time: 32 MB

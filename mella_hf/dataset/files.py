@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mella_hf.cache import cache_dir
+from mella_hf.files import cache_dir
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class HubFiles:
         """Path -> blob id. Raises MellaError when the repo cannot be read."""
         from huggingface_hub import HfApi
 
-        from mella_hf.dataset.hub import hub_errors
+        from mella_hf.hub_errors import hub_errors
 
         with hub_errors(self.repo, "read"):
             info = HfApi(endpoint=self.endpoint, token=self.token).dataset_info(

@@ -27,7 +27,7 @@ def token_lengths(code: str, samples: Mapping[str, Sequence[str]]) -> TokenLengt
     Args:
         samples: split -> its texts; a split without any is left out.
     """
-    from mella_hf.metrics.text import tokenize, tokenizer_version
+    from mella_hf.text.tokens import tokenize, tokenizer_version
 
     if code not in languages.language_codes():
         return TokenLengths("not counted: the language has no entry in mella_hf.languages")

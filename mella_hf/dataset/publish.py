@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.dataset.card import CARD, FUNNEL, THUMBNAILS, write_card
-from mella_hf.dataset.hub import FIRST_WAIT, hub_errors, retried
 from mella_hf.dataset.remove import REMOVALS
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError
+from mella_hf.hub_errors import FIRST_WAIT, hub_errors, retried
 from mella_hf.sample import SPLITS
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from mella_hf.dataset.card import write_card
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import languages_in, open_writer, shard_paths
 from mella_hf.errors import MellaError
+from mella_hf.files import write_atomic
 from mella_hf.sample import SPLITS
-from mella_hf.stage import write_atomic
 
 REMOVALS = "removals.jsonl"
 _ID = re.compile(r"[0-9a-f]{64}")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from mella_hf.dataset.card import THUMBNAILS
-from mella_hf.dataset.images import Rejected, open_image
 from mella_hf.dataset.write import languages_in, shard_paths
-from mella_hf.stage import write_atomic
+from mella_hf.files import write_atomic
+from mella_hf.images.opening import Rejected, open_image
 
 if TYPE_CHECKING:
     from PIL import Image

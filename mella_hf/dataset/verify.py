@@ -21,9 +21,9 @@ from mella_hf.dataset.card import expected_configs
 from mella_hf.dataset.checks import check_sample
 from mella_hf.dataset.disjoint import TEST, TRAIN, Hashes, describe_leaks, find_leaks
 from mella_hf.dataset.files import HubFiles, LocalFiles
-from mella_hf.dataset.images import Rejected, open_image
 from mella_hf.errors import MellaError, SampleError
-from mella_hf.phash import phash
+from mella_hf.images.opening import Rejected, open_image
+from mella_hf.images.phash import phash
 from mella_hf.sample import COLUMNS, SCHEMA, SPLITS
 from mella_hf.stage import Shard, ShardOutput, run_stage
 

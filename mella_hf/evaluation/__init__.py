@@ -1,0 +1,1 @@
+"""Scores of systems on the test splits, and whether they differ."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.evaluation.hallucination import predicted_entities
-from mella_hf.evaluation.long_tail import EntityCounts, accuracy_by_frequency
+from mella_hf.evaluation.questions.hallucination import predicted_entities
+from mella_hf.evaluation.questions.long_tail import EntityCounts, accuracy_by_frequency
 
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics, MellaMetric
@@ -65,7 +65,7 @@ def analyse(
     """Look at the answers of one system to one split.
 
     Args:
-        predictions: as `mella_hf.evaluation.answers.read_predictions` gives them.
+        predictions: as `mella_hf.answers.answers.read_predictions` gives them.
         counted: what the metric counted of them.
         training: of the split's source; without it there is no long tail.
 

@@ -21,7 +21,7 @@ RATES = (
     "wrong_language_rate", "wrong_script_rate", "repetition_rate", "loop_rate", "empty_rate", "prompt_copy_rate",
     "degenerate_rate", "truncated_rate",
 )  # fmt: skip
-NAMES = ("entity_precision", "hallucinating_rate")  # of mella_hf.evaluation.hallucination
+NAMES = ("entity_precision", "hallucinating_rate")  # of mella_hf.evaluation.questions.hallucination
 METRICS = (*SCORES, *RATES, *NAMES)
 
 

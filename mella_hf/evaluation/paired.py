@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mella_hf.answers.predictions import count_answers
+from mella_hf.answers.systems import named
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.conclusions import LEVEL
-from mella_hf.evaluation.predictions import count_answers
+from mella_hf.evaluation.questions.conclusions import LEVEL
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.evaluation.scores_file import SCORES_FILE
-from mella_hf.evaluation.systems import named
 from mella_hf.evaluation.titles import METRICS
+from mella_hf.files import write_atomic
 from mella_hf.metrics import significance
-from mella_hf.stage import write_atomic
 
 COMPARISONS_FILE = "comparisons.json"
 Answers = list[dict[str, Any]]

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.answers.answers import process_state, read_predictions
+from mella_hf.answers.predictions import answer_rows
+from mella_hf.answers.systems import System, line_up
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import TrainingFacts
-from mella_hf.evaluation.answers import process_state, read_predictions
-from mella_hf.evaluation.predictions import answer_rows
 from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write_scores
-from mella_hf.evaluation.systems import System, line_up
 from mella_hf.languages import get_language
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.answers.answers import read_meta, read_predictions
+from mella_hf.answers.predictions import count_answers
+from mella_hf.answers.systems import System
 from mella_hf.evaluation.analysis import TrainingFacts, analyse
-from mella_hf.evaluation.answers import read_meta, read_predictions
-from mella_hf.evaluation.predictions import count_answers
-from mella_hf.evaluation.systems import System
-from mella_hf.stage import write_atomic
+from mella_hf.files import write_atomic
 
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics, MellaMetric

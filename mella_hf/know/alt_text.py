@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from mella_hf.know.boilerplate import is_boilerplate, is_spam
 from mella_hf.languages import get_language
-from mella_hf.lid import LONG, foreign_log_odds, identify, letter_count
+from mella_hf.text.lid import LONG, foreign_log_odds, identify, letter_count
 
 # Names of the letters of a script as Unicode's character names begin, by ISO 15924 code.
 _SCRIPT_NAMES = {

@@ -9,7 +9,7 @@ The stages run one after the other, each shard by shard on the engine of `mella_
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.build import TEST_SIZE, BuildReport, build_dataset
+from mella_hf.dataset.building.build import TEST_SIZE, build_dataset
+from mella_hf.dataset.building.samples import SampleSource
 from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.know.filter import FilterSettings, filter_bucket
-from mella_hf.know.page_sources import extract_shard, fetched_shards
+from mella_hf.know.funnel import CollectReport
+from mella_hf.know.pages.sources import extract_shard, fetched_shards
 from mella_hf.know.records import rows_of
 from mella_hf.know.requests import bucket_shards, page_request_shards, write_requests
-from mella_hf.sources.samples import SampleSource
 from mella_hf.stage import Shard, StageReport, Work, run_stage
 
 if TYPE_CHECKING:
-    from mella_hf.know.fetch_settings import FetchSettings
+    from mella_hf.know.fetching.settings import FetchSettings
     from mella_hf.know.images import ImageSettings
 
 COLLECT_VERSION = 4  # a change of what the first two stages do to rows; makes them run again
@@ -42,35 +43,6 @@ ORIGIN = (
     "overridden. `license` holds the license that a page links to, as a hint; rights stay with their owners. People "
     "may be shown who do not know of it: {faces}"
 )
-
-
-@dataclass
-class CollectReport:
-    """What a collection made.
-
-    Attributes:
-        stages: the report of each stage, by name, in order.
-        build: of the dataset; None when no image was asked for, or none was kept.
-        page: the HTML report.
-    """
-
-    out: Path
-    stages: dict[str, StageReport] = field(default_factory=dict)
-    build: BuildReport | None = None
-    page: Path | None = None
-
-    @property
-    def set_aside(self) -> list[str]:
-        """Shards that killed their worker twice, as "stage/shard"; their rows are in no output."""
-        return [f"{name}/{shard}" for name, report in self.stages.items() for shard in report.set_aside]
-
-    @property
-    def may_work_later(self) -> int:
-        """URLs that could not be fetched for a reason that may pass; `CollectSettings.retry` asks for them again."""
-        from mella_hf.know.download import is_retryable
-
-        fetched = [self.stages[name] for name in ("page_bodies", "fetched") if name in self.stages]
-        return sum(n for report in fetched for reason, n in report.dropped.items() if is_retryable(reason))
 
 
 @dataclass(frozen=True)
@@ -106,7 +78,7 @@ def collect(
     """Run all stages.
 
     Args:
-        pages: shards of `mella_hf.know.page_sources`, or URLs of pages to fetch.
+        pages: shards of `mella_hf.know.pages.sources`, or URLs of pages to fetch.
         workers: processes; the number of cores by default, 0 runs in this process.
         executor: where to run instead, such as a Dask cluster's; its machines see `out` under the same path.
 
@@ -125,7 +97,7 @@ def collect(
         if settings.fetch is None:
             raise MellaError("Pages of a list of URLs must be fetched; give a contact for the user agent.")
         requests = run("page_requests", write_requests, page_request_shards(urls))
-        from mella_hf.know.fetch_settings import PAGE_KINDS
+        from mella_hf.know.fetching.settings import PAGE_KINDS
 
         polite = replace(settings.fetch, kinds=PAGE_KINDS)
         shards = fetched_shards(run.fetch("page_bodies", requests, polite, settings.retry))
@@ -185,7 +157,7 @@ class _Run:
         )
 
     def fetch(self, name: str, requests: Sequence[Path], settings: "FetchSettings", retry: bool) -> list[Path]:
-        from mella_hf.know.fetch import fetch
+        from mella_hf.know.fetching.fetch import fetch
 
         return self._took(name, fetch(requests, self.work / name, settings, retry=retry, **self.engine))
 

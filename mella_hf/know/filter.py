@@ -21,7 +21,8 @@ from mella_hf.errors import MellaError
 from mella_hf.know.alt_text import Dropped, Kept, check_alt_text
 from mella_hf.know.records import ALT_TEXTS, ROWS, bucket_of, host_of
 from mella_hf.languages import get_language, language_codes
-from mella_hf.lid import (
+from mella_hf.stage import Shard, ShardOutput
+from mella_hf.text.lid import (
     LONG,
     SCRIPT_SHARE,
     excerpt,
@@ -31,7 +32,6 @@ from mella_hf.lid import (
     letter_count,
     script_share,
 )
-from mella_hf.stage import Shard, ShardOutput
 
 OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none", "tdm-reservation"})
 MAX_PAGES = 10  # COYO-700M drops texts that occur more than ten times (kakaobrain/coyo-dataset, "Filtering")

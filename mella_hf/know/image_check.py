@@ -8,9 +8,9 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.dataset.images import FORMATS, MAX_PIXELS, Rejected, guarded, on_white
-from mella_hf.know.metadata import strip_metadata
-from mella_hf.phash import SIDE, phash
+from mella_hf.images.metadata import strip_metadata
+from mella_hf.images.opening import FORMATS, MAX_PIXELS, Rejected, guarded, on_white
+from mella_hf.images.phash import SIDE, phash
 from mella_hf.sample import sha256_hex
 
 if TYPE_CHECKING:

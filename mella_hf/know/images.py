@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.images import Rejected
 from mella_hf.errors import StageError
+from mella_hf.images.opening import Rejected
 from mella_hf.know.image_check import CheckedImage, ImageSettings, check_image
 from mella_hf.know.near_duplicates import find_representatives
 from mella_hf.know.records import ALT_TEXTS, ROWS, SAMPLES, file_mark

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mella_hf.dataset.duplicates import near_pairs
+from mella_hf.images.duplicates import near_pairs
 
 
 def find_representatives(hashes: np.ndarray, lengths: np.ndarray) -> np.ndarray:

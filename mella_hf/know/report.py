@@ -4,32 +4,30 @@ It shows the funnel with its reasons, random examples of what was kept and dropp
 texts come from the web, so every one is escaped, and the page forbids itself any outside request.
 """
 
-import base64
-import io
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from mella_hf.evaluation.page import environment, text_attributes
-from mella_hf.know.funnel import UNKNOWN, Step, funnel_steps, read_rejects, top_sites
+from mella_hf.files import write_atomic
+from mella_hf.funnel import SEED, Step, dropped_examples
+from mella_hf.html.page import environment, text_attributes
+from mella_hf.images.thumbnail import thumbnail_url
+from mella_hf.know.funnel import UNKNOWN, funnel_steps, top_sites
 from mella_hf.know.records import rows_of, site_of
 from mella_hf.languages import Language, get_language
-from mella_hf.stage import write_atomic
+from mella_hf.stage import DROPPED
 
 if TYPE_CHECKING:
-    from mella_hf.know.collect import CollectReport
+    from mella_hf.know.funnel import CollectReport
 
 TEMPLATES = Path(__file__).parent / "templates"
 KEPT_EXAMPLES = 8  # a language
-DROPPED_EXAMPLES = 6  # a reason
-_DRAWN = 8 * DROPPED_EXAMPLES  # of which the same text is shown once
-SEED = 12345
-_THUMBNAIL = (192, 192)  # px
+_THUMBNAIL = 192  # px
 _STEPS_WITH_LANGUAGES = ("Alt-texts chosen", "Images fetched", "Images checked", "In the dataset")
 
 
@@ -45,7 +43,7 @@ def write_collect_report(report: "CollectReport", languages: Sequence[str]) -> P
         "columns": [step for step in steps if step.name in _STEPS_WITH_LANGUAGES],
         "reasons": [_reasons(step, languages) for step in steps if step.name in _STEPS_WITH_LANGUAGES and step.dropped],
         "kept": kept_examples(report, languages),
-        "dropped": dropped_examples(report),
+        "dropped": dropped_examples(report.stages),
         "sites": top_sites(rows_of(report.stages["alt_texts"].outputs)),
         "set_aside": report.set_aside,
     }
@@ -66,7 +64,7 @@ def _reasons(step: Step, languages: Sequence[str]) -> dict[str, Any]:
     """The table of a step: one row for each reason, one column for each language and for the unknown."""
     codes = [code for code in (*languages, UNKNOWN) if step.languages.get(code)]
     rows = [
-        (reason, total, [step.languages[code].get(f"dropped_{reason}", 0) for code in codes])
+        (reason, total, [step.languages[code].get(DROPPED + reason, 0) for code in codes])
         for reason, total in step.dropped.items()
     ]
     return {"step": step, "codes": [code or "other" for code in codes], "rows": rows}
@@ -108,47 +106,5 @@ def _example(row: dict[str, Any], language: Language) -> dict[str, Any]:
         "site": site_of(row["page_url"] or row["image_url"]),
         "image_url": row["image_url"],
         "size": f"{row['width']} × {row['height']}" if image else "",
-        "thumbnail": _thumbnail(image["bytes"]) if image else "",
+        "thumbnail": thumbnail_url(image["bytes"], _THUMBNAIL) if image else "",
     }
-
-
-def _thumbnail(data: bytes) -> str:
-    from mella_hf.dataset.images import open_image
-
-    image = open_image(data)
-    image.thumbnail(_THUMBNAIL)
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
-
-
-def dropped_examples(report: "CollectReport") -> list[dict[str, Any]]:
-    """Random rejects of each stage and reason: {"stage", "reason", "total", "examples"}, in the order of the stages."""
-    draw = random.Random(SEED)
-    groups = []
-    for name, stage in report.stages.items():
-        for reason, (total, chosen) in sorted(_reservoir(read_rejects(stage), draw).items()):
-            shown = {example["text"] or example["where"]: example for example in map(_reject, chosen)}
-            examples = list(shown.values())[:DROPPED_EXAMPLES]
-            groups.append({"stage": name, "reason": reason, "total": total, "examples": examples})
-    return groups
-
-
-def _reservoir(rejects: Iterable[dict[str, Any]], draw: random.Random) -> dict[str, tuple[int, list[dict[str, Any]]]]:
-    """reason -> (how many, a few at random), in one pass over however many there are (Vitter 1985, algorithm R)."""
-    found: dict[str, tuple[int, list[dict[str, Any]]]] = {}
-    for reject in rejects:
-        total, chosen = found.get(reject["reason"], (0, []))
-        if len(chosen) < _DRAWN:
-            chosen.append(reject)
-        elif (place := draw.randrange(total + 1)) < _DRAWN:
-            chosen[place] = reject
-        found[reject["reason"]] = (total + 1, chosen)
-    return found
-
-
-def _reject(reject: dict[str, Any]) -> dict[str, str]:
-    """What stands in the sheet: the text if there is one, and where it was."""
-    text = str(reject.get("alt") or reject.get("text") or "")
-    where = reject.get("image_url") or reject.get("url") or reject.get("where") or ""
-    return {"text": text[:300], "where": str(where)[:300], "language": reject.get("language") or ""}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mella_hf.dataset.images import Rejected
+from mella_hf.images.opening import Rejected
 from mella_hf.know.image_check import CheckedImage, ImageSettings, open_reduced
 
 if TYPE_CHECKING:

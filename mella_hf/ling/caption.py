@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from mella_hf import lid
+from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import StageError
-from mella_hf.ling.cache import Asked, RequestCache
 from mella_hf.metrics.degenerate import REPETITION_LIMIT, REPETITION_ORDER, has_loop
 from mella_hf.metrics.ngrams import NGrams, repetition
+from mella_hf.text import lid
 
 if TYPE_CHECKING:
     from PIL.Image import Image

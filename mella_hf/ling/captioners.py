@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.answers.chat_servers import AT_ONCE, KEY_VARIABLE, ChatServers, Completion, image_message
 from mella_hf.ling.caption import Answer
-from mella_hf.ling.chat_servers import AT_ONCE, ChatServers, Completion, image_message
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_TOKENS = 512  # twice the paper's 258 tokens a caption
-KEY_VARIABLE = "MELLA_CAPTIONER_KEY"
 
 
 class TransformersCaptioner:
@@ -29,7 +28,7 @@ class TransformersCaptioner:
     def __init__(
         self, model: str, *, batch_size: int = 16, max_tokens: int = MAX_TOKENS, device: str | None = None
     ) -> None:
-        from mella_hf.evaluation.models import content_hash, load_model, model_name
+        from mella_hf.answers.models import content_hash, load_model, model_name
 
         self._model, self._processor = load_model(model, device=device)
         self._batch_size, self._max_tokens = batch_size, max_tokens
@@ -40,7 +39,7 @@ class TransformersCaptioner:
         self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, Answer], None]
     ) -> dict[int, str]:
         """Greedy answers. Every image gets one."""
-        from mella_hf.evaluation.generate import answer_turns
+        from mella_hf.answers.generate import answer_turns
 
         def keep(index: int, answer: dict[str, Any]) -> None:
             on_answer(index, Answer(answer["prediction"], answer["truncated"]))

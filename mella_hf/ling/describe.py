@@ -1,6 +1,6 @@
 """A folder of images enters; a dataset of native descriptions leaves: caption, translate, judge, build.
 
-    OUT/                      the dataset, as `mella_hf.dataset.build` writes it, rejects and funnel included
+    OUT/                      the dataset, as `mella_hf.dataset.building.build` writes it, rejects and funnel included
     OUT/report.html, .json    the funnel with its reasons, and examples of what was kept and left out
     OUT/.describe/            the stages' own files and `requests.sqlite`, the answers that were paid for
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mella_hf.dataset.build import BuildReport, build_dataset
+from mella_hf.dataset.building.build import BuildReport, build_dataset
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
 from mella_hf.ling.comet import comet_python
@@ -20,8 +20,8 @@ from mella_hf.ling.describe_report import write_describe_report
 from mella_hf.ling.describe_stages import Description, Settings, count_unanswered, short_name
 from mella_hf.ling.described import DescribedSource, read_rows
 from mella_hf.ling.quality import THRESHOLD, check_language
-from mella_hf.ling.services import SERVICES, ServiceTranslator, service_code
 from mella_hf.ling.translate import Estimate, choose_service, estimate
+from mella_hf.ling.translators.services import SERVICES, ServiceTranslator, service_code
 from mella_hf.stage import StageReport
 
 

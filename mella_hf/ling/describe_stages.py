@@ -13,20 +13,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.dataset.build import TEST_SIZE
-from mella_hf.dataset.images import Rejected, open_image
+from mella_hf.answers.request_cache import RequestCache
+from mella_hf.dataset.building.build import TEST_SIZE
+from mella_hf.dataset.building.candidate import read_image
+from mella_hf.images.opening import Rejected, open_image
 from mella_hf.languages import get_language
-from mella_hf.ling.cache import RequestCache
 from mella_hf.ling.caption import PROMPT_VERSION, UNANSWERED, Captioner, caption_images
 from mella_hf.ling.comet import KIWI, Scorer, open_scorer
 from mella_hf.ling.comet_worker import BATCH_TOKENS
 from mella_hf.ling.described import ImageFile, find_images, read_rows, write_rows
 from mella_hf.ling.quality import THRESHOLD, judge
-from mella_hf.ling.services import SERVICES
 from mella_hf.ling.translate import AT_ONCE, CachedTranslator, choose_service, open_translator
 from mella_hf.ling.translation_checks import changed_names
+from mella_hf.ling.translators.services import SERVICES
 from mella_hf.sample import sha256_hex
-from mella_hf.sources.candidate import read_image
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ class Description:
 
     @cached_property
     def _captioner(self) -> Captioner:
+        from mella_hf.answers.chat_servers import AT_ONCE
         from mella_hf.ling.captioners import ServerCaptioner, TransformersCaptioner
-        from mella_hf.ling.chat_servers import AT_ONCE
 
         s = self._settings
         if s.base_urls:

@@ -11,10 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mella_hf.dataset.building.candidate import COMPUTED, METADATA, Found, Lost, Unit, is_inside
 from mella_hf.errors import MellaError
 from mella_hf.sample import COLUMNS
-from mella_hf.sources.candidate import Found, Lost, Unit
-from mella_hf.sources.folder import COMPUTED, METADATA, is_inside
 
 ROWS = "rows.jsonl"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")

@@ -7,14 +7,14 @@ the wrong language, and untranslated copies, as if they were translations.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mella_hf import lid
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
 from mella_hf.ling.caption import repeats
 from mella_hf.ling.comet import Scorer
 from mella_hf.ling.comet_worker import Pair
-from mella_hf.ling.sentences import split_sentences, split_text
 from mella_hf.ling.translation_checks import translation_problem
+from mella_hf.ling.translators.sentences import split_sentences, split_text
+from mella_hf.text import lid
 
 THRESHOLD = 0.75  # paper, construction of D_ling
 ATOM_CHARS = 160  # a sentence, or a part of a long one: windows are cut between these
@@ -64,7 +64,7 @@ def guard(source: str, translation: str, language: Language) -> str | None:
         return "wrong_script"
     if not _in_language(excerpt, language):
         return "wrong_language"
-    from mella_hf.metrics.text import analyze
+    from mella_hf.text.tokens import analyze
 
     return "translation_repeats" if repeats(analyze(translation, language).words) else None
 

@@ -9,12 +9,12 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event
 
+from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
-from mella_hf.ling.cache import Asked, RequestCache
-from mella_hf.ling.sentences import reassemble, split_text
-from mella_hf.ling.services import SERVICES, ServiceTranslator, read_key
-from mella_hf.ling.translator import Translator
+from mella_hf.ling.translators.sentences import reassemble, split_text
+from mella_hf.ling.translators.services import SERVICES, ServiceTranslator, read_key
+from mella_hf.ling.translators.translator import Translator
 
 AT_ONCE = 4  # requests under way; the token bucket sets the pace
 
@@ -153,6 +153,6 @@ def open_translator(choice: str, language: str, url: str | None = None, label: s
     name = choose_service(language) if choice == "auto" else choice
     if name in SERVICES:
         return ServiceTranslator(name, url, label=label)
-    from mella_hf.ling.seq2seq import Seq2SeqTranslator
+    from mella_hf.ling.translators.seq2seq import Seq2SeqTranslator
 
     return Seq2SeqTranslator(name)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language
-from mella_hf.lid import LONG, UNKNOWN, identify, is_language, letter_count
+from mella_hf.text.lid import LONG, UNKNOWN, identify, is_language, letter_count
 
 MAX_WRONG_REFERENCES = 0.2  # share of references in another language from which scoring makes no sense
 _JOINED = 2000  # characters of short references, joined, that are enough to tell their language

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mella_hf import lid
 from mella_hf.languages import Language
+from mella_hf.text import lid
 
 REPETITION_ORDER = 4
 # 1 - distinct-4 above this: separates untuned from tuned answers best (AUC .86 to .99 on 600 real ones).

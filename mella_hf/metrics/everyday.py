@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from mella_hf.errors import MissingExtraError
 from mella_hf.languages import Language
-from mella_hf.metrics.text import arabic_bases, stem_words
+from mella_hf.text.tokens import arabic_bases, stem_words
 
 EVERYDAY_SHARE = 1e-6  # of all words said: a stem said once in a million words is known to everyone
 

@@ -8,10 +8,10 @@ import gettext
 from functools import lru_cache
 from typing import Any
 
-from mella_hf import lid
 from mella_hf.errors import MissingExtraError
 from mella_hf.languages import Language
-from mella_hf.metrics.text import analyze, stem_words
+from mella_hf.text import lid
+from mella_hf.text.tokens import analyze, stem_words
 
 MIN_POPULATION = 100_000  # smaller places share their names with too many common words
 MIN_CASELESS_POPULATION = 1_000_000  # where no capital sets them apart, even more so

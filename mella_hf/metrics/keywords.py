@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from mella_hf import lid
 from mella_hf.languages import Language, get_language
 from mella_hf.metrics.everyday import is_everyday
 from mella_hf.metrics.gazetteer import has_case, place_key, places
-from mella_hf.metrics.text import analyze, arabic_bases
+from mella_hf.text import lid
+from mella_hf.text.tokens import analyze, arabic_bases
 
 COMMON_SHARE = 0.02  # of the documents: a word of more of them names nothing
 RARE_SHARE = 0.0005  # of the documents: a word of fewer of them may be a name where letters have no case
@@ -194,7 +194,7 @@ def _is_name(word: str, language: Language, frequencies: DocumentFrequencies | N
 
 def _korean_names(text: str, language: Language) -> Iterator[_Span]:
     """Runs of Kiwi's proper nouns, with the foreign words and numbers that touch them."""
-    from mella_hf.metrics.text import korean_morphemes
+    from mella_hf.text.tokens import korean_morphemes
 
     run: list[Any] = []
     for morpheme in [*korean_morphemes(text), None]:

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
-from mella_hf.metrics.text import Analysis, analyze, arabic_bases, is_word, stem_words
+from mella_hf.text.tokens import Analysis, analyze, arabic_bases, is_word, stem_words
 
 Mode = Literal["exact", "stem", "fuzzy"]
 

@@ -18,7 +18,7 @@ from mella_hf.metrics import overlap, paper, significance
 from mella_hf.metrics.checks import check_reference_language, check_texts
 from mella_hf.metrics.matching import Mode
 from mella_hf.metrics.statistics import FLAGS, METEORS, OVERLAP, Chunk, Corpus, Settings, count_items
-from mella_hf.metrics.text import tokenizer_version
+from mella_hf.text.tokens import tokenizer_version
 
 VERSION = 1  # of the metric: any change that moves a score counts it up
 SCORES = ("bleu", "chrf", "rouge_l", "meteor", "keyword_micro", "keyword_macro")

@@ -19,8 +19,8 @@ from mella_hf.metrics import degenerate, overlap
 from mella_hf.metrics.matching import Mode, keyword_hits
 from mella_hf.metrics.meteor import meteor
 from mella_hf.metrics.ngrams import NGrams, characters, repetition
-from mella_hf.metrics.text import Analysis, analyze
 from mella_hf.metrics.vocabulary import Vocabulary
+from mella_hf.text.tokens import Analysis, analyze
 
 _CHUNK = 64  # items: enough to share a floor's references, little enough to keep memory flat
 _PARALLEL_FROM = 1_000_000  # characters: below it, starting processes costs more than it saves

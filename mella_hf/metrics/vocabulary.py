@@ -10,7 +10,7 @@ from itertools import count, islice
 
 import numpy as np
 
-from mella_hf.metrics.text import is_word, stem_words
+from mella_hf.text.tokens import is_word, stem_words
 
 
 class Vocabulary:

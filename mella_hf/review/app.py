@@ -158,7 +158,7 @@ def _picture(data: bytes) -> tuple[bytes, int, None, str]:
     """An answer with the image: as it is where browsers show its format, else as PNG."""
     from PIL import Image
 
-    from mella_hf.dataset.images import guarded, open_image
+    from mella_hf.images.opening import guarded, open_image
 
     with guarded(), Image.open(io.BytesIO(data)) as image:
         kind = image.format

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
+from mella_hf.files import write_atomic
 from mella_hf.review.queue import Item, Queue
 from mella_hf.review.store import VERDICTS, Decision
-from mella_hf.stage import write_atomic
 
 _NAMES = [field.name for field in fields(Decision)]
 _QUESTIONS = {"verdict": "action", "text": "text", "reason": "reason"}

@@ -1,0 +1,1 @@
+"""Data that users hold already: raw releases, image folders, datasets."""

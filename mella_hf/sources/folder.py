@@ -9,16 +9,14 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from mella_hf.dataset.building.candidate import COMPUTED, METADATA, Found, Lost, Unit, is_inside
 from mella_hf.errors import MellaError
 from mella_hf.sample import COLUMNS, SOURCES
-from mella_hf.sources.candidate import Found, Lost, Unit
 from mella_hf.sources.release import byte_ranges, lines_between
 
-METADATA = "metadata.jsonl"
-COMPUTED = ("id", "image", "text", "language", "source", "width", "height")
 EXTRA = tuple(name for name in COLUMNS if name not in COMPUTED)  # what a source may say beside image and text
 
 
@@ -78,9 +76,3 @@ class FolderSource:
         if not isinstance(text, str) or not text.strip():
             return Lost(where, "caption_missing")
         return Found(where, name, text.strip(), {key: record[key] for key in EXTRA if key in record})
-
-
-def is_inside(name: str) -> bool:
-    """Whether a relative file name stays in its folder: a listing from outside could say ../../etc/passwd."""
-    path = PurePosixPath(name)
-    return bool(name) and "\0" not in name and "\\" not in name and not path.is_absolute() and ".." not in path.parts

@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mella_hf.dataset.images import Rejected
+from mella_hf.dataset.building.candidate import Found, Lost, Unit
 from mella_hf.errors import MellaError
-from mella_hf.sources.candidate import Found, Lost, Unit
+from mella_hf.images.opening import Rejected
 from mella_hf.sources.folder import EXTRA
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mella_hf.dataset.building.candidate import Found, Lost, Unit
 from mella_hf.errors import MellaError
-from mella_hf.sources.candidate import Found, Lost, Unit
 from mella_hf.stage import Shard, ShardOutput, run_stage
 
 KINDS = {"know": "image_text_pair", "ling": "image_pure"}

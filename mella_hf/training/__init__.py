@@ -1,0 +1,1 @@
+"""Supervised fine-tuning of vision-language models with TRL and PEFT."""

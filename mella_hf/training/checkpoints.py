@@ -12,7 +12,7 @@ from accelerate import PartialState
 from transformers import PreTrainedModel, TrainerCallback
 
 from mella_hf.errors import MellaError
-from mella_hf.stage import write_atomic
+from mella_hf.files import write_atomic
 
 COMPLETE = "complete"  # written last into a checkpoint; the Trainer writes in place
 RUN_FILE = "run.json"

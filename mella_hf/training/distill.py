@@ -31,9 +31,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
+from mella_hf.files import write_atomic
 from mella_hf.languages import get_language
-from mella_hf.ling.translator import Translator
-from mella_hf.stage import fingerprint, write_atomic
+from mella_hf.ling.translators.translator import Translator
+from mella_hf.stage import fingerprint
 from mella_hf.training.chat import Conversation, draw_prompt, to_conversation
 
 if TYPE_CHECKING:
@@ -155,9 +156,9 @@ def _english_answers(
     progress: bool,
 ) -> dict[str, list[dict[str, Any]]]:
     """The base's answers by source: {"id", "prediction", "truncated", ...}."""
-    from mella_hf.evaluation.answers import read_predictions
-    from mella_hf.evaluation.generate import generate
-    from mella_hf.evaluation.models import load_model, model_identity
+    from mella_hf.answers.answers import read_predictions
+    from mella_hf.answers.generate import generate
+    from mella_hf.answers.models import load_model, model_identity
 
     identity = model_identity(base)
     model, processor = load_model(base)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mella_hf.errors import MellaError
-from mella_hf.resources import recipe_path
+from mella_hf.files import recipe_path
 
 
 def launch_recipe(

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.training.backbones import PARTS, get_backbone
+from mella_hf.training.data_arguments import DataArguments
 
 if TYPE_CHECKING:
     from trl import ModelConfig, SFTConfig
-
-    from mella_hf.training.arguments import DataArguments, Settings
 
 IMAGE_BOUNDS = ("min_pixels", "max_pixels", "max_patches")
 # TRL names the choices of these in its help, and does not check them in a recipe.
 _CHOICES = {"dtype": ("auto", "bfloat16", "float16", "float32"), "bnb_4bit_quant_type": ("nf4", "fp4")}
 
 
-def check_machine(settings: "Settings") -> None:
+def check_machine(data: DataArguments, model: "ModelConfig", training: "SFTConfig") -> None:
     """Refuse what this machine cannot run: quantization without its package, attention without its own or a GPU.
 
     Raises:
@@ -28,14 +27,14 @@ def check_machine(settings: "Settings") -> None:
         MissingExtraError: when bitsandbytes is not installed, or too old for transformers.
     """
     for name, choices in _CHOICES.items():
-        if (value := getattr(settings.model, name)) is not None and value not in choices:
+        if (value := getattr(model, name)) is not None and value not in choices:
             raise MellaError(f"{name} is {value!r}; choose among {', '.join(choices)}.")
-    _check_scope(settings.data, settings.model)
-    _check_quantization(settings.model)
-    _check_attention(settings.model, settings.training)
+    _check_scope(data, model)
+    _check_quantization(model)
+    _check_attention(model, training)
 
 
-def check_backbone(settings: "Settings") -> None:
+def check_backbone(data: DataArguments, model: "ModelConfig") -> None:
     """Refuse what the backbone cannot do. Reads its config.json, from the Hub where it is not a folder.
 
     Raises:
@@ -43,9 +42,9 @@ def check_backbone(settings: "Settings") -> None:
     """
     from transformers import AutoConfig
 
-    name = str(settings.model.model_name_or_path)
+    name = str(model.model_name_or_path)
     try:
-        config = AutoConfig.from_pretrained(name, revision=settings.model.model_revision)
+        config = AutoConfig.from_pretrained(name, revision=model.model_revision)
     except (OSError, ValueError) as error:
         hint = "give a folder with config.json, or a name on the Hub (a gated one needs `hf auth login`)"
         if "trust_remote_code" in str(error) or "internvl_chat" in str(error):
@@ -54,7 +53,7 @@ def check_backbone(settings: "Settings") -> None:
         raise MellaError(f"The backbone {name!r} cannot be read ({said}); {hint}.") from error
     bounds = get_backbone(config.model_type).image_bounds
     for bound in IMAGE_BOUNDS:
-        value = getattr(settings.data, bound)
+        value = getattr(data, bound)
         if value is not None and bound not in bounds:
             raise MellaError(
                 f"{bound} is {value}, which means nothing to {config.model_type}; bound its images with "
@@ -62,7 +61,7 @@ def check_backbone(settings: "Settings") -> None:
             )
 
 
-def _check_scope(data: "DataArguments", model: "ModelConfig") -> None:
+def _check_scope(data: DataArguments, model: "ModelConfig") -> None:
     unknown = [part for part in data.lora_scope if part not in PARTS]
     if model.use_peft and (unknown or not data.lora_scope):
         raise MellaError(f"lora_scope is {data.lora_scope}; choose among {', '.join(PARTS)}.")

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
-from mella_hf.stage import write_atomic
-from mella_hf.training.arguments import Settings
+from mella_hf.files import write_atomic
 from mella_hf.training.backbones import lora_targets, trainable_by_part
 from mella_hf.training.checkpoints import (
     ADAPTER_FOLDER,
@@ -37,6 +36,7 @@ from mella_hf.training.forgetting import (
     trainable,
 )
 from mella_hf.training.preflight import check_backbone
+from mella_hf.training.settings import Settings
 from mella_hf.training.watch import Watch, watch_set
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def build_trainer(settings: Settings) -> Any:
     from mella_hf.training.streaming import build_stream_feed
     from mella_hf.training.trainer import MellaTrainer  # importing TRL takes seconds
 
-    check_backbone(settings)
+    check_backbone(settings.data, settings.model)
     processor = load_processor(settings)
     feed = build_stream_feed(settings, processor) if settings.data.streaming else build_feed(settings, processor)
     forgetting = settings.forgetting

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from transformers.trainer_utils import seed_worker
 from trl import SFTTrainer
 
-from mella_hf.stage import write_atomic
+from mella_hf.files import write_atomic
 from mella_hf.training.batching import LengthBuckets
 from mella_hf.training.chat import Conversation
 from mella_hf.training.checkpoints import restore_weights
@@ -167,4 +167,4 @@ class MellaTrainer(SFTTrainer):
                     parameter.data = parameter.data.to(dtypes[name])
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """No card here: TRL's is for text models; `mella_hf.hub` writes ours."""
+        """No card here: TRL's is for text models; `mella_hf.hub.push` writes ours."""

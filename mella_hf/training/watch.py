@@ -80,8 +80,8 @@ def look(
     model: Any, processor: Any, rows: Mapping[tuple[str, str], Any], new_tokens: int | None = None
 ) -> dict[str, float]:
     """Scores of the model's answers by "watch/<language>/<source>_<metric>": 0 to 100, rates 0 to 1."""
-    from mella_hf.evaluation.generate import answer_batch
-    from mella_hf.evaluation.predictions import MAX_NEW_TOKENS
+    from mella_hf.answers.generate import answer_batch
+    from mella_hf.answers.predictions import MAX_NEW_TOKENS
     from mella_hf.metrics import MellaMetric
 
     found: dict[str, float] = {}

@@ -21,12 +21,12 @@ from typer.testing import CliRunner
 
 import mella_hf  # noqa: F401  (registers "mella")
 from mella_hf.commands.build import build
-from mella_hf.dataset.build import build_dataset
+from mella_hf.dataset.building.build import build_dataset
+from mella_hf.dataset.building.candidate import MAX_IMAGE_BYTES
 from mella_hf.dataset.disjoint import check_disjoint
 from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError, StageError, UnknownLanguageError
 from mella_hf.sample import SPLITS
-from mella_hf.sources.candidate import MAX_IMAGE_BYTES
 from mella_hf.sources.release import ReleaseSource
 
 LANGUAGES = ("ar", "th")
@@ -160,7 +160,7 @@ import os, signal, sys
 from itertools import count
 from pathlib import Path
 import mella_hf.sources.release as release
-from mella_hf.dataset.build import build_dataset
+from mella_hf.dataset.building.build import build_dataset
 
 release.UNIT_BYTES = 400_000
 points = count(1)

@@ -11,7 +11,7 @@ from release_tree import make_release
 from typer.testing import CliRunner
 
 from mella_hf.commands.remove import remove
-from mella_hf.dataset.build import build_dataset
+from mella_hf.dataset.building.build import build_dataset
 from mella_hf.dataset.card import write_card
 from mella_hf.dataset.remove import read_records, remove_samples
 from mella_hf.dataset.verify import verify_dataset

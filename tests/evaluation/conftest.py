@@ -60,8 +60,8 @@ def stand_in_finding(model: str, source: str, ids: list[str]) -> dict[str, Any]:
 
     Of ten names that training never says, the base hits none and the adapter one; of ten that it says often, eight.
     """
-    from mella_hf.evaluation.hallucination import EntityPrecision
-    from mella_hf.evaluation.long_tail import wilson_interval
+    from mella_hf.evaluation.questions.hallucination import EntityPrecision
+    from mella_hf.evaluation.questions.long_tail import wilson_interval
 
     wrong = ["دجلة", "الفرات"] if model == "base" else []
     named = EntityPrecision([["بغداد", "دجلة", "الفرات"]] * 4, [wrong] * 4)

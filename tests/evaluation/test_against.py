@@ -3,11 +3,11 @@
 import pytest
 from typer.testing import CliRunner
 
+from mella_hf.answers.systems import line_up, named
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.comparison_systems import check_names
 from mella_hf.evaluation.paired import name_runs
-from mella_hf.evaluation.systems import line_up, named
+from mella_hf.evaluation.reports.systems import check_names
 
 NOBODY = ["http://127.0.0.1:9/v1"]  # the discard port: whoever asks there gets no answer
 

@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from caption_server import CaptionServer
 
+from mella_hf.answers.answers import read_predictions
+from mella_hf.answers.generate import LocalModel, answer_turns
+from mella_hf.answers.models import load_model
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.answers import read_predictions
-from mella_hf.evaluation.external import Benchmark, read_benchmark
-from mella_hf.evaluation.external_items import read_choice
-from mella_hf.evaluation.external_run import run_benchmark
-from mella_hf.evaluation.generate import LocalModel, answer_turns
-from mella_hf.evaluation.models import load_model
+from mella_hf.evaluation.benchmarks.items import read_choice
+from mella_hf.evaluation.benchmarks.mapping import Benchmark, read_benchmark
+from mella_hf.evaluation.benchmarks.run import run_benchmark
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "ling"))
-from caption_server import CaptionServer  # noqa: E402
 
 IDENTITY = {"base": "tiny", "base_hash": "0", "adapter": None, "adapter_hash": None}
 

@@ -109,7 +109,7 @@ def test_a_gate_that_is_none_is_one_clear_error(tmp_path, text, message):
 
 
 def test_the_shipped_gate_is_read_and_trips_on_the_papers_failures():
-    from mella_hf.resources import recipe_path
+    from mella_hf.files import recipe_path
 
     limits = read_gate(recipe_path("gate.yaml"))
     scored = dict.fromkeys(("wrong_script_rate", "empty_rate"), 0.0)

@@ -3,7 +3,7 @@
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.hallucination import EntityPrecision, compare_precision, entity_precision
+from mella_hf.evaluation.questions.hallucination import EntityPrecision, compare_precision, entity_precision
 
 ANSWERS = ["Turisté v Praze a v Brně", "Hračka na stole", "Pohled na Vltavu z Hradčan"]
 REFERENCES = ["Lidé na mostě v Praze", "Dětská hračka s Krtkem", "Řeka pod hradem"]

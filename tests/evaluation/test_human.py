@@ -10,12 +10,18 @@ from typer.testing import CliRunner
 
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.comparison_systems import find_systems, run_systems
-from mella_hf.evaluation.gallery import count_run
-from mella_hf.evaluation.human import keep_choices, kept_choices, match_choices, read_choices, reviewer_agreement
-from mella_hf.evaluation.judgements import judgement_facts, page_answers
-from mella_hf.evaluation.preferences import compare_choices, count_choices
-from mella_hf.evaluation.report import report_json
+from mella_hf.evaluation.judging.human import (
+    keep_choices,
+    kept_choices,
+    match_choices,
+    read_choices,
+    reviewer_agreement,
+)
+from mella_hf.evaluation.judging.preferences import compare_choices, count_choices
+from mella_hf.evaluation.reports.gallery import count_run
+from mella_hf.evaluation.reports.judgements import judgement_facts, page_answers
+from mella_hf.evaluation.reports.report import report_json
+from mella_hf.evaluation.reports.systems import find_systems, run_systems
 from mella_hf.evaluation.run import load_run
 from mella_hf.metrics import MellaMetric
 from mella_hf.review.compare import read_pairs, shown_hash, tally

@@ -5,18 +5,20 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from caption_server import CaptionServer
 from judged_run import biased_judge, build_judged_run, material, stand_in_judge
 from typer.testing import CliRunner
 
+from mella_hf.answers.chat_servers import ChatServers, Completion
+from mella_hf.answers.request_cache import RequestCache
 from mella_hf.cli import app
 from mella_hf.errors import MellaError, StageError
-from mella_hf.evaluation.judge import KEY_VARIABLE, Judge
-from mella_hf.evaluation.judge_images import JudgedImages, estimate
-from mella_hf.evaluation.judge_pointwise import Pointwise
-from mella_hf.evaluation.judge_prompts import (
+from mella_hf.evaluation.judging.images import JudgedImages, estimate
+from mella_hf.evaluation.judging.judge import KEY_VARIABLE, Judge
+from mella_hf.evaluation.judging.pointwise import Pointwise
+from mella_hf.evaluation.judging.prompts import (
     REMINDER,
     ReplyError,
     Verdict,
@@ -24,13 +26,8 @@ from mella_hf.evaluation.judge_prompts import (
     prompt_text,
     response_format,
 )
-from mella_hf.evaluation.judge_run import REPLIES_FILE, Prices, judge_run, pairwise_plan, read_judged
+from mella_hf.evaluation.judging.run import REPLIES_FILE, Prices, judge_run, pairwise_plan, read_judged
 from mella_hf.evaluation.run import load_run
-from mella_hf.ling.cache import RequestCache
-from mella_hf.ling.chat_servers import ChatServers, Completion
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "ling"))
-from caption_server import CaptionServer  # noqa: E402
 
 QUESTIONS = 15  # of 16 answers: both systems say the same of one image, which is one question
 

@@ -7,7 +7,6 @@ Python of another one.
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -15,19 +14,17 @@ from typing import Any
 
 import pytest
 import yaml
+from caption_server import CaptionServer
 
+from mella_hf.answers.answers import read_predictions
+from mella_hf.answers.endpoint import Endpoint, endpoint_identity
+from mella_hf.answers.predictions import MAX_NEW_TOKENS, answer_rows, count_answers
 from mella_hf.dataset.builder import LANGUAGES
 from mella_hf.dataset.write import write_split
-from mella_hf.evaluation.answers import read_predictions
-from mella_hf.evaluation.endpoint import Endpoint, endpoint_identity
 from mella_hf.evaluation.lmms_eval import task, version
-from mella_hf.evaluation.predictions import MAX_NEW_TOKENS, answer_rows, count_answers
 from mella_hf.evaluation.scores_file import score_subsets
 from mella_hf.languages import get_language
 from mella_hf.metrics import MellaMetric
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "ling"))
-from caption_server import CaptionServer  # noqa: E402
 
 FOLDER = Path(task.__file__).parent
 VERSION = "0.7.3"

@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import binomtest
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.long_tail import BINS, EntityCounts, accuracy_by_frequency, wilson_interval
+from mella_hf.evaluation.questions.long_tail import BINS, EntityCounts, accuracy_by_frequency, wilson_interval
 from mella_hf.metrics import keyword_hits
 
 # Praha in six samples (in three forms, twice in one), Brno in two, Krtek in one, Ostrava in none.

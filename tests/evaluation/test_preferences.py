@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from mella_hf.evaluation.preferences import (
+from mella_hf.evaluation.judging.preferences import (
     Choices,
     agreement,
     common_votes,

@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import expect
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.charts import loss_curve, scale_end, ticks, watched_curves
-from mella_hf.evaluation.page import text_attributes
-from mella_hf.evaluation.report import verdict, write_report
+from mella_hf.evaluation.reports.report import verdict, write_report
+from mella_hf.html.charts import loss_curve, scale_end, ticks, watched_curves
+from mella_hf.html.page import text_attributes
 from mella_hf.languages import get_language
 
 

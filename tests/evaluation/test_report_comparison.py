@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.charts import plane
-from mella_hf.evaluation.comparison_report import write_comparison
+from mella_hf.evaluation.reports.comparison import write_comparison
+from mella_hf.html.charts import plane
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from mella_hf.evaluation.comparison_systems import run_systems
-from mella_hf.evaluation.gallery import cards, count_run, laid_out
-from mella_hf.evaluation.report import write_report
+from mella_hf.evaluation.reports.gallery import cards, count_run, laid_out
+from mella_hf.evaluation.reports.report import write_report
+from mella_hf.evaluation.reports.systems import run_systems
 from mella_hf.evaluation.run import load_run
 
 LING = {

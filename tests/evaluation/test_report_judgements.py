@@ -2,27 +2,24 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from caption_server import CaptionServer
 from judged_run import biased_judge, build_judged_run, stand_in_judge
 from playwright.sync_api import expect
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
-from mella_hf.evaluation.comparison_report import write_comparison
-from mella_hf.evaluation.human import keep_choices
-from mella_hf.evaluation.judge_prompts import PROMPT_VERSION, prompt_hash
-from mella_hf.evaluation.report import write_report
+from mella_hf.evaluation.judging.human import keep_choices
+from mella_hf.evaluation.judging.prompts import PROMPT_VERSION, prompt_hash
+from mella_hf.evaluation.reports.comparison import write_comparison
+from mella_hf.evaluation.reports.report import write_report
 from mella_hf.evaluation.run import load_run
 from mella_hf.review.compare import shown_hash
 from mella_hf.review.store import Decision
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "ling"))
-from caption_server import CaptionServer  # noqa: E402
 
 
 def judge(run: Path, data: Path, script: Any, *options: str) -> None:

@@ -8,19 +8,19 @@ from playwright.sync_api import expect
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
-from mella_hf.evaluation.charts import frequency_plots
-from mella_hf.evaluation.comparison_report import write_comparison
-from mella_hf.evaluation.comparison_systems import run_systems
-from mella_hf.evaluation.conclusions import (
+from mella_hf.evaluation.questions.conclusions import (
     gain_outcome,
     made_up_conclusions,
     made_up_outcome,
     rare_outcome,
     transfer_conclusions,
 )
-from mella_hf.evaluation.questions import made_up_names, rare_names
-from mella_hf.evaluation.report import write_report
+from mella_hf.evaluation.reports.comparison import write_comparison
+from mella_hf.evaluation.reports.questions import made_up_names, rare_names
+from mella_hf.evaluation.reports.report import write_report
+from mella_hf.evaluation.reports.systems import run_systems
 from mella_hf.evaluation.run import load_run
+from mella_hf.html.charts import frequency_plots
 
 
 def change(folder, **changes):

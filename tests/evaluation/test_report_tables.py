@@ -5,8 +5,8 @@ import json
 import jsonschema
 import pytest
 
-from mella_hf.evaluation.report import write_report
-from mella_hf.evaluation.tables import Cell, Table, escape_latex
+from mella_hf.evaluation.reports.report import write_report
+from mella_hf.html.tables import Cell, Table, escape_latex
 
 TABLE = Table(
     caption="Arabic, 100% of R&D_set",

@@ -161,7 +161,7 @@ def test_another_adapter_a_merged_model_and_transfer_stand_side_by_side(
     """The adapter on a config that it was not trained on, against itself merged: the same answers but for rounding."""
     from datasets import Image
 
-    from mella_hf.evaluation.models import load_model
+    from mella_hf.answers.models import load_model
 
     thai = ["แมวตัวเล็กนอนอยู่บนเตียงนอน", "บ้านเก่าหลังใหญ่ในกรุงเทพมหานคร", "ปลาตัวใหญ่ว่ายอยู่ในทะเล"]
     for split, count, start in (("know", 3, 40), ("know_test", 3, 60)):

@@ -1,17 +1,13 @@
 """Two languages answered by a real HTTP server on loopback, through the command; no model is loaded."""
 
 import json
-import sys
-from pathlib import Path
 
+from caption_server import CaptionServer
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
 from mella_hf.dataset.write import write_split
 from mella_hf.evaluation.run import load_run
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "ling"))
-from caption_server import CaptionServer  # noqa: E402
 
 TEXTS = {
     "ar": [

@@ -12,18 +12,18 @@ from bs4 import BeautifulSoup
 from hostile_server import HostileServer, jpeg, with_etag
 from typer.testing import CliRunner
 
-from mella_hf.cache import cache_dir
 from mella_hf.cli import app
 from mella_hf.cluster import cluster_executor
 from mella_hf.errors import MellaError
+from mella_hf.files import cache_dir
+from mella_hf.funnel import dropped_examples, funnel_lines
 from mella_hf.know.collect import CollectSettings, collect
-from mella_hf.know.download import Limits
-from mella_hf.know.fetch_settings import FetchSettings
+from mella_hf.know.fetching.download import Limits
+from mella_hf.know.fetching.settings import FetchSettings
 from mella_hf.know.filter import FilterSettings
-from mella_hf.know.funnel import funnel_lines, funnel_steps
+from mella_hf.know.funnel import funnel_steps
 from mella_hf.know.images import ImageSettings
-from mella_hf.know.page_sources import folder_shards, read_url_list, warc_shards
-from mella_hf.know.report import dropped_examples
+from mella_hf.know.pages.sources import folder_shards, read_url_list, warc_shards
 
 LANGUAGES = ("ar", "cs", "hu", "ko", "ru", "sr", "th", "vi")
 # Page -> what a reader sees to be its native pictures: the least number of pairs that must arrive.
@@ -42,7 +42,7 @@ KEEP_SMALL = ImageSettings(min_side=100, nsfw_threshold=None, find_faces=False) 
 
 def constructed_thai_page(folder: Path) -> Path:
     """A page made of Tux Paint stamps and their Thai lines, since no package has pages with Thai alt-texts."""
-    from mella_hf.sources.stamps import PACKAGE, STAMPS, read_stamps
+    from mella_hf.demo.stamps.stamps import PACKAGE, STAMPS, read_stamps
 
     root = cache_dir() / "stamps" / PACKAGE / STAMPS
     if not root.is_dir():
@@ -119,7 +119,7 @@ def test_what_went_is_counted_at_every_step(handbook, tmp_path):
 
 def test_neither_the_number_of_workers_nor_a_cluster_changes_anything(handbook, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed", reason="needs mella_hf[cluster]")
-    monkeypatch.setattr("mella_hf.know.page_sources.FOLDER_PAGES", 50)
+    monkeypatch.setattr("mella_hf.know.pages.sources.FOLDER_PAGES", 50)
     shards = folder_shards(handbook / "cs-CZ", "http://handbook.example/cs")
     only_texts = CollectSettings(FilterSettings(("cs",)))
     found = []

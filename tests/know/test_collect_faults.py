@@ -16,9 +16,10 @@ from local_cluster import cluster_process
 
 from mella_hf.cluster import cluster_executor
 from mella_hf.errors import StageError
-from mella_hf.know.collect import CollectReport, CollectSettings, collect
+from mella_hf.know.collect import CollectSettings, collect
 from mella_hf.know.filter import FilterSettings
-from mella_hf.know.page_sources import extract_shard, folder_shards
+from mella_hf.know.funnel import CollectReport
+from mella_hf.know.pages.sources import extract_shard, folder_shards
 from mella_hf.stage import Shard, ShardOutput
 
 TESTS = Path(__file__).parent.parent
@@ -41,7 +42,7 @@ def extract_or_die(shard: Shard, output: ShardOutput) -> None:
 
 @pytest.fixture(autouse=True)
 def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mella_hf.know.page_sources.FOLDER_PAGES", 1)
+    monkeypatch.setattr("mella_hf.know.pages.sources.FOLDER_PAGES", 1)
     monkeypatch.setattr("mella_hf.know.collect.extract_shard", extract_or_die)
 
 

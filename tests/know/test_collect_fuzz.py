@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from mella_hf.know.alt_text import REASONS, Dropped, Kept, check_alt_text, clean_alt_text
-from mella_hf.know.charset import page_text
 from mella_hf.know.filter import judge
-from mella_hf.know.links import absolute_url
-from mella_hf.know.pages import MAX_TEXT, page_candidates
+from mella_hf.know.pages.charset import page_text
+from mella_hf.know.pages.extract import MAX_TEXT, page_candidates
+from mella_hf.know.pages.links import absolute_url
+from mella_hf.know.pages.warc import Page
 from mella_hf.know.records import CANDIDATES
-from mella_hf.know.warc import Page
 from mella_hf.languages import language_codes
 
 URL = "http://www.example.org/a/page.html"

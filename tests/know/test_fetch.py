@@ -36,11 +36,11 @@ from patient_loop import STEP
 from patient_loop import run as patient_loop_run
 
 from mella_hf.errors import MellaError, StageError
-from mella_hf.know import addresses
-from mella_hf.know.download import Limits, download
-from mella_hf.know.fetch import fetch, fetch_shard
-from mella_hf.know.fetch_log import FetchLog
-from mella_hf.know.fetch_settings import PAGE_KINDS, FetchSettings
+from mella_hf.know.fetching import addresses
+from mella_hf.know.fetching.download import Limits, download
+from mella_hf.know.fetching.fetch import fetch, fetch_shard
+from mella_hf.know.fetching.log import FetchLog
+from mella_hf.know.fetching.settings import PAGE_KINDS, FetchSettings
 from mella_hf.know.records import FETCHED, REQUESTS, ROWS
 from mella_hf.stage import Shard, ShardOutput, StageReport
 
@@ -339,7 +339,7 @@ def test_starts_are_apart_by_the_delay_and_by_crawl_delay(tmp_path: Path, monkey
     """The whole crawler on the patient clock, by which a request starts at most a step after its turn has come."""
     import asyncio
 
-    from mella_hf.know import crawl, visitor
+    from mella_hf.know.fetching import crawl, visitor
 
     def now() -> float:
         return asyncio.get_running_loop().time()
@@ -414,7 +414,7 @@ def test_killed_in_the_middle_it_asks_only_for_the_rest(tmp_path: Path) -> None:
     routes = {f"/{i}.jpg": reply(jpeg(i)) for i in range(4)} | {"/4.jpg": faulty(1, kill_the_crawler, reply(jpeg(4)))}
     script = (
         "import sys\nfrom dataclasses import replace\nfrom pathlib import Path\nfrom mella_hf.know import fetch_log\n"
-        "fetch_log.COMMIT_SECONDS = 0.0\nfrom mella_hf.know.fetch import fetch\n"
+        "fetch_log.COMMIT_SECONDS = 0.0\nfrom mella_hf.know.fetching.fetch import fetch\n"
         "sys.path.insert(0, sys.argv[1])\nfrom test_fetch import PATIENT, QUICK\n"
         "folder = Path(sys.argv[2])\nsettings = replace(QUICK, per_host=1, limits=PATIENT)\n"
         "fetch([folder / 'requests.parquet'], folder / 'out', settings, workers=0, progress=False)\n"

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mella_hf.know.addresses import BlockedAddress, is_public, public_socket
-from mella_hf.know.download import Response, is_retryable, origin_of, redirect_target, retry_after
-from mella_hf.know.robots import (
+from mella_hf.know.fetching.addresses import BlockedAddress, is_public, public_socket
+from mella_hf.know.fetching.download import Response, is_retryable, origin_of, redirect_target
+from mella_hf.know.fetching.robots import (
     Policy,
     Rules,
     Unreadable,
@@ -24,8 +24,8 @@ from mella_hf.know.robots import (
     robots_directives,
     rules_text,
 )
-from mella_hf.know.schedule import Job, Schedule
-from mella_hf.know.sniff import sniff
+from mella_hf.know.fetching.schedule import Job, Schedule
+from mella_hf.know.fetching.sniff import sniff
 
 # Addresses of the blocks in IANA's special-purpose registries
 # (https://www.iana.org/assignments/iana-ipv4-special-registry, iana-ipv6-special-registry) that are not globally
@@ -222,28 +222,6 @@ def test_rule_files_by_status() -> None:
     ):
         with pytest.raises(Unreadable, match="robots_unavailable"):
             rules_text(response)
-
-
-NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("120", 120.0),
-        (" 0 ", 0.0),
-        ("Sun, 06 Nov 1994 08:50:37 GMT", 60.0),
-        ("Sun, 06 Nov 1994 08:50:37 -0000", 60.0),
-        ("Sun, 06 Nov 1994 08:00:00 GMT", 0.0),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("²", None),
-        (None, None),
-    ],
-)
-def test_retry_after(header: str | None, seconds: float | None) -> None:
-    assert retry_after(header, NOW) == seconds
 
 
 @pytest.mark.parametrize(

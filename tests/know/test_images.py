@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw, ImageFile, PngImagePlugin
 
-from mella_hf.dataset.images import Rejected, open_image
+from mella_hf.images.metadata import strip_metadata
+from mella_hf.images.opening import Rejected, open_image
+from mella_hf.images.phash import hamming, phash
 from mella_hf.know import safety
 from mella_hf.know.image_check import ImageSettings, check_image
 from mella_hf.know.images import make_samples
-from mella_hf.know.metadata import strip_metadata
 from mella_hf.know.near_duplicates import find_representatives
 from mella_hf.know.records import ALT_TEXTS, FETCHED, SAMPLES, rows_of
-from mella_hf.phash import hamming, phash
 from mella_hf.sample import sha256_hex
 from mella_hf.stage import StageReport
 

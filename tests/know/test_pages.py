@@ -7,11 +7,11 @@ from urllib.parse import urljoin
 import pytest
 from bs4 import BeautifulSoup
 
-from mella_hf.know.charset import page_text
-from mella_hf.know.image_source import best_of_srcset, declared_size
-from mella_hf.know.pages import Candidate, language_tag, page_candidates, robots_directives
+from mella_hf.know.pages.charset import page_text
+from mella_hf.know.pages.extract import Candidate, language_tag, page_candidates, robots_directives
+from mella_hf.know.pages.image_source import best_of_srcset, declared_size
+from mella_hf.know.pages.warc import Page
 from mella_hf.know.records import CANDIDATES
-from mella_hf.know.warc import Page
 
 URL = "http://www.example.org/a/page.html"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mella_hf.cache import cache_dir
-from mella_hf.know.charset import page_text
+from mella_hf.files import cache_dir
+from mella_hf.know.pages.charset import page_text
 from mella_hf.languages import get_language
 
 # language, Python's codec, the labels that pages use for it

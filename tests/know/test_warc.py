@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mella_hf.errors import MellaError
-from mella_hf.know.page_sources import extract_shard, warc_shards
-from mella_hf.know.warc import LostPage, Page, decode_body, read_warc
+from mella_hf.know.pages.sources import extract_shard, warc_shards
+from mella_hf.know.pages.warc import LostPage, Page, decode_body, read_warc
 from mella_hf.stage import ShardOutput
 
 HTML = b"<html><img src=a.jpg alt=x>" * 50
@@ -173,7 +173,7 @@ def test_any_damage_leaves_the_other_records(tmp_path_factory, data):
     st.binary(max_size=300), st.sampled_from(["", "chunked"]), st.sampled_from(["", "gzip", "deflate", "br", "zstd"])
 )
 def test_decoding_ends_for_any_bytes(body, transfer, content):
-    from mella_hf.know.warc import UnreadableBody
+    from mella_hf.know.pages.warc import UnreadableBody
 
     try:
         assert len(decode_body(body, transfer, content, max_bytes=1 << 20)) <= 1 << 20
@@ -191,7 +191,7 @@ def test_lost_pages_say_where(tmp_path):
 def test_a_shard_of_pages_is_extracted_in_order_however_far_reading_is_ahead(tmp_path, monkeypatch, megabytes):
     pages = [record(n, f"<img src={n}.jpg alt=x{n}>".encode()) for n in range(5)]
     (tmp_path / "pages.warc").write_bytes(b"".join([*pages[:2], record(9, status=b"404 No"), *pages[2:]]))
-    monkeypatch.setattr("mella_hf.know.page_sources._AHEAD_BYTES", megabytes << 20)
+    monkeypatch.setattr("mella_hf.know.pages.sources._AHEAD_BYTES", megabytes << 20)
     output = ShardOutput(tmp_path)
     extract_shard(warc_shards([tmp_path / "pages.warc"])[0], output)
     assert pq.read_table(tmp_path / "rows.parquet")["alt"].to_pylist() == [f"x{n}" for n in range(5)]

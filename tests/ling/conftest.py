@@ -10,9 +10,9 @@ import pytest
 from comet_pairs import PAIRS
 from interpreter import described_pairs
 
-from mella_hf.cache import cache_dir
-from mella_hf.sources.descriptions import described_languages
-from mella_hf.sources.stamps import PACKAGE, STAMPS
+from mella_hf.demo.stamps.descriptions import described_languages
+from mella_hf.demo.stamps.stamps import PACKAGE, STAMPS
+from mella_hf.files import cache_dir
 
 
 def training_lines() -> list[str]:
@@ -21,7 +21,7 @@ def training_lines() -> list[str]:
 
     lines = []
     for code in described_languages():
-        phrases = import_module(f"mella_hf.sources.phrases.{code}").PHRASES
+        phrases = import_module(f"mella_hf.demo.stamps.phrases.{code}").PHRASES
         for value in vars(phrases).values():
             lines += value if isinstance(value, tuple) else value.values()
     return lines

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from mella_hf.dataset.images import open_image
-from mella_hf.ling.chat_servers import data_url
+from mella_hf.answers.chat_servers import data_url
+from mella_hf.demo.stamps.descriptions import describe
+from mella_hf.demo.stamps.measures import measure
+from mella_hf.images.opening import open_image
 from mella_hf.ling.describe_stages import CAPTION_SIDE
-from mella_hf.sources.descriptions import describe
-from mella_hf.sources.measures import measure
 
 LANGUAGES = ("cs", "ar")
 

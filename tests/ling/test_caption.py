@@ -9,10 +9,11 @@ import pytest
 from caption_server import CaptionServer
 from PIL import Image
 
+from mella_hf.answers.chat_servers import KEY_VARIABLE
+from mella_hf.answers.request_cache import RequestCache
 from mella_hf.errors import MellaError, StageError
-from mella_hf.ling.cache import RequestCache
 from mella_hf.ling.caption import PROMPT, SECOND_PROMPT, Answer, caption_images, caption_problem
-from mella_hf.ling.captioners import KEY_VARIABLE, ServerCaptioner, TransformersCaptioner
+from mella_hf.ling.captioners import ServerCaptioner, TransformersCaptioner
 
 PATIENCE = 240  # seconds until a server answers whatever happens, so that a fault does not hang the test
 

@@ -17,8 +17,8 @@ from interpreter import LANGUAGES, Interpreter, as_sent
 from PIL import Image
 from translation_servers import Fault, TranslationServer
 
-from mella_hf.dataset.images import open_image
 from mella_hf.errors import StageError
+from mella_hf.images.opening import open_image
 from mella_hf.ling.describe import describe_images, funnel_lines
 from mella_hf.ling.describe_stages import Settings
 from mella_hf.ling.described import read_rows
@@ -212,7 +212,7 @@ def test_images_whose_server_failed_are_asked_for_again_and_only_those(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One image is answered with 500, one with a dropped connection, one with 400, one with a refusal."""
-    monkeypatch.setattr("mella_hf.ling.chat_servers.backoff", lambda attempt: 0.0)
+    monkeypatch.setattr("mella_hf.answers.chat_servers.backoff", lambda attempt: 0.0)
     monkeypatch.setattr("mella_hf.ling.describe_stages.SHARD_IMAGES", 4)
     captions, translations = servers
     good, well = captions.describe, [False]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mella_hf.ling.sentences import reassemble, split_sentences, split_text
+from mella_hf.ling.translators.sentences import reassemble, split_sentences, split_text
 
 
 @pytest.mark.parametrize(

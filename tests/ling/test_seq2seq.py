@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from mella_hf.answers.request_cache import RequestCache
 from mella_hf.errors import MellaError
-from mella_hf.ling.cache import RequestCache
-from mella_hf.ling.seq2seq import Seq2SeqTranslator
 from mella_hf.ling.translate import CachedTranslator
+from mella_hf.ling.translators.seq2seq import Seq2SeqTranslator
 
 TAUGHT = {
     "cs": {"A red house.": "Červený dům.", "Two cats sleep.": "Dvě kočky spí.", "A tree.": "Strom.",

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from translation_servers import Fault, TranslationServer
 
+from mella_hf.answers.request_cache import RequestCache
 from mella_hf.errors import MellaError, StageError
-from mella_hf.ling.cache import RequestCache
-from mella_hf.ling.rate_limit import TokenBucket
-from mella_hf.ling.services import ATTEMPTS, QuotaExhaustedError, ServiceTranslator, service_code
 from mella_hf.ling.translate import CachedTranslator, choose_service, estimate, open_translator
-from mella_hf.ling.transport import Transport
+from mella_hf.ling.translators.services import ATTEMPTS, QuotaExhaustedError, ServiceTranslator, service_code
+from mella_hf.ling.translators.transport import Transport
+from mella_hf.retry import TokenBucket
 
 SECRET = "sk-7f3a9-very-secret:fx"
 CAPTION = "A red  house stands on a hill. It has 3 windows!\n\nBehind it, Dr. Novak waters a tree. "
@@ -182,8 +182,8 @@ def test_a_changed_version_or_language_is_another_question(server: TranslationSe
 def test_killed_in_a_request_it_asks_for_nothing_twice(server: TranslationServer, tmp_path: Path) -> None:
     """The server kills its client at the third and, after a restart, at the fifth request."""
     script = (
-        "import sys; from mella_hf.ling.cache import RequestCache;"
-        "from mella_hf.ling.services import ServiceTranslator;"
+        "import sys; from mella_hf.answers.request_cache import RequestCache;"
+        "from mella_hf.ling.translators.services import ServiceTranslator;"
         "from mella_hf.ling.translate import CachedTranslator as C;"
         "c = RequestCache(sys.argv[2]); t = ServiceTranslator('libre', sys.argv[1]);"
         "print('pieces', len(C(t, c, at_once=1).translate([f'House {n}.' for n in range(8)], 'en', 'vi')))"

@@ -73,7 +73,7 @@ def test_nltk_is_there_for_comparison() -> None:
 
     from mella_hf.metrics import MellaMetric
     from mella_hf.metrics.statistics import NoWordNet, StemTable
-    from mella_hf.metrics.text import stem
+    from mella_hf.text.tokens import stem
 
     prediction, reference = "muž stojí na mostě v noci", "na starém mostě stojí muž"
     words = prediction.split() + reference.split()

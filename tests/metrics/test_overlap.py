@@ -49,7 +49,7 @@ def test_bleu_and_chrf_equal_sacrebleu(pairs: list[tuple[list[str], list[str]]])
 
 def test_real_outputs_score_as_sacrebleu_says(outputs) -> None:
     from mella_hf.metrics import MellaMetric
-    from mella_hf.metrics.text import tokenize
+    from mella_hf.text.tokens import tokenize
 
     rows = outputs("th", "mella")
     columns = {"predictions": [r["prediction"] for r in rows], "references": [r["reference"] for r in rows]}
@@ -70,7 +70,7 @@ def test_rouge_l_equals_rouge_score(prediction: list[str], reference: list[str])
 
 
 def test_rouge_l_equals_rouge_score_on_real_outputs(outputs) -> None:
-    from mella_hf.metrics.text import analyze
+    from mella_hf.text.tokens import analyze
 
     scorer = RougeScorer(["rougeL"], tokenizer=Joined())
     for row in outputs("ar", "mella")[:10]:

@@ -45,7 +45,7 @@ def test_interval_is_the_central_95_percent() -> None:
 
 
 def test_bootstrap_interval_is_close_to_sacrebleus(systems) -> None:
-    from mella_hf.metrics.text import tokenize
+    from mella_hf.text.tokens import tokenize
 
     metric, rows, statistics = systems
     texts = [[" ".join(tokenize(r[key], "cs")) for r in rows["mella"]] for key in ("prediction", "reference")]
@@ -56,7 +56,7 @@ def test_bootstrap_interval_is_close_to_sacrebleus(systems) -> None:
 
 
 def test_paired_tests_agree_with_sacrebleus(systems) -> None:
-    from mella_hf.metrics.text import tokenize
+    from mella_hf.text.tokens import tokenize
 
     metric, rows, statistics = systems
     references = [r["reference"] for r in rows["mella"]]

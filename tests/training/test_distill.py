@@ -48,8 +48,8 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
         device, dtype = type("device", (), {"type": "cpu"}), "float32"
         num_parameters = staticmethod(lambda: 1)
 
-    monkeypatch.setattr("mella_hf.evaluation.generate.answer_turns", answer_turns)
-    monkeypatch.setattr("mella_hf.evaluation.models.load_model", lambda base: (Model(), None))
+    monkeypatch.setattr("mella_hf.answers.generate.answer_turns", answer_turns)
+    monkeypatch.setattr("mella_hf.answers.models.load_model", lambda base: (Model(), None))
     return said
 
 

@@ -14,7 +14,7 @@ from local_hub import LocalHub
 from typer.testing import CliRunner
 
 from mella_hf.errors import MellaError
-from mella_hf.training.internvl2 import convert_internvl2
+from mella_hf.training.internvl2.convert import convert_internvl2
 
 TOLERANCE = 2e-5  # float32, logits up to 4; summed in another order
 SHARD = "model-00002-of-00003.safetensors"
@@ -247,7 +247,7 @@ def test_from_the_hub_it_takes_no_code(source: Path, converted: Path, tmp_path: 
     with LocalHub(tmp_path / "hub") as hub:
         code = (
             "from huggingface_hub import HfApi\n"
-            "from mella_hf.training.internvl2 import convert_internvl2\n"
+            "from mella_hf.training.internvl2.convert import convert_internvl2\n"
             "HfApi().create_repo('OpenGVLab/InternVL2-8B')\n"
             f"HfApi().upload_folder(repo_id='OpenGVLab/InternVL2-8B', folder_path={str(source)!r})\n"
             f"convert_internvl2('OpenGVLab/InternVL2-8B', {str(tmp_path / 'out')!r})\n"

@@ -10,7 +10,7 @@ from internvl2_original import build_checkpoint
 from mella_hf.dataset.write import write_split
 from mella_hf.training.arguments import parse_settings
 from mella_hf.training.chat import conversations, count_tokens
-from mella_hf.training.internvl2 import convert_internvl2
+from mella_hf.training.internvl2.convert import convert_internvl2
 from mella_hf.training.sft import train
 
 
@@ -73,7 +73,7 @@ def test_answers_in_a_batch_are_those_given_alone(base: Path) -> None:
     from PIL import Image
     from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
-    from mella_hf.evaluation.generate import answer_batch
+    from mella_hf.answers.generate import answer_batch
 
     config = AutoConfig.from_pretrained(base)
     config.text_config.max_position_embeddings = 4096  # beyond it the rotary base depends on the longest of a batch

@@ -9,6 +9,7 @@ import pytest
 from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.training.arguments import parse_settings
 from mella_hf.training.preflight import check_backbone
+from mella_hf.training.settings import Settings
 
 BASE = "max_length: null\nlanguages: [ar]\nuse_peft: true\nreport_to: none\nmodel_name_or_path: {model}\n{more}"
 
@@ -59,7 +60,7 @@ def settings_on_gpu(parse: Any, more: str, check: Any) -> None:
         key, value = line.split(": ")
         setattr(settings.model, key, {"true": True}.get(value, value))
     settings.training.use_cpu = False
-    check(settings)
+    check(settings.data, settings.model, settings.training)
 
 
 @pytest.mark.usefixtures("gpu")
@@ -108,12 +109,16 @@ def test_what_a_cpu_can_do_passes(parse: Any) -> None:
     assert settings.training.bf16 and settings.training.gradient_checkpointing
 
 
+def check(settings: Settings) -> None:
+    check_backbone(settings.data, settings.model)
+
+
 def test_a_bound_that_the_processor_would_ignore(parse: Any, tiny_qwen2vl: Path) -> None:
-    check_backbone(parse("max_pixels: 50176", tiny_qwen2vl))
+    check(parse("max_pixels: 50176", tiny_qwen2vl))
     with pytest.raises(
         MellaError, match="max_patches is 6, which means nothing to qwen2_vl; bound its images with min"
     ):
-        check_backbone(parse("max_patches: 6", tiny_qwen2vl))
+        check(parse("max_patches: 6", tiny_qwen2vl))
 
 
 @pytest.mark.parametrize(
@@ -128,4 +133,4 @@ def test_a_backbone_that_is_none(parse: Any, tmp_path: Path, config: Any, messag
     if config is not None:
         (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(MellaError, match=message):
-        check_backbone(parse(model=tmp_path))
+        check(parse(model=tmp_path))

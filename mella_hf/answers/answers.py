@@ -1,0 +1,215 @@
+"""Questions about images and something that answers go in; one answer to each leaves, kept on disk as it came.
+
+Greedy answers depend on what they are computed together with: padding changes the last bits of the logits, and now and
+then a token. So the batches are laid out once, from all questions, before finished work is looked at, and unfinished
+batches are computed whole. A run that was killed and resumed, or that several processes shared, gives the same bytes as
+one that was not.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mella_hf.errors import MellaError
+from mella_hf.files import write_atomic
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
+
+LONGEST_WAIT = timedelta(days=2)  # of a process for the others, which may have much longer answers to give
+SHARES = 8  # batches of a split at least, where they can be full: a node has eight GPUs at most
+WAVES = 4  # a batch holds four times the answers computed together at most: what is lost when a run is killed
+
+Answer = dict[str, Any]
+Keep = Callable[[int, Answer], None]
+Turn = tuple[Sequence[Any], str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt about the image or images known by `id`, and how many characters its answer is expected to have."""
+
+    id: str
+    prompt: str
+    expected: int = 0
+
+
+class Answerer(Protocol):
+    """A model in this process, or behind an endpoint.
+
+    Attributes:
+        facts: what it is besides its identity (versions, device, precision); answers depend on it.
+        parameters: how many it has; None where nobody says.
+        batched: whether an answer depends on the images that it is computed together with.
+    """
+
+    facts: Mapping[str, str]
+    parameters: int | None
+    batched: bool
+
+    def answer(self, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep) -> None:
+        """Answer each turn, images and a prompt: `keep(i, {"prediction", "truncated"})` as soon as i has its answer."""
+
+
+def process_state(device: str | None = None) -> "PartialState":
+    """This process among those that `accelerate launch` or `torchrun` started, or alone; on `device` where given."""
+    import torch
+    from accelerate import PartialState
+
+    cpu = device == "cpu" or not torch.accelerator.is_available()
+    return PartialState(cpu=cpu, timeout=LONGEST_WAIT)
+
+
+def collect_answers(
+    answerer: Answerer,
+    questions: Sequence[Question],
+    show: Callable[[int], Sequence[Any]],
+    *,
+    out: Path,
+    mark: str,
+    limit: int,
+    batch_size: int,
+    name: str,
+    progress: bool = True,
+) -> dict[str, Answer] | None:
+    """Ask what has no answer yet; under a launcher, every process calls this and asks its share.
+
+    Args:
+        show: the images of a question, by its place; called when its turn has come.
+        out: the file that `publish_answers` will write; unfinished answers are kept beside it.
+        mark: fingerprint of all that the answers depend on; answers with another are not reused.
+        limit: tokens per answer at most.
+        batch_size: answers computed together.
+        name: of the progress bar.
+
+    Returns:
+        The answers by question id; None in all processes but the first, which wait in `publish_answers`.
+
+    Raises:
+        MellaError: when answers of another process did not arrive.
+    """
+    state = process_state()
+    done = _finished(out, mark) or _unfinished(out, mark)
+    state.wait_for_everyone()  # all have read, so all see the same batches missing
+    batches = [b for b in plan_batches(questions, batch_size) if not all(questions[i].id in done for i in b)]
+    mine = batches[state.process_index :: state.num_processes]
+    if not answerer.batched:
+        mine = [[i for i in batch if questions[i].id not in done] for batch in mine]
+    partial = _partial(out, state.process_index)
+    from tqdm import tqdm
+
+    title = f"answers {name}" + (f", 1 of {state.num_processes}" if state.num_processes > 1 else "")
+    quiet = not progress or not state.is_main_process
+    with tqdm(total=sum(map(len, mine)), desc=title, unit="image", disable=quiet or not mine) as bar:
+        for batch in mine:
+
+            def keep(at: int, answer: Answer, batch: list[int] = batch) -> None:
+                _append(partial, mark, questions[batch[at]].id, answer)
+                bar.update()
+
+            turns = ((show(i), questions[i].prompt) for i in batch)
+            answerer.answer(turns, limit, batch_size, keep)
+    state.wait_for_everyone()  # all answers are written
+    if not state.is_main_process:
+        return None
+    done |= _unfinished(out, mark)
+    if lost := [question.id for question in questions if question.id not in done]:
+        raise MellaError(
+            f"{len(lost)} of {len(questions)} answers, the one about {lost[0]} among them, did not reach "
+            f"{str(out.parent)!r}. All processes must write to one file system; run the same command again on it."
+        )
+    return done
+
+
+def publish_answers(out: Path, lines: Iterable[Mapping[str, Any]] | None, meta: Mapping[str, Any]) -> None:
+    """Write the finished file, then the meta file that vouches for its bytes; the partial files go last.
+
+    Args:
+        lines: with the keys id, prediction and truncated, and whatever else; None in all processes but the first.
+        meta: what the answers were made from, `fingerprint` among it.
+    """
+    if lines is not None:
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        vouched = {**meta, "sha256": hashlib.sha256(text.encode("utf-8")).hexdigest()}
+        # Old answers may have new company: keywords, or what training has seen.
+        whole = out.is_file() and _meta_path(out).is_file() and out.read_bytes() == text.encode("utf-8")
+        if not (whole and read_meta(out) == vouched):
+            write_atomic(out, text)
+            write_atomic(_meta_path(out), json.dumps(vouched, ensure_ascii=False, indent=2) + "\n")
+        for path in out.parent.glob(f"{out.name}.*.partial"):
+            path.unlink()
+    process_state().wait_for_everyone()  # the file is there for all
+
+
+def plan_batches(questions: Sequence[Question], batch_size: int) -> list[list[int]]:
+    """Places of questions in batches of like length, between `batch_size` and `WAVES` times as many in each.
+
+    In a batch, an answer that ends makes place for the next question, so large batches leave few places empty; small
+    ones are shared evenly among processes. How many processes there are decides nothing, nor does the model see how
+    long its answer is expected to be. Longest first, so that memory runs out early or never.
+    """
+    order = sorted(range(len(questions)), key=lambda i: (-questions[i].expected, questions[i].id))
+    full = -(-len(order) // batch_size)  # batches without a second wave
+    count = min(full, max(SHARES, -(-full // WAVES)))
+    ends = [len(order) * (i + 1) // count for i in range(count)]
+    return [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def read_predictions(path: Path | str) -> list[dict[str, Any]]:
+    """The finished answers of a file. Raises MellaError when it is not there."""
+    path = Path(path)
+    if not path.is_file():
+        raise MellaError(f"No predictions at {str(path)!r}; make them with `mella evaluate`.")
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+
+
+def read_meta(path: Path | str) -> dict[str, Any]:
+    """What a file of answers was made from: identity, settings, versions, device, parameters."""
+    return json.loads(_meta_path(Path(path)).read_text("utf-8"))
+
+
+def _meta_path(out: Path) -> Path:
+    return out.with_name(out.name + ".meta.json")
+
+
+def _partial(out: Path, process: int) -> Path:
+    return out.with_name(f"{out.name}.{process}.partial")
+
+
+def _append(path: Path, mark: str, question: str, answer: Answer) -> None:
+    """Add an answer to the unfinished file. Every line carries the fingerprint that it holds for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps({"fingerprint": mark, "id": question, **answer}, ensure_ascii=False)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")  # the leading newline closes a line that a kill left open
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _finished(out: Path, mark: str) -> dict[str, Answer]:
+    """Answers of a finished file by id; none where it is of another fingerprint, or not whole."""
+    if not (out.is_file() and _meta_path(out).is_file()):
+        return {}
+    meta = read_meta(out)
+    if meta["fingerprint"] != mark or meta["sha256"] != hashlib.sha256(out.read_bytes()).hexdigest():
+        return {}
+    return {p["id"]: {"prediction": p["prediction"], "truncated": p["truncated"]} for p in read_predictions(out)}
+
+
+def _unfinished(out: Path, mark: str) -> dict[str, Answer]:
+    """Answers of an interrupted run by id; lines cut short or of another fingerprint are not answers."""
+    answers = {}
+    for path in sorted(out.parent.glob(f"{out.name}.*.partial")):
+        for line in path.read_bytes().split(b"\n"):
+            try:
+                record = json.loads(line)
+            except ValueError:  # blank, or cut short by a kill, perhaps within a character
+                continue
+            if record["fingerprint"] == mark:
+                answers[record["id"]] = {"prediction": record["prediction"], "truncated": record["truncated"]}
+    return answers

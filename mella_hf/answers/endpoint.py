@@ -1,0 +1,68 @@
+"""Images and a prompt go to servers that speak OpenAI's protocol (vLLM, SGLang, TGI, llama.cpp); answers leave.
+
+The way to many answers where a GPU is: vLLM batches continuously and serves a base and its adapters at once,
+
+    vllm serve Qwen/Qwen2-VL-7B-Instruct --enable-lora --lora-modules mella-ar=outputs/joint/adapter
+    mella evaluate --endpoint http://localhost:8000/v1 --base Qwen/Qwen2-VL-7B-Instruct --adapter mella-ar ...
+
+A server's answers can change with its load and version, which it does not tell: they are kept as they came.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mella_hf.answers.answers import Keep, Turn
+from mella_hf.answers.chat_servers import KEY_VARIABLE, ChatServers, Completion, data_url
+from mella_hf.errors import MellaError
+
+
+class Endpoint:
+    """A served model as `mella_hf.answers.answers.Answerer`.
+
+    Args:
+        model: the name that the servers serve it under.
+        base_urls: addresses that end in /v1, one or more.
+        options: of `ChatServers`.
+    """
+
+    batched = False
+    parameters: int | None = None
+
+    def __init__(self, model: str, base_urls: Sequence[str], **options: Any) -> None:
+        self._model, self._urls = model, list(base_urls)
+        self._servers = ChatServers(model, self._urls, called="model server", key_variable=KEY_VARIABLE, **options)
+        self.facts: Mapping[str, str] = {"device": "endpoint", "dtype": "as served"}
+
+    def answer(self, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep) -> None:
+        """The answers to all turns, each kept as it comes; `at_once` is the servers' own matter.
+
+        Raises:
+            StageError: no server is left, or they refuse the key or the model.
+            MellaError: a turn that the servers do not answer.
+        """
+        asked = list(turns)
+
+        def request(i: int) -> dict[str, Any]:
+            images, prompt = asked[i]
+            pictures = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in images]
+            message = {"role": "user", "content": [*pictures, {"type": "text", "text": prompt}]}
+            return {"messages": [message], "max_tokens": max_new_tokens, "temperature": 0}
+
+        def answered(i: int, said: Completion) -> None:
+            keep(i, {"prediction": said.text.strip(), "truncated": said.finish == "length"})
+
+        if failed := self._servers.ask(len(asked), request, answered):
+            reasons = ", ".join(sorted(set(failed.values())))
+            raise MellaError(
+                f"{self._model!r} at {', '.join(self._urls)} did not answer about {len(failed)} of {len(asked)} "
+                f"images ({reasons}). The other answers are kept; see the server's log, then run the command again."
+            )
+
+
+def endpoint_identity(base: str, adapter: str | None = None) -> dict[str, Any]:
+    """What predictions of a served model are known by: the names that it is served under, since nothing else is known.
+
+    The address is no part of it: a server that moved serves the same model.
+    """
+    served = f"served:{adapter or base}"
+    return {"base": base, "base_hash": f"served:{base}", "adapter": adapter, "adapter_hash": adapter and served}

@@ -1,0 +1,162 @@
+"""Something that answers and test rows go in; a prediction an image leaves, as JSON lines in the order of the rows."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mella_hf.answers.answers import Answer, Answerer, Question, collect_answers, publish_answers
+from mella_hf.errors import MellaError
+from mella_hf.languages import get_language
+from mella_hf.stage import fingerprint
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from PIL.Image import Image
+
+    from mella_hf.metrics import MellaMetric
+    from mella_hf.metrics.metric import ItemStatistics
+
+# Answers are about 14 (know) and 258 (ling) tokens long (paper, dataset table); four and two times that.
+MAX_NEW_TOKENS = {"know": 64, "ling": 512}
+ROW_COLUMNS = ("id", "text", "keywords", "category", "entity", "domain")
+
+
+def answer_rows(
+    answerer: Answerer,
+    rows: "Dataset",
+    *,
+    language: str,
+    source: str,
+    out: Path | str,
+    identity: Mapping[str, Any],
+    prompt: str | None = None,
+    seen_entities: Collection[str] | None = None,
+    batch_size: int = 16,
+    max_new_tokens: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Answer the test prompt of `source` for every row and write the predictions.
+
+    Under a launcher, every process calls this with the same arguments and answers its share of the batches.
+
+    Args:
+        answerer: `mella_hf.answers.generate.LocalModel` or `mella_hf.answers.endpoint.Endpoint`.
+        rows: a test split with the columns of `mella_hf.sample`; images decode as PIL.
+        language: code of the language asked and answered in.
+        source: "know" or "ling"; chooses the prompt.
+        out: the predictions file (.jsonl); `<out>.meta.json` beside it says what it was made from.
+        identity: what the model is (`model_identity`); predictions of another identity are not reused.
+        prompt: another user turn than the language's test prompt.
+        seen_entities: entities in training; sets `seen` of each prediction, null where not given.
+        batch_size: answers computed together.
+        max_new_tokens: tokens per answer at most; `MAX_NEW_TOKENS` of the source by default. An answer
+            that was cut off there has `truncated: true`.
+
+    Returns:
+        The path of the finished predictions file: id, language, source, prompt, prediction, reference,
+        keywords, category, entity, domain, seen, truncated.
+
+    Raises:
+        MellaError: when there are no rows, an image stands in them twice, or one does not decode.
+    """
+    out = Path(out)
+    limit = max_new_tokens or MAX_NEW_TOKENS[source]
+    prompt = prompt or get_language(language).test_prompt(source)
+    records = rows.select_columns(list(ROW_COLUMNS)).to_list()
+    _check_rows(records, f"{language}/{source}_test")
+    settings = {"batch_size": batch_size, "max_new_tokens": limit, "prompt": prompt, "decoding": "greedy"}
+    content = [[record["id"], record["text"]] for record in records]  # they decide the batches
+    meta = describe_answers(answerer, identity, settings, content)
+    answers = collect_answers(
+        answerer,
+        [Question(record["id"], prompt, len(record["text"])) for record in records],
+        lambda i: [open_image(rows, i)],
+        out=out,
+        mark=meta["fingerprint"],
+        limit=limit,
+        batch_size=batch_size,
+        name=f"{language}/{source}",
+        progress=progress,
+    )
+    seen = frozenset(seen_entities) if seen_entities is not None else None
+    predictions = None
+    if answers is not None:
+        predictions = [_prediction(r, answers[r["id"]], language, source, prompt, seen) for r in records]
+    publish_answers(out, predictions, meta)
+    return out
+
+
+def count_answers(
+    metric: "MellaMetric", predictions: Sequence[Mapping[str, Any]], *, check_references: bool = False
+) -> "ItemStatistics":
+    """What the metric counts of predictions, one item each in their order.
+
+    Args:
+        check_references: raise where references are in another language; done when a run is scored, and not again.
+    """
+    return metric.statistics(
+        predictions=[p["prediction"] for p in predictions],
+        references=[p["reference"] for p in predictions],
+        keywords=[p["keywords"] for p in predictions],
+        check_references=check_references,
+    )
+
+
+def open_image(rows: "Dataset", at: int) -> "Image":
+    """The decoded image of a row, RGB. Raises MellaError, naming the image, when it does not decode."""
+    try:
+        return rows[at]["image"].convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
+        broken = rows.select_columns(["id"])[at]["id"]
+        raise MellaError(
+            f"The image {broken} of the test split does not decode ({error}); build the dataset again, "
+            "which drops such images and counts them."
+        ) from error
+
+
+def describe_answers(
+    answerer: Answerer, identity: Mapping[str, Any], settings: Mapping[str, Any], content: Sequence[Any]
+) -> dict[str, Any]:
+    """What answers are made from, for their meta file; its `fingerprint` is that of all that they depend on."""
+    named = {key: identity[key] for key in ("base_hash", "adapter_hash")}  # names may move
+    mark = fingerprint(named, settings, dict(answerer.facts), content)
+    size = {"parameters": answerer.parameters, "rows": len(content)}
+    return {**identity, **settings, **answerer.facts, **size, "fingerprint": mark}
+
+
+def _check_rows(records: Sequence[Mapping[str, Any]], split: str) -> None:
+    if not records:
+        raise MellaError(f"The split {split} is empty; build the dataset with test samples, or choose another split.")
+    seen: set[str] = set()
+    for record in records:
+        if record["id"] in seen:
+            raise MellaError(
+                f"The split {split} holds the image {record['id']} twice; predictions are kept by image. "
+                "Build the dataset again without duplicates."
+            )
+        seen.add(record["id"])
+
+
+def _prediction(
+    record: Mapping[str, Any],
+    answer: Answer,
+    language: str,
+    source: str,
+    prompt: str,
+    seen: frozenset[str] | None,
+) -> dict[str, Any]:
+    entity = record["entity"]
+    return {
+        "id": record["id"],
+        "language": language,
+        "source": source,
+        "prompt": prompt,
+        "prediction": answer["prediction"],
+        "reference": record["text"],
+        "keywords": record["keywords"],
+        "category": record["category"],
+        "entity": entity,
+        "domain": record["domain"],
+        "seen": None if entity is None or seen is None else entity in seen,
+        "truncated": answer["truncated"],
+    }

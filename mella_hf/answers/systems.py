@@ -1,0 +1,136 @@
+"""A base, an adapter, a merged model or a served one goes in; what to call it and how to get its answers leaves."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mella_hf.answers.answers import Answerer
+from mella_hf.answers.endpoint import Endpoint, endpoint_identity
+from mella_hf.answers.generate import LocalModel
+from mella_hf.answers.models import (
+    ADAPTER_CONFIG,
+    check_adapter,
+    content_hash,
+    load_model,
+    model_identity,
+    model_name,
+    read_adapter_config,
+)
+from mella_hf.errors import MellaError
+
+
+@dataclass(frozen=True)
+class System:
+    """A model under evaluation.
+
+    Attributes:
+        name: in the run: "base", "adapter", or the folder's own.
+        base: Hub id or folder; at an endpoint the name that it is served under.
+        adapter: folder of an adapter of it, or of a whole model made from it; at an endpoint the adapter's name there.
+        urls: of the endpoint; none for a model in this process.
+    """
+
+    name: str
+    base: str
+    adapter: str | None = None
+    urls: tuple[str, ...] = ()
+
+    @property
+    def merged(self) -> bool:
+        """Whether `adapter` is the folder of a whole model."""
+        if self.adapter is None or self.urls:
+            return False
+        folder = Path(self.adapter)
+        return (folder / "config.json").is_file() and not (folder / ADAPTER_CONFIG).is_file()
+
+    def check(self) -> None:
+        """Raise MellaError on an adapter that is none, or of another base, before minutes go into answers."""
+        if self.adapter is not None and not self.urls and not self.merged:
+            check_adapter(self.base, self.adapter)
+
+    def identity(self) -> dict[str, Any]:
+        """What its predictions are known by."""
+        if self.urls:
+            return endpoint_identity(self.base, self.adapter)
+        if self.merged:
+            merged = str(self.adapter)
+            return {**model_identity(self.base), "adapter": merged, "adapter_hash": content_hash(merged)}
+        return model_identity(self.base, self.adapter)
+
+    def answerer(self, device: str | None) -> Answerer:
+        """The model, loaded, or the way to it."""
+        if self.urls:
+            return Endpoint(self.adapter or self.base, self.urls)
+        if self.merged:
+            return LocalModel(*load_model(str(self.adapter), device=device))
+        return LocalModel(*load_model(self.base, self.adapter, device=device))
+
+    def record(self) -> dict[str, Any]:
+        """How a report names it; folders by name only, since a report travels and paths do not."""
+        record: dict[str, Any] = {"base": model_name(self.base), "base_is_local": Path(self.base).is_dir()}
+        if self.adapter is None:
+            return record
+        if self.urls:
+            return {**record, "adapter": self.adapter, "adapter_kind": "served", "trained_on": None}
+        kind = "merged model"
+        if not self.merged:
+            config = read_adapter_config(self.adapter)
+            kind = {"LORA": "LoRA"}.get(config["peft_type"], config["peft_type"])
+            kind = f"{kind}, rank {config['r']}" if "r" in config else kind
+        trained_on = self.trained_on
+        return {**record, "adapter": Path(self.adapter).resolve().name, "adapter_kind": kind, "trained_on": trained_on}
+
+    def training(self) -> dict[str, Any] | None:
+        """What training wrote beside its adapter; None where it is not there."""
+        path = Path(self.adapter).resolve().parent / "training.json" if self.adapter and not self.urls else None
+        return json.loads(path.read_text("utf-8")) if path is not None and path.is_file() else None
+
+    @property
+    def trained_on(self) -> list[str] | None:
+        """The configs that the adapter was trained on; None where nobody says."""
+        languages = (self.training() or {}).get("settings", {}).get("languages")
+        return [languages] if isinstance(languages, str) else languages
+
+    def saw(self, language: str) -> bool:
+        """Whether training may have seen this config; no is cross-lingual transfer."""
+        trained_on = self.trained_on
+        return trained_on is None or language in trained_on or "all" in trained_on
+
+
+def named(text: str | Path) -> tuple[str | None, str]:
+    """NAME=FOLDER as (name, folder); a folder whose own name has the sign is no name."""
+    name, sign, folder = str(text).partition("=")
+    return (name, folder) if sign and not Path(text).exists() else (None, str(text))
+
+
+def line_up(
+    base: str, adapter: str | Path | None = None, against: Sequence[str | Path] = (), urls: Sequence[str] = ()
+) -> list[System]:
+    """The systems of a run: the base, the adapter, and the others that it is compared with.
+
+    Another system is called as NAME=FOLDER says, else as its folder; one in a folder called "adapter" as the folder
+    around that.
+
+    Raises:
+        MellaError: when an adapter does not fit, or two systems would have one name.
+    """
+    served = tuple(urls)
+    systems = [System("base", base, None, served)]
+    if adapter is not None:
+        systems.append(System("adapter", base, str(adapter), served))
+    for other in against:
+        given, folder = named(other)
+        place = Path(folder).resolve()
+        name = given or (folder if served else place.parent.name if place.name == "adapter" else place.name)
+        name = name.replace("/", "-")
+        if same := next((system for system in systems if system.name == name), None):
+            raise MellaError(
+                f"Two systems would be called {name!r}: {same.adapter or same.base} and {folder}. "
+                f"Give one another name, as in --against NAME={folder}."
+            )
+        systems.append(System(name, base, folder, served))
+    for system in systems:
+        system.check()
+    return systems

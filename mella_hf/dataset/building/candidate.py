@@ -1,0 +1,128 @@
+"""What a source hands to the build: candidates for records, in units that can be read independently.
+
+A source is read twice: `scan` lists what it claims to hold, and `image` fetches the bytes of one candidate,
+first to check it, then, if it is kept, to write it. So a build needs no second copy of the images.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, Protocol
+
+from mella_hf.images.opening import Rejected
+
+METADATA = "metadata.jsonl"  # the listing of an image folder, as `datasets` calls it
+COMPUTED = ("id", "image", "text", "language", "source", "width", "height")  # columns that the build fills
+MAX_IMAGE_BYTES = 50 << 20  # a larger file is not a photograph of a web page
+_MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A part of a source that one worker reads: its rows are of one language and one source.
+
+    Attributes:
+        name: unique within the build, usable as a file name.
+        source: `know` or `ling`.
+        payload: where the rows are and how to tell that they changed; JSON values only.
+    """
+
+    name: str
+    language: str
+    source: str
+    payload: dict[str, Any]
+
+
+class Found(NamedTuple):
+    """A candidate: where its image is, and what the source says about it.
+
+    Attributes:
+        where: the row's place, for people who look a rejected row up.
+        locator: what `Source.image` needs to fetch the bytes.
+        text: what the model must say.
+        columns: other columns of the record.
+        claimed_id: sha256 hex that the image must have, or None.
+        claimed_size: (width, height) in pixels as the source states them, or None.
+    """
+
+    where: str
+    locator: str
+    text: str
+    columns: dict[str, Any]
+    claimed_id: str | None = None
+    claimed_size: tuple[int, int] | None = None
+
+
+class Lost(NamedTuple):
+    """A row that cannot become a candidate, with the reason that is counted."""
+
+    where: str
+    reason: str
+
+
+class Source(Protocol):
+    """Data that users hold already. Implementations are picklable; workers get a copy."""
+
+    def units(self, work: Path) -> list[Unit]:
+        """The units, in an order that does not depend on the machine. `work` keeps what was prepared for `scan`."""
+
+    def scan(self, unit: Unit) -> Iterator[Found | Lost]:
+        """The rows of a unit, each as a candidate or as lost, in order."""
+
+    def image(self, unit: Unit, locator: str) -> str | bytes:
+        """A candidate's encoded image: the path of its file, or its bytes. Raises Rejected (`image_missing`)."""
+
+
+def read_image(image: str | bytes) -> bytes:
+    """An encoded image. Raises Rejected (`image_missing`, `image_file_too_large`)."""
+    if isinstance(image, bytes):
+        return image
+    image_size(image)
+    try:
+        with open(image, "rb", buffering=0) as file:
+            return file.readall()
+    except _MISSING as error:
+        raise Rejected("image_missing", str(error)) from error
+
+
+def image_size(image: str | bytes) -> int:
+    """How many bytes an encoded image has; a file is not read. Raises Rejected as `read_image` does."""
+    if isinstance(image, bytes):
+        return len(image)
+    try:
+        size = os.stat(image).st_size
+    except _MISSING as error:
+        raise Rejected("image_missing", str(error)) from error
+    if size > MAX_IMAGE_BYTES:
+        raise Rejected("image_file_too_large", f"{image} has more than {MAX_IMAGE_BYTES} bytes")
+    return size
+
+
+def read_into(image: str | bytes, space: memoryview) -> int:
+    """Put an encoded image at the beginning of `space`, as much of it as there is room for.
+
+    Returns:
+        How many bytes were put there.
+
+    Raises:
+        Rejected: `image_missing`.
+    """
+    if isinstance(image, bytes):
+        count = min(len(image), len(space))
+        space[:count] = image[:count]
+        return count
+    count = 0
+    try:
+        with open(image, "rb", buffering=0) as file:
+            while more := file.readinto(space[count:]):
+                count += more
+    except _MISSING as error:
+        raise Rejected("image_missing", str(error)) from error
+    return count
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative file name stays in its folder: a listing from outside could say ../../etc/passwd."""
+    path = PurePosixPath(name)
+    return bool(name) and "\0" not in name and "\\" not in name and not path.is_absolute() and ".." not in path.parts

@@ -1,0 +1,1 @@
+"""The demo and the ablation in miniature. Nothing else imports this package."""

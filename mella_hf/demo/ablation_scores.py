@@ -1,0 +1,113 @@
+"""Answers of several ways of training, over several seeds, in; scores and differences, with their intervals, out.
+
+An interval holds two sources of chance: which images were asked about, and which seed trained the model. Both are
+drawn with replacement, the same draws for every way of training, so that differences are paired. Three seeds are few:
+the intervals know the spread between them only roughly.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from mella_hf.answers.answers import read_predictions
+from mella_hf.answers.predictions import count_answers
+from mella_hf.errors import MellaError
+from mella_hf.metrics import MellaMetric
+from mella_hf.metrics.metric import scores
+from mella_hf.metrics.significance import RESAMPLES, SEED, interval
+from mella_hf.metrics.statistics import FLAGS
+
+# What is measured: (test split, score). The paper reports the first and the last.
+MEASURES = {
+    "know_keyword": ("know_test", "keyword_micro"),
+    "know_meteor": ("know_test", "meteor"),
+    "ling_meteor": ("ling_test", "meteor"),
+}
+RATES = ("wrong_language", "repetition")  # in [0, 1], on all test images
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its central 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def as_dict(self, digits: int = 2) -> dict[str, float]:
+        """Rounded, as JSON."""
+        return {name: round(getattr(self, name), digits) for name in ("value", "low", "high")}
+
+
+class Comparison:
+    """Item statistics of every way of training, and bootstrap draws that they share.
+
+    Args:
+        folders: by name, one folder a seed that holds predictions/{know_test,ling_test}.jsonl; the seeds in the same
+            order for all, or a single folder for what has no seed (the base).
+        language: code of the answers.
+
+    Raises:
+        MellaError: when the answers are not about the same images.
+    """
+
+    def __init__(self, folders: Mapping[str, Sequence[Path]], language: str) -> None:
+        self.metric = MellaMetric(language, progress=False)
+        self.statistics: dict[tuple[str, str], list[np.ndarray]] = {}  # (name, split) -> [n, 40] of each seed
+        self.rates: dict[str, dict[str, float]] = {}
+        self.images: dict[str, int] = {}
+        asked: dict[str, list[str]] = {}
+        for name, seeds in tqdm(folders.items(), desc="scores", unit="way", delay=2):
+            flags = []
+            for split in dict.fromkeys(split for split, _ in MEASURES.values()):
+                for folder in seeds:
+                    answers = read_predictions(Path(folder) / "predictions" / f"{split}.jsonl")
+                    ids = [answer["id"] for answer in answers]
+                    if asked.setdefault(split, ids) != ids:
+                        raise MellaError(f"{folder} answers other {split} images than the first; answer all anew.")
+                    chunk = count_answers(self.metric, answers).chunk
+                    self.statistics.setdefault((name, split), []).append(chunk.rows)
+                    flags.append(chunk.flags)
+                self.images[split] = len(asked[split])
+            means = np.concatenate(flags).mean(axis=0)
+            self.rates[name] = {f"{rate}_rate": round(float(means[FLAGS.index(rate)]), 4) for rate in RATES}
+        self.seeds = max(len(seeds) for seeds in folders.values())
+        self.draws: dict[tuple[str, str], np.ndarray] = {
+            (name, measure): self._draw(name, measure) for name in folders for measure in MEASURES
+        }
+
+    @cached_property
+    def _drawn_seeds(self) -> np.ndarray:
+        """[resamples, seeds] numbers of seeds, drawn with replacement."""
+        return np.random.RandomState(SEED).randint(self.seeds, size=(RESAMPLES, self.seeds))
+
+    def _drawn_images(self, split: str) -> np.ndarray:
+        """[resamples, n] how often each image of a split was drawn."""
+        n = self.images[split]
+        return np.random.RandomState(SEED).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+
+    def _draw(self, name: str, measure: str) -> np.ndarray:
+        """[resamples] scores; a resample is some images and some seeds."""
+        split, score = MEASURES[measure]
+        counts, rows = self._drawn_images(split), self.statistics[name, split]
+        by_seed = np.stack([scores(counts @ seed, self.images[split])[score] for seed in rows])  # [seeds, resamples]
+        drawn = self._drawn_seeds % len(rows)  # what has one seed is drawn with it each time
+        return np.take_along_axis(by_seed, drawn.T, axis=0).mean(axis=0)
+
+    def by_seed(self, name: str, measure: str) -> list[float]:
+        """The score over all images of each seed, in [0, 100]."""
+        split, score = MEASURES[measure]
+        return [float(scores(rows.sum(axis=0), self.images[split])[score]) for rows in self.statistics[name, split]]
+
+    def estimate(self, name: str, measure: str) -> Estimate:
+        """The mean over seeds, with an interval over seeds and images."""
+        return Estimate(float(np.mean(self.by_seed(name, measure))), *interval(self.draws[name, measure]))
+
+    def difference(self, first: str, second: str, measure: str, share: float = 1.0) -> Estimate:
+        """`first` - `share` x `second`, paired by image and seed."""
+        value = float(np.mean(self.by_seed(first, measure)) - share * np.mean(self.by_seed(second, measure)))
+        return Estimate(value, *interval(self.draws[first, measure] - share * self.draws[second, measure]))

@@ -1,0 +1,1 @@
+"""The Tux Paint stamps as a data source."""

@@ -1,0 +1,57 @@
+"""What was measured on a picture in; five or six sentences in one language out, without naming the thing.
+
+A stand-in for a captioning model's translated description: it carries colours, place, size, form,
+surface and light, as fluent sentences, at 40 to 120 tokens. Each language has a module of its own in
+`phrases/`. Every slot of a sentence takes one grammatical form, and the word tables hold exactly that form,
+so agreement is right by construction.
+"""
+
+import hashlib
+from importlib import import_module
+from pkgutil import iter_modules
+
+from mella_hf.demo.stamps.measures import Measures
+from mella_hf.demo.stamps.phrases import Phrases
+from mella_hf.errors import MellaError
+
+
+def described_languages() -> list[str]:
+    """The codes that have phrases, `en` among them."""
+    from mella_hf.demo.stamps import phrases
+
+    return sorted(module.name for module in iter_modules(phrases.__path__))
+
+
+def phrases_of(language: str) -> Phrases:
+    if language not in described_languages():
+        raise MellaError(
+            f"No description phrases for language {language!r}; there are {', '.join(described_languages())}. "
+            f"Add a module mella_hf/demo/stamps/phrases/{language}.py."
+        )
+    return import_module(f"mella_hf.demo.stamps.phrases.{language}").PHRASES
+
+
+def _draw(wordings: tuple[str, ...], seed: str, name: str) -> str:
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return wordings[int.from_bytes(digest[:8], "big") % len(wordings)]
+
+
+def capitalise(sentence: str) -> str:
+    """A capital first letter, and the rest as it is; scripts without case stay as they are."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def describe(measures: Measures, language: str, seed: str = "") -> str:
+    """A description of what was measured, in a language; the seed draws among its wordings.
+
+    Raises:
+        MellaError: the language has no phrases.
+    """
+    phrases = phrases_of(language)
+    rest = "rest_none" if measures.second is None else "rest_one" if measures.third is None else "rest_two"
+    slots = phrases.slots(measures)
+    sentences = (
+        _draw(getattr(phrases, name), seed, name).format_map(slots)
+        for name in ("place", "main", rest, "form", "surface", "light")
+    )
+    return " ".join(map(capitalise, sentences))

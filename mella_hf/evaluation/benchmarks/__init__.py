@@ -1,0 +1,1 @@
+"""Other people's benchmarks, described by a YAML file."""

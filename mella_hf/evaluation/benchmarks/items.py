@@ -1,0 +1,60 @@
+"""A row of an external benchmark goes in; what it asks and what is right leaves, and which option an answer names."""
+
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.benchmarks.mapping import Benchmark
+from mella_hf.languages import get_language
+
+CHOICE_PROMPT = "{question}\n{options}"
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a row asks, and what is right: the references, or the options and the place of the right one."""
+
+    prompt: str
+    references: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    right: int = -1
+
+    @property
+    def longest(self) -> int:
+        """Characters of the longest reference; 0 for a choice."""
+        return max(map(len, self.references), default=0)
+
+
+def read_item(benchmark: Benchmark, row: Mapping[str, Any], at: int) -> Item:
+    """What row number `at` asks. Raises MellaError when it has no reference, or no right option."""
+    if benchmark.task == "caption":
+        found = row[str(benchmark.references)]
+        references = tuple([found] if isinstance(found, str) else found or ())
+        if not any(text.strip() for text in references):
+            raise MellaError(f"Row {at} of {benchmark.path!r} has no text in {benchmark.references!r}; filter it out.")
+        return Item(benchmark.prompt or get_language(benchmark.language).test_prompt("ling"), references)
+    given = row[benchmark.options] if isinstance(benchmark.options, str) else benchmark.options
+    options = tuple(map(str, given or ()))
+    question = str(row[benchmark.question]) if benchmark.question else ""
+    lettered = "\n".join(f"{letter}. {text}" for letter, text in zip(string.ascii_uppercase, options, strict=False))
+    prompt = (benchmark.prompt or CHOICE_PROMPT).replace("{question}", question).replace("{options}", lettered)
+    answer = row[str(benchmark.answer)]
+    right = int(answer) if isinstance(answer, int) else read_choice(str(answer), options)
+    if right is None or not 0 <= right < len(options):
+        raise MellaError(f"Row {at} of {benchmark.path!r} says that {answer!r} is right, of {len(options)} options.")
+    return Item(prompt, options=options, right=right)
+
+
+def read_choice(answer: str, options: Sequence[str]) -> int | None:
+    """Which option an answer names: by its text alone, its letter at the start, or the one text in it; None if none."""
+    said = answer.strip().casefold()
+    texts = [option.strip().casefold() for option in options]
+    if said in texts:
+        return texts.index(said)
+    if (match := re.match(r"\(?([a-z])(?:[\s.):,]|$)", said)) and ord(match[1]) - ord("a") < len(options):
+        return ord(match[1]) - ord("a")
+    named = [at for at, text in enumerate(texts) if text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", said)]
+    return named[0] if len(named) == 1 else None

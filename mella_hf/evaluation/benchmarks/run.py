@@ -1,0 +1,164 @@
+"""External benchmarks and systems go in; the answers to every row, and scores, leave.
+
+    OUT/<system>/<name>.jsonl   an answer a row, with what was right, and a .meta.json beside it
+    OUT/<system>/<name>.json    the scores
+
+Rows are asked as test splits are: by a model in this process or behind an endpoint, by one process or the several of a
+launcher, and only those that have no answer yet.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mella_hf.answers.answers import Answerer, Question, collect_answers, publish_answers
+from mella_hf.answers.predictions import describe_answers
+from mella_hf.answers.systems import System
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.benchmarks.items import Item, read_choice, read_item
+from mella_hf.evaluation.benchmarks.mapping import Benchmark, load_rows
+from mella_hf.evaluation.questions.long_tail import wilson_interval
+from mella_hf.files import write_atomic
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+MAX_NEW_TOKENS = {"caption": 64, "choice": 16}
+
+
+def run_benchmarks(
+    benchmarks: Sequence[Benchmark],
+    systems: Sequence[System],
+    *,
+    out: Path,
+    batch_size: int = 16,
+    device: str | None = None,
+    progress: bool = True,
+) -> Iterator[dict[str, Any]]:
+    """`run_benchmark` of every benchmark with every system, each loaded once, into `out/<system>/`.
+
+    Under a launcher every process iterates over this, and the first one gets the results.
+    """
+    for system in systems if benchmarks else ():
+        answerer, identity = system.answerer(device), system.identity()
+        for benchmark in benchmarks:
+            result = run_benchmark(
+                benchmark,
+                answerer,
+                out=out / system.name,
+                identity=identity,
+                batch_size=batch_size,
+                progress=progress,
+            )
+            if result is not None:
+                yield {"system": system.name, **result}
+        del answerer  # frees its memory before the next one is loaded
+
+
+def run_benchmark(
+    benchmark: Benchmark,
+    answerer: Answerer,
+    *,
+    out: Path | str,
+    identity: Mapping[str, Any],
+    batch_size: int = 16,
+    progress: bool = True,
+) -> dict[str, Any] | None:
+    """Answer every row, greedily, and score the answers.
+
+    Args:
+        answerer: `mella_hf.answers.generate.LocalModel` or `mella_hf.answers.endpoint.Endpoint`.
+        out: a folder for `<name>.jsonl` and `<name>.json`.
+        identity: of the model (`model_identity`).
+
+    Returns:
+        What `<name>.json` holds: benchmark, model, and scores. For captions those of `MellaMetric`, each image judged
+        by the reference that its answer is nearest to (METEOR). For choices `accuracy` in [0, 100] with its 95% Wilson
+        interval, `chance`, and `unreadable_rate`: answers that name no option, which count as wrong. None in all
+        processes of a launcher but the first.
+
+    Raises:
+        MellaError: when the dataset does not load, lacks a column or an image, or a row has no right answer.
+    """
+    rows = load_rows(benchmark)
+    items = [read_item(benchmark, row, at) for at, row in enumerate(rows.remove_columns(list(benchmark.images)))]
+    path = Path(out) / f"{benchmark.name}.jsonl"
+    limit = MAX_NEW_TOKENS[benchmark.task]
+    settings = {"batch_size": batch_size, "max_new_tokens": limit, "decoding": "greedy", "images": rows._fingerprint}
+    meta = describe_answers(answerer, identity, settings, [[item.prompt, item.longest] for item in items])
+    questions = [Question(f"{at:06}", item.prompt, item.longest) for at, item in enumerate(items)]
+    answers = collect_answers(
+        answerer,
+        questions,
+        lambda at: _open_images(benchmark, rows, at),
+        out=path,
+        mark=meta["fingerprint"],
+        limit=limit,
+        batch_size=batch_size,
+        name=benchmark.name,
+        progress=progress,
+    )
+    if answers is None:
+        publish_answers(path, None, meta)
+        return None
+    told = [{"id": q.id, **answers[q.id], **item.__dict__} for q, item in zip(questions, items, strict=True)]
+    publish_answers(path, told, meta)
+    predictions = [line["prediction"] for line in told]
+    scores = (_score_captions if benchmark.task == "caption" else _score_choices)(benchmark, items, predictions)
+    result = {"benchmark": benchmark.__dict__, "model": dict(identity), "scores": scores}
+    write_atomic(path.with_suffix(".json"), json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    return result
+
+
+def benchmark_line(record: Mapping[str, Any]) -> str:
+    """A result for the screen."""
+    scores = record["scores"]
+    name = "accuracy" if "accuracy" in scores else "meteor"
+    beside = f"chance {scores['chance']:.1f}" if name == "accuracy" else f"floor {scores['meteor_floor'] or 0:.1f}"
+    interval = f"[{scores[f'{name}_low']:.1f}, {scores[f'{name}_high']:.1f}]"
+    where = f"{record['benchmark']['name']:12}{record['system']:8}n={scores['n']}"
+    return f"{where}  {name} {scores[name]:.1f} {interval}, {beside}"
+
+
+def _open_images(benchmark: Benchmark, rows: "Dataset", at: int) -> list[Any]:
+    """The images that a row shows, RGB."""
+    try:
+        shown = rows[at]
+        return [shown[name].convert("RGB") for name in benchmark.images]
+    except (AttributeError, OSError, SyntaxError, ValueError) as error:  # no image; what Pillow raises on broken ones
+        raise MellaError(
+            f"Row {at} of {benchmark.path!r} has no image that opens in {' and '.join(benchmark.images)} ({error}); "
+            "filter it out."
+        ) from error
+
+
+def _score_captions(benchmark: Benchmark, items: Sequence[Item], answers: Sequence[str]) -> dict[str, Any]:
+    from mella_hf.metrics import MellaMetric
+
+    metric = MellaMetric(benchmark.language, progress=False)
+    pairs = [(at, reference) for at, item in enumerate(items) for reference in item.references if reference.strip()]
+    judged = metric.statistics(
+        predictions=[answers[at] for at, _ in pairs], references=[text for _, text in pairs], check_references=False
+    ).table()
+    nearest: dict[int, tuple[float, str]] = {}
+    for (at, reference), found in zip(pairs, judged, strict=True):
+        if at not in nearest or found["meteor"] > nearest[at][0]:
+            nearest[at] = found["meteor"], reference
+    references = [nearest[at][1] for at in range(len(items))]
+    scores = metric.compute(predictions=answers, references=references)
+    return {**scores, "signature": scores["signature"] + "|refs:nearest-meteor"}
+
+
+def _score_choices(benchmark: Benchmark, items: Sequence[Item], answers: Sequence[str]) -> dict[str, Any]:
+    chosen = [read_choice(answer, item.options) for answer, item in zip(answers, items, strict=True)]
+    right = sum(choice == item.right for choice, item in zip(chosen, items, strict=True))
+    low, high = wilson_interval(right, len(items))
+    return {
+        "accuracy": 100.0 * right / len(items),
+        "accuracy_low": 100.0 * low,
+        "accuracy_high": 100.0 * high,
+        "chance": 100.0 * sum(1 / len(item.options) for item in items) / len(items),
+        "unreadable_rate": sum(choice is None for choice in chosen) / len(items),
+        "n": len(items),
+    }

@@ -1,0 +1,178 @@
+"""Questions about images and answers enter; a vision-language model's verdicts on them leave, each asked for once.
+
+Every reply is on disk before the next request of its worker goes out, under model, prompt, image and texts. So a
+judging that was stopped, or whose server died, goes on where it was, and costs nothing twice.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mella_hf.answers.chat_servers import ChatServers, Completion, image_message
+from mella_hf.answers.request_cache import Asked, RequestCache
+from mella_hf.errors import StageError
+from mella_hf.evaluation.judging.prompts import (
+    REMINDER,
+    Kind,
+    Preference,
+    ReplyError,
+    Verdict,
+    parse_reply,
+    prompt_hash,
+    response_format,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+KEY_VARIABLE = "MELLA_JUDGE_KEY"
+MAX_TOKENS = 1024  # a list of what is unsupported in an answer of 512 tokens, quoted
+IMAGE_SIDE = 1024  # px of the longer side; what is larger is sent smaller, so that no image costs more than the others
+MANY_REFUSED = 6  # questions, with no reply to any: then it is not the questions
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question to the judge.
+
+    Attributes:
+        image_id: of the image that goes with it.
+        text: the prompt with its material, as `judge_prompts.prompt_text` gives it.
+        seed: of the sampling, for servers that heed it.
+    """
+
+    kind: Kind
+    image_id: str
+    text: str
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        """What its reply is kept by."""
+        return f"{self.image_id}\n{self.seed}\n{self.text}"
+
+    def again(self) -> "Question":
+        """The same question after a reply of no use."""
+        return replace(self, text=self.text + REMINDER, seed=self.seed + 1000)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of a question.
+
+    Attributes:
+        verdict: None where there is a problem.
+        problem: `unparsed_<reason>` of the second reply, or `unanswered_<fault>`; a rerun asks the latter again.
+        requests, prompt_tokens, completion_tokens: what it took, over both replies.
+    """
+
+    verdict: Verdict | Preference | None
+    problem: str | None = None
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Judge:
+    """A served vision-language model that judges, with the replies that it gave before.
+
+    Args:
+        servers: of the model.
+        cache: where its replies are kept.
+    """
+
+    def __init__(self, servers: ChatServers, cache: RequestCache) -> None:
+        self._servers, self._cache = servers, cache
+        self.model = servers.model
+
+    def asked_before(self, question: Question, language: str) -> bool:
+        """Whether there is a reply to a question already."""
+        return self._cache.get(self._asked(question, language), question.key) is not None
+
+    def ask(
+        self,
+        questions: Sequence[Question],
+        open_image: Callable[[str], "Image"],
+        language: str,
+        *,
+        progress: bool = True,
+    ) -> dict[Question, Reply]:
+        """A verdict on each question, or the reason why there is none.
+
+        Args:
+            open_image: image id -> RGB image.
+            language: code; part of what replies are kept by.
+
+        Raises:
+            StageError: no server is left, they refuse the key or the model, or take not a single question. Replies
+                that were given are kept.
+            MellaError: an image does not decode.
+        """
+        first = self._complete(questions, open_image, language, progress)
+        replies = {question: _read(question.kind, [said]) for question, said in first.items()}
+        useless = [q for q, reply in replies.items() if reply.problem and reply.problem.startswith("unparsed")]
+        second = self._complete([q.again() for q in useless], open_image, language, progress)
+        for question in useless:
+            replies[question] = _read(question.kind, [first[question], second[question.again()]])
+        return replies
+
+    def _complete(
+        self, questions: Sequence[Question], open_image: Callable[[str], "Image"], language: str, progress: bool
+    ) -> dict[Question, Completion | str]:
+        """The model's replies, from the cache where they are there; a reason where there is none."""
+        from tqdm import tqdm
+
+        found: dict[Question, Completion | str] = {}
+        for question in questions:
+            stored = self._cache.get(self._asked(question, language), question.key)
+            if stored is not None:
+                found[question] = Completion(**json.loads(stored))
+        new = [question for question in dict.fromkeys(questions) if question not in found]
+        if not new:
+            return found
+        with tqdm(total=len(new), desc=f"verdicts {language}", unit="reply", disable=not progress) as bar:
+
+            def keep(index: int, said: Completion) -> None:
+                stored = {new[index].key: json.dumps(asdict(said), ensure_ascii=False)}
+                self._cache.put(self._asked(new[index], language), stored)
+                found[new[index]] = said
+                bar.update()
+
+            failed = self._servers.ask(len(new), lambda i: _request(new[i], open_image), keep)
+        if len(failed) >= MANY_REFUSED and not found:
+            raise StageError(
+                f"The judge {self.model!r} took none of {len(failed)} questions "
+                f"({', '.join(sorted(set(failed.values())))}). See in its server's log whether it takes images and "
+                "a response_format with a JSON schema; then run the same command again."
+            )
+        return found | {new[index]: reason for index, reason in failed.items()}
+
+    def _asked(self, question: Question, language: str) -> Asked:
+        version = f"{prompt_hash(question.kind)[:16]} tokens {MAX_TOKENS} side {IMAGE_SIDE}"
+        return Asked(f"judge {self.model}", version, "image", language)
+
+
+def _request(question: Question, open_image: Callable[[str], "Image"]) -> Mapping[str, Any]:
+    image = open_image(question.image_id)
+    image.thumbnail((IMAGE_SIDE, IMAGE_SIDE))
+    return {
+        "messages": [image_message(image, question.text)],
+        "max_tokens": MAX_TOKENS,
+        "temperature": 0,
+        "seed": question.seed,
+        "response_format": response_format(question.kind),
+    }
+
+
+def _read(kind: Kind, said: Sequence[Completion | str]) -> Reply:
+    """The replies to a question, the last of which counts, with what all of them took."""
+    given = [entry for entry in said if isinstance(entry, Completion)]
+    took = (len(given), sum(c.prompt_tokens for c in given), sum(c.completion_tokens for c in given))
+    last = said[-1]
+    if isinstance(last, str):
+        return Reply(None, f"unanswered_{last}", *took)
+    try:
+        return Reply(parse_reply(kind, last), None, *took)
+    except ReplyError as error:
+        return Reply(None, f"unparsed_{error}", *took)

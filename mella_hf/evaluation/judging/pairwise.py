@@ -1,0 +1,123 @@
+"""Two systems' answers enter; questions which of them is better leave, each in both orders, and choices come back.
+
+A system wins an image when it is preferred in both orders; any other outcome is a tie (Zheng et al. 2023,
+arXiv 2306.05685, section 3.4), and how often the order decided is told as the judge's position bias.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mella_hf.evaluation.judging.judge import Question, Reply
+from mella_hf.evaluation.judging.pointwise import drawn
+from mella_hf.evaluation.judging.preferences import Answers, Choices, Vote, agreement, compare_choices, count_choices
+from mella_hf.evaluation.judging.prompts import Preference, prompt_text
+from mella_hf.languages import get_language
+from mella_hf.review.agreement import sign_test
+
+
+@dataclass(frozen=True)
+class Pairwise:
+    """Two systems' answers, judged against each other, where they differ.
+
+    Attributes:
+        answers: of both systems to each split of one language, over the same images.
+        first, second: names of the systems.
+        sample: images of each split, drawn by the hash of their id; all when None.
+    """
+
+    answers: Answers
+    first: str
+    second: str
+    sample: int | None = None
+
+    @cached_property
+    def images(self) -> list[tuple[str, str, str]]:
+        """(language, split, id) of the sampled images."""
+        return [
+            (language, split, p["id"])
+            for (language, split), systems in self.answers.items()
+            for p in drawn(list(systems[self.first].values()), self.sample)
+        ]
+
+    @cached_property
+    def differing(self) -> list[tuple[str, str, str]]:
+        """Those of them where there is something to choose."""
+        return [key for key in self.images if len({p["prediction"] for p in self._pair(key)}) == 2]
+
+    @property
+    def questions(self) -> list[Question]:
+        """All that the judge is asked."""
+        return [question for key in self.differing for question in self._orders(key)]
+
+    def _pair(self, key: tuple[str, str, str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        systems = self.answers[key[0], key[1]]
+        return systems[self.first][key[2]], systems[self.second][key[2]]
+
+    def _orders(self, key: tuple[str, str, str]) -> Iterator[Question]:
+        """The question with the first system's answer as A, then with the second's."""
+        pair = self._pair(key)
+        for a, b in (pair, pair[::-1]):
+            material = {"question": a["prompt"], "reference": pair[1]["reference"]}
+            material |= {"A": a["prediction"], "B": b["prediction"]}
+            yield Question("pairwise", key[2], prompt_text("pairwise", get_language(key[0]).name, material))
+
+    def record(self, replies: Mapping[Question, Reply]) -> dict[str, Any]:
+        """What the choices say.
+
+        Returns:
+            `comparisons`, as `mella_hf.evaluation.judging.preferences.compare_choices` gives them; `votes`, the choices
+            themselves; `equal`, images whose answers are the same and were not asked about; `problems` of questions by
+            reason, whose images count for neither; `order`: what the two orders of an image gave: `same` choice,
+            `first_place` (the answer that stood first, both times), `second_place`, `half_tied` (a tie in one order),
+            with `p_value` of the sign test of first against second place; and `itself`, the agreement of the two
+            orders on the system.
+        """
+        places: Counter[str] = Counter(same=0, first_place=0, second_place=0, half_tied=0)
+        votes: dict[tuple[str, str], dict[str, Vote]] = {}
+        both: list[tuple[Vote, Vote]] = []
+        problems: Counter[str] = Counter()
+        for key in self.differing:
+            given = [replies[question] for question in self._orders(key)]
+            problems.update(reply.problem for reply in given if reply.problem)
+            forth, back = (reply.verdict for reply in given)
+            if not isinstance(forth, Preference) or not isinstance(back, Preference):
+                continue
+            pair = _VOTES[forth.better], _SWAPPED[back.better]
+            both.append(pair)
+            votes.setdefault(key[:2], {})[key[2]] = pair[0] if pair[0] == pair[1] else "tie"
+            places[_place(forth.better, back.better)] += 1
+        choices = [Choices(*at, self.first, self.second, here) for at, here in votes.items()]
+        return {
+            "comparisons": compare_choices(choices, [count_choices(c, self.answers) for c in choices]),
+            "votes": [vars(c) for c in choices],
+            "equal": len(self.images) - len(self.differing),
+            "problems": dict(problems),
+            "order": {**places, "p_value": sign_test(places["first_place"], places["second_place"])},
+            "itself": agreement(both),
+        }
+
+    def rows(self, replies: Mapping[Question, Reply]) -> list[dict[str, Any]]:
+        """One record a question: the systems as they were shown, the choice with its reason, or the problem."""
+        found = []
+        for language, split, image_id in self.differing:
+            names = (self.first, self.second)
+            for question, shown in zip(self._orders((language, split, image_id)), (names, names[::-1]), strict=True):
+                reply = replies[question]
+                said = vars(reply.verdict) if reply.verdict else {}
+                place = {"language": language, "split": split, "id": image_id, "A": shown[0], "B": shown[1]}
+                found.append({**place, **said, "problem": reply.problem})
+        return found
+
+
+_VOTES: dict[str, Vote] = {"A": "first", "B": "second", "tie": "tie"}
+_SWAPPED: dict[str, Vote] = {"A": "second", "B": "first", "tie": "tie"}
+
+
+def _place(forth: str, back: str) -> str:
+    """What the two orders gave, by the places they chose."""
+    if _VOTES[forth] == _SWAPPED[back]:
+        return "same"
+    return {"A": "first_place", "B": "second_place"}[forth] if forth == back else "half_tied"

@@ -1,0 +1,171 @@
+"""A run's answers enter; questions about each of them alone leave, and the verdicts come back as rates and scores."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mella_hf.evaluation.judging.judge import Question, Reply
+from mella_hf.evaluation.judging.preferences import agreement
+from mella_hf.evaluation.judging.prompts import Verdict, prompt_text
+from mella_hf.evaluation.paired import tuned
+from mella_hf.evaluation.questions.hallucination import predicted_entities
+from mella_hf.evaluation.run import Run
+from mella_hf.languages import get_language
+from mella_hf.metrics import significance
+from mella_hf.review.agreement import win_rate
+
+MEASURES = ("hallucinated", "adequacy", "fluency")
+EXAMPLES = 5  # answers that are shown with what the judge found unsupported
+Key = tuple[str, str, str]  # model, split, image id
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """Each answer of a run's systems, judged alone.
+
+    Attributes:
+        run: whose answers.
+        sample: images of each split, drawn by the hash of their id; all when None.
+        repeat: answers asked about a second time, the reference after the answer and another seed, to see whether the
+            judge agrees with itself.
+    """
+
+    run: Run
+    sample: int | None = None
+    repeat: int = 0
+
+    @cached_property
+    def answers(self) -> dict[Key, Mapping[str, Any]]:
+        """The predictions to judge."""
+        return {
+            (model, split, p["id"]): p
+            for (model, split), predictions in self.run.predictions.items()
+            for p in drawn(predictions, self.sample)
+        }
+
+    @cached_property
+    def repeated(self) -> list[Key]:
+        """The answers that are asked about twice."""
+        return sorted(self.answers, key=lambda key: _hash("/".join(key)))[: self.repeat]
+
+    @property
+    def questions(self) -> list[Question]:
+        """All that the judge is asked."""
+        return [*map(self._question, self.answers), *(self._question(key, again=True) for key in self.repeated)]
+
+    def _question(self, key: Key, again: bool = False) -> Question:
+        answer = self.answers[key]
+        parts = {"question": answer["prompt"], "reference": answer["reference"], "answer": answer["prediction"]}
+        order = ("question", "answer", "reference") if again else tuple(parts)
+        text = prompt_text("pointwise", get_language(self.run.language).name, {part: parts[part] for part in order})
+        return Question("pointwise", answer["id"], text, seed=int(again))
+
+    def record(self, replies: Mapping[Question, Reply]) -> dict[str, Any]:
+        """What the verdicts say.
+
+        Returns:
+            `scores`: by model and split, `n` answers, `judged`, `problems` by reason, and `hallucinated` in [0, 1],
+            `adequacy` and `fluency` in [1, 5] with `_low` and `_high` (95%; exact for the share, else bootstrap over
+            images; None unjudged);
+            `differences`: the tuned system less each other one on the images that were judged of both, as
+            `<measure>_delta` with its interval; `itself`: agreement of the judge with its own second reply, by measure;
+            `entities`: agreement of `hallucinated` with our entity precision finding an unsupported name;
+            `examples`: ids with what is unsupported in the tuned system's answers.
+        """
+        verdicts = {key: replies[self._question(key)].verdict for key in self.answers}
+        judged = {key: verdict for key, verdict in verdicts.items() if isinstance(verdict, Verdict)}
+        pairs = [
+            (judged[key], second)
+            for key in self.repeated
+            if key in judged and isinstance(second := replies[self._question(key, again=True)].verdict, Verdict)
+        ]
+        return {
+            "scores": self._scores(judged, {key: replies[self._question(key)].problem for key in self.answers}),
+            "differences": self._differences(judged),
+            "itself": {m: agreement([(getattr(a, m), getattr(b, m)) for a, b in pairs]) for m in MEASURES},
+            "entities": agreement(self._entity_pairs(judged)),
+            "examples": [
+                {"split": split, "id": image_id, "unsupported": list(verdict.unsupported)}
+                for (model, split, image_id), verdict in judged.items()
+                if model == tuned(self.run) and verdict.hallucinated
+            ][:EXAMPLES],
+        }
+
+    def rows(self, replies: Mapping[Question, Reply]) -> list[dict[str, Any]]:
+        """One record an answer: the verdict or its problem."""
+        found = []
+        for key in self.answers:
+            reply = replies[self._question(key)]
+            said = vars(reply.verdict) if reply.verdict else {}
+            found.append({**dict(zip(("model", "split", "id"), key, strict=True)), **said, "problem": reply.problem})
+        return found
+
+    def _scores(self, judged: Mapping[Key, Verdict], problems: Mapping[Key, str | None]) -> list[dict[str, Any]]:
+        found = []
+        for model, split in self.run.predictions:
+            here = [key for key in self.answers if key[:2] == (model, split)]
+            values = _values(judged[key] for key in here if key in judged)
+            reasons = Counter(reason for key in here if (reason := problems[key]))
+            record = {"model": model, "split": split, "n": len(here), "judged": len(values), "problems": dict(reasons)}
+            record |= _means(values, "")
+            made_up = int(values[:, 0].sum())
+            if rate := win_rate(made_up, len(values) - made_up):  # at 0 and 1 a bootstrap has no width
+                record["hallucinated_low"], record["hallucinated_high"] = rate[1:]
+            found.append(record)
+        return found
+
+    def _differences(self, judged: Mapping[Key, Verdict]) -> list[dict[str, Any]]:
+        ours, by_system = tuned(self.run), defaultdict[tuple[str, str], dict[str, Verdict]](dict)
+        for (model, split, image_id), verdict in judged.items():
+            by_system[split, model][image_id] = verdict
+        found = []
+        for (split, model), theirs in by_system.items():
+            mine = by_system.get((split, ours), {})
+            both = [image_id for image_id in theirs if image_id in mine]
+            if model != ours and both:
+                change = _values(mine[i] for i in both) - _values(theirs[i] for i in both)
+                record = {"split": split, "first": model, "second": ours, "n": len(both)}
+                found.append(record | _means(change, "_delta"))
+        return found
+
+    def _entity_pairs(self, judged: Mapping[Key, Verdict]) -> list[tuple[bool, bool]]:
+        """(the judge's hallucinated, ours) of each judged answer."""
+        answers = [self.answers[key] for key in judged]
+        if not answers:
+            return []
+        found = predicted_entities(answers, self.run.language)
+        return [(v.hallucinated, bool(names)) for v, names in zip(judged.values(), found.unsupported, strict=True)]
+
+
+def drawn(predictions: Sequence[Mapping[str, Any]], sample: int | None) -> list[Mapping[str, Any]]:
+    """The predictions of a sample of images: the same ones for every system, and more of them in a larger sample."""
+    kept = {p["id"] for p in sorted(predictions, key=lambda p: _hash(p["id"]))[:sample]}
+    return [p for p in predictions if p["id"] in kept]
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(f"judge/{text}".encode()).digest()
+
+
+def _values(verdicts: Iterable[Verdict]) -> np.ndarray:
+    """[n, 3] of each verdict: hallucinated, adequacy, fluency."""
+    rows = [[float(getattr(verdict, measure)) for measure in MEASURES] for verdict in verdicts]
+    return np.array(rows).reshape(-1, len(MEASURES))
+
+
+def _means(values: np.ndarray, suffix: str) -> dict[str, float | None]:
+    """The mean of each measure with its 95% interval."""
+    names = [f"{measure}{suffix}" for measure in MEASURES]
+    if not len(values):
+        return {f"{name}{end}": None for name in names for end in ("", "_low", "_high")}
+    resampled = significance.bootstrap_sums(values) / len(values)
+    record: dict[str, float | None] = {}
+    for at, name in enumerate(names):
+        low, high = significance.interval(resampled[:, at])
+        record |= {name: float(values[:, at].mean()), f"{name}_low": low, f"{name}_high": high}
+    return record

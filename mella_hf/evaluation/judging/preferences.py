@@ -1,0 +1,224 @@
+"""Choices between two systems: who wins, and whether the metrics agree.
+
+The choices are from people (`mella_hf.review.compare`) or from a judge; both are counted alike.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mella_hf.answers.predictions import count_answers
+from mella_hf.evaluation.titles import METRICS
+from mella_hf.metrics import significance
+from mella_hf.metrics.metric import DIGITS, ItemStatistics
+from mella_hf.review.agreement import bootstrapped, cohen_kappa, sign_test, win_rate
+
+Vote = Literal["first", "second", "tie"]
+SIGNS: dict[str, int] = {"first": -1, "tie": 0, "second": 1}  # as a difference, second - first
+Predictions = Mapping[str, Mapping[str, Any]]  # by image id
+Answers = Mapping[tuple[str, str], Mapping[str, Predictions]]  # by language and split, then by system
+Pair = tuple[ItemStatistics, ItemStatistics]  # of two systems' answers to the same images
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Which of two systems' answers was chosen, image by image; images with equal answers are none of them.
+
+    Attributes:
+        language, split: of the answers.
+        first, second: names of the systems.
+        votes: image id -> "first", "second" or "tie".
+    """
+
+    language: str
+    split: str
+    first: str
+    second: str
+    votes: Mapping[str, Vote]
+
+    @property
+    def signs(self) -> np.ndarray:
+        """[n] -1 where the first was chosen, 1 where the second was, 0 for a tie."""
+        return np.array([SIGNS[vote] for vote in self.votes.values()])
+
+    def swapped(self) -> "Choices":
+        """The same choices with the systems in the other order."""
+        other: dict[str, Vote] = {"first": "second", "second": "first", "tie": "tie"}
+        votes = {key: other[vote] for key, vote in self.votes.items()}
+        return Choices(self.language, self.split, self.second, self.first, votes)
+
+
+def count_choices(choices: Choices, answers: Answers) -> Pair:
+    """What the metric counts of both systems' answers to the chosen images, in the order of `choices.votes`.
+
+    Raises:
+        MissingExtraError: when the language's tokenizer is not installed.
+    """
+    from mella_hf.metrics import MellaMetric
+
+    metric = MellaMetric(choices.language, progress=False)
+    systems = answers[choices.language, choices.split]
+    first, second = ([systems[name][key] for key in choices.votes] for name in (choices.first, choices.second))
+    return count_answers(metric, first), count_answers(metric, second)
+
+
+def compare_choices(found: Sequence[Choices], counted: Sequence[Pair]) -> list[dict[str, Any]]:
+    """`preference_record` of each pair of systems, with `p_holm`: their sign tests corrected as one family.
+
+    Args:
+        counted: of each of `found`, what `count_choices` gives.
+    """
+    records = [preference_record(choices, *pair) for choices, pair in zip(found, counted, strict=True)]
+    corrected = significance.holm([record["p_value"] for record in records])
+    return [record | {"p_holm": p} for record, p in zip(records, corrected, strict=True)]
+
+
+def preference_record(choices: Choices, first: ItemStatistics, second: ItemStatistics) -> dict[str, Any]:
+    """How often each system was chosen, and beside it each metric's difference on the same images.
+
+    Args:
+        first, second: what the metric counted of the chosen images' answers, in the order of `choices.votes`.
+
+    Returns:
+        `language`, `split`, `first`, `second`, `n` images; `first_wins`, `second_wins`, `ties`; `second_rate` in [0, 1]
+        among the decided with `_low` and `_high` (95%, exact; None when nothing is decided); `p_value` of the two-sided
+        sign test; `majority`, the share of the commonest outcome, which is the accuracy of always saying it; and
+        `metrics`: what `metric_agreement` gives for each metric that exists there, with its difference (second - first,
+        in points) as `delta`, `delta_low`, `delta_high`.
+    """
+    from mella_hf.metrics.comparison import compare
+
+    signs = choices.signs
+    losses, ties, wins = (int(np.count_nonzero(signs == sign)) for sign in (-1, 0, 1))
+    rate = win_rate(wins, losses)
+    differences = compare(first, second)
+    tables = first.table(), second.table()
+    metrics = []
+    for name in METRICS:
+        if differences[f"{name}_delta"] is None:
+            continue
+        scored = [(a[name], b[name]) for a, b in zip(*tables, strict=True)]
+        known = np.array([a is not None and b is not None for a, b in scored])
+        deltas = np.array([b - a for (a, b), kept in zip(scored, known, strict=True) if kept])
+        ends = {key: differences[f"{name}_{key}"] for key in ("delta", "delta_low", "delta_high")}
+        metrics.append({"metric": name, **ends, **metric_agreement(signs[known], deltas)})
+    return {
+        "language": choices.language,
+        "split": choices.split,
+        "first": choices.first,
+        "second": choices.second,
+        "n": len(signs),
+        "first_wins": losses,
+        "second_wins": wins,
+        "ties": ties,
+        **dict(zip(("second_rate", "second_rate_low", "second_rate_high"), rate or (None,) * 3, strict=True)),
+        "p_value": sign_test(wins, losses),
+        "majority": max(losses, ties, wins) / len(signs),
+        "metrics": metrics,
+        "signature": differences["signature"],
+    }
+
+
+def metric_agreement(
+    signs: np.ndarray, differences: np.ndarray, resamples: int = significance.RESAMPLES, seed: int = significance.SEED
+) -> dict[str, Any]:
+    """Whether a metric's per-image differences go with the choices.
+
+    Args:
+        signs: [n] choices as -1, 0, 1.
+        differences: [n] of the metric, second - first; equal within rounding is equal.
+
+    Returns:
+        `n`; `tau`: Kendall's tau-b over pairs of images (None when one side is all ties); `accuracy`: share of images
+        where the metric's sign is the choice, ties included, which is acc_eq of Deutsch et al. (2023), "Ties Matter",
+        arXiv 2305.14324, with one pair of systems an image; `calibrated`: the same when differences up to `epsilon`
+        count as ties, epsilon fitted to these very images as there, so that it is an upper bound. tau, accuracy and
+        calibrated have `_low` and `_high`: 95%, bootstrap over images, epsilon fitted anew in each resample.
+    """
+    n = len(signs)
+    differences = np.round(differences, DIGITS)
+    drawn = significance.bootstrap_sums(np.eye(n), resamples, seed)  # [resamples, n] how often each image was drawn
+    weights = np.vstack((np.ones(n), drawn))
+    taus = tau_b(cross_table(signs, differences, weights))
+    accuracies, calibrated, epsilon = pairwise_accuracy(signs, differences, weights)
+    record: dict[str, Any] = {"n": n}
+    for name, values in (("tau", taus), ("accuracy", accuracies), ("calibrated", calibrated)):
+        known = not np.isnan(values[0])
+        ends = (float(values[0]), *significance.interval(values[1:])) if known else (None,) * 3
+        record |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+    return record | {"epsilon": epsilon}
+
+
+def cross_table(signs: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """[..., 3, m] weight of the images by choice and by rank of the difference among its m values.
+
+    Args:
+        signs, differences: [n].
+        weights: [..., n] of the images.
+    """
+    order = np.argsort(differences, kind="stable")
+    starts = np.flatnonzero(np.diff(differences[order], prepend=-np.inf))
+    rows = [np.add.reduceat(weights[..., order] * (signs[order] == sign), starts, axis=-1) for sign in (-1, 0, 1)]
+    return np.stack(rows, axis=-2)
+
+
+def tau_b(table: np.ndarray) -> np.ndarray:
+    """[...] Kendall's tau-b of [..., 3, m] counts; NaN when one side is all ties.
+
+    tau_b = (P - Q) / sqrt((n0 - n1)(n0 - n2)), P and Q the concordant and discordant pairs, n0 all pairs, n1 and n2
+    those tied on one side (Kendall 1945, The treatment of ties in ranking problems).
+    """
+    below = np.cumsum(table, axis=-1) - table
+    # Images of a choice with a lower difference, less those with a higher one: [..., 3, m].
+    balance = 2 * below + table - table.sum(axis=-1, keepdims=True)
+    surplus = sum((table[..., b, :] * balance[..., a, :]).sum(axis=-1) for a, b in ((0, 1), (0, 2), (1, 2)))
+    pairs, by_choice, by_rank = (
+        (count * (count - 1)).sum(axis=-1) / 2
+        for count in (table.sum(axis=(-2, -1))[..., None], table.sum(axis=-1), table.sum(axis=-2))
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(surplus / np.sqrt((pairs - by_choice) * (pairs - by_rank)))
+
+
+def pairwise_accuracy(
+    signs: np.ndarray, differences: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """([r] accuracy, [r] accuracy with calibrated ties, epsilon of the first row) under [r, n] weights."""
+    total = weights.sum(axis=-1)
+    size = np.abs(differences)
+    order = np.argsort(size, kind="stable")
+    ends = np.flatnonzero(np.diff(size[order], append=np.inf))  # the last image of each size
+    right = weights[:, order] * (np.sign(differences) == signs)[order]
+    tied = weights[:, order] * (signs == 0)[order]
+    plain = right.sum(axis=-1)
+    # Up to each size the metric says "tie", above it its sign.
+    hits = np.cumsum(tied, axis=-1)[:, ends] + plain[:, None] - np.cumsum(right, axis=-1)[:, ends]
+    hits = np.hstack((plain[:, None], hits))
+    best = int(np.argmax(hits[0]))
+    epsilon = 0.0 if best == 0 else float(size[order][ends[best - 1]])
+    return plain / total, hits.max(axis=-1) / total, epsilon
+
+
+def agreement(pairs: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
+    """How often two judges say the same of a sample: `n`, `share` in [0, 1], and Cohen's `kappa` with its 95% interval.
+
+    Args:
+        pairs: the two verdicts on each sample.
+    """
+    kappa = cohen_kappa([a for a, _ in pairs], [b for _, b in pairs])
+    ends = bootstrapped(lambda drawn: cohen_kappa([a for a, _ in drawn], [b for _, b in drawn]), pairs)
+    low, high = ends if kappa is not None and ends else (None, None)
+    share = sum(a == b for a, b in pairs) / len(pairs) if pairs else None
+    return {"n": len(pairs), "share": share, "kappa": kappa, "kappa_low": low, "kappa_high": high}
+
+
+def common_votes(one: Sequence[Choices], other: Sequence[Choices]) -> list[tuple[Vote, Vote]]:
+    """The two votes on each image and pair of systems that a judge and people, say, both chose between."""
+    by_pair = {(c.language, c.split, c.first, c.second): c.votes for given in other for c in (given, given.swapped())}
+    found = []
+    for choices in one:
+        theirs = by_pair.get((choices.language, choices.split, choices.first, choices.second), {})
+        found += [(vote, theirs[key]) for key, vote in choices.votes.items() if key in theirs]
+    return found

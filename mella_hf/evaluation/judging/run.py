@@ -1,0 +1,166 @@
+"""A finished run and a served judge enter; what the judge says of its answers leaves, in files beside the run.
+
+RUN/judge.json                     rates, scores, win rates, agreement and cost, with the judge and its prompts
+RUN/judge/pointwise.jsonl          each verdict; pairwise-<system>.jsonl: each choice
+RUN/judge/replies.sqlite           every reply as it came, so that nothing is asked twice
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mella_hf.answers.models import model_name
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.judging.images import JudgedImages
+from mella_hf.evaluation.judging.judge import IMAGE_SIDE, MAX_TOKENS, Judge, Reply
+from mella_hf.evaluation.judging.pairwise import Pairwise
+from mella_hf.evaluation.judging.pointwise import Pointwise
+from mella_hf.evaluation.judging.preferences import Answers
+from mella_hf.evaluation.judging.prompts import PROMPT_VERSION, PROMPTS, Kind, prompt_hash
+from mella_hf.evaluation.paired import aligned, tuned
+from mella_hf.evaluation.run import Run
+from mella_hf.files import write_atomic
+from mella_hf.stage import fingerprint
+
+JUDGE_FILE = "judge.json"
+REPLIES_FILE = Path("judge", "replies.sqlite")  # in the run folder
+SETTINGS = {"temperature": 0, "max_tokens": MAX_TOKENS, "image_side": IMAGE_SIDE}  # of every question
+Plan = Pointwise | Pairwise
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars a million tokens, of the prompt and of the reply."""
+
+    prompt: float
+    completion: float
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """What tokens cost, in US dollars."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+def pairwise_plan(run: Run, against: str, other: Run | None, sample: int | None) -> Pairwise:
+    """The tuned system of a run against another of its systems, or against another run's.
+
+    Raises:
+        MellaError: when the run has no system of that name, or the other run is over other images.
+    """
+    ours = tuned(run)
+    splits = [split for model, split in run.predictions if model == ours]
+    if other is None:
+        if against == ours or against not in run.models:
+            rest = ", ".join(name for name in run.models if name != ours) or "none"
+            raise MellaError(
+                f"--against {against!r} is neither a run's folder nor another system of it; it has {rest}."
+            )
+        theirs = {split: run.predictions[against, split] for split in splits}
+    else:
+        theirs = {
+            split: aligned(run.predictions[ours, split], other.predictions[tuned(other), split], against, split)
+            for split in splits
+            if (tuned(other), split) in other.predictions
+        }
+    if not theirs:
+        raise MellaError(f"{against!r} and {run.folder} have no test split in common; nothing can be compared.")
+    answers: Answers = {
+        (run.language, split): {against: _by_id(given), ours: _by_id(run.predictions[ours, split])}
+        for split, given in theirs.items()
+    }
+    return Pairwise(answers, against, ours, sample)
+
+
+def judge_run(
+    run: Run, plan: Plan, judge: Judge, images: JudgedImages, *, prices: Prices | None = None, progress: bool = True
+) -> dict[str, Any]:
+    """Ask a plan's questions and write what came of it into RUN/judge.json.
+
+    Verdicts of the other plans stay there as long as judge and answers are the same; see `superseded`.
+
+    Returns:
+        The plan's record with `sample`, `prompt` and `cost`.
+
+    Raises:
+        StageError: the judge cannot be reached. Its replies so far are kept.
+        MellaError: an image is not in the dataset, or does not decode.
+    """
+    replies = judge.ask(plan.questions, images.open, run.language, progress=progress)
+    kind: Kind = "pointwise" if isinstance(plan, Pointwise) else "pairwise"
+    prompt = {"kind": kind, "version": PROMPT_VERSION, "sha256": prompt_hash(kind), "text": PROMPTS[kind]}
+    record = {"sample": plan.sample, "prompt": prompt, **plan.record(replies), "cost": cost(replies.values(), prices)}
+    whole = _kept(run, judge.model)
+    if isinstance(plan, Pointwise):
+        whole["pointwise"] = record
+    else:
+        record |= {"first": plan.first, "second": plan.second}
+        others = [other for other in whole["pairwise"] if other["first"] != plan.first]
+        whole["pairwise"] = [*others, record]
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in plan.rows(replies)]
+    write_atomic(_lines_file(run, record), "".join(lines))
+    write_atomic(run.folder / JUDGE_FILE, json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
+    held = {_lines_file(run, part) for part in (whole["pointwise"], *whole["pairwise"]) if part}
+    for path in set((run.folder / "judge").glob("*.jsonl")) - held:
+        path.unlink()  # another judge's, or on other answers
+    return record
+
+
+def superseded(run: Run, model: str) -> str | None:
+    """Why verdicts of a model would take the place of those in RUN/judge.json; None where they would join them."""
+    old = read_judged(run)
+    if old is None:
+        return None
+    if old["stale"]:
+        return f"{JUDGE_FILE} is about answers that have changed since"
+    if old["model"] != model_name(model):
+        return f"{JUDGE_FILE} is {old['model']}'s, whose replies are kept: naming it again asks for nothing"
+    return f"{JUDGE_FILE} was made with other settings" if old["settings"] != SETTINGS else None
+
+
+def cost(replies: Iterable[Reply], prices: Prices | None) -> dict[str, Any]:
+    """What replies took: `requests`, tokens as the server counted them, and `usd` where prices are known.
+
+    `uncounted` are replies that came without a count; the tokens of those are missing from the sums.
+    """
+    given = list(replies)
+    prompt, completion = sum(r.prompt_tokens for r in given), sum(r.completion_tokens for r in given)
+    return {
+        "requests": sum(r.requests for r in given),
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "uncounted": sum(r.requests > 0 and r.prompt_tokens == 0 for r in given),
+        "usd": prices and prices.of(prompt, completion),
+    }
+
+
+def read_judged(run: Run) -> dict[str, Any] | None:
+    """RUN/judge.json; None where there is none. Its `stale` says whether the run has other answers by now."""
+    path = run.folder / JUDGE_FILE
+    if not path.is_file():
+        return None
+    record = json.loads(path.read_text("utf-8"))
+    return {**record, "stale": record["answers"] != answers_mark(run)}
+
+
+def answers_mark(run: Run) -> str:
+    """A fingerprint of a run's answers, by which verdicts on them are known."""
+    return fingerprint([[*key, [[p["id"], p["prediction"]] for p in given]] for key, given in run.predictions.items()])
+
+
+def _kept(run: Run, model: str) -> dict[str, Any]:
+    """The record to add to: the run's own where verdicts of a model would join it, else an empty one."""
+    old = read_judged(run)
+    if old is None or superseded(run, model):
+        about = {"model": model_name(model), "answers": answers_mark(run), "settings": SETTINGS}
+        return {**about, "pointwise": None, "pairwise": []}
+    return {key: value for key, value in old.items() if key != "stale"}
+
+
+def _lines_file(run: Run, record: Mapping[str, Any]) -> Path:
+    """Where the verdicts behind a plan's record stand one by one."""
+    return run.folder / "judge" / (f"pairwise-{record['first']}.jsonl" if "first" in record else "pointwise.jsonl")
+
+
+def _by_id(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {p["id"]: p for p in predictions}

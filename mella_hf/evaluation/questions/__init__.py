@@ -1,0 +1,1 @@
+"""The paper's open questions: made-up names and rare names."""

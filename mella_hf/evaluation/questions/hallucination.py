@@ -1,0 +1,149 @@
+"""Answers in, out how many of the names in them come from somewhere: entity precision, and the names that do not.
+
+A named entity of an answer is supported when the reference or the page's context (alt-text, title, caption ...)
+names it. Texts are matched as keywords are, so a case ending or an article does not make a hallucination. The rest is
+unsupported: the model made it up, or knows what the texts do not say. Entities are found by `extract_keywords`, which
+errs in one name of ten (`benchmarks/keywords.py`), for every system alike: read it to compare systems.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mella_hf.errors import MellaError
+from mella_hf.languages import get_language
+from mella_hf.metrics import significance
+from mella_hf.metrics.keywords import DocumentFrequencies, extract_keywords
+from mella_hf.metrics.matching import contains
+from mella_hf.text.tokens import analyze
+
+
+@dataclass(frozen=True)
+class EntityPrecision:
+    """How many of a system's named entities are supported.
+
+    Attributes:
+        entities: [n] named entities in each answer, in order, each once.
+        unsupported: [n] those of them that neither reference nor context names.
+    """
+
+    entities: list[list[str]]
+    unsupported: list[list[str]]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """[n, 2] supported entities and entities of each answer."""
+        pairs = zip(self.entities, self.unsupported, strict=True)
+        return np.array([[len(e) - len(u), len(e)] for e, u in pairs], dtype=np.float64).reshape(-1, 2)
+
+    def summary(self, resamples: int = significance.RESAMPLES, seed: int = significance.SEED) -> dict[str, Any]:
+        """`entity_precision` (micro, in [0, 100]; None without entities) with its 95% interval over images, and counts.
+
+        `hallucinating_rate` is the share of answers, in [0, 1], with an unsupported entity.
+        """
+        counts = self.counts
+        supported, total = counts.sum(axis=0)
+        result: dict[str, Any] = {"entity_precision": None, "entity_precision_low": None, "entity_precision_high": None}
+        if total:
+            low, high = significance.interval(_precision(significance.bootstrap_sums(counts, resamples, seed)))
+            result = dict(zip(result, (100.0 * supported / total, low, high), strict=True))
+        hallucinating = sum(map(bool, self.unsupported))
+        return result | {
+            "entities": int(total),
+            "unsupported": int(total - supported),
+            "hallucinating_rate": hallucinating / len(counts),
+            "n": len(counts),
+        }
+
+
+def entity_precision(
+    answers: Sequence[str],
+    references: Sequence[str],
+    language: str,
+    contexts: Sequence[Sequence[str]] | None = None,
+    frequencies: DocumentFrequencies | None = None,
+) -> EntityPrecision:
+    """Find the named entities of each answer and look for them in its reference and context.
+
+    Args:
+        answers, references: one text an image.
+        contexts: other texts of each image's page; none by default.
+        frequencies: of the corpus the references are from, which sharpens what counts as a name.
+
+    Raises:
+        MellaError: when the lists differ in length or are empty.
+        UnknownLanguageError: for a code without an entry.
+        MissingExtraError: when the language's tokenizer or the gazetteer is not installed.
+    """
+    given = contexts if contexts is not None else [()] * len(answers)
+    if not len(answers) == len(references) == len(given):
+        raise MellaError(
+            f"There are {len(answers)} answers, {len(references)} references and {len(given)} contexts; "
+            "give one of each for every image."
+        )
+    if not len(answers):
+        raise MellaError("There is nothing to look at: the list of answers is empty.")
+    from tqdm import tqdm
+
+    entry = get_language(language)
+    entities, unsupported = [], []
+    texts_of = zip(answers, references, given, strict=True)
+    for answer, reference, context in tqdm(texts_of, total=len(answers), desc="names", unit="answer", delay=2):
+        named = extract_keywords(answer, language, frequencies)
+        texts = [analyze(text, entry) for text in (reference, *context)] if named else []
+        entities.append(named)
+        unsupported.append([n for n in named if not any(contains(text, entry.normalizer(n)) for text in texts)])
+    return EntityPrecision(entities, unsupported)
+
+
+def predicted_entities(predictions: Sequence[Mapping[str, Any]], language: str) -> EntityPrecision:
+    """`entity_precision` of predictions of a run.
+
+    The sample's own keywords and entity are its context: what the page says is not kept with the sample.
+    """
+    return entity_precision(
+        [p["prediction"] for p in predictions],
+        [p["reference"] for p in predictions],
+        language,
+        [[*(p["keywords"] or ()), *([p["entity"]] if p["entity"] else [])] for p in predictions],
+    )
+
+
+def compare_precision(
+    first: EntityPrecision,
+    second: EntityPrecision,
+    *,
+    resamples: int = significance.RESAMPLES,
+    seed: int = significance.SEED,
+) -> dict[str, float | None]:
+    """Two systems' answers about the same images, base and tuned for instance: does the second make up more?
+
+    Returns:
+        `delta` (second - first, in points of entity precision), `delta_low`, `delta_high` (95%, paired bootstrap over
+        images) and `p_bootstrap` (two-sided); None where a system names nothing.
+
+    Raises:
+        MellaError: when the systems answered for different numbers of images.
+    """
+    ours, theirs = first.counts, second.counts
+    if len(ours) != len(theirs):
+        raise MellaError(
+            f"The systems answered for {len(ours)} and {len(theirs)} images; give answers for the same ones."
+        )
+    before, after = _precision(ours.sum(axis=0)), _precision(theirs.sum(axis=0))
+    delta = float(after - before)
+    if np.isnan(delta):
+        return dict.fromkeys(("delta", "delta_low", "delta_high", "p_bootstrap"))
+    drawn = significance.bootstrap_sums(np.hstack((ours, theirs)), resamples, seed)
+    differences = _precision(drawn[:, 2:]) - _precision(drawn[:, :2])
+    low, high = significance.interval(differences)
+    p_value = significance.bootstrap_p_value(differences, delta)
+    return {"delta": delta, "delta_low": low, "delta_high": high, "p_bootstrap": p_value}
+
+
+def _precision(sums: np.ndarray) -> np.ndarray:
+    """[...] precision in [0, 100] of [..., 2] supported entities and entities; NaN without entities."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(100.0 * sums[..., 0] / sums[..., 1])

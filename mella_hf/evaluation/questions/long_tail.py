@@ -1,0 +1,135 @@
+"""Answers, keywords and a training set's keywords in, keyword accuracy by how often training named the entity out.
+
+A model that gains only on entities it saw often has learned names, not to look: accuracy on entities that training
+never named (bin "0") is what it took from the picture and its pre-training.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mella_hf.errors import MellaError
+from mella_hf.languages import Language, get_language
+from mella_hf.metrics.gazetteer import place_key
+from mella_hf.metrics.matching import Mode, contains, distinct_keywords
+from mella_hf.text.tokens import analyze, arabic_bases
+
+BINS = {"0": (0, 0), "1": (1, 1), "2-5": (2, 5), "6+": (6, math.inf)}  # training samples that name the entity
+_Z = 1.959964  # of the normal distribution, two-sided 95%
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EntityCounts:
+    """In how many training samples each entity occurs.
+
+    Attributes:
+        language: code.
+        samples: how many were counted.
+        by_key: samples by what an entity is looked up by, whatever its ending.
+    """
+
+    language: str
+    samples: int
+    by_key: Counter[Key]
+
+    @classmethod
+    def count(cls, keywords: Iterable[Iterable[str]], language: str) -> "EntityCounts":
+        """Count the `keywords` of training samples, one list a sample.
+
+        For samples without that column: `(extract_keywords(text, language) for text in texts)`.
+        """
+        entry = get_language(language)
+        by_key: Counter[Key] = Counter()
+        samples = 0
+        for names in keywords:
+            samples += 1
+            by_key.update({key for name in distinct_keywords(names, entry) for key in _keys(name, entry)})
+        return cls(language, samples, by_key)
+
+    def __getitem__(self, keyword: str) -> int:
+        """In how many samples an entity occurs, in any form."""
+        return max(self.by_key[key] for key in _keys(keyword, get_language(self.language)))
+
+
+def _keys(keyword: str, language: Language) -> list[Key]:
+    """What a keyword is counted and looked up by: its stems; in Arabic its words with and without clitics."""
+    words = analyze(keyword, language).words
+    if language.stemmer == "arabic" and words:
+        return [(base, *words[1:]) for base in arabic_bases(words[0])]
+    return [place_key(keyword, language)]
+
+
+@dataclass(frozen=True)
+class BinAccuracy:
+    """Keyword accuracy on entities of one frequency.
+
+    Attributes:
+        bin: "0", "1", "2-5" or "6+" training samples name the entity.
+        keywords, hits: keywords of the test images in the bin, and those that the answers name.
+        accuracy: hits of keywords in [0, 100]; None without keywords, as `low` and `high`, its 95% interval.
+    """
+
+    bin: str
+    keywords: int
+    hits: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+
+
+def accuracy_by_frequency(
+    answers: Sequence[str],
+    keywords: Sequence[Iterable[str] | None],
+    counts: EntityCounts,
+    mode: Mode = "stem",
+) -> list[BinAccuracy]:
+    """Micro keyword accuracy in each bin; together the bins hold every keyword that `keyword_micro` counts.
+
+    Args:
+        answers: one text an image.
+        keywords: of each test image; None or nothing where it has none.
+        counts: of the training set, in the language of the answers.
+
+    Raises:
+        MellaError: when the lists differ in length, or on an unknown mode.
+    """
+    if len(answers) != len(keywords):
+        raise MellaError(
+            f"There are {len(answers)} answers and {len(keywords)} keyword lists; give one of each for every image."
+        )
+    entry = get_language(counts.language)
+    asked: Counter[str] = Counter()
+    hit: Counter[str] = Counter()
+    for answer, names in zip(answers, keywords, strict=True):
+        analysis = analyze(answer, entry)
+        for keyword in distinct_keywords(names or (), entry):
+            label = _bin(counts[keyword])
+            asked[label] += 1
+            hit[label] += contains(analysis, keyword, mode)
+    return [_accuracy(label, asked[label], hit[label]) for label in BINS]
+
+
+def _bin(count: int) -> str:
+    return next(label for label, (low, high) in BINS.items() if low <= count <= high)
+
+
+def _accuracy(label: str, keywords: int, hits: int) -> BinAccuracy:
+    if not keywords:
+        return BinAccuracy(label, 0, 0, None, None, None)
+    low, high = wilson_interval(hits, keywords)
+    return BinAccuracy(label, keywords, hits, 100.0 * hits / keywords, 100.0 * low, 100.0 * high)
+
+
+def wilson_interval(hits: int, total: int) -> tuple[float, float]:
+    """The 95% score interval of a share, in [0, 1] (Wilson 1927).
+
+    The bootstrap of other scores has no width where nothing or all is hit, which is the rule in small bins. Keywords
+    count as independent here, though an image can have two in a bin.
+    """
+    share, squared = hits / total, _Z**2
+    centre = (share + squared / (2 * total)) / (1 + squared / total)
+    half = _Z / (1 + squared / total) * math.sqrt(share * (1 - share) / total + squared / (4 * total**2))
+    return max(0.0, centre - half), min(1.0, centre + half)

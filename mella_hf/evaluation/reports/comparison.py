@@ -1,0 +1,116 @@
+"""Several run folders go in; comparison.html leaves, with its numbers as JSON and its tables to paste.
+
+Every system of every language side by side: know against ling, bars with intervals and floors, the difference to the
+base with its corrected p-value, the open questions, categories, signs of failure, learning curves and every answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mella_hf.evaluation.reports.gallery import Counted, count_run
+from mella_hf.evaluation.reports.report import write_page
+from mella_hf.evaluation.reports.score_tables import question_tables, signatures
+from mella_hf.evaluation.reports.sections import shared_facts, shared_view
+from mella_hf.evaluation.reports.systems import MeasuredSystem, Runs, check_comparable, find_systems, named_runs
+from mella_hf.evaluation.titles import HEADLINE, METRICS, SPLIT_TITLES
+from mella_hf.html.charts import loss_curve, on_axis, scale_end
+from mella_hf.html.tables import Cell, Table
+from mella_hf.languages import get_language
+
+
+def write_comparison(runs: Runs, out: Path | str) -> Path:
+    """Write a page about several runs and, beside it, OUT.json with its schema, OUT.md and OUT.tex.
+
+    Args:
+        runs: runs or their folders, of any languages; (name, run) gives the run's adapter another name, which runs
+            of one language need whose adapters are called the same.
+        out: the page to write.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        MellaError: on an unfinished run, a single one of a base and an adapter, two systems of one name in a language,
+            or runs of a language whose images or signatures differ.
+        MissingExtraError: when a language's tokenizer is not installed.
+    """
+    loaded = named_runs(runs)
+    systems = find_systems(loaded)
+    check_comparable(systems)
+    languages = list(dict.fromkeys(run.language for _, run in loaded))
+    counted = {run.folder: count_run(run) for _, run in loaded}
+    facts = comparison_json(systems, languages, counted)
+    signed = signatures(score for score in facts["scores"] if score["subset"] == "all")
+    tables = [comparison_table(systems, languages), *question_tables(facts, signed)]
+    write_page(Path(out), "comparison", _view(systems, facts), facts, tables)
+    return Path(out)
+
+
+def comparison_json(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
+    """What the page shows, as flat records: scores and findings, answers joined by image, models and versions."""
+    measured = [(system, code, *system.runs[code]) for code in languages for system in systems if code in system.runs]
+    return {
+        "languages": list(languages),
+        "systems": [{"name": s.name, "is_base": s.is_base, "model": s.model} for s in systems],
+        "scores": [
+            {"system": system.name, "language": code} | {k: v for k, v in score.items() if k != "model"}
+            for system, code, run, key in measured
+            for score in run.scores
+            if score["model"] == key
+        ],
+        **shared_facts(systems, languages, counted),
+        "versions": next(run.versions for _, _, run, _ in measured),
+    }
+
+
+def comparison_table(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> Table:
+    """The main table: a row per system and split, a column per language."""
+    records = [score for s in systems for code in s.runs for split in HEADLINE if (score := s.score(code, split))]
+    return Table(
+        caption="Scores from 0 to 100 with 95% intervals",
+        header=["System", "Split", "Metric", *(get_language(code).name for code in languages)],
+        rows=[
+            [system.name, SPLIT_TITLES[split][0], METRICS[metric][0]]
+            + [Cell.of(system.score(code, split), metric) for code in languages]
+            for split, metric in HEADLINE.items()
+            for system in systems
+        ],
+        signatures=signatures(records),
+    )
+
+
+def _view(systems: Sequence[MeasuredSystem], facts: Mapping[str, Any]) -> dict[str, Any]:
+    languages = facts["languages"]
+    return {
+        **shared_view(systems, facts, languages),
+        "numbers": {system.name: number for number, system in enumerate(systems, 1)},
+        "panels": [panel for split in HEADLINE if (panel := _panel(systems, languages, split))["rows"]],
+        "curves": [
+            (system, code, curve)
+            for system in systems
+            for code, (run, key) in system.runs.items()
+            if key == "adapter" and (curve := loss_curve((run.training or {}).get("log_history", [])))
+        ],
+        "signatures": signatures(score for score in facts["scores"] if score["subset"] == "all"),
+        "versions": facts["versions"],
+    }
+
+
+def _panel(systems: Sequence[MeasuredSystem], languages: Sequence[str], split: str) -> dict[str, Any]:
+    """A split's headline metric: a row per language and system, with bars on one axis."""
+    metric = HEADLINE[split]
+    scores = [score for system in systems for code in languages if (score := system.score(code, split))]
+    end = scale_end(scores, [metric])
+    rows = [
+        {"language": get_language(code), "system": system, "n": score["n"]}
+        | {key: score[f"{metric}{suffix}"] for key, suffix in _ENDS.items()}
+        | {f"{key}_at": on_axis(score[f"{metric}{suffix}"], end) for key, suffix in _ENDS.items()}
+        for code in languages
+        for system in systems
+        if (score := system.score(code, split)) and score[metric] is not None
+    ]
+    return {"split": split, "metric": METRICS[metric], "rows": rows, "end": end}
+
+
+_ENDS = {"value": "", "low": "_low", "high": "_high", "floor": "_floor"}

@@ -1,0 +1,129 @@
+"""Measured systems in, one card per test image out: their answers beside the reference, scored, flagged and ranked."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mella_hf.answers.predictions import count_answers
+from mella_hf.evaluation.reports.questions import unsupported_names
+from mella_hf.evaluation.reports.systems import MeasuredSystem
+from mella_hf.evaluation.run import Run
+from mella_hf.evaluation.titles import FLAGS, HEADLINE, METRICS
+from mella_hf.html.page import embedded_jpeg, text_attributes
+from mella_hf.languages import get_language
+
+if TYPE_CHECKING:
+    from mella_hf.metrics import ItemStatistics
+
+FOLDED_LENGTH = 420  # characters; rather more than the seven lines that a folded answer shows
+SHARED = ("id", "language", "source", "entity", "category", "keywords", "seen", "prompt", "reference")
+
+Counted = Mapping[Path, Mapping[tuple[str, str], "ItemStatistics"]]  # by run folder, then model and split
+
+
+def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
+    """The metric's statistics of a run's answers, by model and split, in the order of `Run.predictions`.
+
+    Raises:
+        MissingExtraError: when the language's tokenizer is not installed.
+    """
+    from mella_hf.metrics import MellaMetric
+
+    metric = MellaMetric(run.language)
+    return {key: count_answers(metric, predictions) for key, predictions in run.predictions.items()}
+
+
+def cards(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
+    """One record per language, source and test image: the reference, and `answers` by system.
+
+    An answer has its `text`, whether it was `truncated`, its `scores` in [0, 100], its `flags`, the `language` that it
+    is in, the names in it that nothing supports (`unsupported`), whether it is another than the first system's
+    (`changed`), and its `rank` among the system's answers of the source, from 0.0, the worst, to 1.0, the best.
+    """
+    found: list[dict[str, Any]] = []
+    for language in languages:
+        for split, metric in HEADLINE.items():
+            images: dict[str, dict[str, Any]] = {}
+            for system in (system for system in systems if system.score(language, split)):
+                run, key = system.runs[language]
+                answers = _answers(run, key, split, metric, counted)
+                for prediction, answer in zip(run.predictions[key, split], answers, strict=True):
+                    card = images.setdefault(
+                        prediction["id"], {**{name: prediction[name] for name in SHARED}, "answers": {}}
+                    )
+                    first = next(iter(card["answers"].values()), answer)
+                    card["answers"][system.name] = answer | {"changed": answer["text"] != first["text"]}
+            found += images.values()
+    return found
+
+
+def _answers(run: Run, key: str, split: str, metric: str, counted: Counted) -> list[dict[str, Any]]:
+    """A model's answers of a split, in the order of the predictions."""
+    predictions, items = run.predictions[key, split], counted[run.folder][key, split].table()
+    unsupported = unsupported_names(run, key, split)
+    ranks = _ranks([p["id"] for p in predictions], items, metric)
+    return [
+        {
+            "text": prediction["prediction"],
+            "truncated": prediction["truncated"],
+            "scores": {name: item[name] for name in METRICS},
+            "flags": [flag for flag in FLAGS if item[flag]],
+            "language": item["language"],
+            "unsupported": unsupported.get(prediction["id"], []),
+            "rank": rank,
+        }
+        for prediction, item, rank in zip(predictions, items, ranks, strict=True)
+    ]
+
+
+def _ranks(ids: Sequence[str], items: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
+    """Place of each answer among its split's, in [0, 1]; chrF++ parts those that are equal by the headline metric."""
+    order = sorted(range(len(ids)), key=lambda at: (items[at][metric] or 0.0, items[at]["chrf"], ids[at]))
+    places = {at: round(place / max(len(ids) - 1, 1), 4) for place, at in enumerate(order)}
+    return [places[at] for at in range(len(ids))]
+
+
+def laid_out(card: Mapping[str, Any], systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
+    """A card as the template shows it: its image, directions of its texts, whether it folds, what is wrong.
+
+    `filters` are the data attributes by which the page orders and narrows; where they depend on the system, they hold
+    the places of the systems that they are true of, or a rank for each.
+    """
+    language = get_language(card["language"])
+    shown = [
+        {**answer, "system": system, "attributes": text_attributes(answer["text"], language)}
+        | {"score": answer["scores"][HEADLINE[f"{card['source']}_test"]], "troubles": _troubles(answer)}
+        for system in systems
+        if (answer := card["answers"].get(system.name))
+    ]
+    by_system = [card["answers"].get(system.name) for system in systems]
+    run = next(system.runs[language.code][0] for system in systems if language.code in system.runs)
+    return {
+        **card,
+        "answers": shown,
+        "attributes": text_attributes(card["reference"], language),
+        "long": any(len(text) > FOLDED_LENGTH for text in (card["reference"], *(a["text"] for a in shown))),
+        "image": embedded_jpeg(run.folder / "thumbnails" / f"{card['id']}.jpg"),
+        "filters": {
+            "rank": " ".join("-" if answer is None else str(answer["rank"]) for answer in by_system),
+            "changed": _places(answer and answer["changed"] for answer in by_system),
+            "degenerate": _places(answer and answer["flags"] for answer in by_system),
+            "made-up": _places(answer and _made_up(answer) for answer in by_system),
+        },
+    }
+
+
+def _places(signs: Iterable[Any]) -> str:
+    return " ".join(str(at) for at, sign in enumerate(signs) if sign)
+
+
+def _made_up(answer: Mapping[str, Any]) -> list[str]:
+    """Its names that nothing supports; in another script or language every word can look like one, so none there."""
+    return [] if {"wrong_script", "wrong_language"} & set(answer["flags"]) else answer["unsupported"]
+
+
+def _troubles(answer: Mapping[str, Any]) -> list[str]:
+    """What is wrong with an answer, in words; of another language, which one."""
+    named = {**FLAGS, "wrong_language": f"{FLAGS['wrong_language']} ({answer['language']})"}
+    troubles = [named[flag] for flag in answer["flags"]]
+    return troubles + ([f"names that nothing supports: {', '.join(made_up)}"] if (made_up := _made_up(answer)) else [])

@@ -1,0 +1,54 @@
+"""Scores by category and site, and gains by language, in; out, tables shaded by them: where a system is good."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mella_hf.evaluation.analysis import NONE, REST
+from mella_hf.evaluation.titles import GROUPS, HEADLINE
+from mella_hf.html.tables import Cell
+
+MOST_ROWS = 20  # a page shows; the numbers beside it hold all
+
+
+def heat_maps(groups: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """A heat map for each kind of group ("category", "domain") and split that there is.
+
+    Args:
+        groups: score records with `column`, the system that they are of, `by`, `group` and `split`.
+    """
+    groups = list(groups)
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for by in GROUPS:
+        for split, metric in HEADLINE.items():
+            if wanted := [group for group in groups if (group["by"], group["split"]) == (by, split)]:
+                found.setdefault(by, {})[split] = heat_map(wanted, metric)
+    return found
+
+
+def heat_map(groups: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
+    """Groups by column, most images first, for a table whose cells are shaded from 0 to the highest score of all."""
+    cells = {(group["group"], group["column"]): Cell.of(group, metric) for group in groups}
+    images: dict[str, int] = {}
+    for group in groups:
+        images[group["group"]] = max(images.get(group["group"], 0), group["n"])
+    rows = sorted(images, key=lambda name: (name in (REST, NONE), -images[name], name))
+    return {
+        "rows": rows[:MOST_ROWS],
+        "left_out": max(0, len(rows) - MOST_ROWS),
+        "columns": list(dict.fromkeys(column for _, column in cells)),
+        "cells": cells,
+        "images": images,
+        "highest": max((cell.value or 0.0 for cell in cells.values()), default=0.0) or 1.0,
+    }
+
+
+def transfer_maps(differences: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By split, the gain of each adapter in each language over the base, where several languages were measured."""
+    found: dict[str, dict[str, Any]] = {}
+    for d in differences:
+        map_ = found.setdefault(d["split"], {"rows": {}, "columns": [], "cells": {}, "highest": 1.0})
+        map_["rows"][d["system"]] = d["trained_on"]
+        map_["columns"] = list(dict.fromkeys([*map_["columns"], d["language"]]))
+        map_["cells"][d["system"], d["language"]] = d
+        map_["highest"] = max(map_["highest"], d["delta"] or 0.0)
+    return {split: map_ for split, map_ in found.items() if len(map_["columns"]) > 1}

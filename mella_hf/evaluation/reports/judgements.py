@@ -1,0 +1,167 @@
+"""The systems of a page enter; what people and judges said of their answers leaves, for it and the JSON beside it.
+
+Both are read from the run folders: human.json (`mella report --human`) and judge.json (`mella judge`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mella_hf.evaluation.judging.human import kept_choices, match_choices, reviewer_agreement
+from mella_hf.evaluation.judging.pointwise import MEASURES
+from mella_hf.evaluation.judging.preferences import Answers, Choices, Pair, agreement, common_votes, compare_choices
+from mella_hf.evaluation.judging.run import read_judged
+from mella_hf.evaluation.reports.gallery import Counted
+from mella_hf.evaluation.reports.systems import MeasuredSystem
+from mella_hf.evaluation.run import Run
+from mella_hf.metrics.metric import ItemStatistics
+from mella_hf.metrics.significance import holm
+
+PEOPLE = "people"
+
+
+def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> dict[str, Any]:
+    """What was said of the systems' answers, as flat records.
+
+    Returns:
+        `people`: how many `choices` of how many `reviewers`, their `agreement`, and how many were `elsewhere`, on
+        answers that are not on the page; None where nobody chose. `choices`: `preference_record`s with `by`, "people"
+        or the judge's name. `judged`: a judge's scores of each system. `judges`: each with its prompts, its agreement
+        with itself, with people and with entity precision, its position bias and its cost; `stale` where the answers
+        have changed since, and then nothing else of it.
+    """
+    answers = page_answers(systems)
+    runs = {run.folder: run for system in systems for run, _ in system.runs.values()}
+    decisions = list(dict.fromkeys(decision for run in runs.values() for decision in kept_choices(run)))
+    matched, elsewhere = match_choices(decisions, answers)
+    people = {
+        "choices": len(decisions),
+        "reviewers": len({decision.reviewer for decision in decisions}),
+        "elsewhere": elsewhere,
+        "agreement": reviewer_agreement(decisions),
+    }
+    choices = [
+        {"by": PEOPLE, **record} for record in compare_choices(matched, [_chosen(c, systems, counted) for c in matched])
+    ]
+    judged: dict[tuple[str, ...], dict[str, Any]] = {}  # a base that runs share is shown once
+    judges = []
+    for run in runs.values():
+        if (found := read_judged(run)) is None:
+            continue
+        about = {"judge": found["model"], "language": run.language, "stale": found["stale"]}
+        if found["stale"]:
+            judges.append(about)
+            continue
+        names = _names(run, systems)
+        alone, pairs = found["pointwise"], [_renamed(pair, names) for pair in found["pairwise"]]
+        for score in alone["scores"] if alone else ():
+            place = {"judge": found["model"], "language": run.language, "system": names[score["model"]]}
+            measured = {key: value for key, value in score.items() if key != "model"}
+            judged.setdefault((*place.values(), score["split"]), place | measured)
+        choices += [{"by": found["model"], **record} for pair in pairs for record in pair["comparisons"]]
+        judges.append({**about, **_about(run, alone, pairs, matched)})
+    return {
+        "people": people if decisions else None,
+        "choices": _one_family(choices),
+        "judged": list(judged.values()),
+        "judges": judges,
+    }
+
+
+def page_answers(systems: Sequence[MeasuredSystem]) -> Answers:
+    """The systems' predictions by language and split, then system and image."""
+    found: dict[tuple[str, str], dict[str, dict[str, Mapping[str, Any]]]] = {}
+    for system in systems:
+        for language, (run, key) in system.runs.items():
+            for (model, split), predictions in run.predictions.items():
+                if model == key:
+                    found.setdefault((language, split), {})[system.name] = {p["id"]: p for p in predictions}
+    return found
+
+
+def _chosen(choices: Choices, systems: Sequence[MeasuredSystem], counted: Counted) -> Pair:
+    """What `count_choices` gives, out of what the metric counted of all answers."""
+
+    def of(name: str) -> ItemStatistics:
+        run, key = next(system for system in systems if system.name == name).runs[choices.language]
+        at = {p["id"]: place for place, p in enumerate(run.predictions[key, choices.split])}
+        return counted[run.folder][key, choices.split].subset([at[image] for image in choices.votes])
+
+    return of(choices.first), of(choices.second)
+
+
+def _names(run: Run, systems: Sequence[MeasuredSystem]) -> dict[str, str]:
+    """What the page calls a run's models. A base that several runs share is the system of the first of them."""
+    weights = run.models["base"]["base_hash"]
+    base = next(s.name for s in systems if s.is_base and s.model["base_hash"] == weights)
+    own = {key: s.name for s in systems for place, key in s.runs.values() if place.folder == run.folder}
+    return {"base": base} | own
+
+
+def _one_family(choices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The records with `p_holm` over all that people, or one judge, chose between on the page."""
+    families: dict[str, list[Mapping[str, Any]]] = {}
+    for record in choices:
+        families.setdefault(record["by"], []).append(record)
+    return [
+        {**record, "p_holm": p}
+        for family in families.values()
+        for record, p in zip(family, holm([record["p_value"] for record in family]), strict=True)
+    ]
+
+
+def _renamed(pair: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A pairwise record of a run with its systems called as on the page."""
+
+    def rename(record: Mapping[str, Any]) -> dict[str, Any]:
+        return {**record, **{place: names.get(record[place], record[place]) for place in ("first", "second")}}
+
+    return rename(pair) | {part: [rename(record) for record in pair[part]] for part in ("comparisons", "votes")}
+
+
+def _about(
+    run: Run, alone: Mapping[str, Any] | None, pairs: Sequence[Mapping[str, Any]], people: Sequence[Choices]
+) -> dict[str, Any]:
+    """How far a judge can be trusted, and what it cost."""
+    votes = [Choices(**record) for pair in pairs for record in pair["votes"]]
+    parts = [*([alone] if alone else []), *pairs]
+    costs = [part["cost"] for part in parts]
+    dollars = [cost["usd"] for cost in costs]
+    return {
+        "prompts": {part["prompt"]["sha256"]: part["prompt"] for part in parts},
+        "alone": alone and {key: alone[key] for key in ("itself", "entities", "differences", "sample")},
+        "examples": _examples(run, alone),
+        "orders": [
+            {key: pair[key] for key in ("first", "second", "order", "itself", "equal", "problems", "sample")}
+            for pair in pairs
+        ],
+        "people": agreement(common_votes(votes, people)),
+        "cost": {key: sum(cost[key] for cost in costs) for key in ("requests", "prompt_tokens", "completion_tokens")}
+        | {"uncounted": sum(c["uncounted"] for c in costs), "usd": None if None in dollars else sum(dollars)},
+    }
+
+
+def _examples(run: Run, alone: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """What the judge found unsupported, with the entity that the image shows."""
+    entities = {p["id"]: p["entity"] for predictions in run.predictions.values() for p in predictions}
+    return [{**example, "entity": entities[example["id"]]} for example in (alone["examples"] if alone else ())]
+
+
+def judgement_view(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts as the template lays them out: choices with shares of a bar, and which metrics say the same."""
+    return {
+        **facts,
+        "choices": [{**record, "bar": _bar(record)} for record in facts["choices"]],
+        "measures": MEASURES,
+        "trusted": [judge for judge in facts["judges"] if not judge["stale"]],
+        "stale": sorted({judge["judge"] for judge in facts["judges"] if judge["stale"]}),
+    }
+
+
+def _bar(record: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """(outcome, percent of the images) from the second system's point of view."""
+    shares: Iterable[tuple[str, int]] = (
+        ("wins", record["second_wins"]),
+        ("ties", record["ties"]),
+        ("losses", record["first_wins"]),
+    )
+    return [(name, round(100 * count / record["n"], 2)) for name, count in shares]

@@ -1,0 +1,81 @@
+"""Measured systems in; out, as flat records, what they say of two open questions: made-up names and rare names.
+
+The third, transfer between languages, is read from `mella_hf.evaluation.reports.differences`. Runs that were
+scored before these questions were asked have nothing to say and give no records.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mella_hf.evaluation.questions.hallucination import EntityPrecision, compare_precision
+from mella_hf.evaluation.reports.systems import MeasuredSystem, base_of
+from mella_hf.evaluation.run import Run
+from mella_hf.evaluation.titles import HEADLINE
+from mella_hf.metrics.significance import holm
+
+SUMMARY = (
+    "entity_precision", "entity_precision_low", "entity_precision_high",
+    "entities", "unsupported", "hallucinating_rate", "n", "names",
+)  # fmt: skip
+NO_DIFFERENCE = dict.fromkeys(("delta", "delta_low", "delta_high", "p_bootstrap"))
+
+
+def made_up_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
+    """Entity precision of each system in each language and split, and how each adapter differs from its base.
+
+    Returns:
+        Records of what `EntityPrecision.summary` gives, `names` that were made up most often, `foreign_rate`, the
+        share of the answers in another script or language, and, for adapters, what `compare_precision` gives with
+        `p_holm`, corrected over all of them.
+    """
+    found = []
+    for split, language, system, run, key in _measured(systems, languages):
+        summary = run.finding(key, split)["hallucination"]
+        score = run.score(key, split) or {}
+        record = _place(system, language, split, systems) | {name: summary[name] for name in SUMMARY}
+        record["foreign_rate"] = max(score["wrong_language_rate"], score["wrong_script_rate"])
+        compared = record["against"] is not None and run.finding("base", split)
+        pair = (_named(run, model, split) for model in ("base", key))
+        found.append(record | (compare_precision(*pair) if compared else NO_DIFFERENCE))
+    corrected = holm([record["p_bootstrap"] for record in found])
+    return [record | {"p_holm": p} for record, p in zip(found, corrected, strict=True)]
+
+
+def rare_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
+    """Keyword accuracy by how often training names the entity: a record a system, language, split and bin."""
+    return [
+        _place(system, language, split, systems) | accuracy
+        for split, language, system, run, key in _measured(systems, languages)
+        for accuracy in run.finding(key, split)["long_tail"] or ()
+    ]
+
+
+def unsupported_names(run: Run, model: str, split: str) -> dict[str, list[str]]:
+    """By image, the names in the model's answer that nothing supports; images without any are left out."""
+    by_image = run.finding(model, split).get("hallucination", {}).get("by_image", {})
+    return {image_id: names["unsupported"] for image_id, names in by_image.items() if names["unsupported"]}
+
+
+def _place(system: MeasuredSystem, language: str, split: str, systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
+    """What a record is about; `against` is the base that it is compared with."""
+    base = base_of(system, language, systems)
+    return {"system": system.name, "against": base and base.name, "language": language, "split": split}
+
+
+def _measured(
+    systems: Sequence[MeasuredSystem], languages: Sequence[str]
+) -> Iterator[tuple[str, str, MeasuredSystem, Run, str]]:
+    """Split, language, system, its run and its key in there, wherever something was found."""
+    for split in HEADLINE:
+        for language in languages:
+            for system in (system for system in systems if language in system.runs):
+                run, key = system.runs[language]
+                if run.finding(key, split):
+                    yield split, language, system, run, key
+
+
+def _named(run: Run, model: str, split: str) -> EntityPrecision:
+    """The names of every answer again, in the order of the predictions."""
+    by_image = run.finding(model, split)["hallucination"]["by_image"]
+    said = [by_image.get(p["id"], {"named": [], "unsupported": []}) for p in run.predictions[model, split]]
+    return EntityPrecision([names["named"] for names in said], [names["unsupported"] for names in said])

@@ -1,0 +1,212 @@
+"""A run folder goes in; report.html leaves, one page that needs nothing beside it, and its numbers in other forms.
+
+report.html          the page: it holds its styles, script and thumbnails, and forbids itself any outside request
+report.json          its numbers and texts, for programs; report.schema.json says what is in it
+report.md, .tex      its scores, and what they say of the open questions, as tables to paste
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mella_hf.evaluation.reports.gallery import count_run
+from mella_hf.evaluation.reports.score_tables import question_tables, signatures
+from mella_hf.evaluation.reports.sections import shared_facts, shared_view
+from mella_hf.evaluation.reports.systems import run_systems
+from mella_hf.evaluation.run import Run, load_run
+from mella_hf.evaluation.titles import HEADLINE, METRICS, SPLIT_TITLES, SUBSETS
+from mella_hf.files import write_atomic
+from mella_hf.funnel import Counts
+from mella_hf.html.charts import loss_curve, on_axis, scale_end, watched_curves
+from mella_hf.html.page import environment
+from mella_hf.html.tables import Cell, Table
+from mella_hf.languages import get_language
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One metric on one subset, of the base and of the adapter; positions in percent of the axis."""
+
+    title: str
+    note: str
+    headline: bool
+    base: dict[str, Any] | None
+    adapter: dict[str, Any] | None
+    verdict: str
+
+
+def write_report(run: Run | Path | str, out: Path | str | None = None) -> Path:
+    """Write report.html and, beside it, report.json with its schema, report.md and report.tex.
+
+    Args:
+        run: a `Run`, or its folder.
+        out: the page to write; `report.html` in the run's folder by default.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        MellaError: when the folder holds no finished evaluation.
+        MissingExtraError: when the language's tokenizer is not installed.
+    """
+    run = run if isinstance(run, Run) else load_run(run)
+    out = Path(out) if out is not None else run.folder / "report.html"
+    facts = report_json(run)
+    tables = [score_table(run), *question_tables(facts, signatures(run.scores))]
+    write_page(out, "report", report_view(run, facts), facts, tables)
+    return out
+
+
+def write_page(
+    out: Path, kind: str, view: Mapping[str, Any], facts: Mapping[str, Any], tables: Sequence[Table]
+) -> None:
+    """Write a page from the template of its kind and, beside it, its facts with their schema and its tables."""
+    schema = out.with_suffix(".schema.json")
+    write_atomic(schema, json.dumps(facts_schema(kind), ensure_ascii=False, indent=1) + "\n")
+    facts = {"$schema": schema.name, **facts}
+    write_atomic(out.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    write_atomic(out.with_suffix(".md"), "\n".join(table.markdown() for table in tables))
+    write_atomic(out.with_suffix(".tex"), "\n".join(table.latex() for table in tables))
+    write_atomic(out, environment(TEMPLATES).get_template(f"{kind}.html.j2").render(view))
+
+
+def facts_schema(kind: str) -> dict[str, Any]:
+    """The JSON schema of a page's facts: its own, and what both pages share."""
+    own, shared = (json.loads((TEMPLATES / f"{name}.schema.json").read_text("utf-8")) for name in (kind, "shared"))
+    return {
+        **own,
+        "required": own["required"] + shared["required"],
+        "properties": own["properties"] | shared["properties"],
+        "$defs": own.get("$defs", {}) | shared["$defs"],
+    }
+
+
+def report_json(run: Run) -> dict[str, Any]:
+    """The page's numbers and texts, for programs: scores and findings as flat records, answers joined by image."""
+    return {
+        "language": run.language,
+        "models": run.models,
+        "data": run.data,
+        "scores": run.scores,
+        **shared_facts(run_systems(run), [run.language], {run.folder: count_run(run)}),
+        "training": run.training,
+        "versions": run.versions,
+    }
+
+
+def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template shows, computed: it only lays out."""
+    language = get_language(run.language)
+    splits = [split for split in SPLIT_TITLES if run.score("base", split)]
+    log_history = (run.training or {}).get("log_history", [])
+    return {
+        **shared_view(run_systems(run), facts, [run.language]),
+        "language": language,
+        "direction": "rtl" if language.rtl else "ltr",
+        "models": run.models,
+        "findings": [finding for split in splits if (finding := _finding(run, split))],
+        "panels": [_panel(run, split) for split in splits],
+        "curve": loss_curve(log_history),
+        "watched": watched_curves(log_history),
+        "training": run.training,
+        "funnel": [_funnel_step(source, counts) for source, counts in run.data["funnel"].items()],
+        "data": run.data,
+        "versions": run.versions,
+        "signatures": signatures(run.scores),
+        "all_scores": run.scores,
+        "subsets": SUBSETS,
+    }
+
+
+def score_table(run: Run) -> Table:
+    """The scores over all images, to paste."""
+    records = [score for score in run.scores if score["subset"] == "all" and score["split"] in SPLIT_TITLES]
+    name = get_language(run.language).name
+    return Table(
+        caption=f"{name}, {run.data['name']}: scores from 0 to 100 with 95% intervals",
+        header=["Model", "Split", "n", *(title for title, _ in METRICS.values())],
+        rows=[
+            [score["model"], score["split"].removesuffix("_test"), str(score["n"])]
+            + [Cell.of(score, metric) for metric in METRICS]
+            for score in records
+        ],
+        signatures=signatures(records),
+    )
+
+
+def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
+    """What the two 95% intervals say: "higher", "lower" or "overlap"."""
+    if adapter[f"{metric}_low"] > base[f"{metric}_high"]:
+        return "higher"
+    if adapter[f"{metric}_high"] < base[f"{metric}_low"]:
+        return "lower"
+    return "overlap"
+
+
+def reaches_floor(score: dict[str, Any], metric: str) -> bool:
+    """Whether the 95% interval holds the floor or lies under it: it does not show that the image was looked at."""
+    floor = score[f"{metric}_floor"]
+    return floor is not None and score[f"{metric}_low"] <= floor
+
+
+def _finding(run: Run, split: str) -> dict[str, Any] | None:
+    """The sentence at the top: the headline metric of a split, base against adapter."""
+    metric = HEADLINE[split]
+    base, adapter = run.score("base", split), run.score("adapter", split)
+    if not base or not adapter or base[metric] is None or adapter[metric] is None:
+        return None
+    outcome = verdict(base, adapter, metric)
+    return {
+        "source": SPLIT_TITLES[split][0],
+        "metric": METRICS[metric][0],
+        "base": base[metric],
+        "adapter": adapter[metric],
+        "verdict": outcome,
+        # Answers that fit any image as well as their own reach the floor, however far above the base.
+        "floor": adapter[f"{metric}_floor"] if outcome == "higher" and reaches_floor(adapter, metric) else None,
+    }
+
+
+def _panel(run: Run, split: str) -> dict[str, Any]:
+    """The table of one test split: every metric over all images, the headline metric over the subsets."""
+    models = ("base", "adapter")
+    scores = [run.score(model, split, subset) for model in models for subset in SUBSETS]
+    end = scale_end(scores, list(METRICS))
+    groups = []
+    for subset, title in SUBSETS.items():
+        base, adapter = run.score("base", split, subset), run.score("adapter", split, subset)
+        if not base:
+            continue
+        names = list(METRICS) if subset == "all" else [HEADLINE[split]]
+        names.sort(key=lambda name: name != HEADLINE[split])
+        rows = [_row(name, base, adapter, split, end) for name in names if base[name] is not None]
+        groups.append({"title": title, "n": base["n"], "rows": rows})
+    return {"split": split, "titles": SPLIT_TITLES[split], "groups": groups, "end": end}
+
+
+def _row(metric: str, base: dict[str, Any], adapter: dict[str, Any] | None, split: str, end: float) -> ScoreRow:
+    title, note = METRICS[metric]
+    return ScoreRow(
+        title=title,
+        note=note,
+        headline=metric == HEADLINE[split],
+        base=_mark(base, metric, end),
+        adapter=_mark(adapter, metric, end) if adapter else None,
+        verdict=verdict(base, adapter, metric) if adapter else "",
+    )
+
+
+def _mark(score: dict[str, Any], metric: str, end: float) -> dict[str, Any]:
+    """A score with its interval and floor, and where they stand on an axis from 0 to `end`."""
+    values = {"value": score[metric], "low": score[f"{metric}_low"], "high": score[f"{metric}_high"]}
+    values["floor"] = score[f"{metric}_floor"]
+    return {**values, "at": {key: on_axis(value, end) for key, value in values.items()}}
+
+
+def _funnel_step(source: str, counts: dict[str, int]) -> dict[str, Any]:
+    """A source's counts, as `mella_hf.dataset.card.write_funnel` keeps them, split by what they count."""
+    return {"source": source, **vars(Counts.of(counts))}

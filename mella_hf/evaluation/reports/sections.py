@@ -1,0 +1,159 @@
+"""Measured systems in; out, what the page of a run and that of several share: their facts, and how these are shown.
+
+Facts are flat records that go into the JSON beside the page; the page shows those and no others.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mella_hf.evaluation.questions.conclusions import (
+    GAINS,
+    MADE_UP,
+    gain_outcome,
+    made_up_conclusions,
+    made_up_outcome,
+    rare_conclusions,
+    transfer_conclusions,
+)
+from mella_hf.evaluation.reports.differences import differences
+from mella_hf.evaluation.reports.gallery import Counted, cards, laid_out
+from mella_hf.evaluation.reports.heat import heat_maps, transfer_maps
+from mella_hf.evaluation.reports.judgements import judgement_facts, judgement_view
+from mella_hf.evaluation.reports.questions import made_up_names, rare_names
+from mella_hf.evaluation.reports.systems import MeasuredSystem
+from mella_hf.evaluation.titles import FAILURES, GROUPS, HEADLINE, METRICS, SPLIT_TITLES
+from mella_hf.html.charts import frequency_plots, plane
+from mella_hf.html.page import MINIATURE_PARAMETERS
+from mella_hf.html.tables import Cell
+from mella_hf.languages import get_language
+
+Facts = Mapping[str, Any]
+EXAMPLES = 4  # answers with made-up names that the page shows of a system
+
+
+def shared_facts(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
+    """Differences to the base, made-up names, rare names, groups and answers, as flat records."""
+    return {
+        "differences": differences(systems, languages, counted),
+        "made_up_names": made_up_names(systems, languages),
+        "rare_names": rare_names(systems, languages),
+        "groups": [
+            {"system": system.name, "language": language, **{k: v for k, v in group.items() if k != "model"}}
+            for language in languages
+            for system in systems
+            if language in system.runs
+            for group in system.runs[language][0].groups
+            if group["model"] == system.runs[language][1]
+        ],
+        "judgements": judgement_facts(systems, counted),
+        "answers": cards(systems, languages, counted),
+    }
+
+
+def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequence[str]) -> dict[str, Any]:
+    """What the templates that both pages include show."""
+    gallery = [laid_out(card, systems) for card in facts["answers"]]
+    return {
+        "systems": systems,
+        "by_name": {system.name: system for system in systems},
+        "languages": [get_language(code) for code in languages],
+        "one": len(languages) == 1,
+        "miniature": all((s.model["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS for s in systems),
+        "plane": plane(plane_points(systems, languages)),
+        "differences": [d | {"outcome": GAINS[gain_outcome(d)]} for d in facts["differences"]],
+        "transfers": transfer_conclusions(facts["differences"], facts["made_up_names"]),
+        "transfer_maps": transfer_maps(facts["differences"]),
+        "made_up": _made_up(facts["made_up_names"]),
+        "made_up_examples": _examples(gallery, systems),
+        "made_up_conclusions": made_up_conclusions(facts["made_up_names"]),
+        "rare": _rare(facts["rare_names"]),
+        "rare_conclusions": rare_conclusions(facts["rare_names"]),
+        "frequency": frequency_plots(facts["rare_names"]),
+        "heat": heat_maps(_columns(facts["groups"], systems, languages)),
+        "judgements": judgement_view(facts["judgements"]),
+        "failures": _failures(systems, languages),
+        "gallery": gallery,
+        "split_titles": SPLIT_TITLES,
+        "group_titles": GROUPS,
+        "failure_titles": FAILURES,
+        "metrics": METRICS,
+        "headline": HEADLINE,
+    }
+
+
+def plane_points(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
+    """Keyword accuracy on know and METEOR on ling of each system in each language that has both."""
+    points = []
+    for number, system in enumerate(systems, 1):
+        for code in languages:
+            cells = [Cell.of(system.score(code, split), metric) for split, metric in HEADLINE.items()]
+            if any(cell.value is None for cell in cells):
+                continue
+            x, y = ((cell.value, cell.low, cell.high) for cell in cells)
+            label = str(number) if len(languages) == 1 else code if len(systems) <= 2 else f"{code} {number}"
+            points.append({"kind": system.kind, "language": code, "label": label, "x": x, "y": y})
+    return points
+
+
+def _made_up(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The records with how they compare to their base's, in words."""
+    by_place = {(r["system"], r["language"], r["split"]): r for r in records}
+    bases = (by_place.get((r["against"], r["language"], r["split"])) for r in records)
+    return [
+        {**record, "outcome": MADE_UP[made_up_outcome(record, base)] if base else ""}
+        for record, base in zip(records, bases, strict=True)
+    ]
+
+
+def _examples(gallery: Sequence[Mapping[str, Any]], systems: Sequence[MeasuredSystem]) -> list[dict[str, Any]]:
+    """Answers of each adapter, or of the base where there is none, with names that nothing supports, each of others."""
+    found = []
+    for place, system in enumerate(systems):
+        if system.is_base and len(systems) > 1:
+            continue
+        shown: dict[str, dict[str, Any]] = {}
+        for card in (card for card in gallery if str(place) in card["filters"]["made-up"].split()):
+            answer = next(answer for answer in card["answers"] if answer["system"] is system)
+            shown.setdefault(answer["unsupported"][0], {"card": card, **answer})
+        found += list(shown.values())[:EXAMPLES]
+    return found
+
+
+def _rare(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row per language, split and system, its accuracies by bin."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for record in records:
+        place = {key: record[key] for key in ("system", "language", "split")}
+        row = rows.setdefault(tuple(place.values()), {**place, "bins": []})  # type: ignore[arg-type]
+        row["bins"].append(record)
+    return list(rows.values())
+
+
+def _failures(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
+    """The score record of each system, language and split, and which languages were answered in instead."""
+    rows = []
+    for code in languages:
+        for system in (system for system in systems if code in system.runs):
+            run, key = system.runs[code]
+            for split in HEADLINE:
+                if score := system.score(code, split):
+                    others = run.finding(key, split).get("wrong_languages", {})
+                    instead = ", ".join(f"{other} {n}" for other, n in others.items())
+                    rows.append({**score, "system": system.name, "language": code, "instead": instead})
+    return rows
+
+
+def _columns(
+    groups: Iterable[Mapping[str, Any]], systems: Sequence[MeasuredSystem], languages: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The groups with the column of the heat map: the system; of several languages, the language of each adapter."""
+    adapters = [system.name for system in systems if not system.is_base]
+    several = len(languages) > 1
+    shown = adapters if several and adapters else [system.name for system in systems]
+
+    def column(group: Mapping[str, Any]) -> str:
+        if not several:
+            return str(group["system"])
+        return str(group["language"]) if len(shown) == 1 else f"{group['language']}, {group['system']}"
+
+    return [{**group, "column": column(group)} for group in groups if group["system"] in shown]

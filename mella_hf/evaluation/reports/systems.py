@@ -1,0 +1,141 @@
+"""Runs in, the systems they measured out: each with its scores by language, base models told apart by their weights.
+
+A system is a base or an adapter; runs of one adapter in several languages are one system, and so is the base that
+several runs share.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mella_hf.answers.systems import System
+from mella_hf.errors import MellaError
+from mella_hf.evaluation.run import Run, load_run
+
+# Runs or their folders, each alone or with a name for its adapter.
+Runs = Sequence[Run | Path | str | tuple[str | None, Run | Path | str]]
+
+
+@dataclass
+class MeasuredSystem:
+    """One base or adapter.
+
+    Attributes:
+        name: what the page calls it.
+        is_base: whether it was measured without an adapter.
+        model: of its first run: identity and settings.
+        runs: by language, with the model's key in that run.
+    """
+
+    name: str
+    is_base: bool
+    model: dict[str, Any]
+    runs: dict[str, tuple[Run, str]] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """Its colour on the page: "base" or "adapter"."""
+        return "base" if self.is_base else "adapter"
+
+    def score(self, language: str, split: str) -> dict[str, Any] | None:
+        """Its record over all images; None where it was not measured."""
+        if language not in self.runs:
+            return None
+        run, key = self.runs[language]
+        return run.score(key, split)
+
+
+def run_systems(run: Run) -> list[MeasuredSystem]:
+    """The models of one run as systems, called as the run calls them: "base", "adapter" ..."""
+    return [MeasuredSystem(key, key == "base", model, {run.language: (run, key)}) for key, model in run.models.items()]
+
+
+def base_of(system: MeasuredSystem, language: str, systems: Sequence[MeasuredSystem]) -> MeasuredSystem | None:
+    """The base that an adapter was measured beside; None for a base."""
+    weights = system.runs[language][0].models["base"]["base_hash"]
+    return None if system.is_base else next(s for s in systems if s.is_base and s.model["base_hash"] == weights)
+
+
+def named_runs(runs: Runs) -> list[tuple[str | None, Run]]:
+    """Each run with the name that was given to its adapter; None where none was."""
+    pairs = [run if isinstance(run, tuple) else (None, run) for run in runs]
+    return [(name, run if isinstance(run, Run) else load_run(run)) for name, run in pairs]
+
+
+def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[MeasuredSystem]:
+    """The systems of runs, bases first, in the order the runs come.
+
+    Raises:
+        MellaError: when two runs of a language measured different adapters of one name, or nothing is to be compared.
+    """
+    bases: dict[str, MeasuredSystem] = {}
+    adapters: dict[str, MeasuredSystem] = {}
+    for name, run in runs:
+        base = run.models["base"]
+        system = bases.setdefault(base["base_hash"], MeasuredSystem(base["base"], True, base))
+        system.runs.setdefault(run.language, (run, "base"))
+        for key, model in run.models.items():
+            if key == "base":
+                continue
+            called = key if key != "adapter" else name or model["adapter"] or model["base"]
+            system = adapters.setdefault(called, MeasuredSystem(called, False, model))
+            if run.language in system.runs:
+                raise MellaError(
+                    f"Two runs of {run.language!r} are both called {called!r}: {system.runs[run.language][0].folder} "
+                    f"and {run.folder}. Give each a name of its own, as in `mella report joint=RUN sdrrl=RUN`."
+                )
+            system.runs[run.language] = (run, key)
+    if len({run.folder for _, run in runs}) < 2 and all(len(run.models) < 3 for _, run in runs):
+        raise MellaError("A comparison takes two runs, or a run of three systems; give another run folder.")
+    named = Counter(system.name for system in bases.values())
+    for weights, system in bases.items():
+        if named[system.name] > 1:  # two checkpoints in folders of one name
+            system.name = f"{system.name} {weights[:8]}"
+    return [*bases.values(), *adapters.values()]
+
+
+def check_names(systems: Sequence[System], others: Mapping[str, Mapping[str, Run]]) -> None:
+    """Raise MellaError where a comparison of systems yet to be asked with finished runs would have two of one name.
+
+    Args:
+        systems: as `mella_hf.answers.systems.line_up` gives them.
+        others: finished runs, by name and language.
+    """
+    found = {
+        (system.record()["adapter"] if system.name == "adapter" else system.name): system.adapter
+        for system in systems
+        if system.adapter is not None
+    }
+    for name, runs in others.items():
+        for called in dict.fromkeys(name if key == "adapter" else key for run in runs.values() for key in run.models):
+            if called == "base":
+                continue
+            folder = next(iter(runs.values())).folder
+            if called in found:
+                raise MellaError(
+                    f"Two systems would be called {called!r}: {found[called]} and one of {folder}. "
+                    "Give one another name, as in --against NAME=FOLDER."
+                )
+            found[called] = str(folder)
+
+
+def check_comparable(systems: Sequence[MeasuredSystem]) -> None:
+    """Raise MellaError where a language's scores have different signatures, or are over other images."""
+    first: dict[tuple[str, str], tuple[Run, str, list[str]]] = {}
+    for system in systems:
+        for language, (run, key) in system.runs.items():
+            for score in (score for score in run.scores if score["model"] == key and score["subset"] == "all"):
+                split, ids = score["split"], sorted(p["id"] for p in run.predictions[key, score["split"]])
+                other, signature, images = first.setdefault((language, split), (run, score["signature"], ids))
+                if score["signature"] != signature:
+                    raise MellaError(
+                        f"{other.folder} and {run.folder} were scored differently on {split} of {language!r}: "
+                        f"{signature} and {score['signature']}. Evaluate both with one version and the same data."
+                    )
+                if ids != images:
+                    raise MellaError(
+                        f"{other.folder} and {run.folder} answered about other images of {split} of {language!r}; "
+                        "evaluate both on one dataset."
+                    )

@@ -1,0 +1,56 @@
+"""Files: written whole or not at all, kept in the user's cache, or shipped with the library."""
+
+import os
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+from mella_hf.errors import MellaError
+
+ASIDE = ".tmp"  # how the names of files end that are not whole yet; they begin with a dot
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write a file aside and rename it, so that readers see all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}{ASIDE}")
+    payload = data.encode("utf-8") if isinstance(data, str) else data
+    with open(aside, "wb") as file:
+        file.write(payload)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+def sweep(folder: Path) -> None:
+    """Take away the files of a folder that a killed run had written aside and not renamed."""
+    for path in folder.glob(f".*{ASIDE}"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def cache_dir() -> Path:
+    """`$MELLA_CACHE`, else `$XDG_CACHE_HOME/mella_hf`, else `~/.cache/mella_hf`. Not created here."""
+    if own := os.environ.get("MELLA_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "mella_hf"
+
+
+def resource_path(folder: str, name: str) -> Path:
+    """A file of `recipes/` or `model_cards/`: packaged inside `mella_hf`, or at the top of a checkout."""
+    packaged = Path(str(files("mella_hf"))) / folder / name
+    for path in (packaged, _CHECKOUT / folder / name):
+        if path.is_file():
+            return path
+    raise MellaError(f"{folder}/{name} is not part of this installation; install mella_hf again from a wheel.")
+
+
+def recipe_path(name: str) -> Path:
+    """A recipe or its script, such as "demo/joint.yaml"."""
+    return resource_path("recipes", name)
+
+
+def template_path(name: str) -> Path:
+    """A card template, such as "adapter_card.md.j2"."""
+    return resource_path("model_cards", name)

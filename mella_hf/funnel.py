@@ -1,0 +1,129 @@
+"""The funnel: how many rows each step of the work kept, and why the others were left out."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mella_hf.stage import DROPPED, KEPT, StageReport
+
+SHOWN = ("overridden", "flagged")  # notes for people: rows taken against a site's wish, rows that may show somebody
+SEED = 12345
+EXAMPLES = 6  # a reason
+_DRAWN = 8 * EXAMPLES  # of which the same text is shown once
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The counts of a stage, taken apart.
+
+    Attributes:
+        kept: rows that stay.
+        dropped: reason -> rows left out, most first.
+        notes: the other counts, such as "overridden_opt_out".
+    """
+
+    kept: int
+    dropped: dict[str, int]
+    notes: dict[str, int]
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> "Counts":
+        """Take counts as stages write them apart: "kept", "dropped_<reason>" and others."""
+        dropped = {name.removeprefix(DROPPED): n for name, n in counts.items() if name.startswith(DROPPED) and n}
+        notes = {name: n for name, n in counts.items() if n and name != KEPT and not name.startswith(DROPPED)}
+        return cls(counts.get(KEPT, 0), dict(sorted(dropped.items(), key=lambda pair: (-pair[1], pair[0]))), notes)
+
+    def reasons(self) -> str:
+        """The reasons with their numbers, for a line of text."""
+        return ", ".join(f"{reason} {n:,}" for reason, n in self.dropped.items())
+
+
+@dataclass
+class Step:
+    """One narrowing of the funnel.
+
+    Attributes:
+        name, unit: of the step, and of what it counts.
+        kept: how many stay.
+        dropped: reason -> how many are left out, most first.
+        languages: code -> "kept" and "dropped_<reason>"; empty where the step knows no languages.
+        notes: other counts, such as "overridden_opt_out"; those that SHOWN begins are for people.
+    """
+
+    name: str
+    unit: str
+    kept: int
+    dropped: dict[str, int]
+    languages: dict[str, Counter[str]] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, name: str, unit: str, counts: Mapping[str, int], languages: dict[str, Counter[str]] | None = None
+    ) -> "Step":
+        """The step of a stage's counts."""
+        parts = Counts.of(counts)
+        return cls(name, unit, parts.kept, parts.dropped, languages or {}, parts.notes)
+
+    @property
+    def entered(self) -> int:
+        """How many came."""
+        return self.kept + sum(self.dropped.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The step for programs."""
+        return {**vars(self), "entered": self.entered}
+
+
+def funnel_lines(steps: Sequence[Step]) -> list[str]:
+    """The funnel for a terminal, a line a step."""
+    lines = []
+    for step in steps:
+        reasons = Counts(step.kept, step.dropped, step.notes).reasons()
+        line = f"{step.name}: {step.kept:,} of {step.entered:,} {step.unit}"
+        lines.append(f"{line}; left out: {reasons}" if reasons else line)
+        lines += [f"  {note}: {n:,}" for note, n in step.notes.items() if note.startswith(SHOWN)]
+    return lines
+
+
+def read_rejects(report: StageReport) -> Iterator[dict[str, Any]]:
+    """The rejects of a stage's finished shards."""
+    for folder in report.outputs:
+        with open(folder.parent / "rejects" / f"{folder.name}.jsonl", encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+
+def dropped_examples(stages: Mapping[str, StageReport]) -> list[dict[str, Any]]:
+    """Random rejects of each stage and reason: {"stage", "reason", "total", "examples"}, in the order of the stages."""
+    draw = random.Random(SEED)
+    groups = []
+    for name, stage in stages.items():
+        for reason, (total, chosen) in sorted(_reservoir(read_rejects(stage), draw).items()):
+            shown = {example["text"] or example["where"]: example for example in map(_reject, chosen)}
+            examples = list(shown.values())[:EXAMPLES]
+            groups.append({"stage": name, "reason": reason, "total": total, "examples": examples})
+    return groups
+
+
+def _reservoir(rejects: Iterable[dict[str, Any]], draw: random.Random) -> dict[str, tuple[int, list[dict[str, Any]]]]:
+    """reason -> (how many, a few at random), in one pass over however many there are (Vitter 1985, algorithm R)."""
+    found: dict[str, tuple[int, list[dict[str, Any]]]] = {}
+    for reject in rejects:
+        total, chosen = found.get(reject["reason"], (0, []))
+        if len(chosen) < _DRAWN:
+            chosen.append(reject)
+        elif (place := draw.randrange(total + 1)) < _DRAWN:
+            chosen[place] = reject
+        found[reject["reason"]] = (total + 1, chosen)
+    return found
+
+
+def _reject(reject: dict[str, Any]) -> dict[str, str]:
+    """What stands in the sheet: the text if there is one, and where it was."""
+    text = str(reject.get("alt") or reject.get("text") or "")
+    where = reject.get("image_url") or reject.get("url") or reject.get("where") or ""
+    return {"text": text[:300], "where": str(where)[:300], "language": reject.get("language") or ""}

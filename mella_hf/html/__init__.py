@@ -1,0 +1,1 @@
+"""The kit that every page is drawn with: templates, tables, charts."""

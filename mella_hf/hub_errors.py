@@ -1,0 +1,80 @@
+"""What the Hub answers when it refuses enters; one clear error leaves. And waiting, when it asks for that."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from mella_hf.errors import MellaError
+from mella_hf.retry import retry_after
+
+Result = TypeVar("Result")
+
+# 412: somebody else's commit came first. 429 and 5xx: the Hub is busy.
+RETRIED = frozenset({412, 429, 500, 502, 503, 504})
+ATTEMPTS = 6
+LONGEST_ASKED = 600.0  # seconds that the Hub may ask to wait
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds; doubled from the one to the other
+
+_TOKEN = re.compile(r"hf_\w+")
+
+
+@contextmanager
+def hub_errors(repo: str, intent: str) -> Iterator[None]:
+    """Turn what `huggingface_hub` raises into a MellaError that says what to do. No token gets into it."""
+    from huggingface_hub.errors import GatedRepoError, HTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        yield
+    except MellaError:
+        raise
+    except OfflineModeIsEnabled as error:
+        raise MellaError(f"Cannot {intent} {repo!r}: HF_HUB_OFFLINE is set; unset it to reach the Hub.") from error
+    except (HTTPError, OSError, ValueError) as error:
+        status = status_of(error)
+        hint = "try again; what was uploaded is not sent twice"
+        if isinstance(error, GatedRepoError):
+            hint = "ask for access on its page, and log in with `hf auth login`"
+        elif status == 401:
+            hint = "the Hub does not accept the token; log in with `hf auth login` or set HF_TOKEN"
+        elif status == 403:
+            hint = f"the token may not {intent} there; use one with write access to the organisation"
+        elif isinstance(error, RepositoryNotFoundError) or status == 404:
+            hint = "check the name; a private repo also needs `hf auth login`"
+        said = _TOKEN.sub("hf_…", str(error).strip().splitlines()[0] if str(error).strip() else "")
+        raise MellaError(f"Cannot {intent} {repo!r} ({type(error).__name__}: {said}): {hint}.") from None
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status behind an error of `huggingface_hub`, or None."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return error.response.status_code if isinstance(error, HfHubHTTPError) and error.response is not None else None
+
+
+def retried(action: Callable[[], Result], say: Callable[[str], None], wait: float = FIRST_WAIT) -> Result:
+    """Do an action, again after a wait when the Hub is busy or was changed meanwhile, at most `ATTEMPTS` times."""
+    from huggingface_hub.errors import HTTPError
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return action()
+        except HTTPError as error:
+            status = status_of(error)
+            transient = status in RETRIED or status is None  # without a status: the connection broke
+            if not transient or attempt == ATTEMPTS:
+                raise
+            pause = _asked_for(error) or min(wait * 2 ** (attempt - 1), LONGEST_WAIT)
+            say(f"The Hub answered {status or 'nothing'}; trying again in {pause:.0f} s ({attempt} of {ATTEMPTS}).")
+            time.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+def _asked_for(error: BaseException) -> float | None:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, HfHubHTTPError) and error.response is not None:
+        asked = retry_after(error.response.headers.get("Retry-After"))
+        return None if asked is None else min(asked, LONGEST_ASKED)
+    return None

@@ -1,0 +1,1 @@
+"""The one way to open an image, and what is computed from its pixels."""

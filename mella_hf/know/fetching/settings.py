@@ -1,0 +1,76 @@
+"""How a crawl behaves on the web: whom it names, how fast, how patient, how much it takes."""
+
+from dataclasses import asdict, dataclass, field
+
+from mella_hf.errors import MellaError
+from mella_hf.know.fetching.download import Limits
+from mella_hf.know.fetching.robots import PRODUCT
+
+IMAGE_KINDS = ("jpeg", "png", "webp", "gif")
+PAGE_KINDS = ("html",)
+
+
+@dataclass(frozen=True)
+class FetchSettings:
+    """How to behave on the web.
+
+    Attributes:
+        contact: an e-mail address or URL of whoever runs this; part of the user agent.
+        kinds: what bodies must be, as `sniff` names it.
+        concurrency: requests under way at a time in one process.
+        per_host: requests under way to one host at a time.
+        delay: seconds between the starts of two requests to one host; a site's Crawl-delay makes it longer.
+        max_delay: a host that asks for a longer Crawl-delay or Retry-After, in seconds, is left for another day.
+        attempts: requests of one URL before it is given up in this pass.
+        backoff: seconds before the second request, at most; doubled for each further one, drawn at random below that
+            ("full jitter"), as https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ advises.
+        max_backoff: most of these seconds.
+        host_failures: retryable failures in a row after which a host is given up in this pass.
+        passes: how often to go over the URLs; after the first time over those that may work later.
+        max_redirects: hops of one URL.
+        honour_reservations: drop what X-Robots-Tag or TDM reserves; otherwise it is kept and counted.
+        allow_private: also connect to addresses that are not public; for tests and one's own network.
+        refresh_before: seconds since the epoch; bodies fetched before are asked for again, with their ETag.
+    """
+
+    contact: str
+    kinds: tuple[str, ...] = IMAGE_KINDS
+    concurrency: int = 128
+    per_host: int = 2
+    delay: float = 0.5
+    max_delay: float = 60.0
+    attempts: int = 3
+    backoff: float = 1.0
+    max_backoff: float = 30.0
+    host_failures: int = 20
+    passes: int = 2
+    max_redirects: int = 5
+    honour_reservations: bool = True
+    allow_private: bool = False
+    refresh_before: float = 0.0
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if "@" not in self.contact and not self.contact.startswith(("http://", "https://")):
+            raise MellaError(
+                f"The contact {self.contact!r} is neither an e-mail address nor a URL. Site owners must be able to "
+                "reach whoever fetches; give yours."
+            )
+        if not self.contact.isascii() or not self.contact.isprintable():
+            raise MellaError(f"The contact {self.contact!r} goes into an HTTP header: printable ASCII only.")
+        for name in ("concurrency", "per_host", "attempts", "host_failures", "passes"):
+            if getattr(self, name) < 1:
+                raise MellaError(f"FetchSettings.{name} is {getattr(self, name)}; it must be at least 1.")
+
+    @property
+    def user_agent(self) -> str:
+        """Names the project and the contact."""
+        from mella_hf import __version__
+
+        return f"{PRODUCT}/{__version__} (+{self.contact})"
+
+    def deciding(self) -> dict[str, object]:
+        """The settings on which a result depends."""
+        names = ("kinds", "max_redirects", "honour_reservations", "allow_private")
+        every = asdict(self)
+        return {name: every[name] for name in names} | {"max_bytes": self.limits.max_bytes}

@@ -1,0 +1,1 @@
+"""Reading pages: WARC files, charsets, trees, and the images that pages show."""

@@ -1,0 +1,218 @@
+"""An HTML page enters; one candidate for each image that says something about itself leaves.
+
+What a browser would show counts: the real image before its placeholder, `<base href>`, `<noscript>`; not what stands in
+comments, templates and scripts.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from mella_hf.know.pages.charset import page_text
+from mella_hf.know.pages.image_source import Attributes, declared_size, image_source
+from mella_hf.know.pages.links import absolute_url
+from mella_hf.know.pages.tree import HEADINGS, PageTree, may_have_images, open_self_closed, parse_page
+from mella_hf.know.pages.warc import Page
+from mella_hf.know.records import bucket_of, site_of
+from mella_hf.stage import DROPPED
+
+if TYPE_CHECKING:
+    from turbohtml import Element, Node
+
+MAX_TEXT = 500  # characters of a heading, caption or title; more is a layout that misuses the element
+MAX_ALT = 4000  # characters; an alt-text this long is dropped later, with its reason
+_LICENSES = '[rel~="license"][href], a[href*="creativecommons.org/licenses/"]'
+_LANGUAGES = "[lang], [xml\\:lang]"
+_AGENT = "mella_hf"
+
+
+class Candidate(NamedTuple):
+    """A row of `mella_hf.know.records.CANDIDATES`."""
+
+    page_url: str
+    image_url: str
+    alt: str
+    title: str | None
+    figcaption: str | None
+    heading: str | None
+    page_title: str | None
+    page_language: str | None
+    declared_width: int | None
+    declared_height: int | None
+    license_url: str | None
+    robots: list[str]
+    position: int
+    site: str
+    bucket: int
+
+
+def page_candidates(page: Page, counts: Counter[str]) -> list[Candidate]:
+    """The images of a page that have an alt-text, in document order.
+
+    Args:
+        counts: receives "images" and, for each image that goes, "dropped_<reason>": `alt_missing`, `alt_blank`,
+            `source_missing`, `source_not_http` (data: and the like), `url_invalid`, `repeated_in_page`.
+    """
+    if not may_have_images(page.body):
+        return []
+    text = page_text(page.body, page.content_type)
+    if text.startswith("<?xml") or "xhtml" in (page.content_type or ""):
+        text = open_self_closed(text)
+    return list(_Reader(page, parse_page(text)).candidates(counts))
+
+
+class _Image(NamedTuple):
+    """An `<img>`, the heading before it, and the `<source>`s of its `<picture>`."""
+
+    element: "Element"
+    heading: "Element | None"
+    sources: list[Attributes]
+
+
+class _Reader:
+    """One parsed page, and what holds for all of its images."""
+
+    def __init__(self, page: Page, tree: PageTree):
+        self.page, self.document = page, tree.document
+        self.base = page.url
+        self.has_figures = False
+        self.title: str | None = None
+        self.robots = [directive for value in page.robots for directive in robots_directives(value)]
+        self.fallback = language_tag(page.content_language)
+        self.images = self._survey(tree.elements)
+
+    def _survey(self, elements: "list[Element]") -> list[_Image]:
+        """The images; what else the page says is taken over on the way."""
+        images: list[_Image] = []
+        heading: Element | None = None
+        sources: list[Attributes] = []
+        for element in elements:
+            tag = element.tag
+            if tag == "img":
+                images.append(_Image(element, heading, sources))
+                if sources:
+                    sources = []
+            elif tag in HEADINGS:
+                heading = element
+            elif tag == "source":
+                if element.matches("picture > source"):
+                    sources.append(_attributes(element))
+            elif tag == "meta":
+                self._declare(element)
+            elif tag == "figure":
+                self.has_figures = True
+            elif tag == "title":
+                if self.title is None and element.closest("svg") is None:  # the title of a drawing is not the page's
+                    self.title = _clean(element.text)
+            elif tag == "base" and self.base == self.page.url and "href" in element.attrs:  # the first one counts
+                self.base = absolute_url(self.page.url, element.attr("href") or "")[0] or self.page.url
+        return images
+
+    def candidates(self, counts: Counter[str]) -> Iterator[Candidate]:
+        """The images that say something, as rows."""
+        counts["images"] += len(self.images)
+        url = self.page.url
+        license_url = self._license(self.document)
+        robots = list(dict.fromkeys(self.robots))
+        site, bucket = _home("/".join(url.split("/", 3)[:3]))
+        seen: set[tuple[str, str]] = set()
+        read = heading_text = None
+        for position, (element, heading, sources) in enumerate(self.images):
+            alt = element.attr("alt")
+            if alt is None or not alt.strip():
+                counts[DROPPED + ("alt_missing" if alt is None else "alt_blank")] += 1
+                continue
+            attributes = _attributes(element)
+            source = image_source(attributes, sources)
+            target, reason = absolute_url(self.base, source) if source else (None, "source_missing")
+            if target is None or (target, alt) in seen:
+                counts[DROPPED + (reason or "repeated_in_page")] += 1
+                continue
+            seen.add((target, alt))
+            if heading is not None and heading is not read:  # once, and only where an image follows
+                read, heading_text = heading, _clean(heading.text)
+            caption, own_license = self._around(element) if self.has_figures else (None, None)
+            yield Candidate(
+                url, target, alt[:MAX_ALT], _short(attributes.get("title")), caption,
+                heading_text, self.title, self._language(element),
+                declared_size(attributes, "width"), declared_size(attributes, "height"),
+                own_license or license_url, robots, position, site, bucket,
+            )  # fmt: skip
+
+    def _declare(self, meta: "Element") -> None:
+        """Take over what a `<meta>` says of the page."""
+        name = (meta.attr("name") or meta.attr("http-equiv") or "").strip().lower()
+        content = meta.attr("content") or ""
+        if name in ("robots", _AGENT):
+            self.robots += robots_directives(content)
+        elif name == "content-language":
+            self.fallback = language_tag(content) or self.fallback
+        elif name == "tdm-reservation" and content.strip() == "1":
+            self.robots.append("tdm-reservation")
+
+    def _around(self, image: "Element") -> tuple[str | None, str | None]:
+        """Caption and license of the figure around an image."""
+        figure = image.closest("figure")
+        if figure is None:
+            return None, None
+        caption = figure.select_one("figcaption")
+        return _clean(caption.text) if caption is not None else None, self._license(figure)
+
+    def _language(self, image: "Element") -> str | None:
+        """The language that the nearest element around an image declares; else what `<meta>` or the header does."""
+        place: Node | None = image
+        while place is not None and (said := place.closest(_LANGUAGES)) is not None:
+            if language := language_tag(said.attr("lang") or said.attr("xml:lang")):
+                return language
+            place = said.parent
+        return self.fallback
+
+    def _license(self, scope: "Node") -> str | None:
+        """The license that a page, or a figure in it, links to: `rel=license` first, else Creative Commons."""
+        named = scope.select(_LICENSES)
+        best = next((link for link in named if "license" in (link.attr("rel") or "")), named[0] if named else None)
+        return absolute_url(self.page.url, best.attr("href") or "")[0] if best is not None else None
+
+
+def _attributes(element: "Element") -> Attributes:
+    """The attributes by name. Those that hold words, such as `class`, are lists; none of them is read."""
+    return cast("Attributes", element.attrs.copy())
+
+
+@lru_cache(maxsize=4096)
+def _home(origin: str) -> tuple[str, int]:
+    """Site and bucket of all pages of an origin."""
+    site = site_of(origin)
+    return site, bucket_of(site)
+
+
+@lru_cache(maxsize=1024)
+def language_tag(value: str | None) -> str | None:
+    """A single language tag in lower case, such as "sr-latn"; None for none, several, or what is no tag."""
+    tag = (value or "").strip().lower().replace("_", "-")
+    return tag if re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{1,8})*", tag) else None
+
+
+def robots_directives(value: str) -> list[str]:
+    """The directives of a robots meta tag or header that concern everyone or this project, in lower case.
+
+    "otherbot: noindex, nofollow" speaks to another robot.
+    """
+    found, ours = [], True
+    for part in value.lower().split(","):
+        agent, colon, rest = part.strip().partition(":")
+        if colon and not agent.startswith(("max-", "unavailable_after")):
+            ours, part = agent.strip() in ("*", _AGENT), rest
+        if ours and part.strip():
+            found.append(part.strip())
+    return found
+
+
+def _clean(text: str) -> str | None:
+    return " ".join(text.split())[:MAX_TEXT] or None
+
+
+def _short(text: str | None) -> str | None:
+    return _clean(text) if text else None

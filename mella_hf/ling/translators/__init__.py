@@ -1,0 +1,1 @@
+"""Translators: web services and sequence-to-sequence models."""

@@ -1,1 +1,0 @@
-"""The words of `mella_hf.sources.descriptions`, one module per language."""

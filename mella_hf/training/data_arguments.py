@@ -1,0 +1,114 @@
+"""What a run trains on: the settings of the data beside TRL's `SFTConfig` and `ModelConfig`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.languages import get_language
+from mella_hf.sample import SOURCES
+
+
+@dataclass
+class DataArguments:
+    """What a run trains on, and which parts of the backbone it adapts."""
+
+    dataset: str = field(default="mella", metadata={"help": "Dataset name or folder for load_dataset."})
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder of a built dataset; the Hub repository of `dataset` by default."}
+    )
+    languages: list[str] = field(default_factory=list, metadata={"help": "Language codes to train on, together."})
+    sources: list[str] = field(
+        default_factory=lambda: ["know", "ling"],
+        metadata={"help": "Splits to train on, together: know, ling or both (the paper's single stage)."},
+    )
+    transfer_set: str | None = field(
+        default=None,
+        metadata={"help": "Folder that `mella distill` wrote: its questions about the images of `sources` (SDRRL)."},
+    )
+    max_samples: int | None = field(
+        default=None,
+        metadata={"help": "Samples used of each language and source; all by default (the paper: 80-140 thousand)."},
+    )
+    prompt_seed: int = field(default=42, metadata={"help": "Seed of the draw of a prompt for each sample."})
+    min_pixels: int | None = field(default=None, metadata={"help": "Smallest image area after resizing, px²."})
+    max_pixels: int | None = field(
+        default=None, metadata={"help": "Largest image area after resizing, px²; caps the image tokens (Qwen-VL)."}
+    )
+    max_patches: int | None = field(
+        default=None, metadata={"help": "Most dynamic tiles of an image, thumbnail not counted (InternVL; paper: 6)."}
+    )
+    lora_scope: list[str] = field(
+        default_factory=lambda: ["language_model"],
+        metadata={"help": "Parts that LoRA adapts: language_model (the paper), projector, vision_tower."},
+    )
+    length_buckets: bool = field(
+        default=True, metadata={"help": "Batches of one source and like length; False draws batches at random."}
+    )
+    source_weights: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Share of the loss of each source over an epoch, however many batches and tokens it has, such as "
+            "know=0.5 ling=0.5 (in a recipe {know: 0.5, ling: 0.5}); normalised to sum 1. Left out, every token of a "
+            "step weighs the same, as in TRL: with one batch a step a source then weighs by its share of the batches, "
+            "with several (accumulation, or random batches) by its share of the tokens, where ling drowns know."
+        },
+    )
+    streaming: bool = field(
+        default=False,
+        metadata={"help": "Read samples while training, without preparing the dataset first; needs max_steps."},
+    )
+    overwrite: bool = field(
+        default=False, metadata={"help": "Start anew where output_dir holds a run with other settings."}
+    )
+
+    def __post_init__(self) -> None:
+        for code in self.languages:
+            get_language(code)
+        if wrong := [source for source in self.sources if source not in SOURCES]:
+            raise MellaError(f"Unknown source {wrong[0]!r} in sources; choose among {', '.join(SOURCES)}.")
+        if not self.sources:
+            raise MellaError("sources is empty; name 'know', 'ling' or both.")
+        if self.max_samples is not None and self.max_samples < 1:
+            raise MellaError(f"max_samples is {self.max_samples}; give a positive number, or leave it out for all.")
+        if self.weights is not None and not self.length_buckets:
+            raise MellaError("source_weights needs length_buckets: true, whose batches hold one source each.")
+        if self.streaming and not self.length_buckets:
+            raise MellaError("streaming needs length_buckets: true; it has no other order.")
+        if self.streaming and (self.max_samples is not None or self.transfer_set is not None):
+            name = "max_samples" if self.max_samples is not None else "transfer_set"
+            raise MellaError(f"{name} does not go with streaming; leave it out, or set streaming: false.")
+
+    @property
+    def weights(self) -> dict[str, float] | None:
+        """`source_weights` as numbers that sum to 1. Raises MellaError."""
+        return None if self.source_weights is None else parse_weights(self.source_weights)
+
+
+def parse_weights(given: Sequence[str] | Mapping[str, Any]) -> dict[str, float]:
+    """Weights by source that sum to 1, from a mapping, from `know=0.5` and so on, or from one JSON object.
+
+    Raises:
+        MellaError: on what is none of these, an unknown source, a weight that is negative or no number, or sum 0.
+    """
+    pairs: dict[str, Any]
+    try:
+        if isinstance(given, Mapping):
+            pairs = dict(given)
+        elif len(given) == 1 and given[0].lstrip().startswith("{"):
+            pairs = json.loads(given[0])
+        else:
+            pairs = dict(entry.split("=") for entry in given)  # type: ignore[misc]
+        weights = {source: float(weight) for source, weight in pairs.items()}
+    except (TypeError, ValueError) as error:
+        raise MellaError(f"source_weights is {given!r}; write it as know=0.5 ling=0.5 ({error}).") from error
+    for source, weight in weights.items():
+        if source not in SOURCES:
+            raise MellaError(f"Unknown source {source!r} in source_weights; choose among {', '.join(SOURCES)}.")
+        if not 0 <= weight < float("inf"):
+            raise MellaError(f"source_weights gives {source} the weight {weight}; give a number of at least 0.")
+    total = sum(weights.values())
+    if not total:
+        raise MellaError("source_weights sum to 0; give at least one source a positive weight.")
+    return {source: weight / total for source, weight in weights.items()}

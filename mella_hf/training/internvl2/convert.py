@@ -1,0 +1,229 @@
+"""An original InternVL2 checkpoint in; a folder that `AutoModelForImageTextToText` and `AutoProcessor` load out.
+
+The original is remote code that today's transformers cannot run. None of it runs here: weights are read from
+safetensors, one shard at a time, so that memory holds one shard however large the model is.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mella_hf.errors import MellaError
+from mella_hf.files import write_atomic
+from mella_hf.stage import fingerprint
+from mella_hf.training.internvl2.config import native_config, save_configuration
+from mella_hf.training.internvl2.tokenizer import load_tokenizer
+from mella_hf.training.internvl2.weights import Shape, native_names, native_shapes, native_tensors
+
+if TYPE_CHECKING:
+    from transformers import InternVLConfig
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+RECORD = "conversion.json"  # which source a finished folder was made of
+MARK = ".source"  # the same, in a folder that is not finished
+MAX_PATCHES = 6  # tiles of an image in the paper's training, a thumbnail not counted
+_VERSION = 1  # of the conversion; a change makes it run again
+_HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "tokenizer.model")
+_SHOWN = 5  # names in an error
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Heads of the language model: of queries, and of keys and values."""
+
+    queries: int
+    keys: int
+
+
+def convert_internvl2(
+    source: Path | str,
+    out: Path | str,
+    *,
+    max_patches: int = MAX_PATCHES,
+    progress: bool = True,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Convert an original checkpoint; nothing is done again that an interrupted run has done.
+
+    Args:
+        source: folder of the checkpoint, or its name on the Hub (only safetensors, JSON and the tokenizer's model
+            are downloaded, no code).
+        out: the folder to write; must not exist, unless this very conversion wrote it.
+        max_patches: most tiles of an image that the processor makes, thumbnail not counted.
+        say: receives a line when there is nothing to do.
+
+    Returns:
+        `out`.
+
+    Raises:
+        MellaError: when the checkpoint is not one, is pickled, or has other parameters than the native model.
+    """
+    source, out = _source_folder(str(source)), Path(out)
+    if max_patches < 1:
+        raise MellaError(f"max_patches is {max_patches}; an image is at least one tile.")
+    original = _read_json(source / "config.json")
+    tokenizer = load_tokenizer(source)
+    config = native_config(original, tokenizer)
+    heads = Heads(original["llm_config"]["num_attention_heads"], original["llm_config"]["num_key_value_heads"])
+    shards = checkpoint_shards(source)
+    check_parameters(shards, config, heads)
+    mark = fingerprint(
+        _VERSION, max_patches, [(path.name, *_stamp(path)) for path in [*shards, source / "config.json"]]
+    )
+    if (out / RECORD).is_file() and json.loads((out / RECORD).read_text("utf-8"))["source"] == mark:
+        say(f"{out} is converted already.")
+        return out
+    if out.exists():
+        raise MellaError(f"{str(out)!r} exists; remove it, or name another folder.")
+    partial = _partial_folder(out, mark)
+    sizes = convert_shards(shards, partial, heads, progress)
+    _write_index(shards, partial, sizes)
+    save_configuration(partial, original, tokenizer, max_patches)
+    write_atomic(partial / RECORD, json.dumps({"source": mark, "version": _VERSION}))
+    (partial / MARK).unlink()
+    os.replace(partial, out)
+    return out
+
+
+def checkpoint_shards(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint, in order.
+
+    Raises:
+        MellaError: when there are none (pickles are not read: loading one runs code), or one of the index is missing.
+    """
+    if (folder / INDEX).is_file():
+        names = sorted(set(_read_json(folder / INDEX)["weight_map"].values()))
+    else:
+        names = [SINGLE]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if not missing:
+        return [folder / name for name in names]
+    if missing == [SINGLE] and (pickled := sorted(folder.glob("*.bin"))):
+        raise MellaError(
+            f"The checkpoint in {folder} is pickled ({pickled[0].name}), and loading that could run code. "
+            "Download the safetensors files of the model's repo instead."
+        )
+    raise MellaError(
+        f"The checkpoint in {folder} lacks {missing[0]} ({len(missing)} of {len(names)} files); download it again."
+    )
+
+
+def check_parameters(shards: list[Path], config: "InternVLConfig", heads: Heads) -> None:
+    """Raise MellaError unless the checkpoint has just the parameters of the native model, in its shapes.
+
+    Reads the headers of the files only.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+    from transformers import InternVLForConditionalGeneration
+
+    with torch.device("meta"):
+        native = InternVLForConditionalGeneration(config).state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in native.items()}
+    found: dict[str, Shape] = {}
+    unknown = []
+    for path in shards:
+        try:
+            with safe_open(path, "pt") as file:
+                for name in file.keys():  # noqa: SIM118  (not a mapping)
+                    shapes = native_shapes(name, tuple(file.get_slice(name).get_shape()), heads.queries, heads.keys)
+                    names = native_names(name)
+                    found.update(zip(names, shapes, strict=bool(names)))
+                    unknown += [] if names else [name]
+        except SafetensorError as error:
+            raise MellaError(f"{path} is no whole safetensors file ({error}); download it again.") from error
+    unknown += sorted(found.keys() - expected.keys())
+    missing = sorted(expected.keys() - found.keys())
+    wrong = [
+        f"{name} is {list(found[name])}, not {list(shape)}"
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
+    ]
+    problems = {"unexpected": unknown, "missing": missing, "of another shape": wrong}
+    said = [f"{len(names)} {what} ({_some(names)})" for what, names in problems.items() if names]
+    if said:
+        raise MellaError(
+            f"The parameters do not fit config.json: {'; '.join(said)}. Is the checkpoint whole and its own?"
+        )
+
+
+def convert_shards(shards: list[Path], out: Path, heads: Heads, progress: bool = True) -> dict[str, dict[str, int]]:
+    """Write each shard that is not written yet, under its own name.
+
+    Returns:
+        File name -> native parameter -> bytes.
+    """
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+    from tqdm import tqdm
+
+    sizes: dict[str, dict[str, int]] = {}
+    for path in tqdm(shards, desc="Converting", unit="shard", disable=not progress):
+        target = out / path.name
+        if not target.exists():
+            tensors: dict[str, Any] = {}
+            with safe_open(path, "pt") as file:
+                for name in file.keys():  # noqa: SIM118
+                    tensors.update(native_tensors(name, file.get_tensor(name), heads.queries, heads.keys))
+                aside = out / f".{path.name}.tmp"
+                save_file(tensors, aside, metadata={"format": "pt"})
+            del tensors
+            os.replace(aside, target)
+        with safe_open(target, "pt") as file:
+            sizes[path.name] = {name: file.get_tensor(name).nbytes for name in file.keys()}  # noqa: SIM118
+    return sizes
+
+
+def _write_index(shards: list[Path], out: Path, sizes: dict[str, dict[str, int]]) -> None:
+    if [path.name for path in shards] == [SINGLE]:
+        return
+    index = {
+        "metadata": {"total_size": sum(size for file in sizes.values() for size in file.values())},
+        "weight_map": {name: file for file, names in sorted(sizes.items()) for name in names},
+    }
+    write_atomic(out / INDEX, json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def _partial_folder(out: Path, mark: str) -> Path:
+    """The folder beside `out` that an interrupted run of this conversion left, or a new one."""
+    partial = out.with_name(f".{out.name}.partial")
+    record = partial / MARK
+    if not record.is_file() or record.read_text("utf-8") != mark:
+        shutil.rmtree(partial, ignore_errors=True)
+        write_atomic(record, mark)
+    return partial
+
+
+def _source_folder(source: str) -> Path:
+    if Path(source).is_dir():
+        return Path(source)
+    from huggingface_hub import snapshot_download
+
+    from mella_hf.hub_errors import hub_errors
+
+    with hub_errors(source, "download"):
+        return Path(snapshot_download(source, allow_patterns=list(_HUB_FILES)))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise MellaError(f"{path.parent} is no checkpoint: it has no {path.name}.")
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise MellaError(f"{path} is not JSON: {error}") from error

@@ -1,0 +1,169 @@
+"""Image folders and other datasets become candidates; what they name outside themselves is never opened."""
+
+import json
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from dataset_samples import picture
+
+from mella_hf.dataset.building.build import build_dataset
+from mella_hf.dataset.building.candidate import is_inside
+from mella_hf.dataset.write import shard_paths
+from mella_hf.errors import MellaError
+from mella_hf.sources.folder import FolderSource
+from mella_hf.sources.hf import HfSource
+
+
+def built(source, out: Path, **options):
+    return build_dataset(source, out, workers=0, progress=False, test_size=0, **options)
+
+
+def rows(out: Path, language: str, split: str) -> list[dict]:
+    return [row for path in shard_paths(out, language, split) for row in pq.read_table(path).to_pylist()]
+
+
+def write_folder(folder: Path, lines: list, images: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True)
+    for name, data in images.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    text = "".join((line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)) + "\n" for line in lines)
+    (folder / "metadata.jsonl").write_text(text, "utf-8")
+
+
+def test_a_folder_a_language_and_source(tmp_path: Path) -> None:
+    images = {f"a/{n}.jpg": picture(n) for n in range(3)}
+    know = [
+        {"file_name": f"a/{n}.jpg", "text": f"جمل {n}", "page_url": f"http://x.sa/{n}", "mood": 1} for n in range(3)
+    ]
+    write_folder(tmp_path / "in" / "ar" / "know", know, images)
+    ling = [{"file_name": "b.png", "text": "جمل بني يقف", "qe_score": 0.8, "captioner": "Qwen", "category": ["حيوان"]}]
+    write_folder(tmp_path / "in" / "ar" / "ling", ling, {"b.png": picture(9, "PNG")})
+    report = built(FolderSource(tmp_path / "in", ("ar",)), tmp_path / "out")
+    assert report.funnel == {"ar": {"know": {"kept": 3}, "ling": {"kept": 1}}}
+    found = rows(tmp_path / "out", "ar", "know")
+    assert [row["text"] for row in found] == ["جمل 0", "جمل 1", "جمل 2"]
+    assert [row["image"]["bytes"] for row in found] == list(images.values())
+    assert found[1]["page_url"] == "http://x.sa/1" and found[1]["width"] == 96
+    (described,) = rows(tmp_path / "out", "ar", "ling")
+    assert described["qe_score"] == pytest.approx(0.8) and described["category"] == ["حيوان"]
+
+
+def test_a_folder_as_datasets_knows_it(tmp_path: Path) -> None:
+    """The same folder loads as `imagefolder`, and gives the same texts."""
+    lines = [{"file_name": f"{n}.jpg", "caption": f"Хлеб {n}"} for n in range(4)]
+    write_folder(tmp_path / "in", lines, {f"{n}.jpg": picture(n) for n in range(4)})
+    built(FolderSource(tmp_path / "in", ("ru",), "ling", text_column="caption"), tmp_path / "out")
+    peer = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "in"), cache_dir=str(tmp_path), split="train")
+    assert [row["text"] for row in rows(tmp_path / "out", "ru", "ling")] == peer["caption"][:]
+
+
+def test_bad_lines_are_counted(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(picture(77))
+    lines = [
+        {"file_name": "ok.jpg", "text": "сыр"},
+        {"file_name": "../../../secret.jpg", "text": "сыр"},
+        {"file_name": str(secret), "text": "сыр"},
+        {"text": "сыр"},
+        {"file_name": "no.jpg", "text": "сыр"},
+        {"file_name": "ok.jpg", "text": 3},
+        {"file_name": "b.jpg", "text": "сыр", "qe_score": 7},
+        {"file_name": "c.jpg", "text": "сыр", "category": "food"},
+        {"file_name": "d.jpg", "text": "сыр", "domain": "x\ud800"},
+        {"file_name": ".", "text": "сыр"},
+        "{not json",
+        "[]",
+    ]
+    images = {f"{name}.jpg": picture(ord(name[0])) for name in ("ok", "b", "c", "d")}
+    write_folder(
+        tmp_path / "in" / "ru" / "know", [line if isinstance(line, str) else json.dumps(line) for line in lines], images
+    )
+    report = built(FolderSource(tmp_path / "in", ("ru",)), tmp_path / "out")
+    assert report.funnel["ru"]["know"] == {
+        "kept": 1,
+        "dropped_caption_missing": 1,
+        "dropped_column_invalid": 3,
+        "dropped_file_name_missing": 1,
+        "dropped_file_name_outside": 2,
+        "dropped_image_missing": 2,
+        "dropped_line_unreadable": 2,
+    }
+    assert len((tmp_path / "out" / "rejects" / "ru-know.jsonl").read_text("utf-8").splitlines()) == 11
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [("a.jpg", True), ("a/b.jpg", True), ("a..b/c", True), ("../a", False), ("a/../../b", False), ("/a", False),
+     ("", False), ("a\0b", False), ("..\\a", False)],
+)  # fmt: skip
+def test_is_inside(name: str, inside: bool) -> None:
+    assert is_inside(name) is inside
+
+
+def test_no_metadata(tmp_path: Path) -> None:
+    with pytest.raises(MellaError, match=r"holds nothing of 'ru': expected ru/know/metadata\.jsonl or"):
+        built(FolderSource(tmp_path, ("ru",)), tmp_path / "out")
+
+
+def write_hf(folder: Path, images: list, **columns: list) -> str:
+    folder.mkdir()
+    features = datasets.Features({"image": datasets.Image(), **{name: datasets.Value("string") for name in columns}})
+    table = datasets.Dataset.from_dict({"image": images, **columns}, features=features)
+    table.to_parquet(folder / "train.parquet")
+    return str(folder)
+
+
+def as_image(data: bytes | None, path: str | None = None) -> dict:
+    return {"bytes": data, "path": path}
+
+
+def test_another_dataset(tmp_path: Path) -> None:
+    images = [as_image(picture(n), f"{n}.jpg") for n in range(5)] + [as_image(picture(2)), as_image(b"<svg/>")]
+    path = write_hf(
+        tmp_path / "in", images, alt=[f"chùa {n}" for n in range(7)], link=[f"http://v.vn/{n}" for n in range(7)]
+    )
+    source = HfSource(path, "vi", text_column="alt", columns={"page_url": "link"})
+    report = built(source, tmp_path / "out")
+    assert report.funnel["vi"]["know"] == {"kept": 5, "dropped_duplicate_bytes": 1, "dropped_image_format": 1}
+    found = rows(tmp_path / "out", "vi", "know")
+    assert [(row["text"], row["page_url"]) for row in found] == [(f"chùa {n}", f"http://v.vn/{n}") for n in range(5)]
+    assert all(row["image"]["path"] is None for row in found)
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "http://127.0.0.1:9/x.png", "{secret}"])
+def test_paths_of_a_dataset_open_nothing_outside(tmp_path: Path, place: str) -> None:
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(picture(77))
+    (tmp_path / "in").mkdir()
+    row = {"image": as_image(None, place.format(secret=secret)), "text": "chùa"}
+    schema = datasets.Features({"image": datasets.Image(), "text": datasets.Value("string")}).arrow_schema
+    pq.write_table(pa.Table.from_pylist([row], schema=schema), tmp_path / "in" / "train.parquet")
+    report = built(HfSource(str(tmp_path / "in"), "vi"), tmp_path / "out")
+    assert report.funnel["vi"]["know"] == {"kept": 0, "dropped_image_missing": 1}
+    assert not (tmp_path / "out" / "README.md").exists()
+
+
+def test_an_imagefolder_brings_its_own_files(tmp_path: Path) -> None:
+    write_folder(tmp_path / "in", [{"file_name": "0.jpg", "text": "chùa"}], {"0.jpg": picture(0)})
+    built(HfSource(str(tmp_path / "in"), "vi"), tmp_path / "out")
+    (row,) = rows(tmp_path / "out", "vi", "know")
+    assert row["image"] == {"bytes": picture(0), "path": None}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"text_column": "title"}, "has no column 'title'; it has image, text"),
+        ({"image_column": "text"}, "The column 'text' of .* holds no images"),
+        ({"split": "test"}, "Cannot load the split 'test'"),
+        ({"columns": {"colour": "text"}}, "The record has no column 'colour' to fill; choose among page_url"),
+    ],
+)
+def test_bad_hf_requests(tmp_path: Path, options: dict, message: str) -> None:
+    path = write_hf(tmp_path / "in", [as_image(picture(1))], text=["chùa"])
+    with pytest.raises(MellaError, match=message):
+        built(HfSource(path, "vi", **options), tmp_path / "out")
