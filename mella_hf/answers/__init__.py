@@ -1,1 +1,1 @@
-"""What makes a model say something: loading, decoding, servers, and answers kept on disk."""
+"""Get answers from models: load them, decode, ask servers, and keep every answer on disk."""
