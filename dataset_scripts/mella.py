@@ -1,7 +1,7 @@
-"""`load_dataset("mella", "ar")`: Parquet shards enter, from a folder or the Hub; a `datasets` dataset leaves.
+"""The `datasets` builder behind `load_dataset("mella", "ar")`: reads Parquet from a folder or the Hub.
 
-This file is also the loading script `dataset_scripts/mella.py`, byte for byte, so it is one file and imports nothing
-of `mella_hf` that it cannot do without. Each split is prepared by itself: `split="know"` does not download `ling`.
+This file is also the loading script `dataset_scripts/mella.py`, byte for byte. So it is a single file and imports from
+`mella_hf` only what it can do without. Each split is prepared by itself: `split="know"` does not download `ling`.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""`mella <stage>`: every stage of the project as a command."""
+"""The `mella` command line."""
 
 import sys
 from importlib import import_module

@@ -1,6 +1,7 @@
-"""The address of a Dask cluster enters, an executor for `mella_hf.stage.run_stage` leaves.
+"""Run stages on a Dask cluster: connect to its scheduler and use it as an executor.
 
-Scheduler, workers and the caller must see the same files under the same paths, with `mella_hf[cluster]` installed.
+The scheduler, the workers and the caller must see the same files under the same paths, and `mella_hf[cluster]` must be
+installed on all of them.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The errors users meet: each names the cause, the value and the mend."""
+"""The errors that users see. Each one says what happened, names the value, and says what to do."""
 
 
 class MellaError(ValueError):

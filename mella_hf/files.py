@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, kept in the user's cache, or shipped with the library."""
+"""Write files atomically, and find cached and packaged files."""
 
 import os
 import shutil

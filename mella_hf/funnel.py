@@ -1,4 +1,4 @@
-"""The funnel: how many rows each step of the work kept, and why the others were left out."""
+"""The funnel: how many rows each step kept, and why it dropped the others."""
 
 import json
 import random

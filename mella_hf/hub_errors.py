@@ -1,4 +1,4 @@
-"""What the Hub answers when it refuses enters; one clear error leaves. And waiting, when it asks for that."""
+"""Turn the Hub's refusals into one clear error, and wait and retry when the Hub asks for it."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""When to ask again: a token bucket for a service, its Retry-After, and back-off where it says nothing."""
+"""Decide when to retry a request: rate limit, Retry-After header, exponential back-off."""
 
 import random
 import threading

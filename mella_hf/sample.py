@@ -1,7 +1,7 @@
-"""The record: its columns, their types, its splits. Every split of every config has the same columns.
+"""The record: its columns, their types and the names of the splits.
 
-The image travels as encoded bytes, never as a path: a path in an `Image` column opens any local
-file at decode time, and a push to the Hub embeds it.
+Every split of every config has the same columns. An image is stored as encoded bytes, never as a path: `datasets` opens
+any local file that a path names when it decodes the row, and a push to the Hub would embed that file.
 """
 
 import hashlib

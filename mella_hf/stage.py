@@ -1,11 +1,11 @@
-"""Shards in, shards out: the engine under every stage that builds data.
+"""The engine that runs every data stage: resumable, shard by shard, in parallel.
 
-A stage is a pure function `work(shard, output)`. Its output is written aside, renamed, and its
-completion marker comes last, so a marker that is there means a shard that is whole. A rerun skips
-marked shards whose fingerprint still holds, and an interrupted run leaves nothing half-written.
+A stage is a pure function `work(shard, output)`. Its output is written to a temporary place and renamed, and the
+completion marker is written last, so a shard with a marker is complete. A rerun skips marked shards whose fingerprint
+still matches, and an interrupted run leaves no half-written shard.
 
-The seam is `concurrent.futures.Executor`: processes by default, or any other executor with the same
-interface, such as that of a Dask cluster (`mella_hf.cluster`).
+Any `concurrent.futures.Executor` can run the shards: a process pool by default, or for example that of a Dask cluster
+(`mella_hf.cluster`).
 """
 
 import hashlib

@@ -1,9 +1,9 @@
-"""Questions about images and something that answers go in; one answer to each leaves, kept on disk as it came.
+"""Ask a system questions about images and keep each answer on disk.
 
-Greedy answers depend on what they are computed together with: padding changes the last bits of the logits, and now and
-then a token. So the batches are laid out once, from all questions, before finished work is looked at, and unfinished
-batches are computed whole. A run that was killed and resumed, or that several processes shared, gives the same bytes as
-one that was not.
+Greedy answers depend on the other prompts in the batch: padding changes the last bits of the logits, and sometimes a
+token. So the batches are fixed once, from all questions, before finished work is skipped, and an unfinished batch is
+computed again as a whole. A run that was killed and resumed, or split over several processes, writes the same bytes as
+a run that was not.
 """
 
 import hashlib

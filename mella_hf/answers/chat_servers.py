@@ -1,7 +1,7 @@
-"""Chat requests enter; what servers that speak OpenAI's protocol (vLLM, SGLang, TGI, llama.cpp) answer leaves.
+"""Send chat requests to servers that speak OpenAI's protocol (vLLM, SGLang, TGI, llama.cpp).
 
-Every server has a number of workers that take the next request when they are free, so a fast one takes more,
-and a request whose server dies goes back to be taken by another.
+Each server has a fixed number of workers, and a free worker takes the next request, so a faster server does more of the
+work. If a server dies, its open requests are sent to another one.
 """
 
 import asyncio

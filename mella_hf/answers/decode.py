@@ -1,8 +1,8 @@
-"""Prompts with images go in, the tokens of greedy answers leave: many at once, and where one ends the next begins.
+"""Greedy decoding with continuous batching: a finished answer makes room for the next prompt.
 
-`generate` of transformers computes a batch until its longest answer ends, and copies all keys and values to append
-those of one token. Here an answer that ends leaves the computation, waiting prompts take the places that became free,
-and keys and values are written into room made ahead. What is computed is the same: argmax over the model's logits.
+`generate` of transformers runs a batch until its longest answer ends, and copies all keys and values to append those of
+one token. Here a finished answer leaves the batch, a waiting prompt takes its place, and keys and values are written
+into memory reserved in advance. The result is the same: the argmax of the model's logits.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -1,11 +1,12 @@
-"""Images and a prompt go to servers that speak OpenAI's protocol (vLLM, SGLang, TGI, llama.cpp); answers leave.
+"""Ask served models: send images and a prompt to servers that speak OpenAI's protocol.
 
-The way to many answers where a GPU is: vLLM batches continuously and serves a base and its adapters at once,
+This is the fast way to many answers on a GPU: vLLM batches continuously and serves a base and its adapters together.
 
     vllm serve Qwen/Qwen2-VL-7B-Instruct --enable-lora --lora-modules mella-ar=outputs/joint/adapter
     mella evaluate --endpoint http://localhost:8000/v1 --base Qwen/Qwen2-VL-7B-Instruct --adapter mella-ar ...
 
-A server's answers can change with its load and version, which it does not tell: they are kept as they came.
+A server's answers can change with its load and its version, and it does not report either. The first answers are kept
+and not asked for again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

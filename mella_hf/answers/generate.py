@@ -1,4 +1,4 @@
-"""A model and images go in, greedy answers leave: many computed together, the same on every run."""
+"""Batched greedy generation with a local model; every run gives the same answers."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice

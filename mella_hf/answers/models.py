@@ -1,6 +1,6 @@
-"""A base and, where given, an adapter go in; a model that can answer leaves, with an identity to know it by again.
+"""Load a base model, with or without an adapter, and compute an identity for it.
 
-The identity holds content hashes, so that predictions of one model are never taken for another's.
+The identity contains hashes of the weights, so that predictions of one model are never mistaken for another's.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Something that answers and test rows go in; a prediction an image leaves, as JSON lines in the order of the rows."""
+"""Write one prediction per test image, as JSON lines in the order of the test rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""A request's key enters; the answer that was paid for once leaves, however often the stage is killed.
+"""Cache of paid requests: a captioner or translation service is asked only once per request.
 
-One SQLite file for captions and translations alike. An answer is on disk before the next request of its
-thread goes out, so after a kill at any moment only requests that were under way are made again.
+One SQLite file holds captions and translations. An answer is on disk before its thread sends the next request, so after
+a kill only the requests in flight are sent again.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A base, an adapter, a merged model or a served one goes in; what to call it and how to get its answers leaves."""
+"""The systems that can be evaluated: a base, an adapter, a merged model or a served model."""
 
 import json
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""The `mella` subcommands, one module each: flags enter, a stage runs, its report is printed."""
+"""The `mella` subcommands, one module each: parse the flags, call the library, print the result."""

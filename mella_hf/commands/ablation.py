@@ -1,4 +1,4 @@
-"""`mella ablation`: a language in; every way of training, compared on one page, out."""
+"""`mella ablation`: compare every training variant of the paper in miniature, on one page."""
 
 from pathlib import Path
 from typing import Annotated

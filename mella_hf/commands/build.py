@@ -1,4 +1,4 @@
-"""`mella build`: what a user holds already enters, a dataset folder leaves."""
+"""`mella build`: convert a raw release, an image folder or another dataset to the MELLA layout."""
 
 from enum import StrEnum
 from pathlib import Path

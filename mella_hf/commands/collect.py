@@ -1,4 +1,4 @@
-"""`mella collect`: web pages enter, a dataset of images with native alt-texts leaves."""
+"""`mella collect`: build a dataset of images and native alt-texts from web pages."""
 
 from datetime import UTC, datetime
 from pathlib import Path

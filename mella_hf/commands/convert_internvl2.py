@@ -1,4 +1,4 @@
-"""`mella convert-internvl2`: an original InternVL2 checkpoint enters, a native one leaves."""
+"""`mella convert-internvl2`: convert an original InternVL2 checkpoint to the native format of transformers."""
 
 from pathlib import Path
 from typing import Annotated

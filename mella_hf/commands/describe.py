@@ -1,4 +1,4 @@
-"""`mella describe`: a folder of images enters, a dataset of native descriptions leaves."""
+"""`mella describe`: caption a folder of images in English, translate the captions and build a dataset."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`mella distill`: a base and images in; what it says of them in English, to be taught in another language, out."""
+"""`mella distill`: make SDRRL training data from the base model's own English answers."""
 
 from pathlib import Path
 from typing import Annotated

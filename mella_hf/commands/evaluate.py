@@ -1,4 +1,4 @@
-"""`mella evaluate`: a base, adapters and a dataset in; answers, scores, comparisons and reports out."""
+"""`mella evaluate`: answer the test splits, score the answers, compare the systems and write reports."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

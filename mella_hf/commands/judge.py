@@ -1,4 +1,4 @@
-"""`mella judge`: a finished run in; what a served vision-language model thinks of its answers out."""
+"""`mella judge`: let a served vision-language model judge the answers of a finished run."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Options that several commands have, as types of their parameters; defaults stand with the commands."""
+"""Command-line options that several commands share. Each command sets its own defaults."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`mella publish`: a dataset folder enters, a repo on the Hub leaves."""
+"""`mella publish`: upload a dataset folder to the Hub."""
 
 from pathlib import Path
 from typing import Annotated

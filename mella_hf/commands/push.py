@@ -1,4 +1,4 @@
-"""`mella push`: an adapter enters, a model repo on the Hub leaves."""
+"""`mella push`: upload an adapter or a merged model to the Hub."""
 
 from pathlib import Path
 from typing import Annotated

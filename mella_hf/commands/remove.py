@@ -1,4 +1,4 @@
-"""`mella remove`: a takedown request enters; a dataset folder without those samples leaves."""
+"""`mella remove`: remove samples from a dataset folder after a takedown request."""
 
 from pathlib import Path
 from typing import Annotated

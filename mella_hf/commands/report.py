@@ -1,4 +1,4 @@
-"""`mella report`: finished runs in, their page out."""
+"""`mella report`: write the report of one run, or a page that compares several."""
 
 from pathlib import Path
 from typing import Annotated

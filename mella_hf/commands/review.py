@@ -1,4 +1,4 @@
-"""`mella review`: a page on which native speakers judge translations, or choose blindly between two systems."""
+"""`mella review`: serve a page where native speakers judge translations or compare two systems blindly."""
 
 import json
 import socket

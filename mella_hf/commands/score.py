@@ -1,4 +1,4 @@
-"""`mella score`: a file of predictions in, a table on the screen and a JSON file of scores out."""
+"""`mella score`: score a file of predictions; print a table and write the scores as JSON."""
 
 import json
 from pathlib import Path

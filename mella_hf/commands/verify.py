@@ -1,4 +1,4 @@
-"""`mella verify`: a dataset folder or repo enters; its problems are printed, and the exit status says whether any."""
+"""`mella verify`: check a dataset folder or a Hub repository; the exit status is 1 if it has problems."""
 
 from typing import Annotated
 

@@ -1,1 +1,1 @@
-"""The dataset folder: build, verify, load, publish, and remove samples."""
+"""Work with a dataset folder: build, verify, load, publish, and remove samples."""

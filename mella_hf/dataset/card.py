@@ -1,6 +1,6 @@
-"""A dataset folder enters, its `README.md` leaves: the card, with the YAML that makes plain `load_dataset` work.
+"""Write the dataset card `README.md`, with the YAML that lets plain `load_dataset` read the folder.
 
-Every number on the card is computed from the rows; only the drop funnel comes from the build that wrote them.
+Every number on the card is computed from the rows, except the drop funnel, which comes from the build.
 """
 
 import json

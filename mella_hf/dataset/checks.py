@@ -1,4 +1,4 @@
-"""A record enters; what is wrong with it leaves: as an error, or as a reason under which it is counted."""
+"""Check a record: raise an error, or return a reason that can be counted."""
 
 from collections.abc import Mapping
 from typing import Any

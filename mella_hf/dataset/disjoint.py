@@ -1,4 +1,4 @@
-"""The images of training and test splits enter; the test images that training has seen leave."""
+"""Find test images that also occur in a training split."""
 
 from dataclasses import dataclass
 from pathlib import Path

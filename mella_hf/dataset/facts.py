@@ -1,4 +1,4 @@
-"""The shards of a dataset folder enter, their images unread; what the card says of every split leaves."""
+"""Compute what the card says about each split, without reading the images."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
-"""A dataset folder or a repo on the Hub enters; its files leave, listed with their versions and opened in place.
+"""List and open the files of a dataset folder or a Hub repository, with their versions.
 
-Both go to the workers of a cluster, whose working directory is another: every path is absolute.
+Cluster workers may run in another working directory, so every path is absolute.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The texts of a language enter, a sample a split; how many tokens they have leaves, for the card."""
+"""Count tokens in a sample of each split's texts, for the card."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,8 +1,8 @@
-"""A dataset folder enters, a dataset repo on the Hub leaves: checked, with its card, in one commit.
+"""Publish a dataset folder to the Hub: verify it, write its card, upload it in one commit.
 
-One commit is whole or not there at all, so no reader meets half a version. Shards are sent before it; what
-the Hub has already is not sent again, so an interrupted upload goes on where it stopped, and publishing an
-unchanged folder sends nothing.
+A commit is applied completely or not at all, so readers never see half a version. The shards are uploaded first, and
+shards that the Hub already has are skipped. So an interrupted upload continues where it stopped, and publishing an
+unchanged folder uploads nothing.
 """
 
 import hashlib

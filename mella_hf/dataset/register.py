@@ -1,7 +1,7 @@
-"""The name "mella" enters `datasets`: after this, `load_dataset("mella", "ar")` finds our builder.
+"""Register the name "mella" with `datasets`, so that `load_dataset("mella", "ar")` finds our builder.
 
-Importing `datasets` takes more than a second, so nothing here does: when `datasets.load` is not imported
-yet, a finder waits for it and registers the builder right after it has run.
+Importing `datasets` takes more than a second, so this module does not import it. If `datasets.load` is not imported
+yet, an import hook registers the builder as soon as it is.
 """
 
 import functools

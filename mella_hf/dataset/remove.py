@@ -1,7 +1,7 @@
-"""A request to take samples away enters; the shards that held them leave without them, and the request is on record.
+"""Remove samples from a dataset folder and record the request.
 
-Only the shards concerned are rewritten, row group by row group, so that publishing afterwards sends little.
-`removals.jsonl` is published with the dataset, and a later build of the same folder leaves those rows out.
+Only the shards that hold the samples are rewritten, row group by row group, so the next upload is small.
+`removals.jsonl` is published with the dataset, and a later build into the same folder leaves those rows out.
 """
 
 import json

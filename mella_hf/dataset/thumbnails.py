@@ -1,4 +1,4 @@
-"""A dataset folder enters, `thumbnails.jpg` leaves: a few training images of every language, for the card."""
+"""Draw `thumbnails.jpg` for the card: a few training images of every language."""
 
 import io
 from pathlib import Path

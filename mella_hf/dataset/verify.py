@@ -1,8 +1,8 @@
-"""A dataset folder or a published repo enters; the list of what is wrong with it leaves, empty when all is well.
+"""Verify a dataset folder or a published repository and list its problems; an empty list means it is sound.
 
-Every row is checked as the writer checks it, every image is decoded, the card's numbers are compared with
-the shards, and training and test splits are compared by sha256 and perceptual hash. Shard by shard on the
-engine of `mella_hf.stage`: a second run checks only what changed.
+Each row is checked with the writer's own checks and every image is decoded. The numbers on the card are compared with
+the shards, and training and test splits are compared by sha256 and perceptual hash. The work runs shard by shard on the
+engine of `mella_hf.stage`, so a second run checks only what changed.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""Records enter, `{language}/{split}-*.parquet` leaves: the published layout, checked row by row.
+"""Write records as `{language}/{split}-*.parquet`, the published layout; every row is checked.
 
-The layout is made for the Hub's content-addressed storage and for random access: images are plain,
-uncompressed bytes (with dictionaries or compression, taking 1% of the rows away re-stores nine tenths
-of a file), and a row group holds about 256 rows (2.5 ms a random row, against 75 ms at 4,000).
-The same rows give the same bytes, whichever way they are batched.
+The layout suits the Hub's content-addressed storage and random access. Images are plain, uncompressed bytes: with
+dictionaries or compression, removing 1% of the rows makes the Hub store nine tenths of a file again. A row group holds
+about 256 rows: 2.5 ms for a random row, against 75 ms at 4,000. The same rows always give the same bytes, however they
+were batched.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""The kit that every page is drawn with: templates, tables, charts."""
+"""The kit for all HTML pages: templates, tables, charts."""

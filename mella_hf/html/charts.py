@@ -1,6 +1,6 @@
-"""Numbers in, positions on a plot out: scales, ticks and the points of a curve, in percent of the plot.
+"""Place numbers on a plot: scales, ticks and the points of a curve, in percent of the plot's size.
 
-The report draws with HTML and SVG of its own; labels stay text that keeps its size on a phone.
+Charts are our own HTML and SVG, so labels remain text and keep their size on a phone.
 """
 
 import math

@@ -1,6 +1,6 @@
-"""What every page shares: its templates with their filters, how a text is marked up, an image inside the page.
+"""What all pages share: template environment and filters, text markup, embedded images.
 
-Texts come from the web and from models, so templates escape every one of them.
+Texts come from the web and from models, so templates escape all of them.
 """
 
 import base64

@@ -1,6 +1,7 @@
-"""A table of scores in, Markdown and LaTeX to paste into a README or a paper out.
+"""Write tables of scores as Markdown and LaTeX.
 
-A cell is its score and its 95% interval; the signature goes below, since a number without it cannot be compared.
+A cell holds a score and its 95% interval. The signature stands below the table, because a score without its signature
+cannot be compared.
 """
 
 import re

@@ -1,1 +1,1 @@
-"""Adapters, merged models and their cards on the Hub."""
+"""Publish adapters, merged models and their cards on the Hub."""

@@ -1,4 +1,4 @@
-"""A prepared folder's provenance goes in; its card leaves: what the model is, what it scores, code that runs."""
+"""Write the model card: what the model is, how it scores, and code to run it."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A prepared adapter and its base go in; a whole model leaves, which needs neither PEFT nor the base."""
+"""Merge an adapter into its base; the result needs neither PEFT nor the base."""
 
 import json
 import shutil

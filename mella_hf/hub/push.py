@@ -1,7 +1,7 @@
-"""An adapter that training wrote goes in; a folder for the Hub leaves, and goes there: weights, processor, card.
+"""Prepare a trained adapter for the Hub and push it: weights, processor, card.
 
-`provenance.json` holds every fact that the card states, so a card can be written again, for a repo of
-another name, from the folder alone. `mella_hf.hub.merging` makes a whole model of such a folder, which goes the
+`provenance.json` holds every fact that the card states, so the card can be written again from the folder alone, for
+example for another repository name. `mella_hf.hub.merging` makes a merged model of such a folder, which is pushed the
 same way.
 """
 

@@ -1,1 +1,1 @@
-"""The one way to open an image, and what is computed from its pixels."""
+"""Open images safely and compute hashes, thumbnails and clean copies of them."""

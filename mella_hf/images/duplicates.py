@@ -1,4 +1,4 @@
-"""Ids and perceptual hashes enter, in order; which rows repeat an earlier image leaves, in flat memory."""
+"""Find rows that repeat an earlier image, by id or perceptual hash, in constant memory per row."""
 
 from collections.abc import Iterator
 

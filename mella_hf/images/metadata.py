@@ -1,8 +1,8 @@
-"""Encoded image bytes enter; the same picture without its metadata leaves, not decoded and not recompressed.
+"""Remove metadata from an encoded image without decoding or recompressing it.
 
-Cameras and editors write names, places, serial numbers and comments into files. Pixels and what their display needs
-(ICC profile, Adobe's colour transform, gamma, transparency) stay; what is not known to be that goes, and so does
-whatever follows the picture's end, such as the further frames of a camera's MPO with a place of their own.
+Cameras and editors write names, places, serial numbers and comments into files. The pixels, and what is needed to show
+them (ICC profile, Adobe's colour transform, gamma, transparency), are kept. Everything else is removed, also what
+follows the end of the picture, such as the further frames of a camera's MPO file with GPS positions of their own.
 """
 
 import re

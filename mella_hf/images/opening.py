@@ -1,7 +1,7 @@
-"""Encoded image bytes enter; a decoded image, or the reason why it is rejected, leaves.
+"""Decode an image, or say why it is rejected.
 
-Images from outside are hostile: a 164 kB PNG can hold 13,000 x 13,000 px, a truncated file raises in
-mid-iteration. Everything that decodes goes through `open_image`.
+Images from outside are hostile: a 164 kB PNG can hold 13,000 x 13,000 px, and a truncated file raises in the middle of
+an iteration. All code that decodes images goes through `open_image`.
 """
 
 import io

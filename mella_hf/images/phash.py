@@ -1,4 +1,4 @@
-"""An image in, its 64-bit perceptual hash out: equal pictures stay close when recompressed or rescaled.
+"""The 64-bit perceptual hash of an image: it stays close when the image is recompressed or resized.
 
 The hash is the usual pHash: grey, 32x32, two-dimensional DCT-II, the lowest 8x8 frequencies against
 their median (Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions"; the

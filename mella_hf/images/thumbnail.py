@@ -1,4 +1,4 @@
-"""Small copies of images, for pages and cards."""
+"""Make small copies of images for pages and cards."""
 
 import base64
 import io

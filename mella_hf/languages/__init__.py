@@ -1,6 +1,6 @@
-"""One `Language` per code: all that the stages know about a language, in one entry.
+"""The supported languages: one `Language` per code with everything that the stages know about it.
 
-Adding a language is adding one entry here (or calling `register` from your own code).
+To add a language, add one entry here, or call `register` from your own code.
 """
 
 from collections.abc import Callable

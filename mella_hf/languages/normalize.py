@@ -1,8 +1,8 @@
-"""Text normalisation: str -> str functions that metrics apply before they compare texts.
+"""Text normalisation that metrics apply before they compare texts.
 
-Each makes spellings equal that a reader of the language takes for the same word, and each is
-idempotent: normalising twice is normalising once. `normalize_text` suits any language;
-the others add what their language needs.
+Each function is str -> str and makes spellings equal that a reader of the language takes for the same word. Each is
+idempotent: normalising twice gives the same as normalising once. `normalize_text` suits any language; the others add
+the rules of one language.
 """
 
 import re

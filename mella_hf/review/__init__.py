@@ -1,1 +1,1 @@
-"""The page on which people judge translations, and their decisions."""
+"""Human review of translations: the page, the decisions, agreement, and blind comparisons."""

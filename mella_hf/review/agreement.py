@@ -1,4 +1,4 @@
-"""Verdicts of several reviewers enter; their agreement beyond chance leaves."""
+"""Agreement of several reviewers beyond chance."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence

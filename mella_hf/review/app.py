@@ -1,9 +1,10 @@
-"""A review enters; a web application for reviewers leaves (ASGI).
+"""The review page as an ASGI web application.
 
-It stands on Starlette: Gradio's current releases do not resolve beside this stack's Pillow and huggingface-hub.
+It uses Starlette, because current releases of Gradio cannot be installed beside this stack's Pillow and
+huggingface-hub.
 
-A reviewer opens a link with their token once; it becomes a cookie that scripts cannot read and other sites cannot send.
-Nothing of a queue is shown without it, and texts reach the page as data, never as markup.
+A reviewer opens a link with their token once. The token becomes a cookie that scripts cannot read and other sites
+cannot send. Without it nothing of a queue is shown. Texts reach the page as data, never as markup.
 """
 
 import io

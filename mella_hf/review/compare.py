@@ -1,7 +1,7 @@
-"""Answers of two systems and blind choices between them enter; who is better, and how surely, leaves.
+"""Blind comparison of two systems by people: show pairs of answers and count the choices.
 
-The paper names human evaluation as what it lacks. Here a reviewer sees an image and two answers without their names,
-the sides drawn anew for each reviewer and image.
+The paper names the missing human evaluation as a limitation. Here a reviewer sees an image and two answers without the
+systems' names. Which answer is left is drawn at random for each reviewer and image.
 """
 
 import hashlib

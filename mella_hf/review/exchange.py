@@ -1,6 +1,6 @@
-"""Decisions and the queue enter; files for others leave and come back: datasets, Parquet, Argilla's JSON.
+"""Export decisions to datasets, Parquet or Argilla's JSON, and import them.
 
-Argilla's records keep responses by question, each with its user; the questions here are `verdict`, `text`, `reason`.
+Argilla's records keep responses by question, each with its user; our questions are `verdict`, `text` and `reason`.
 """
 
 import json

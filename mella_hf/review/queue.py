@@ -1,6 +1,6 @@
-"""A folder of samples and the decisions so far enter; the next sample for a reviewer leaves.
+"""The review queue: choose the next sample for a reviewer.
 
-A queue is what `mella describe` writes, a dataset folder with `{language}/ling-*.parquet`, or a single Parquet file
+A queue is the output of `mella describe`, a dataset folder with `{language}/ling-*.parquet`, or a single Parquet file
 with the columns of `mella_hf.sample`.
 """
 

@@ -1,4 +1,4 @@
-"""A queue and its store enter; what one reviewer is shown, and what they decided, leave."""
+"""One reviewer's session: show samples and record decisions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A queue with its decisions enters; progress and agreement leave."""
+"""Progress and agreement of a review."""
 
 from collections import Counter
 from itertools import combinations

@@ -1,7 +1,7 @@
-"""Decisions of reviewers go in and stay: one SQLite file, only ever added to, whole after a crash at any moment.
+"""Store reviewers' decisions in an append-only SQLite file that survives a crash at any moment.
 
-A reviewer who changes their mind adds a decision; the newest one of a reviewer on a sample counts. Tokens are kept as
-sha256 only.
+A reviewer who changes their mind adds a decision; the newest decision of a reviewer on a sample counts. Only the sha256
+of a token is stored.
 """
 
 import hashlib

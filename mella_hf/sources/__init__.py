@@ -1,1 +1,1 @@
-"""Data that users hold already: raw releases, image folders, datasets."""
+"""Read data that users already have: raw releases, image folders, other datasets."""

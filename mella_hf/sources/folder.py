@@ -1,8 +1,8 @@
-"""Image folders with a `metadata.jsonl` enter, as `datasets` calls `imagefolder`; candidates leave.
+"""Read image folders with a `metadata.jsonl`, the `imagefolder` layout of `datasets`.
 
-Expected under ROOT, one folder a language and source:
+Expected under ROOT, one folder per language and source:
     LANG/know/metadata.jsonl, LANG/ling/metadata.jsonl   or, for one language, ROOT/metadata.jsonl
-Each line: {"file_name": "a/b.jpg", "text": "…", any other column of the record}; other keys are left out.
+Each line: {"file_name": "a/b.jpg", "text": "…", any other column of the record}; unknown keys are ignored.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Any image-text dataset that `load_dataset` reads, local or on the Hub, enters; candidates leave."""
+"""Read any image-text dataset that `load_dataset` can load, local or on the Hub."""
 
 import os
 from collections.abc import Iterator, Mapping

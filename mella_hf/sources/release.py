@@ -1,4 +1,4 @@
-"""The raw MELLA release enters; candidates leave: `image_text_pair` as know, translated `image_pure` as ling.
+"""Read the raw MELLA release: `image_text_pair` becomes know, translated `image_pure` becomes ling.
 
 Expected under ROOT, each file in ROOT or ROOT/LANG:
     *_LANG_image_text_pair_*.jsonl, *_LANG_image_pure_*.jsonl   one JSON object a line

@@ -1,1 +1,1 @@
-"""Text before it is compared: normalisation, tokens, stems, and the language that it is in."""
+"""Text handling that metrics and filters share: normalisation, tokens, stems, language identification."""

@@ -1,8 +1,7 @@
-"""Language identification: a text in, the ISO 639-1 label and its probability out.
+"""Language identification: the ISO 639-1 code of a text and its probability.
 
-py3langid with its full label set: told to choose among eight languages only, it would call English
-one of them. One policy for every stage, so that a text which the alt-text filter keeps is not one
-that the metric calls wrong.
+Uses py3langid with all of its labels. If it had to choose among our eight languages only, it would call English one of
+them. All stages share this one policy, so a text that the alt-text filter keeps is never wrong-language for the metric.
 """
 
 from functools import lru_cache

@@ -1,7 +1,7 @@
-"""Text in, tokens and stems out, by the rules of its language.
+"""Cut text into tokens and stems by the rules of its language.
 
-A text is normalised, cut into tokens (words, numbers, single punctuation marks) and its words are
-stemmed, once; every metric works on the result. Tokens never hold a space.
+A text is normalised, cut into tokens (words, numbers, single punctuation marks), and its words are stemmed, once. Every
+metric works on the result. A token never contains a space.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""The stages of a build: scan what a source holds, plan the splits, write the shards."""
+"""The stages of a build: scan the source, plan the splits, write the shards."""

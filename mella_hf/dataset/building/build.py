@@ -1,13 +1,13 @@
-"""A source enters, a dataset folder leaves: scan every unit, plan every language, write every shard.
+"""Build a dataset folder from a source: scan every unit, plan every language, write every shard.
 
     OUT/{language}/{split}-*.parquet   the dataset
     OUT/README.md, thumbnails.jpg      its card
-    OUT/funnel.json                    what was kept and dropped
+    OUT/funnel.json                    how many rows were kept and dropped
     OUT/rejects/{language}-{source}.jsonl   every dropped row with its reason
-    OUT/.build/                        the stages' own files; a rerun takes up where it finds them
+    OUT/.build/                        work files of the stages; a rerun continues from them
 
-Each stage runs shard by shard on the engine of `mella_hf.stage`, so a build may be killed at any moment,
-and its result does not depend on how many processes worked on it.
+Each stage runs shard by shard on the engine of `mella_hf.stage`. So a build can be killed at any moment, and its result
+does not depend on the number of processes.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""What a source hands to the build: candidates for records, in units that can be read independently.
+"""The interface between a source and the build: candidates, in units that can be read independently.
 
-A source is read twice: `scan` lists what it claims to hold, and `image` fetches the bytes of one candidate,
-first to check it, then, if it is kept, to write it. So a build needs no second copy of the images.
+The build reads a source twice. `scan` lists the candidates; `image` fetches the bytes of one candidate, first to check
+it and later, if it is kept, to write it. So a build needs no second copy of the images.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""The second stage of a build: the scanned rows of one language enter; each row's split and shard leave.
+"""Second stage of a build: assign every scanned row of a language to a split and a shard.
 
-Only ids, hashes and sizes are read, as arrays: about 90 bytes a row at most.
+Only ids, hashes and sizes are read, as arrays: at most about 90 bytes a row.
 """
 
 import hashlib

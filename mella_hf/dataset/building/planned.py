@@ -1,6 +1,6 @@
-"""The plan and the scanned rows of one shard enter; its record batches leave, each a row group with its images.
+"""Read the rows of one planned shard as record batches; each batch becomes a row group with its images.
 
-The rows were checked when they were scanned and stay in Arrow's columns; only the images pass through Python.
+The rows were checked when they were scanned and stay in Arrow columns. Only the images pass through Python.
 """
 
 import json

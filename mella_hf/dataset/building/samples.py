@@ -1,7 +1,7 @@
-"""Parquet files with the columns of `mella_hf.sample`, and maybe more, enter; candidates leave.
+"""Read Parquet files that have the columns of `mella_hf.sample` (and maybe more) as a source for a build.
 
-What a stage of one's own collected as whole records becomes a dataset so: checked again, without duplicates,
-with test splits and a card.
+Use this to turn complete records from your own pipeline into a dataset: they are checked again, duplicates are removed,
+and test splits and a card are made.
 """
 
 from collections.abc import Iterator

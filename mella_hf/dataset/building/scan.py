@@ -1,6 +1,6 @@
-"""The first stage of a build: the candidates of one unit enter, checked rows without their images leave.
+"""First stage of a build: check the candidates of one unit and store the good rows without their images.
 
-An image is read, hashed, decoded and forgotten; what is kept of it is a line in `rows.parquet`.
+Each image is read, hashed and decoded once. Only its row in `rows.parquet` is kept.
 """
 
 import json
