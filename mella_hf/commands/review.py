@@ -11,7 +11,7 @@ import typer
 from mella_hf.errors import MellaError, MissingExtraError
 
 if TYPE_CHECKING:
-    from mella_hf.review.session import Review
+    from mella_hf.reviewing.session import Review
 
 
 def review(
@@ -46,12 +46,12 @@ def review(
     Every reviewer has a link of their own. Decisions are on disk before the page goes on; stop and start the
     server at any time. With --answers, reviewers see two systems' answers without their names and choose one.
     """
-    from mella_hf.review.compare import read_pairs, tally
-    from mella_hf.review.exchange import imported, read_decisions, write_decisions, write_reviewed
-    from mella_hf.review.queue import Queue, read_items
-    from mella_hf.review.session import Review
-    from mella_hf.review.status import status as status_of
-    from mella_hf.review.store import ReviewStore
+    from mella_hf.reviewing.compare import read_pairs, tally
+    from mella_hf.reviewing.exchange import imported, read_decisions, write_decisions, write_reviewed
+    from mella_hf.reviewing.queue import Queue, read_items
+    from mella_hf.reviewing.session import Review
+    from mella_hf.reviewing.status import status as status_of
+    from mella_hf.reviewing.store import ReviewStore
 
     if answers and len(answers) != 2:
         raise MellaError(f"--answers was given {len(answers)} times; give the two files to choose between.")
@@ -82,7 +82,7 @@ def _serve(review: "Review", host: str, port: int, newcomers: Sequence[str]) -> 
     try:
         import uvicorn
 
-        from mella_hf.review.app import build_app
+        from mella_hf.reviewing.app import build_app
     except ModuleNotFoundError as error:
         if error.name not in ("uvicorn", "starlette"):
             raise

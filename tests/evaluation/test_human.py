@@ -24,10 +24,10 @@ from mella_hf.evaluation.reports.report import report_json
 from mella_hf.evaluation.reports.systems import find_systems, run_systems
 from mella_hf.evaluation.run import load_run
 from mella_hf.metrics import MellaMetric
-from mella_hf.review.compare import read_pairs, shown_hash, tally
-from mella_hf.review.exchange import write_decisions
-from mella_hf.review.queue import Queue, read_items
-from mella_hf.review.store import Decision, ReviewStore
+from mella_hf.reviewing.compare import read_pairs, shown_hash, tally
+from mella_hf.reviewing.exchange import write_decisions
+from mella_hf.reviewing.queue import Queue, read_items
+from mella_hf.reviewing.store import Decision, ReviewStore
 
 
 @pytest.fixture

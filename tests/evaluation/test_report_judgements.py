@@ -18,8 +18,8 @@ from mella_hf.evaluation.judging.prompts import PROMPT_VERSION, prompt_hash
 from mella_hf.evaluation.reports.comparison import write_comparison
 from mella_hf.evaluation.reports.report import write_report
 from mella_hf.evaluation.run import load_run
-from mella_hf.review.compare import shown_hash
-from mella_hf.review.store import Decision
+from mella_hf.reviewing.compare import shown_hash
+from mella_hf.reviewing.store import Decision
 
 
 def judge(run: Path, data: Path, script: Any, *options: str) -> None:

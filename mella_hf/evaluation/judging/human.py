@@ -22,10 +22,10 @@ from mella_hf.errors import MellaError
 from mella_hf.evaluation.judging.preferences import Answers, Choices, Vote
 from mella_hf.evaluation.run import Run
 from mella_hf.files import write_atomic
-from mella_hf.review.agreement import bootstrapped, krippendorff_alpha
-from mella_hf.review.compare import shown_hash, votes
-from mella_hf.review.exchange import read_decisions
-from mella_hf.review.store import CHOICES, Decision, ReviewStore
+from mella_hf.reviewing.agreement import bootstrapped, krippendorff_alpha
+from mella_hf.reviewing.compare import shown_hash, votes
+from mella_hf.reviewing.exchange import read_decisions
+from mella_hf.reviewing.store import CHOICES, Decision, ReviewStore
 
 HUMAN_FILE = "human.json"
 

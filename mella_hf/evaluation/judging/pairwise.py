@@ -15,7 +15,7 @@ from mella_hf.evaluation.judging.pointwise import drawn
 from mella_hf.evaluation.judging.preferences import Answers, Choices, Vote, agreement, compare_choices, count_choices
 from mella_hf.evaluation.judging.prompts import Preference, prompt_text
 from mella_hf.languages import get_language
-from mella_hf.review.agreement import sign_test
+from mella_hf.reviewing.agreement import sign_test
 
 
 @dataclass(frozen=True)

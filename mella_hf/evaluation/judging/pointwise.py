@@ -17,7 +17,7 @@ from mella_hf.evaluation.questions.hallucination import predicted_entities
 from mella_hf.evaluation.run import Run
 from mella_hf.languages import get_language
 from mella_hf.metrics import significance
-from mella_hf.review.agreement import win_rate
+from mella_hf.reviewing.agreement import win_rate
 
 MEASURES = ("hallucinated", "adequacy", "fluency")
 EXAMPLES = 5  # answers that are shown with what the judge found unsupported

@@ -1,6 +1,6 @@
 """Choices between two systems: who wins, and whether the metrics agree.
 
-The choices are from people (`mella_hf.review.compare`) or from a judge; both are counted alike.
+The choices are from people (`mella_hf.reviewing.compare`) or from a judge; both are counted alike.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from mella_hf.answers.predictions import count_answers
 from mella_hf.evaluation.titles import METRICS
 from mella_hf.metrics import significance
 from mella_hf.metrics.metric import DIGITS, ItemStatistics
-from mella_hf.review.agreement import bootstrapped, cohen_kappa, sign_test, win_rate
+from mella_hf.reviewing.agreement import bootstrapped, cohen_kappa, sign_test, win_rate
 
 Vote = Literal["first", "second", "tie"]
 SIGNS: dict[str, int] = {"first": -1, "tie": 0, "second": 1}  # as a difference, second - first

@@ -18,8 +18,8 @@ from described_pictures import described
 from playwright.sync_api import Page, expect
 from ports import reserved_port
 
-from mella_hf.review.queue import read_items
-from mella_hf.review.store import ReviewStore
+from mella_hf.reviewing.queue import read_items
+from mella_hf.reviewing.store import ReviewStore
 
 EDITED = "دائرة حمراء كبيرة تتوسط الصورة."
 

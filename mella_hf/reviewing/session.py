@@ -4,9 +4,9 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
-from mella_hf.review.compare import Pair
-from mella_hf.review.queue import ORDERS, Item, Queue
-from mella_hf.review.store import CHOICES, VERDICTS, Decision, ReviewStore
+from mella_hf.reviewing.compare import Pair
+from mella_hf.reviewing.queue import ORDERS, Item, Queue
+from mella_hf.reviewing.store import CHOICES, VERDICTS, Decision, ReviewStore
 
 REASONS = (
     "Says something else than the English",

@@ -4,9 +4,9 @@ from collections import Counter
 from itertools import combinations
 from typing import Any
 
-from mella_hf.review.agreement import cohen_kappa, fleiss_kappa
-from mella_hf.review.queue import Queue
-from mella_hf.review.store import VERDICTS
+from mella_hf.reviewing.agreement import cohen_kappa, fleiss_kappa
+from mella_hf.reviewing.queue import Queue
+from mella_hf.reviewing.store import VERDICTS
 
 
 def status(queue: Queue) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from mella_hf.errors import MellaError
-from mella_hf.review.queue import image_bytes
-from mella_hf.review.session import Review
+from mella_hf.reviewing.queue import image_bytes
+from mella_hf.reviewing.session import Review
 
 COOKIE = "mella_review"
 COOKIE_SECONDS = 90 * 24 * 3600
@@ -33,7 +33,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _ASSETS = {"review.js": "text/javascript", "review.css": "text/css"}
-_TEMPLATES = files("mella_hf.review").joinpath("templates")
+_TEMPLATES = files("mella_hf.reviewing").joinpath("templates")
 
 
 def build_app(review: Review) -> Starlette:

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
-from mella_hf.review.compare import read_pairs, tally
-from mella_hf.review.exchange import imported, read_decisions, write_decisions, write_reviewed
-from mella_hf.review.queue import Item, Queue, majority, read_items
-from mella_hf.review.status import status
-from mella_hf.review.store import Decision, ReviewStore, text_hash
+from mella_hf.reviewing.compare import read_pairs, tally
+from mella_hf.reviewing.exchange import imported, read_decisions, write_decisions, write_reviewed
+from mella_hf.reviewing.queue import Item, Queue, majority, read_items
+from mella_hf.reviewing.status import status
+from mella_hf.reviewing.store import Decision, ReviewStore, text_hash
 
 
 def decision(item: Item, reviewer: str, action: str, **more: str) -> Decision:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.review.agreement import sign_test, win_rate
-from mella_hf.review.queue import Item
-from mella_hf.review.store import CHOICES, Decision, text_hash
+from mella_hf.reviewing.agreement import sign_test, win_rate
+from mella_hf.reviewing.queue import Item
+from mella_hf.reviewing.store import CHOICES, Decision, text_hash
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
-from mella_hf.review.queue import Item, Queue
-from mella_hf.review.store import VERDICTS, Decision
+from mella_hf.reviewing.queue import Item, Queue
+from mella_hf.reviewing.store import VERDICTS, Decision
 
 _NAMES = [field.name for field in fields(Decision)]
 _QUESTIONS = {"verdict": "action", "text": "text", "reason": "reason"}

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError
-from mella_hf.review.store import VERDICTS, Decision, text_hash
+from mella_hf.reviewing.store import VERDICTS, Decision, text_hash
 
 ORDERS = ("worst", "random", "disagreement")
 LEASE = 600.0  # s that a shown sample is kept for its reviewer, so that two do not do the same work

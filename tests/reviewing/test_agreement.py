@@ -3,7 +3,7 @@
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.review.agreement import (
+from mella_hf.reviewing.agreement import (
     bootstrapped,
     cohen_kappa,
     fleiss_kappa,
