@@ -1,1 +1,1 @@
-"""The demo and the ablation in miniature. Nothing else imports this package."""
+"""The demo and the miniature ablation. No other package imports this one."""

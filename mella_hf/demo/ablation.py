@@ -1,4 +1,4 @@
-"""A language in, the paper's comparison in miniature out: every way of training, over several seeds, one page.
+"""Run the paper's comparison in miniature: every training variant, over several seeds, on one page.
 
     OUT/<language>/ablation/base/predictions/            the untouched base, once
     OUT/<language>/ablation/transfer/                    SDRRL's transfer set, once
@@ -6,10 +6,10 @@
     OUT/<language>/ablation/<variant>/seed-<n>/predictions/
     OUT/<language>/ablation/ablation.{json,html}
 
-The second stages of a seed go on with the adapter of that seed's `ling_only` run, which so is both a baseline and the
-first stage. A run starts as soon as what it goes on from is done; two at a time with one thread each are the quickest
-on two cores.
-What is done is not done again; a run is known by its recipe, its base, its data and the adapter that it started from.
+The second-stage variants of a seed continue from the adapter of that seed's `ling_only` run. So that run is both a
+baseline and the first stage. A run starts as soon as the run that it continues from is done. On two cores, two runs at
+a time with one thread each are the fastest.
+Finished runs are not repeated. A run is identified by its recipe, its base, its data and its starting adapter.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Scores of every way of training in; ablation.html out: what the paper found, and what holds here.
+"""Write ablation.html: what the paper found, and which findings hold here.
 
-One page that needs nothing beside it, with the look of the report; ablation.json has its numbers, ablation.md and
-ablation.tex its tables.
+The page is self-contained and looks like the report. ablation.json has its numbers, ablation.md and ablation.tex its
+tables.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Answers of several ways of training, over several seeds, in; scores and differences, with their intervals, out.
+"""Score the training variants over several seeds, with intervals for scores and differences.
 
-An interval holds two sources of chance: which images were asked about, and which seed trained the model. Both are
-drawn with replacement, the same draws for every way of training, so that differences are paired. Three seeds are few:
-the intervals know the spread between them only roughly.
+An interval covers two sources of chance: which images were asked about, and which seed trained the model. Both are
+resampled with replacement. All variants use the same draws, so differences are paired. Three seeds are few: the
+intervals estimate the spread between seeds only roughly.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""An ablation's numbers in; tables to paste into a README or a paper out: scores, published orders, forgetting."""
+"""Tables of the ablation in Markdown and LaTeX: scores, published rankings, forgetting."""
 
 from collections.abc import Mapping
 from typing import Any

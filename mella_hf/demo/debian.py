@@ -1,4 +1,4 @@
-"""The name of a Debian package enters; its files, fetched with apt and unpacked without root, leave."""
+"""Fetch a Debian package with apt and unpack it without root."""
 
 import hashlib
 import subprocess

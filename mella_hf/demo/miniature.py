@@ -1,10 +1,10 @@
-"""A miniature backbone: a Qwen2-VL of a few million parameters, made and trained on the spot.
+"""A miniature backbone: a Qwen2-VL with a few million parameters, built and trained on the spot.
 
-It stands for "a model that is good in English and poor here", so that the whole way from images to
-a scored adapter runs on two CPU cores. It is no use for anything else, and says so in its config.
+It stands for a model that is good in English and poor in the other languages, so that the whole way from images to a
+scored adapter runs on two CPU cores. It is of no other use, and its config says so.
 
-Adapters cannot teach tokens that a backbone has never read, so the miniature also reads plain text
-in every language, without images, as real backbones have.
+An adapter cannot teach tokens that the backbone has never read. So the miniature also reads plain text in every
+language, without images, as real backbones do.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
-"""Named pictures and plain text in, a trained miniature backbone out.
+"""Pretrain the miniature backbone on named pictures and plain text.
 
-Two steps, as for real backbones: the vision tower first learns to tell the pictures apart, then the
-whole model learns to name and describe them in English and reads plain text in every language.
-Both are plain `transformers.Trainer` runs and resume where they were stopped.
+There are two steps, as for real backbones: the vision tower first learns to tell the pictures apart; then the whole
+model learns to name and describe them in English and reads plain text in every language. Both steps are plain
+`transformers.Trainer` runs and resume where they were stopped.
 """
 
 import io

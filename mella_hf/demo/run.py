@@ -1,4 +1,4 @@
-"""The whole way in one file: real images in, a trained, scored and published-looking adapter out.
+"""The whole demo in one file: from real images to a trained and scored adapter that is ready for the Hub.
 
     OUT/rendered/              views of the stamps
     OUT/mella/                 the dataset, in the published layout
@@ -7,7 +7,7 @@
     OUT/<language>/evaluation/ predictions, scores.json, report.html
     OUT/<language>/adapter/    ready for the Hub
 
-Every step resumes where it was stopped, and a step that is done is not run again.
+Every step resumes where it was stopped, and finished steps are skipped.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""Scores of systems on the test splits, and whether they differ."""
+"""Score systems on the test splits and test whether they differ."""

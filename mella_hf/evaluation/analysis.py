@@ -1,4 +1,4 @@
-"""A system's answers to a test split in; out what the headline hides: groups, failures, made-up and rare names."""
+"""Analyse a system's answers beyond the headline score: groups, failures, made-up names, rare names."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,9 +1,8 @@
-"""What was measured on a picture in; five or six sentences in one language out, without naming the thing.
+"""Describe a picture in five or six sentences from what was measured on it, without naming the object.
 
-A stand-in for a captioning model's translated description: it carries colours, place, size, form,
-surface and light, as fluent sentences, at 40 to 120 tokens. Each language has a module of its own in
-`phrases/`. Every slot of a sentence takes one grammatical form, and the word tables hold exactly that form,
-so agreement is right by construction.
+These texts stand in for a captioning model's translated descriptions: fluent sentences about colours, place, size,
+form, surface and light, 40 to 120 tokens long. Each language has its own module in `phrases/`. Every slot of a sentence
+takes one grammatical form, and the word tables hold exactly that form, so grammatical agreement is always right.
 """
 
 import hashlib

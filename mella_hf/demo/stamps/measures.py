@@ -1,6 +1,6 @@
-"""A rendered view and its mask in; colours, size, place, form, surface and light out, as plain words.
+"""Measure a rendered view: its colours, size, place, form, surface and light, as plain words.
 
-Thresholds were set by looking at contact sheets of the stamps; each is a named constant.
+The thresholds were set by looking at contact sheets of the stamps; each is a named constant.
 """
 
 from dataclasses import asdict, dataclass

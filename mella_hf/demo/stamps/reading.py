@@ -1,7 +1,7 @@
-"""What the miniature backbone learns from the stamps: pictures with English words, and plain text to read.
+"""Training data for the miniature backbone: pictures with English words, and plain text to read.
 
-None of it holds a test view, an entity that is kept out of training, or the native name of an entity
-that `know` teaches or tests.
+It contains no test view, no entity that is kept out of training, and no native name of an entity that `know` teaches or
+tests.
 """
 
 import json

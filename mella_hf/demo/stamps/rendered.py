@@ -1,7 +1,7 @@
-"""A folder of stamps in; their rendered and measured views as Parquet out, before any language comes in.
+"""Render and measure views of the stamps and store them as Parquet. No language is involved yet.
 
-Two stages: the views for training, then the views for testing, each of which differs from every
-training view by sha256 and by more than `phash.NEAR` bits of perceptual hash.
+There are two stages: first the training views, then the test views. Each test view differs from every training view by
+sha256 and by more than `phash.NEAR` bits of perceptual hash.
 """
 
 import hashlib

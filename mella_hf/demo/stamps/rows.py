@@ -1,4 +1,4 @@
-"""Rendered views and their stamps in; the records of one language and split out, in a fixed order."""
+"""Make the records of one language and split from rendered views, in a fixed order."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The Debian package of Tux Paint stamps in; stamps with their descriptions and their roles out.
+"""Read the Tux Paint stamps with their names, and decide which are used for training and which for tests.
 
 `tuxpaint-stamps-default` (GPL-2) holds drawings and photographs, each with one line of text in some
 sixty languages: `NAME.png` (or `.svg`) beside `NAME.txt`, whose first line is English and whose other

@@ -1,8 +1,8 @@
-"""English about stamps in, the same in another language out: a stand-in for a translation service in miniature.
+"""A miniature translation service that translates English sentences about the stamps.
 
-It knows three things only: the stamps' names, from their own translators; the sentences of
-`mella_hf.demo.stamps.descriptions`, word by word; and the instructions of `mella_hf.training.distill`.
-For anything else it has no translation. What it does translate is without error, which no real service is.
+It knows only three things: the names of the stamps, from their own translators; the sentences of
+`mella_hf.demo.stamps.descriptions`, word by word; and the instructions of `mella_hf.training.distill`. It refuses
+anything else. Its translations have no errors; those of real services do.
 """
 
 import re

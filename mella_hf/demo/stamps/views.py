@@ -1,7 +1,7 @@
-"""A stamp's PNG and a view number in; a 224 x 224 JPEG of it out, the same bytes every time.
+"""Draw a 224 x 224 JPEG view of a stamp; the same stamp and view number always give the same bytes.
 
 View 0 shows the whole stamp, centred on white. The others are drawn from a hash of the stamp's name:
-scale, shift, a mild crop, a light background. No view is mirrored: signs and letters would lie.
+scale, shift, a mild crop, a light background. No view is mirrored, because signs and letters would be wrong.
 """
 
 import hashlib

@@ -1,1 +1,1 @@
-"""Other people's benchmarks, described by a YAML file."""
+"""External benchmarks, each described by a YAML file."""

@@ -1,4 +1,4 @@
-"""A row of an external benchmark goes in; what it asks and what is right leaves, and which option an answer names."""
+"""A benchmark row: its question, its right answer, and which option a model's answer chooses."""
 
 import re
 import string
