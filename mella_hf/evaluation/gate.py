@@ -1,9 +1,9 @@
-"""A YAML of limits and finished runs go in; a line for each limit that is broken leaves: what, where, and an example.
+"""Check finished runs against limits from a YAML file; every broken limit is reported with an example.
 
 - {metric: wrong_language_rate, max: 0.05}                    # rates are in [0, 1]
 - {metric: keyword_micro, split: know_test, min: 1.0}         # scores in [0, 100]
 - {metric: hallucinating_rate, max: 0.8, languages: [ar, th]}
-- {metric: meteor, split: ling_test, above: floor}            # an interval that holds the floor breaks it
+- {metric: meteor, split: ling_test, above: floor}            # broken if the interval contains the floor
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
-"""Finished runs of one or more languages in; out, for each pair of systems, the differences and how sure they are.
+"""Test each pair of systems of finished runs for differences, with corrected p-values.
 
-All tests of a call are one family: p-values are corrected for their number (Holm).
+All tests of one call are one family: the p-values are corrected for their number (Holm).
 """
 
 import json

@@ -1,11 +1,10 @@
-"""Systems and a dataset go in; a run folder for each language leaves: predictions, scores and thumbnails.
+"""Evaluate systems on a dataset: one run folder per language, with predictions, scores and thumbnails.
 
     RUN/predictions/{base,adapter,...}/{know_test,ling_test}.jsonl   answers, each with a .meta.json beside it
     RUN/thumbnails/<id>.jpg                                          the test images, small, for the report
-    RUN/scores.json                                                  everything that was measured, and with what
+    RUN/scores.json                                                  all measurements, and how they were made
 
-`scores.json` is written last, so a folder that has it is whole. Giving the same call again does only
-what is missing.
+`scores.json` is written last, so a folder that has it is complete. The same call again does only what is missing.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A run folder's predictions in; its scores.json out: everything that was measured, and with what."""
+"""Score the predictions in a run folder and write scores.json."""
 
 import importlib.metadata
 import json

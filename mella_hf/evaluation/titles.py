@@ -1,4 +1,4 @@
-"""What pages and tables call the metrics, splits, subsets and failures that they show, and which metric leads."""
+"""Titles of metrics, splits, subsets and failures on pages and in tables, and the leading metric of each split."""
 
 METRICS = {
     "keyword_micro": ("Keyword accuracy", "share of the names in the reference that the answer says"),

@@ -1,1 +1,1 @@
-"""The know line: from web pages to pairs of an image and its native alt-text."""
+"""The know line: from web pages to images with native alt-texts."""

@@ -1,7 +1,7 @@
-"""A raw alt-text and its language in; the cleaned text, or the reason why it goes, out.
+"""Clean an alt-text, or reject it with a reason.
 
-Every source of native texts passes these checks: web pages, stamps, folders of one's own. Names of one
-or two words are what `know` is for, so no check may cost them.
+Every source of native texts uses these checks: web pages, stamps, your own folders. `know` is about names of one or two
+words, so no check may reject those.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""A cleaned alt-text enters; whether it says what kind of file this is, or sells something, leaves.
+"""Detect alt-texts that only name a kind of file or advertise something.
 
-Word lists of the eight languages and English. A text counts as boilerplate when nothing else is in it: "logo" goes,
-"logo of the Prague Zoo" stays.
+Word lists for the eight languages and English. A text is boilerplate only if nothing else is in it: "logo" is rejected,
+"logo of the Prague Zoo" is kept.
 """
 
 import re

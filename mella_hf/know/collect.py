@@ -1,8 +1,8 @@
-"""WARC files, saved pages or a list of URLs enter; a `know` dataset in the published layout, and its report, leave.
+"""Build a `know` dataset, with a report, from WARC files, saved pages or a list of URLs.
 
     OUT/{language}/know*.parquet, README.md, ...   the dataset, as `mella build` makes it
     OUT/report.html, report.json                   the funnel, examples, domains
-    OUT/.collect/{stage}/                          what each stage made, with its rejects; a rerun goes on there
+    OUT/.collect/{stage}/                          the output and rejects of each stage; a rerun continues from them
 
 The stages run one after the other, each shard by shard on the engine of `mella_hf.stage`.
 """

@@ -1,8 +1,8 @@
-"""Candidates enter, alt-texts with their language leave; each candidate that goes is written down with its reason.
+"""Filter candidates: keep alt-texts with their language; reject the others with a reason.
 
-All candidates of a site come together, for what a site says again and again is its navigation, not its pictures.
-Two sources say which language an alt-text is in: the text itself, and the page around it. Neither is enough. Short
-texts look like several languages, and pages declare the language of their template.
+All candidates of a site are read together, because a text that a site repeats is navigation, not a caption. The
+language of an alt-text is decided from two sources: the text and the page around it. Neither is enough: short texts
+look like several languages, and many pages declare the language of their template.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""The reports and folders of a collection's stages enter; how many of what went where, and why, leaves.
+"""Compute the funnel of a collection: how many rows went where, and why.
 
-Counts come from the stages themselves; languages from the rows they kept and the rejects they wrote.
+Counts come from the reports of the stages; languages from the rows that they kept and the rejects that they wrote.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
-"""A fetched body enters; the bytes to keep, with size, hashes and flags, or the reason why it goes, leaves.
+"""Check a fetched image: return its bytes, size, hashes and flags, or a reason to reject it.
 
-JPEGs are decoded at the smallest scale that still has 256 pixels a side, in luminance: that reads every compressed
-byte, so damage is found as in a full decode, and the perceptual hash is the same within two bits.
+A JPEG is decoded at the smallest scale that still has 256 pixels a side, in luminance only. This reads every compressed
+byte, so damage is found as in a full decode, and the perceptual hash differs by at most two bits.
 """
 
 import io

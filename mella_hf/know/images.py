@@ -1,10 +1,10 @@
-"""Fetched bodies and the alt-texts that name them enter; records of `records.SAMPLES`, no picture twice, leave.
+"""Turn fetched images and their alt-texts into records of `records.SAMPLES`; each picture is kept once.
 
     OUT/{shard}/rows.parquet, OUT/rejects, OUT/done   the samples; a shard for each file of fetched bodies
-    OUT/.images/, OUT/.choice/                        what is known of each image; which alt-text is kept for each
+    OUT/.images/, OUT/.choice/                        facts about each image; which alt-text is kept for it
 
-Three stages: every image is checked and hashed once; then, language by language, one row is chosen for each picture,
-whichever shards its copies lie in; then the rows are written. Bodies are read twice and copied once.
+There are three stages: every image is checked and hashed once; then, for each language, one row is chosen per picture
+across all shards; then the rows are written. Bodies are read twice and copied once.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Perceptual hashes and text lengths enter; for each row, the row that is kept in its stead leaves."""
+"""Choose one row for each group of near-identical pictures: the one with the longest text."""
 
 import numpy as np
 

@@ -1,19 +1,15 @@
-"""What the stages of the know line hand on: the Parquet schemas of their outputs, and where a URL belongs.
+"""The Parquet schemas that the stages of the know line exchange, and the bucket of a URL.
 
-    candidates   one row per <img> of a page                 pages.py    -> filter.py
+    candidates   one row per <img> of a page                   pages.py    -> filter.py
     alt_texts    one row per kept alt-text, with its language  filter.py   -> requests.py, images.py
     requests     one row per image (or page) to fetch          requests.py -> fetch.py
     fetched      one row per request, with the body            fetch.py    -> images.py (or pages.py)
     samples      the record of `mella_hf.sample` + provenance  images.py   -> the dataset
 
-Every stage runs on `mella_hf.stage.run_stage`; each shard's folder holds one file, `rows.parquet`. Rows that
-need each other lie in one bucket: candidates of a site (what a site repeats is navigation), requests of a
-host (politeness is per host). The number of buckets is fixed, so the output does not depend on the number
-of workers. Opt-outs of a page (meta robots, X-Robots-Tag) are dealt with in the alt_texts stage: what a page
-forbids never becomes a request.
-
-`collect.py` calls the stages; of images.py it takes `ImageSettings` and
-`make_samples(alt_texts, fetched, out, settings, *, workers, executor, progress) -> StageReport`.
+Every stage runs on `mella_hf.stage.run_stage`; each shard's folder holds one file, `rows.parquet`. Rows that depend on
+each other are in one bucket: candidates of a site (what a site repeats is navigation), requests of a host (politeness
+is per host). The number of buckets is fixed, so the output does not depend on the number of workers. Opt-outs of a page
+(meta robots, X-Robots-Tag) are applied in the alt_texts stage: a forbidden image never becomes a request.
 """
 
 import re

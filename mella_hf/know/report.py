@@ -1,7 +1,7 @@
-"""The stages of a collection enter; report.html and report.json leave: one page that needs nothing beside it.
+"""Write the report of a collection: report.html, a self-contained page, and report.json.
 
-It shows the funnel with its reasons, random examples of what was kept and dropped, and the sites that gave most. All
-texts come from the web, so every one is escaped, and the page forbids itself any outside request.
+It shows the funnel with its reasons, random examples of kept and dropped rows, and the largest sites. All texts come
+from the web, so all are escaped, and the page makes no outside request.
 """
 
 import json

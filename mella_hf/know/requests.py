@@ -1,4 +1,4 @@
-"""URLs of pages, or alt-texts with URLs of images, enter; requests leave, each URL once, by bucket of hosts."""
+"""Make requests from URLs of pages or images: each URL once, sorted into buckets by host."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""A checked image enters; how likely it is pornographic, and whether it shows a face, leaves.
+"""Score an image for pornography and detect faces.
 
-Two small models that come inside their packages, so that nothing is fetched at run time. Each knows little, and is no
-verdict: a score to filter by, and a flag for readers.
+Two small models that are shipped inside their packages, so nothing is downloaded. They are not reliable verdicts: use
+the score to filter, and the flag to inform readers.
 """
 
 import warnings

@@ -1,1 +1,1 @@
-"""The ling line: from images to captions in the language, through translation and quality estimation."""
+"""The ling line: from images to translated captions that passed quality estimation."""

@@ -1,4 +1,4 @@
-"""Images enter; checked English descriptions leave, asked for once, and again where the answer is no use."""
+"""Caption images in English and check the captions; a bad caption is asked for a second time."""
 
 import json
 import re

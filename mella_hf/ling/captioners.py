@@ -1,4 +1,4 @@
-"""Images and a prompt enter; what a vision-language model says of them leaves: in this process, or from servers."""
+"""Captioners: vision-language models that describe an image, local or served."""
 
 import asyncio
 from collections.abc import Callable, Sequence

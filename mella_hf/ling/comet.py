@@ -1,5 +1,8 @@
-"""Pairs of (source, translation) enter; COMET's scores leave, from this process where COMET can be imported, else
-from a worker in an environment of its own, which is started again when it dies."""
+"""Score translations with COMET, in this process or in a worker with its own environment.
+
+COMET cannot be installed beside current transformers. If it can be imported here, it is used directly; otherwise a
+worker runs in the other environment and is restarted when it dies.
+"""
 
 import json
 import os

@@ -1,8 +1,9 @@
-"""Pairs of (source, translation) enter as JSON lines; COMET's scores leave, from an environment that COMET can live in.
+"""The worker that scores translations with COMET in an environment of its own.
 
-Run by the Python of `.venv-comet` as a script of its own: `python -P comet_worker.py MODEL TOKENS`. It imports
-nothing of mella_hf, which that environment lacks. First line out: {"max_tokens", "version"} or {"error"}. Then for each
-{"op": "count" | "score", "pairs": [[source, translation], …]} one line {"values": […]} or {"error": "…"}.
+Run by the Python of `.venv-comet` as a script: `python -P comet_worker.py MODEL TOKENS`. It imports nothing of
+mella_hf, which is not installed there. It reads and writes JSON lines. The first output line is
+{"max_tokens", "version"} or {"error"}. Then for each {"op": "count" | "score", "pairs": [[source, translation], …]} it
+writes one line {"values": […]} or {"error": "…"}.
 """
 
 import hashlib

@@ -1,11 +1,11 @@
-"""A folder of images enters; a dataset of native descriptions leaves: caption, translate, judge, build.
+"""Build a dataset of native descriptions from a folder of images: caption, translate, judge, build.
 
     OUT/                      the dataset, as `mella_hf.dataset.building.build` writes it, rejects and funnel included
-    OUT/report.html, .json    the funnel with its reasons, and examples of what was kept and left out
-    OUT/.describe/            the stages' own files and `requests.sqlite`, the answers that were paid for
+    OUT/report.html, .json    the funnel with its reasons, and examples of kept and dropped rows
+    OUT/.describe/            work files of the stages and `requests.sqlite`, the paid answers
 
-Killed at any moment, a rerun asks neither captioner nor service again for what it was answered. Images whose server
-failed are asked for again; those that were refused, or described badly twice, are not.
+After a kill, a rerun does not ask the captioner or the service again for anything already answered. Images whose server
+failed are asked for again; images that were refused, or described badly twice, are not.
 """
 
 from collections.abc import Iterator, Sequence

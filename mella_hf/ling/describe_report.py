@@ -1,7 +1,7 @@
-"""The stages of describing enter; report.html and report.json leave, in the form of the know line's report.
+"""Write report.html and report.json for `mella describe`, in the form of the collection report.
 
-Captions and translations come from models and may hold anything: every text is escaped, and the page forbids itself
-any outside request.
+Captions and translations come from models and can contain anything: all texts are escaped, and the page makes no
+outside request.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""The three stages of describing, one folder of images and any languages: caption, translate, judge.
+"""The three stages of describing a folder of images: caption, translate, judge.
 
-Each runs shard by shard on the engine of `mella_hf.stage`, in this process: models and connections are opened
-once, when the first shard needs them, and the services set the pace.
+Each runs shard by shard on the engine of `mella_hf.stage`, in this process: models and connections are opened once,
+when the first shard needs them, and the services limit the speed.
 """
 
 import json

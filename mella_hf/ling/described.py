@@ -1,6 +1,6 @@
-"""What the ling stages wrote enters; candidates and lost rows leave, for the build of a dataset.
+"""Read the output of the ling stages as a source for a build, with the rows that were lost on the way.
 
-Every row that a stage rejected is a lost row of the build, so that the dataset's funnel counts it.
+Every row that a stage rejected is reported to the build, so the dataset's funnel counts it.
 """
 
 import json

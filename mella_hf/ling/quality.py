@@ -1,7 +1,7 @@
-"""English captions and their translations enter; scores leave, and for each that must go the reason why.
+"""Judge translations: a COMET score for each, and a reason for those that must be dropped.
 
-COMETKiwi at 0.75 is the paper's criterion. It does not see what the guards here see: it scores fluent text in
-the wrong language, and untranslated copies, as if they were translations.
+COMETKiwi of at least 0.75 is the paper's criterion. COMETKiwi does not notice fluent text in the wrong language or
+untranslated copies and scores them as translations; the checks here find those.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Texts enter; their translations leave, each piece asked for once and never again.
+"""Translate texts; each piece is sent to the service only once.
 
-Long texts are split between sentences and put together again exactly. Every request's answer is in the
-cache before the next one goes out, so a run that was killed, or that met the end of a quota, goes on where it stopped.
+Long texts are split between sentences and joined again exactly. Each answer is in the cache before the next request is
+sent, so a run that was killed, or that used up a quota, continues where it stopped.
 """
 
 from collections.abc import Callable, Sequence

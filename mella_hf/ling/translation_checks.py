@@ -1,7 +1,7 @@
-"""An English text and its translation enter; what was lost between them, or what is wrong with it, leaves.
+"""Check a translation against its English source: lost numbers, changed names, wrong script, and similar.
 
-A check that can be wrong about a good translation does not drop it: names may be inflected (London,
-Londýn) or written in another script, so a changed name is a note for the reviewer.
+A check that can be wrong about a good translation does not drop it: a name may be inflected (London, Londýn) or written
+in another script, so a changed name is only a note for the reviewer.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Caption metrics for languages that common metrics get wrong: predictions and references in, scores out."""
+"""Caption metrics that treat each language by its own rules."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Input that must not be scored as it is: each fault is one error that names it, nothing is skipped."""
+"""Check the inputs of the metric: each fault raises one clear error, and nothing is skipped."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Item statistics of two systems in, the difference and how sure it is out."""
+"""Compare two systems: the difference of their scores, with an interval and a p-value."""
 
 from collections.abc import Mapping
 from typing import Any, Literal

@@ -1,7 +1,7 @@
-"""One answer in, out the ways in which it is no answer: empty, repeating, in the wrong language, an echo.
+"""Detect degenerate answers: empty, repeating, in the wrong language, or an echo of the prompt.
 
-Overlap metrics partly reward such text (a loop of frequent words earns precision), so it is counted
-apart. The same checks run on references, where they should find nothing.
+Overlap metrics partly reward such text (a loop of frequent words earns precision), so it is counted separately. The
+same checks run on the references, where they should find nothing.
 """
 
 from collections.abc import Iterable

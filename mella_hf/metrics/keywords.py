@@ -1,10 +1,9 @@
-"""An alt-text in, the names in it out: what an answer about the picture should say.
+"""Extract the names in an alt-text: what an answer about the picture should mention.
 
-No model: each rule finds what its language marks. Capitalised spans (Czech, Hungarian, Russian,
-Serbian, Vietnamese), Kiwi's proper nouns (Korean), quoted names, Latin-script names in other scripts,
-places from a gazetteer, words that the Thai dictionary lacks, words that nobody says every day (Arabic: mostly foreign
-names), and, where a corpus is at hand, words that are rare in it. Words of very many alt-texts (photo, view) are
-no keywords.
+Rules only, no model; each rule finds what its language marks. Capitalised spans (Czech, Hungarian, Russian, Serbian,
+Vietnamese), Kiwi's proper nouns (Korean), quoted names, Latin-script names in other scripts, places from a gazetteer,
+words that the Thai dictionary lacks, words that are not everyday words (Arabic: mostly foreign names), and, if a corpus
+is given, words that are rare in it. Words that very many alt-texts contain (photo, view) are not keywords.
 """
 
 from collections import Counter

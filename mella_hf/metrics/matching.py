@@ -1,4 +1,4 @@
-"""Keywords and an answer in, hits out: does the answer name what the picture shows?
+"""Match keywords against an answer: does the answer name what the picture shows?
 
 A hit is a contiguous, in-order match of whole words. Substring search would miss القاهرة in بالقاهره
 and find Huế in thuế; here words are compared as their language writes them:

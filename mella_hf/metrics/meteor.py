@@ -1,8 +1,8 @@
-"""METEOR 1.5: two token lists in, one score out. Exact and stem matches, no synonyms, no data to fetch.
+"""METEOR 1.5 with exact and stem matches, without synonyms or data files.
 
-Formula and parameters: Denkowski and Lavie, "Meteor Universal" (WMT 2014), as the Java program 1.5
-computes them for a language without resources (`-l other`, its constants PARAM_I and WEIGHT_I).
-The Java program looks for the alignment with a beam; here the longest common run is aligned first.
+Formula and parameters: Denkowski and Lavie, "Meteor Universal" (WMT 2014), as the Java program 1.5 computes them for a
+language without resources (`-l other`, its constants PARAM_I and WEIGHT_I). The Java program searches for the alignment
+with a beam; here the longest common run is aligned first.
 """
 
 from collections import defaultdict

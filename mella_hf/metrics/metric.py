@@ -1,7 +1,7 @@
-"""Predictions and references in, one flat dict of scores out, with intervals, floors and a signature.
+"""`MellaMetric`: scores predictions against references, with intervals, floors and a signature.
 
-All scores are on a 0-100 scale. BLEU and chrF++ are corpus scores, ROUGE-L and METEOR means over
-items, keyword accuracy is micro (hits over keywords) and macro (mean over images with keywords).
+All scores are on a 0-100 scale. BLEU and chrF++ are corpus scores, ROUGE-L and METEOR are means over items. Keyword
+accuracy is micro (hits over keywords) and macro (mean over images that have keywords).
 """
 
 import hashlib

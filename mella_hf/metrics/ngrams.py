@@ -1,8 +1,8 @@
-"""One text in, its n-grams out as 64-bit keys, so that counting matches is sorting.
+"""The n-grams of a text as 64-bit keys, so that matches can be counted by sorting.
 
-The second, third ... occurrence of an n-gram in a text gets a key of its own. Two texts then share as
-many n-grams (clipped, as BLEU and chrF count them) as they share keys. Keys are hashes: two different
-n-grams of a pair of 2,000-character texts collide with a probability below 1e-12.
+The second, third ... occurrence of an n-gram in a text has a key of its own. So the number of keys that two texts share
+is the number of n-grams that they share, clipped as in BLEU and chrF. Keys are hashes: two different n-grams of a pair
+of 2,000-character texts collide with a probability below 1e-12.
 """
 
 import numpy as np

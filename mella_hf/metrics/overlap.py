@@ -1,8 +1,7 @@
-"""Item statistics in, corpus scores out: BLEU, chrF++ and ROUGE-L on language-aware tokens.
+"""BLEU, chrF++ and ROUGE-L from item statistics, on tokens of the text's language.
 
-Statistics first: what an item contributes is counted once, and a score is a function of the items'
-summed statistics. Each function takes statistics of any number of corpora at once ([..., k]), which
-is what makes a thousand bootstrap resamples cheap.
+Statistics first: each item is counted once, and a score is a function of the items' summed statistics. Each function
+takes the statistics of any number of corpora at once ([..., k]), which makes a thousand bootstrap resamples cheap.
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,12 @@
-"""The author's way of scoring, faults included: texts in, the averages that the paper's repository prints out.
+"""Score as the paper's author did, errors included, to reproduce the published averages.
 
-Kept to reproduce published numbers, and for nothing else: they are **not comparable** with any
-other. Predictions (not references) are cleaned for English visual question answering, both are cut
-by the Penn Treebank tokenizer, which knows no Thai, no Korean and no Arabic, and scores of single
-items are averaged. METEOR runs with English settings whose normaliser splits each Arabic, Thai or
-Hangul letter into a token.
+Use this only to reproduce published numbers: they are **not comparable** with any other. Predictions (not references)
+are cleaned for English visual question answering. Both are tokenised by the Penn Treebank tokenizer, which knows no
+Thai, Korean or Arabic, and the scores of single items are averaged. METEOR runs with English settings, whose normaliser
+makes a token of each single Arabic, Thai or Hangul letter.
 
-Reproduces the published averages of base and tuned InternVL2-8B for ar and cs, and of the base for
-th; the published Czech tuned row only with `max_characters=1300`, the Thai tuned row not at all.
+Reproduces the published averages of base and tuned InternVL2-8B for ar and cs, and of the base for th. The published
+Czech tuned row is reproduced only with `max_characters=1300`, the Thai tuned row not at all.
 """
 
 import math

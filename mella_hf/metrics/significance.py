@@ -1,8 +1,7 @@
-"""Item statistics in, out how sure a score or a difference is.
+"""Intervals and p-values for scores and differences, by bootstrap and permutation.
 
-Images are resampled, not scores: each resample sums the statistics of the images it drew, and scores
-come from the sums. NumPy's legacy generator is frozen by its maintainers, so a seed gives the same
-resamples on every version.
+Images are resampled, not scores: each resample sums the statistics of the images it drew, and the scores are computed
+from the sums. NumPy's maintainers keep its legacy generator frozen, so a seed gives the same resamples everywhere.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
-"""Texts in, one row of statistics an item out: all that scores, intervals and tests are computed from.
+"""Compute one row of statistics per item; scores, intervals and tests all use these rows.
 
-Each text is normalised, tokenised and stemmed once. Every item is also counted against another image's
-reference (the floor): what an answer scores there, it owes to the template, not to the picture.
+Each text is normalised, tokenised and stemmed once. Every item is also scored against another image's reference (the
+floor): what an answer scores there comes from its template, not from the picture.
 """
 
 import os

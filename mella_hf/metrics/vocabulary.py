@@ -1,7 +1,7 @@
-"""Tokens in, numbers out: of the tokens, of those that are words, and of the words' stems.
+"""Number the tokens of texts, and look up whether each is a word and what its stem is.
 
-What is known about a token is worked out once, when it is first met, and looked up as a table after that:
-a caption of 258 words has hardly a word that the captions before it lacked.
+Each token is analysed once, when it is first seen, and looked up in a table afterwards: most words of a 258-word
+caption have occurred in earlier captions.
 """
 
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Reading the settings of a run from a recipe and from flags."""
+"""Read the settings of a run from a recipe and from flags."""
 
 import sys
 from collections.abc import Sequence

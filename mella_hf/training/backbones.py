@@ -1,4 +1,4 @@
-"""A backbone in, its parts out: which modules LoRA adapts and how many parameters of each part train.
+"""The parts of a backbone: which modules LoRA adapts, and how many parameters of each part are trained.
 
 A list such as `["q_proj", "v_proj"]` also matches the vision tower of several backbones, so targets
 are regular expressions on the part's path.

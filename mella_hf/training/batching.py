@@ -1,11 +1,11 @@
-"""Lengths and sources in, an order of batches out: of like length and one source, the sources interleaved.
+"""Order samples into batches of similar length and one source each, with the sources interleaved.
 
 A batch of random samples of `know` (about 14 tokens) and `ling` (about 258) is mostly padding. Here each batch holds
-samples of one source and like length, and the batches of the sources alternate in proportion to their numbers, so
-that every stretch of training sees both.
+samples of one source and similar length. The batches of the sources alternate in proportion to their numbers, so
+every stretch of training sees both sources.
 
-With several ranks a *round*, one batch for each rank, is drawn together: all ranks work on the same source and like
-lengths, so that none waits for another.
+With several ranks, a *round* of one batch per rank is drawn together: all ranks work on the same source and similar
+lengths, so none waits for another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

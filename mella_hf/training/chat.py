@@ -1,7 +1,7 @@
-"""Records in, conversations out: the form in which TRL trains on a sample.
+"""Turn records into conversations, the form in which TRL trains on a sample.
 
-A sample becomes one user turn, an image and a prompt in the sample's language, and one assistant
-turn, the text. `prompt` and `completion` are kept apart so that TRL masks the prompt's loss.
+A sample becomes one user turn, an image and a prompt in the sample's language, and one assistant turn, the text.
+`prompt` and `completion` are separate columns, so TRL masks the loss on the prompt.
 """
 
 import hashlib

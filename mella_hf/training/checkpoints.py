@@ -1,4 +1,4 @@
-"""A run's folder: which checkpoints are whole, which settings they belong to, and when the run is done."""
+"""A run's folder: find complete checkpoints, check which settings they belong to, and whether the run is done."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""What a run trains on: the settings of the data beside TRL's `SFTConfig` and `ModelConfig`."""
+"""The data settings of a run, beside TRL's `SFTConfig` and `ModelConfig`."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,24 +1,24 @@
-"""Images in, a transfer set out: what the backbone says of them in English, taught to it in another language (SDRRL).
+"""Make an SDRRL transfer set: the backbone's own English answers, translated to the target language.
 
 SDRRL, "self-distillation from resource-rich languages" (Zhang et al. 2024, arXiv 2402.12204), is the paper's baseline.
 It needs no text about the images: the model's own English answers are translated, and question and answer appear in
 both languages in every combination, beside code-switched variants and a few plain translation pairs. The model is
-tuned on that with LoRA, like every other run.
+then tuned on this set with LoRA, like every other run.
 
-Carried over from text to images, and simplified, so:
+The method is adapted from text to images, and simplified:
 
 - A question is about an image: the prompts of `know` and of `ling`. Their versions in the target language were
   written by speakers (`mella_hf.languages`) and are not translated.
-- Where question and answer are in two languages, the question says which one to answer in; it could not be known.
+- If question and answer are in two languages, the question says in which language to answer; the model could not know.
 - Code-switching is by sentence and in the question only ("Describe this picture." in one language, "Answer in ..." in
-  the other). Answers stay whole: an answer in two languages is one of the failures that this project counts.
-- A translation pair keeps its image, which it does not need, so that every sample has one.
+  the other). Answers are in one language: an answer in two languages is one of the failures that this project counts.
+- A translation pair keeps its image, although it does not need it, so that every sample has one.
 - Answers that are empty, cut off or not translated are left out and counted. No quality estimate filters the rest;
-  pass a translator that does.
+  pass a translator that does this.
 
 `SWITCHED` and `TRANSLATED` are this project's choice, not the authors'.
 
-    OUT/answers/{know,ling}.jsonl   what the backbone said in English
+    OUT/answers/{know,ling}.jsonl   the backbone's answers in English
     OUT/turns.jsonl                 id, kind, source, language, prompt, text: one training sample a line
     OUT/transfer.json               who answered and translated, and counts; written last
 """

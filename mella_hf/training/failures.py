@@ -1,4 +1,4 @@
-"""A run that breaks in, one clear error out: at which step, how to mend it, and from where the run goes on."""
+"""Turn the failure of a run into one clear error: the step, the cause, the remedy, and where the run resumes."""
 
 import errno
 from collections.abc import Iterator

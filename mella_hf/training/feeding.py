@@ -1,4 +1,4 @@
-"""Settings in, what the trainer is fed with out: samples, their order in batches, each source's share of the loss."""
+"""Prepare what the trainer needs: samples, their order in batches, each source's share of the loss."""
 
 import math
 from collections import Counter

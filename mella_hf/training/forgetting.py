@@ -1,8 +1,8 @@
-"""A first stage's adapter and samples in; what keeps a second stage from forgetting them out: replay and EWC.
+"""Replay and EWC: reduce forgetting in the second stage.
 
-The paper's two-stage run (ling, then know) loses what its first stage taught, and leaves open whether replay or
-elastic weight consolidation can save it (arXiv 2508.05502, limitations). Both are settings of the second stage here,
-which goes on training the first stage's adapter.
+The paper's two-stage run (ling, then know) loses what its first stage taught, and leaves open whether replay or elastic
+weight consolidation helps (arXiv 2508.05502, limitations). Here both are settings of the second stage, which continues
+to train the first stage's adapter.
 
 **Replay** mixes a share of the first stage's samples, drawn by seed, into the second stage's.
 
@@ -11,14 +11,14 @@ which goes on training the first stage's adapter.
     λ/2 · Σ_i F_i (θ_i − θ*_i)²
 
 where θ* are the first stage's adapter weights and F is the diagonal of the Fisher information, the mean over samples
-of the squared gradient of the log-likelihood of the whole answer. It is the *empirical* Fisher: answers come from the
-data, not from the model. Where the model fits the data badly the two differ (Kunstner et al. 2019, arXiv 1905.12558);
-at the end of a stage, where it is estimated, they are closest. With LoRA, θ are the factors A and B: what is held is
-the pair, although other pairs have the same product.
+of the squared gradient of the log-likelihood of the whole answer. It is the *empirical* Fisher: the answers come from
+the data, not from the model. The two differ if the model fits the data badly (Kunstner et al. 2019, arXiv 1905.12558);
+they are closest at the end of a stage, where F is estimated. With LoRA, θ are the factors A and B: the penalty holds
+these two, although other factors have the same product.
 
-In the Laplace approximation from which EWC comes, the first stage's log-posterior has the curvature N·F for N samples.
-The loss here is a mean over the answer tokens of a step, so the λ of that approximation is N divided by the answer
-tokens of stage two. That is where to start a search from: see docs/ablation.md for one in miniature.
+In the Laplace approximation on which EWC is based, the first stage's log-posterior has the curvature N·F for N samples.
+The loss here is a mean over the answer tokens of a step, so the λ of that approximation is N divided by the number of
+answer tokens in stage two. Start a search there; docs/ablation.md has one in miniature.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""A recipe and its flags in, a finished run out: `accelerate launch recipes/sft.py`, as users run it."""
+"""Run a recipe as users do, with `accelerate launch recipes/sft.py` in a subprocess."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
-"""The settings of a run in; nothing out, or one clear error at the start for what this machine or backbone cannot do.
+"""Check at the start that this machine and this backbone can do what the settings ask for.
 
-Libraries find out later: bitsandbytes when weights load, an image processor never, since it drops a bound that it
-does not know without a word.
+Libraries report it later or not at all: bitsandbytes fails when the weights load, and an image processor silently
+ignores a pixel limit that it does not know.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""A batch in, the log-probabilities of its labels out: what has no label never meets the vocabulary.
+"""Log-probabilities of a batch's labels, computed only at positions that have a label.
 
-TRL leaves out images, prompts and padding only where its Triton kernel runs; elsewhere it scores every position, in
-some twenty passes over all logits. On a CPU that was half of a small backbone's step.
+TRL skips images, prompts and padding only if its Triton kernel runs; otherwise it scores every position, in about
+twenty passes over all logits. On a CPU this took half of a small backbone's step.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Settings in, an adapter out: supervised fine-tuning of a backbone with TRL and PEFT, in a single stage.
+"""Fine-tune a backbone with TRL and PEFT in a single stage, and write an adapter.
 
 The paper's recipe: LoRA on the language model, `know` and `ling` together, one epoch.
 """

@@ -1,9 +1,9 @@
-"""Streams of samples in, batches of like length and one source out, without preparing the dataset first.
+"""Stream samples into batches of similar length and one source, without preparing the dataset first.
 
-The order is that of `batching`, within windows of a stream that fit into memory. Every rank forms the same windows and
-takes its own batches of them, so that no sample is repeated or missed and all ranks work on the same source. The price
-is that every rank reads every sample's bytes; it decodes its own alone. An epoch's order of shards follows from seed
-and epoch, and a run goes on from any batch: at most one window is read again.
+The order is that of `batching`, within windows of the stream that fit into memory. Every rank forms the same windows
+and takes its own batches from them, so no sample is repeated or missed and all ranks work on the same source. The price
+is that every rank reads the bytes of all samples; it decodes only its own. The order of shards in an epoch follows from
+seed and epoch. A run can resume at any batch; it reads at most one window again.
 """
 
 import json

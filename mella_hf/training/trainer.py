@@ -1,4 +1,4 @@
-"""Batches in, optimizer steps out: TRL's trainer with our batches, shares of the loss, and plain errors."""
+"""`MellaTrainer`: TRL's trainer with our batches, shares of the loss, and clear errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

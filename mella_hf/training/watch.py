@@ -1,12 +1,12 @@
-"""A model in training in, what it can say by now out: a few answers scored every so many steps, in the Trainer's log.
+"""Score a few answers during training and write the scores to the Trainer's log.
 
-The loss does not show what stalls when alt-text is scarce or noisy: names never said, answers in another language,
-looping text (arXiv 2508.05502, failure cases). So a small fixed set of `know` and `ling` is answered greedily with
-the test prompts and scored; TensorBoard, `training.json` and the report take it from the log.
+The loss does not show the failures that scarce or noisy alt-text causes: names never said, answers in another language,
+looping text (arXiv 2508.05502, failure cases). So a small fixed set of `know` and `ling` is answered greedily with the
+test prompts and scored. TensorBoard, `training.json` and the report take the scores from the log.
 
-The set is drawn from the training splits, so that stopping early peeks at no test image. It shows what is being
-learned and what is being forgotten, also of a source that this stage does not train on; how well the model does on
-images it has not seen is the evaluation's to say.
+The set is drawn from the training splits, so early stopping sees no test image. It shows what is being learned and what
+is being forgotten, also for a source that this stage does not train on. How well the model does on unseen images is
+measured by the evaluation.
 """
 
 import random

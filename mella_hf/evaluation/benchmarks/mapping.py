@@ -1,6 +1,6 @@
-"""A YAML that says which column is what in someone's benchmark goes in; the mapping and its rows leave.
+"""Read the YAML file that maps the columns of an external benchmark, and load its rows.
 
-Captions (XM3600 and its like): one or more references an image.
+Captions (XM3600 and similar): one or more references per image.
 
     name: xm3600
     language: th
@@ -10,8 +10,8 @@ Captions (XM3600 and its like): one or more references an image.
     images: [image]
     references: captions           # a text, or a list of them
 
-Choices (CVQA, MaRVL, M5-like): a question, options and the place of the right one. Options are a column, or the same
-for all rows; MaRVL shows two images and asks whether a sentence is true.
+Choices (CVQA, MaRVL, M5 and similar): a question, options and the index of the right one. The options are a column, or
+the same for all rows. MaRVL shows two images and asks whether a sentence is true.
 
     name: marvl
     language: sw
@@ -20,7 +20,7 @@ for all rows; MaRVL shows two images and asks whether a sentence is true.
     images: [image_left, image_right]
     question: hypothesis
     options: ["No", "Yes"]
-    answer: label                  # the place of the right option, from 0, its letter, or its text
+    answer: label                  # the index of the right option from 0, its letter, or its text
     prompt: "{question}\\n{options}\\nAnswer with the letter."
 """
 

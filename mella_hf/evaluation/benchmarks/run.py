@@ -1,10 +1,10 @@
-"""External benchmarks and systems go in; the answers to every row, and scores, leave.
+"""Run external benchmarks: answer every row with every system, and score the answers.
 
-    OUT/<system>/<name>.jsonl   an answer a row, with what was right, and a .meta.json beside it
+    OUT/<system>/<name>.jsonl   one answer per row, with the right answer, and a .meta.json beside it
     OUT/<system>/<name>.json    the scores
 
-Rows are asked as test splits are: by a model in this process or behind an endpoint, by one process or the several of a
-launcher, and only those that have no answer yet.
+Rows are answered in the same way as test splits: by a model in this process or a served model, in one process or in the
+several processes of a launcher. Rows that already have an answer are skipped.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""What judges and people say of answers."""
+"""Judgements of answers by people and by judge models."""

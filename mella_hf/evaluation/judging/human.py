@@ -1,12 +1,12 @@
-"""Choices that reviewers made blindly, and the answers they saw, enter; each pair of systems' choices leave.
+"""Count reviewers' blind choices for each pair of systems on a page.
 
     mella review DATASET --answers RUN/predictions/base/ling_test.jsonl \\
       --answers RUN/predictions/adapter/ling_test.jsonl --reviewer NAME
     mella report RUN --human DATASET.compare.sqlite
 
-A choice names no systems, only the hash of the two answers that were shown. So it counts for each pair of systems that
-gave just these answers; what is on none of a page's answers is counted there. RUN/human.json keeps the choices on a
-run's images, reviewers under a hash of their name.
+A choice does not store the systems' names, only a hash of the two answers that were shown. So it counts for every pair
+of systems that gave exactly these answers. Choices that match no pair on the page are counted separately.
+RUN/human.json keeps the choices on a run's images, with the reviewers' names hashed.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A run and its dataset enter; the images that its answers are about leave, and what asking about them would take."""
+"""Find the images that a run's answers are about, and estimate the cost of judging them."""
 
 import math
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Questions about images and answers enter; a vision-language model's verdicts on them leave, each asked for once.
+"""Ask a vision-language model for verdicts on answers; each question is asked only once.
 
-Every reply is on disk before the next request of its worker goes out, under model, prompt, image and texts. So a
-judging that was stopped, or whose server died, goes on where it was, and costs nothing twice.
+Every reply is on disk before its worker sends the next request, under a key of model, prompt, image and texts. So a
+judging that was stopped, or whose server died, continues where it was and pays for nothing twice.
 """
 
 import json

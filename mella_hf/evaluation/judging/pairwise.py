@@ -1,7 +1,7 @@
-"""Two systems' answers enter; questions which of them is better leave, each in both orders, and choices come back.
+"""Ask a judge which of two systems' answers is better, in both orders.
 
-A system wins an image when it is preferred in both orders; any other outcome is a tie (Zheng et al. 2023,
-arXiv 2306.05685, section 3.4), and how often the order decided is told as the judge's position bias.
+A system wins an image if it is preferred in both orders; any other outcome is a tie (Zheng et al. 2023,
+arXiv 2306.05685, section 3.4). How often the order decided is reported as the judge's position bias.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A run's answers enter; questions about each of them alone leave, and the verdicts come back as rates and scores."""
+"""Ask a judge about each answer alone, and turn the verdicts into rates and scores."""
 
 import hashlib
 from collections import Counter, defaultdict

@@ -1,6 +1,6 @@
-"""Choices between two systems: who wins, and whether the metrics agree.
+"""Preferences between two systems: who wins, and whether the metrics agree.
 
-The choices are from people (`mella_hf.reviewing.compare`) or from a judge; both are counted alike.
+The choices come from people (`mella_hf.review.compare`) or from a judge; both are counted in the same way.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,10 +1,10 @@
-"""An answer, or two, with question and reference enters; the judge's prompt leaves, and its reply comes back parsed.
+"""The judge's prompts, and the parsing of its replies.
 
-Pointwise: what in the answer neither image nor reference supports (the atomic facts of FaithScore, arXiv 2311.01477,
-and the objects of CHAIR, arXiv 1809.02156, found by one judge), and two scores from 1 to 5. Pairwise: which of two
-answers is better, or neither. That a large model's choices can stand in for people's, and where not (the position of
-an answer, its length), is measured in Zheng et al. 2023, arXiv 2306.05685, and for images in MLLM-as-a-Judge,
-arXiv 2402.04788.
+Pointwise: what in the answer is supported neither by the image nor by the reference (the atomic facts of FaithScore,
+arXiv 2311.01477, and the objects of CHAIR, arXiv 1809.02156, found by one judge), and two scores from 1 to 5. Pairwise:
+which of two answers is better, or neither. How far a large model's choices can replace people's, and where they cannot
+(position and length of an answer), is measured in Zheng et al. 2023, arXiv 2306.05685, and for images in
+MLLM-as-a-Judge, arXiv 2402.04788.
 """
 
 import hashlib

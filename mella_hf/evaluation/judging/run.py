@@ -1,4 +1,4 @@
-"""A finished run and a served judge enter; what the judge says of its answers leaves, in files beside the run.
+"""Judge a finished run with a served model and write the results beside the run.
 
 RUN/judge.json                     rates, scores, win rates, agreement and cost, with the judge and its prompts
 RUN/judge/pointwise.jsonl          each verdict; pairwise-<system>.jsonl: each choice

@@ -1,4 +1,4 @@
-"""Prints the folder of the task definitions, for `--include_path`."""
+"""Print the folder of the task definitions, for `--include_path`."""
 
 from pathlib import Path
 

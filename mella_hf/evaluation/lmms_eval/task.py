@@ -1,6 +1,6 @@
-"""A row of a test split goes in, its prompt, image and answer to be scored leave; answers go in, corpus scores leave.
+"""The functions that the YAML files name: prompt, image and reference of a row, and the corpus scores.
 
-The functions that the YAML files name. Nothing here imports lmms-eval.
+Nothing here imports lmms-eval.
 """
 
 import os

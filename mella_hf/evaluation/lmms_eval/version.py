@@ -1,6 +1,6 @@
-"""A language's code goes in as an attribute (`version.ar`), as YAML can ask for it; the metadata of its tasks leaves.
+"""Metadata of a language's tasks, as an attribute that YAML can name (`version.ar`).
 
-A task's version is the signature of its scores, which lmms-eval writes beside them: scores of another version are not
+A task's version is the signature of its scores. lmms-eval writes it beside them: scores of different versions are not
 comparable.
 """
 

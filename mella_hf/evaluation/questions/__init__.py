@@ -1,1 +1,1 @@
-"""The paper's open questions: made-up names and rare names."""
+"""The open questions of the paper: made-up names and rare names."""

@@ -1,6 +1,6 @@
-"""Records about the open questions in; out, for each, what follows in plain words, and "nothing" where nothing does.
+"""Sentences that say in plain words what follows from the records about the open questions, or that nothing follows.
 
-A page that compares a few says a sentence about each comparison; one that compares many counts how they came out.
+A page with few comparisons says a sentence about each; a page with many counts their outcomes.
 """
 
 from collections import Counter

@@ -1,9 +1,10 @@
-"""Answers in, out how many of the names in them come from somewhere: entity precision, and the names that do not.
+"""Find made-up names: which named entities of an answer are supported by the reference or its context.
 
-A named entity of an answer is supported when the reference or the page's context (alt-text, title, caption ...)
-names it. Texts are matched as keywords are, so a case ending or an article does not make a hallucination. The rest is
-unsupported: the model made it up, or knows what the texts do not say. Entities are found by `extract_keywords`, which
-errs in one name of ten (`benchmarks/keywords.py`), for every system alike: read it to compare systems.
+An entity is supported if the reference or the page's context (alt-text, title, caption ...) names it. Texts are matched
+in the same way as keywords, so a case ending or an article does not make a hallucination. Any other entity is
+unsupported: the model made it up, or it knows something that the texts do not say. Entities are found by
+`extract_keywords`, which is wrong for one name in ten (`benchmarks/keywords.py`), equally for every system. So use the
+rate to compare systems, not as an absolute number.
 """
 
 from collections.abc import Mapping, Sequence

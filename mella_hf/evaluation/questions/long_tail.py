@@ -1,7 +1,7 @@
-"""Answers, keywords and a training set's keywords in, keyword accuracy by how often training named the entity out.
+"""Keyword accuracy by how often the training data named the entity.
 
-A model that gains only on entities it saw often has learned names, not to look: accuracy on entities that training
-never named (bin "0") is what it took from the picture and its pre-training.
+A model that gains only on entities that it saw often has learned names, not how to look at a picture. What it knows of
+entities that training never named (bin "0") comes from the picture and from its pre-training.
 """
 
 import math

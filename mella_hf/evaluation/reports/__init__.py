@@ -1,1 +1,1 @@
-"""The report of a run and the page that compares runs."""
+"""The report of a run, and the page that compares runs."""

@@ -1,7 +1,7 @@
-"""Several run folders go in; comparison.html leaves, with its numbers as JSON and its tables to paste.
+"""Write comparison.html, which compares several runs, with its numbers as JSON and its tables as text.
 
-Every system of every language side by side: know against ling, bars with intervals and floors, the difference to the
-base with its corrected p-value, the open questions, categories, signs of failure, learning curves and every answer.
+It shows every system of every language side by side: know against ling, bars with intervals and floors, the difference
+to the base with its corrected p-value, the open questions, categories, failure signs, learning curves and all answers.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Measured systems in; out how each adapter differs from the base on the same images, and how sure that is."""
+"""How each adapter differs from the base on the same images, with intervals and p-values."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

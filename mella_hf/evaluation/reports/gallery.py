@@ -1,4 +1,4 @@
-"""Measured systems in, one card per test image out: their answers beside the reference, scored, flagged and ranked."""
+"""The gallery: one card per test image with all systems' answers, scored, flagged and ranked."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

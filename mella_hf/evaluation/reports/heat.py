@@ -1,4 +1,4 @@
-"""Scores by category and site, and gains by language, in; out, tables shaded by them: where a system is good."""
+"""Heat tables: scores by category and site, and gains by language."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

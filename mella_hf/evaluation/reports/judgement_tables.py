@@ -1,4 +1,4 @@
-"""What people and judges said of a page's systems in; tables of it to paste out."""
+"""Tables of people's and judges' verdicts, in Markdown and LaTeX."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The systems of a page enter; what people and judges said of their answers leaves, for it and the JSON beside it.
+"""What people and judges said about the answers, for the page and its JSON.
 
 Both are read from the run folders: human.json (`mella report --human`) and judge.json (`mella judge`).
 """

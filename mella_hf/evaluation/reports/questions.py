@@ -1,7 +1,7 @@
-"""Measured systems in; out, as flat records, what they say of two open questions: made-up names and rare names.
+"""Flat records about two open questions, made-up names and rare names, for each measured system.
 
-The third, transfer between languages, is read from `mella_hf.evaluation.reports.differences`. Runs that were
-scored before these questions were asked have nothing to say and give no records.
+The third question, transfer between languages, is in `mella_hf.evaluation.reports.differences`. Runs that were scored
+before these questions existed give no records.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
-"""A run folder goes in; report.html leaves, one page that needs nothing beside it, and its numbers in other forms.
+"""Write the report of a run: one self-contained HTML page, and its numbers in other formats.
 
-report.html          the page: it holds its styles, script and thumbnails, and forbids itself any outside request
-report.json          its numbers and texts, for programs; report.schema.json says what is in it
-report.md, .tex      its scores, and what they say of the open questions, as tables to paste
+report.html          the page: it holds its styles, script and thumbnails, and makes no outside request
+report.json          its numbers and texts, for programs; report.schema.json describes it
+report.md, .tex      its scores and its findings on the open questions, as tables
 """
 
 import json

@@ -1,6 +1,6 @@
-"""The facts of a page in, tables of the open questions to paste out: differences, made-up names, rare names.
+"""Tables of the open questions in Markdown and LaTeX: differences, made-up names, rare names.
 
-Each carries the signature of its scores with what it adds to them, since a number without it cannot be compared.
+Each table carries the signature of its scores, because a score without its signature cannot be compared.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""Measured systems in; out, what the page of a run and that of several share: their facts, and how these are shown.
+"""What the page of a run and the comparison page share: their facts, and how these are shown.
 
-Facts are flat records that go into the JSON beside the page; the page shows those and no others.
+Facts are flat records that go into the JSON beside the page. The page shows only what is in them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
-"""Runs in, the systems they measured out: each with its scores by language, base models told apart by their weights.
+"""Collect the systems that the runs measured, each with its scores by language.
 
-A system is a base or an adapter; runs of one adapter in several languages are one system, and so is the base that
-several runs share.
+A system is a base or an adapter. Runs of one adapter in several languages are one system, and so is a base that several
+runs share. Base models are told apart by their weights.
 """
 
 from collections import Counter

@@ -1,1 +1,1 @@
-"""Polite fetching: robots.txt, schedules per host, and a log that a killed run resumes from."""
+"""Polite fetching: robots.txt, a schedule per host, and a log from which a killed run resumes."""

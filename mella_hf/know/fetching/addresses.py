@@ -1,8 +1,8 @@
-"""A host enters; a connection to a public address of it leaves, or BlockedAddress.
+"""Connect to public addresses only; refuse others with BlockedAddress.
 
-The links of a page are a stranger's words: they may name this machine, its network, or the metadata service of a
-cloud. Names are resolved here, all their addresses are checked, and each socket is made only for an address that is
-checked again: what is checked is what is connected to, so a name that changes its address in between gains nothing.
+Links on a web page are written by strangers: they can name this machine, its network, or a cloud's metadata service.
+Names are resolved here, all their addresses are checked, and each socket is checked again before it connects. So a name
+that changes its address between check and connection is refused too.
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
-"""URLs and a log enter; every URL has a result in the log when this leaves.
+"""Fetch a list of URLs; afterwards every URL has a result in the log.
 
-One event loop: a dispatcher takes jobs from the schedule, each becomes a task, and what comes back decides whether it
-is a result, goes on to another host, or waits for another try.
+One event loop: a dispatcher takes jobs from the schedule and runs each as a task. The outcome is a result, a redirect
+to another host, or another try later.
 """
 
 import asyncio

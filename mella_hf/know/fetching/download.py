@@ -1,7 +1,7 @@
-"""One URL enters; its response leaves, read only as far as it deserves, or the reason why it failed.
+"""Download one URL, reading no more than needed, or say why it failed.
 
-Servers may be slow at every phase, never end, lie about length, type and encoding, or break off. Nothing of that
-raises here: it becomes a reason.
+A server can be slow in every phase, never end, lie about length, type and encoding, or break the connection. None of
+this raises an exception here: each becomes a reason.
 """
 
 import asyncio

@@ -1,12 +1,11 @@
-"""Requests enter (`url`, `referrer`); one row of FETCHED for each leaves, with its body or the reason why it has none.
+"""Fetch the requests of a shard (`url`, `referrer`): one FETCHED row for each, with its body or a reason.
 
     OUT/{shard}/rows.parquet   FETCHED, in the order of the requests
     OUT/log/{shard}.sqlite     every attempt, and the state from which an interrupted shard goes on
-    OUT/rejects, OUT/done      as every stage of `mella_hf.stage`
+    OUT/rejects, OUT/done      as in every stage of `mella_hf.stage`
 
-A host's requests must all lie in one shard: a shard is one event loop in one process, and it is there that the host
-is asked no more often than it may be. The `Referer` header is not sent: a site that serves its images to its own
-pages only is to be respected.
+All requests to a host must be in the same shard: a shard is one event loop in one process, and this loop limits how
+often the host is asked. The `Referer` header is not sent: a site may serve its images to its own pages only.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""What became of each request enters, as it happens; what is left to fetch, and at the end the rows, leave.
+"""The log of a fetch: every attempt, and the state from which an interrupted fetch continues.
 
-One SQLite file per shard. It is the log of every attempt and the state from which an interrupted fetch goes on.
+There is one SQLite file per shard.
 """
 
 import sqlite3

@@ -1,8 +1,8 @@
-"""What a site and a response say about machines enters; whether a URL may be fetched and kept leaves.
+"""Decide from a site's rules and a response's headers whether a URL may be fetched and kept.
 
-robots.txt as RFC 9309 has it; `X-Robots-Tag` and meta robots with the opt-outs noai, noimageai, noindex; the TDM
-Reservation Protocol (https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/). Closed on error: a
-site whose rules cannot be read is not read.
+robots.txt as in RFC 9309; `X-Robots-Tag` and meta robots with the opt-outs noai, noimageai, noindex; the TDM
+Reservation Protocol (https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/). If a site's rules cannot
+be read, nothing is fetched from it.
 """
 
 import json

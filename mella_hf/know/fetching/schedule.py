@@ -1,6 +1,6 @@
-"""Jobs enter; each leaves when its host may be asked again: so many at a time, so long apart, not before it said.
+"""Schedule requests per host: how many at a time, how far apart, and not before a Retry-After.
 
-Pure bookkeeping on a clock that the caller reads, without any I/O.
+Pure bookkeeping without I/O; the caller passes the time.
 """
 
 import heapq

@@ -1,4 +1,4 @@
-"""How a crawl behaves on the web: whom it names, how fast, how patient, how much it takes."""
+"""Settings of a crawl: user agent, speed, patience and size limits."""
 
 from dataclasses import asdict, dataclass, field
 

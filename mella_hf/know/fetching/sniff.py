@@ -1,4 +1,4 @@
-"""The first bytes of a body enter; what it is leaves, whatever its header calls it."""
+"""Detect the type of a body from its first bytes, whatever its header says."""
 
 SNIFF_BYTES = 512  # enough for every rule here; WHATWG's MIME Sniffing reads at most 1,445
 

@@ -1,6 +1,6 @@
-"""A URL and its host enter; the response leaves, asked for no sooner than the host allows, and noted in the log.
+"""Fetch a URL of a host: wait until the host may be asked, fetch, and write the result to the log.
 
-The rules of each site (robots.txt, tdmrep.json) are read before anything else of it.
+A site's rules (robots.txt, tdmrep.json) are read before any other URL of it.
 """
 
 import asyncio

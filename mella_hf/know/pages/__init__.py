@@ -1,1 +1,1 @@
-"""Reading pages: WARC files, charsets, trees, and the images that pages show."""
+"""Read web pages: WARC files, charsets, HTML trees, and the images on a page."""

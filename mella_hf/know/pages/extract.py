@@ -1,6 +1,6 @@
-"""An HTML page enters; one candidate for each image that says something about itself leaves.
+"""Extract candidates from an HTML page: one for each image that has a text of its own.
 
-What a browser would show counts: the real image before its placeholder, `<base href>`, `<noscript>`; not what stands in
+It reads what a browser would show: the real image instead of its placeholder, `<base href>`, `<noscript>`; it ignores
 comments, templates and scripts.
 """
 

@@ -1,6 +1,6 @@
-"""The attributes of an `<img>` and of its `<source>`s enter; the address of the real image, and its size, leave.
+"""Find the address and size of the real image from an `<img>` and its `<source>` elements.
 
-What a browser would show counts: lazy-loading attributes before placeholders, the best of `srcset`.
+It chooses what a browser would show: lazy-loading attributes before placeholders, the best of `srcset`.
 """
 
 import re

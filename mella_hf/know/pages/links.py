@@ -1,4 +1,4 @@
-"""A page's URL and an address in it enter; the absolute URL leaves, or the reason why there is none."""
+"""Resolve an address on a page to an absolute URL, or say why that is not possible."""
 
 import re
 from functools import lru_cache

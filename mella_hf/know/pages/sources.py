@@ -1,7 +1,7 @@
-"""What a user names (WARC files, a folder of saved pages, fetched pages) enters; shards, and the pages of each, leave.
+"""Divide the user's input (WARC files, saved pages, fetched pages) into shards and read their pages.
 
-A shard is a WARC file, or some hundred pages of a folder, or a file of fetched pages. Its payload carries sizes and
-times, so that a file which changed is read again.
+A shard is a WARC file, some hundred pages of a folder, or a file of fetched pages. Its payload contains sizes and
+times, so a changed file is read again.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The text of a page enters; the elements of its tree that say something of its images leave, in document order."""
+"""Walk the tree of a page in document order, over the elements that say something about its images."""
 
 import re
 from typing import TYPE_CHECKING, NamedTuple

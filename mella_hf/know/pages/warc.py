@@ -1,8 +1,8 @@
-"""WARC files enter (plain, gzip or zstd, Common Crawl's or one's own); their HTML pages leave, one by one.
+"""Read HTML pages from WARC files (plain, gzip or zstd; Common Crawl's or your own).
 
-What is broken is skipped by itself and said: after a damaged member reading goes on at the next one, and a last
-record that the file cuts off is counted. Bodies are decoded here, since a reader that decodes them on the way
-ends without an error at the first chunked gzip body.
+Damaged records are skipped and counted: reading continues at the next member, and a last record that is cut off is
+counted. Bodies are decoded here, because a reader that decodes them itself stops without an error at the first chunked
+gzip body.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""A text enters; pieces that end where sentences end leave, and joined they are the text, byte for byte."""
+"""Split a text between sentences into pieces that join to exactly the same text."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Texts enter; translations by a sequence-to-sequence model on the user's own machine leave (NLLB-200, MADLAD-400).
+"""Translate with a sequence-to-sequence model on your own machine (NLLB-200, MADLAD-400).
 
 Both were trained on sentences (Costa-jussà et al. 2022, arXiv 2207.04672; Kudugunta et al. 2023,
 arXiv 2309.04662), so texts are passed a few sentences at a time.

@@ -1,6 +1,6 @@
-"""Texts enter; translations by a web service that deep-translator speaks to leave, however the service behaves.
+"""Translate with a web service that deep-translator supports, and cope with its failures.
 
-Keys come from the environment only. They are in no error, no log and no cache.
+Keys come from the environment only and never appear in errors, logs or caches.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a translator is: texts in one language enter, as many texts in another leave."""
+"""The interface of a translator: a list of texts in one language to as many texts in another."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,8 +1,8 @@
-"""deep-translator's requests enter; they leave safer, and what the answer's header said stays to be read.
+"""Make deep-translator's HTTP requests safe, and keep the headers of the answers.
 
-deep-translator calls `requests.get` and `requests.post` without a time limit, puts keys and texts into
-the address (where servers and proxies log them, and where DeepL accepts no key any more), and keeps the
-headers of an answer, Retry-After among them, to itself. Its modules are given this object in place of `requests`.
+deep-translator calls `requests.get` and `requests.post` without a timeout, puts keys and texts into the URL (where
+servers and proxies log them, and where DeepL no longer accepts keys), and discards the headers of the answer, also
+Retry-After. Its modules get this object in place of `requests`.
 """
 
 import threading

@@ -1,1 +1,1 @@
-"""Converting the original InternVL2 checkpoints (remote code) to the native model of transformers."""
+"""Convert original InternVL2 checkpoints (remote code) to the native model of transformers."""

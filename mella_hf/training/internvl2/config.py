@@ -1,4 +1,4 @@
-"""The configuration of an original InternVL2 checkpoint in; the native model's configurations and processor out."""
+"""Translate the configuration of an original InternVL2 checkpoint to native configurations and processor."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,7 @@
-"""An original InternVL2 checkpoint in; a folder that `AutoModelForImageTextToText` and `AutoProcessor` load out.
+"""Convert an original InternVL2 checkpoint to a folder that `AutoModelForImageTextToText` can load.
 
-The original is remote code that today's transformers cannot run. None of it runs here: weights are read from
-safetensors, one shard at a time, so that memory holds one shard however large the model is.
+The original is remote code that current transformers cannot run. None of it runs here: the weights are read from
+safetensors, one shard at a time, so memory holds one shard, however large the model is.
 """
 
 import json

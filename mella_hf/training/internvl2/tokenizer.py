@@ -1,7 +1,7 @@
-"""The sentencepiece model of an InternLM2 tokenizer in; a fast tokenizer with the same ids out.
+"""Convert the sentencepiece model of an InternLM2 tokenizer to a fast tokenizer with the same ids.
 
-The original tokenizer is remote code around sentencepiece. Its rules are those of `InternLM2Converter` in the
-repository's tokenization_internlm2_fast.py; what the sentencepiece model says of itself decides the rest.
+The original tokenizer is remote code around sentencepiece. The rules come from `InternLM2Converter` in the repository's
+tokenization_internlm2_fast.py; everything else is read from the sentencepiece model.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A parameter of an original InternVL2 checkpoint in; its native names and tensors out.
+"""Map parameters of an original InternVL2 checkpoint to their native names and tensors.
 
 Names and layouts: `modeling_internvl_chat.py`, `modeling_intern_vit.py` and `modeling_internlm2.py` of
 OpenGVLab/InternVL2-8B (the InternVL repository's internvl_chat/internvl/model) on the one side,
