@@ -9,7 +9,7 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo ablation test lint install quantized datasets36 comet img2dataset lmms-eval clean
+.PHONY: demo ablation test lint map install quantized datasets36 comet img2dataset lmms-eval clean
 
 install: $(READY)
 
@@ -31,10 +31,16 @@ demo: $(READY)
 ablation: $(READY)
 	$(BIN)/mella ablation $(lang) --out $(out)
 
+# Draw the packages and their imports into docs/architecture.md.
+map: $(READY)
+	$(BIN)/python docs/draw_map.py
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/draw_map.py --check
 
 test: lint quantized
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(args)

@@ -23,6 +23,20 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     os.replace(aside, path)
 
 
+def link_file(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`: a hard link, or a copy on a file system without links."""
+    if target.exists() and target.samefile(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}{ASIDE}")
+    aside.unlink(missing_ok=True)
+    try:
+        os.link(source, aside)
+    except OSError:
+        shutil.copyfile(source, aside)
+    os.replace(aside, target)
+
+
 def sweep(folder: Path) -> None:
     """Take away the files of a folder that a killed run had written aside and not renamed."""
     for path in folder.glob(f".*{ASIDE}"):

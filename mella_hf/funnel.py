@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mella_hf.stage import DROPPED, KEPT, StageReport
+from mella_hf.stage import DROPPED, KEPT, StageReport, dropped_by_reason
 
 SHOWN = ("overridden", "flagged")  # notes for people: rows taken against a site's wish, rows that may show somebody
 SEED = 12345
@@ -32,7 +32,7 @@ class Counts:
     @classmethod
     def of(cls, counts: Mapping[str, int]) -> "Counts":
         """Take counts as stages write them apart: "kept", "dropped_<reason>" and others."""
-        dropped = {name.removeprefix(DROPPED): n for name, n in counts.items() if name.startswith(DROPPED) and n}
+        dropped = {reason: n for reason, n in dropped_by_reason(counts).items() if n}
         notes = {name: n for name, n in counts.items() if n and name != KEPT and not name.startswith(DROPPED)}
         return cls(counts.get(KEPT, 0), dict(sorted(dropped.items(), key=lambda pair: (-pair[1], pair[0]))), notes)
 

@@ -102,7 +102,21 @@ class StageReport:
     @property
     def dropped(self) -> dict[str, int]:
         """Rows dropped, by reason."""
-        return {k.removeprefix(DROPPED): v for k, v in sorted(self.counts.items()) if k.startswith(DROPPED)}
+        return dropped_by_reason(self.counts)
+
+    def require_all(self) -> "StageReport":
+        """Return the report. Raises StageError where shards were set aside, so that no row is missing unnoticed."""
+        if self.set_aside:
+            raise StageError(
+                f"Stage {self.name!r}: {', '.join(self.set_aside)} killed every worker that tried (out of memory?). "
+                "Run again with fewer workers, or take those rows out of the source; what is done stays done."
+            )
+        return self
+
+
+def dropped_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts that begin with "dropped_", under what follows, in alphabetical order."""
+    return {name.removeprefix(DROPPED): n for name, n in sorted(counts.items()) if name.startswith(DROPPED)}
 
 
 def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:

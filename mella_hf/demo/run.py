@@ -11,7 +11,6 @@ Every step resumes where it was stopped, and finished steps are skipped.
 """
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,8 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mella_hf.errors import MellaError
-from mella_hf.files import write_atomic
+from mella_hf.files import link_file, write_atomic
 from mella_hf.languages import get_language, language_codes
 from mella_hf.sample import SPLITS
 from mella_hf.stage import Shard, ShardOutput, fingerprint, run_stage
@@ -149,9 +147,7 @@ def build_stamp_dataset(root: Path, rendered: Path, folder: Path, workers: int |
     payload = {"root": str(root), "rendered": str(rendered), "views": views}
     shards = [Shard(code, payload) for code in language_codes()]
     built = folder.parent / ".dataset"
-    report = run_stage("dataset", _write_language, shards, built, workers=workers)
-    if report.set_aside:
-        raise MellaError(f"The worker died twice on {', '.join(report.set_aside)}; is there enough memory?")
+    report = run_stage("dataset", _write_language, shards, built, workers=workers).require_all()
     funnel = {}
     for code, written in zip(language_codes(), report.outputs, strict=True):
         _link_folder(written / code, folder / code)
@@ -249,21 +245,10 @@ def _print_splits(paths: DemoPaths) -> None:
 
 
 def _link_folder(source: Path, target: Path) -> None:
-    """Make `target` hold exactly the files of `source`, as links to the same bytes where possible."""
-    import shutil
-
+    """Make `target` hold exactly the files of `source`."""
     target.mkdir(parents=True, exist_ok=True)
     wanted = {file.name for file in source.iterdir()}
     for stale in [file for file in target.iterdir() if file.name not in wanted]:
         stale.unlink()
-    for file in source.iterdir():
-        final = target / file.name
-        if final.exists() and final.samefile(file):
-            continue
-        aside = target / f".{file.name}.tmp"
-        aside.unlink(missing_ok=True)
-        try:
-            os.link(file, aside)
-        except OSError:  # a file system without links
-            shutil.copyfile(file, aside)
-        os.replace(aside, final)
+    for name in wanted:
+        link_file(source / name, target / name)

@@ -19,6 +19,8 @@ from mella_hf.answers.systems import System, line_up
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import TrainingFacts
 from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write_scores
+from mella_hf.files import write_atomic
+from mella_hf.images.thumbnail import small_jpeg
 from mella_hf.languages import get_language
 
 if TYPE_CHECKING:
@@ -166,11 +168,7 @@ def write_thumbnails(rows: "Dataset", folder: Path) -> None:
         target = folder / f"{image_id}.jpg"
         if target.exists():
             continue
-        image = rows[i]["image"].convert("RGB")
-        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-        aside = target.with_suffix(".tmp")
-        image.save(aside, "JPEG", quality=75, optimize=True)
-        aside.replace(target)
+        write_atomic(target, small_jpeg(rows[i]["image"], THUMBNAIL_SIDE))
 
 
 def load_run(folder: Path | str) -> Run:

@@ -2,8 +2,21 @@
 
 import base64
 import io
+from typing import TYPE_CHECKING
 
-from mella_hf.images.opening import open_image
+from mella_hf.images.opening import on_white, open_image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def small_jpeg(image: "Image", side: int) -> bytes:
+    """A JPEG of a copy of the image, its longer side at most `side` px."""
+    small = on_white(image).copy()
+    small.thumbnail((side, side))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=75, optimize=True)
+    return out.getvalue()
 
 
 def thumbnail_url(data: bytes, side: int) -> str:
@@ -12,8 +25,5 @@ def thumbnail_url(data: bytes, side: int) -> str:
     Raises:
         Rejected: when the image does not open.
     """
-    image = open_image(data)
-    image.thumbnail((side, side))
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+    small = small_jpeg(open_image(data), side)
+    return "data:image/jpeg;base64," + base64.b64encode(small).decode("ascii")

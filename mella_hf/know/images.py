@@ -89,24 +89,15 @@ def make_samples(
     run = partial(run_stage, workers=workers, executor=executor, progress=progress)
     decides = {"version": IMAGES_VERSION, **asdict(settings)}
     sources = [Shard(f"{number:03d}", [number, *file_mark(path)]) for number, path in enumerate(fetched)]
-    checked = _whole(run("images", partial(check_shard, settings=settings), sources, out / ".images", settings=decides))
+    check = partial(check_shard, settings=settings)
+    checked = run("images", check, sources, out / ".images", settings=decides).require_all()
     texts = [file_mark(path) for path in alt_texts]
     known = [file_mark(folder / ROWS) for folder in checked.outputs]
     languages = [Shard(language, [texts, known]) for language in _languages(alt_texts)]
-    chosen = _whole(run("choice", choose_language, languages, out / ".choice", settings=decides))
+    chosen = run("choice", choose_language, languages, out / ".choice", settings=decides).require_all()
     choices = [file_mark(folder / ROWS) for folder in chosen.outputs]
     last = [Shard(shard.name, [*shard.payload, choices]) for shard in sources]
     return run("samples", partial(write_shard, settings=settings), last, out, settings=decides)
-
-
-def _whole(report: StageReport) -> StageReport:
-    """The report, when no shard was set aside."""
-    if report.set_aside:
-        raise StageError(
-            f"Stage {report.name!r}: {', '.join(report.set_aside)} killed the worker twice (out of memory?). "
-            "Run again with fewer workers; what is done stays done."
-        )
-    return report
 
 
 def _languages(alt_texts: Sequence[Path]) -> list[str]:

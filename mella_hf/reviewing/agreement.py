@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.errors import MellaError
 from mella_hf.metrics import significance
 
 Sample = TypeVar("Sample")
@@ -100,20 +100,16 @@ def sign_test(wins: int, losses: int) -> float:
 
     Source: Dixon and Mood 1946, The statistical sign test.
     """
-    return float(_binomial_test(wins, losses).pvalue) if wins + losses else 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
 def win_rate(wins: int, losses: int) -> tuple[float, float, float] | None:
     """(rate, low, high) in [0, 1]: wins among the decided, with the exact 95% interval (Clopper and Pearson 1934)."""
     if not wins + losses:
         return None
-    interval = _binomial_test(wins, losses).proportion_ci(0.95, method="exact")
+    from scipy.stats import binomtest
+
+    interval = binomtest(wins, wins + losses).proportion_ci(0.95, method="exact")
     return wins / (wins + losses), float(interval.low), float(interval.high)
-
-
-def _binomial_test(wins: int, losses: int) -> Any:
-    try:
-        from scipy.stats import binomtest
-    except ImportError as error:
-        raise MissingExtraError("scipy", "review", "Testing who wins") from error
-    return binomtest(wins, wins + losses)

@@ -20,6 +20,7 @@ from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.reviewing.queue import Item, Queue
 from mella_hf.reviewing.store import VERDICTS, Decision
+from mella_hf.stage import DROPPED, dropped_by_reason
 
 _NAMES = [field.name for field in fields(Decision)]
 _QUESTIONS = {"verdict": "action", "text": "text", "reason": "reason"}
@@ -54,10 +55,9 @@ def write_reviewed(queue: Queue, source: Path | str, out: Path | str, *, with_op
         write_split(_kept(queue, items, with_open, counts, lines), out, language, split)
         write_atomic(out / "rejects" / f"{language}-{split}-review.jsonl", "".join(lines))
         stages = funnel.setdefault(language, {}).setdefault("ling", {})
-        for reason, count in counts.items():
-            if reason.startswith("dropped_"):
-                stages[reason] = stages.get(reason, 0) + count
-                stages["kept"] = stages.get("kept", count) - count
+        for reason, count in dropped_by_reason(counts).items():
+            stages[DROPPED + reason] = stages.get(DROPPED + reason, 0) + count
+            stages["kept"] = stages.get("kept", count) - count
         total += counts
     if not any(total[kind] for kind in ("accepted", "edited", "open")):
         raise MellaError("No sample of the queue was accepted or edited yet; there is no dataset to write.")
@@ -81,7 +81,7 @@ def _kept(
             yield {**row, "review": state}
             continue
         reason = {"reject": "review_rejected", "open": "review_open", "disagreement": "review_disagreement"}[outcome]
-        counts[f"dropped_{reason}"] += 1
+        counts[DROPPED + reason] += 1
         why = [{"reviewer": d.reviewer, "action": d.action, "reason": d.reason} for d in given]
         rejects.append(json.dumps({"where": item.id, "reason": reason, "decisions": why}, ensure_ascii=False) + "\n")
 

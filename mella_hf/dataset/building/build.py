@@ -27,10 +27,9 @@ from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.remove import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import SHARD_BYTES, open_writer
-from mella_hf.errors import StageError
-from mella_hf.files import sweep
+from mella_hf.files import link_file, sweep
 from mella_hf.sample import SPLITS
-from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
+from mella_hf.stage import Shard, ShardOutput, run_stage
 
 BUILD_VERSION = 2  # a change of what the stages do to rows; makes them run again
 WORK = ".build"
@@ -92,12 +91,12 @@ def build_dataset(
     units = source.units(work / "source")
     shards = [Shard(u.name, {k: v for k, v in asdict(u).items() if k != "name"}) for u in units]
     scan = partial(scan_unit, source=source, verify=verify)
-    scanned = _complete(run("scan", scan, shards, work / "scan", settings=settings))
+    scanned = run("scan", scan, shards, work / "scan", settings=settings).require_all()
     limits = {"test_size": test_size, "shard_bytes": shard_bytes, "verify": verify, "removals": removals(out)}
-    planned = _complete(run("plan", plan_language, _plans(units, work, limits), work / "plan", settings=settings))
+    planned = run("plan", plan_language, _plans(units, work, limits), work / "plan", settings=settings).require_all()
     plans = {folder.name: json.loads((folder / PLAN).read_text("utf-8")) for folder in planned.outputs}
     write = partial(write_shard, source=source, plans=str(work / "plan"), verify=verify)
-    written = _complete(run("write", write, _shards(plans), work / "write", settings=settings))
+    written = run("write", write, _shards(plans), work / "write", settings=settings).require_all()
     _publish(plans, work / "write", out)
     funnel = {language: plan["counts"] for language, plan in plans.items()}
     _collect_rejects(units, work, out)
@@ -124,16 +123,6 @@ def write_shard(shard: Shard, output: ShardOutput, *, source: Source, plans: str
             writer.write_batch(batch, row_group_size=len(batch))
             output.keep(len(batch))
             del batch  # or its images would be held while those of the next row group are read
-
-
-def _complete(report: StageReport) -> StageReport:
-    """The report, when no shard was set aside."""
-    if report.set_aside:
-        raise StageError(
-            f"Stage {report.name!r}: {', '.join(report.set_aside)} killed every worker that tried (out of memory?). "
-            "Run again with --workers 1, or take those rows out of the source; what is done stays done."
-        )
-    return report
 
 
 def _plans(units: list[Unit], work: Path, settings: dict[str, Any]) -> list[Shard]:
@@ -181,23 +170,11 @@ def _publish(plans: dict[str, dict[str, Any]], written: Path, out: Path) -> None
         for split in SPLITS:
             for index in range(plan["totals"][split]):
                 name = f"{split}-{index:05d}-of-{plan['totals'][split]:05d}.parquet"
-                _place(written / f"{language}-{split}-{index:05d}" / FILE, home / name)
+                link_file(written / f"{language}-{split}-{index:05d}" / FILE, home / name)
                 expected.add(name)
         for path in home.glob("*.parquet"):
             if path.name not in expected:
                 path.unlink()
-
-
-def _place(source: Path, target: Path) -> None:
-    if target.exists() and os.path.samefile(source, target):
-        return
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    aside.unlink(missing_ok=True)
-    try:
-        os.link(source, aside)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, aside)
-    os.replace(aside, target)
 
 
 def _collect_rejects(units: list[Unit], work: Path, out: Path) -> None:

@@ -161,8 +161,7 @@ def render_stage(
         "training views", render_train_views, shards, out / "train",
         settings=settings, workers=workers, progress=progress,
     )  # fmt: skip
-    if trained.set_aside:
-        raise MellaError(f"Training views of {', '.join(trained.set_aside)} are missing: their workers died twice.")
+    trained.require_all()
     hashes = fingerprint(sorted(read_views(out / "train", ["sha256"])["sha256"].to_pylist()))
     shards = [Shard(shard.name, {**shard.payload, "train": str(out / "train")}) for shard in shards]
     tested = run_stage(

@@ -16,7 +16,6 @@ from mella_hf.metrics.matching import Mode, contains, distinct_keywords
 from mella_hf.text.tokens import analyze, arabic_bases
 
 BINS = {"0": (0, 0), "1": (1, 1), "2-5": (2, 5), "6+": (6, math.inf)}  # training samples that name the entity
-_Z = 1.959964  # of the normal distribution, two-sided 95%
 
 Key = tuple[str, ...]
 
@@ -129,7 +128,7 @@ def wilson_interval(hits: int, total: int) -> tuple[float, float]:
     The bootstrap of other scores has no width where nothing or all is hit, which is the rule in small bins. Keywords
     count as independent here, though an image can have two in a bin.
     """
-    share, squared = hits / total, _Z**2
-    centre = (share + squared / (2 * total)) / (1 + squared / total)
-    half = _Z / (1 + squared / total) * math.sqrt(share * (1 - share) / total + squared / (4 * total**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, total).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
