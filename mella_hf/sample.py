@@ -43,7 +43,7 @@ _FIELDS: dict[str, pa.DataType] = {
     "qe_model": pa.string(),
     "review": pa.string(),  # accepted | edited | null
     "license": pa.string(),
-    "collected_at": pa.timestamp("us", tz="UTC"),
+    "collected_at": pa.timestamp("us", tz="UTC"),  # datasets reads it as text, such as 2026-01-02 00:00:00.000000Z
 }
 COLUMNS = tuple(_FIELDS)
 REVIEWS = ("accepted", "edited", None)
@@ -54,7 +54,10 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
     if kind == _IMAGE:
         return {"_type": "Image"}
     if kind == _STRINGS:
-        return {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"}
+        # "Sequence" is read by every datasets from 2.21 on; "List" only since 4.0.
+        return {"feature": {"dtype": "string", "_type": "Value"}, "_type": "Sequence"}
+    if pa.types.is_timestamp(kind):  # a column of times cannot become a tensor: with_format("torch") would fail
+        return {"dtype": "string", "_type": "Value"}
     return {"dtype": str(kind), "_type": "Value"}
 
 

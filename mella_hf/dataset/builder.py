@@ -348,6 +348,9 @@ def record_features(schema: pa.Schema, columns: list[str] | None) -> datasets.Fe
     Read from the Arrow types: the features written in the file's metadata are in the words of one
     version of datasets, which others do not understand.
     """
+    times = [field for field in schema if pa.types.is_timestamp(field.type)]
+    for field in times:  # as text, like the card says: no tensor could hold a time, and with_format("torch") would fail
+        schema = schema.set(schema.get_field_index(field.name), field.with_type(pa.string()))
     features = datasets.Features.from_arrow_schema(schema.remove_metadata())
     if unknown := [name for name in columns or [] if name not in features]:
         raise MellaError(f"Unknown column {unknown[0]!r}; the dataset has {', '.join(features)}.")

@@ -191,7 +191,7 @@ def _feature(name: str, kind: Mapping[str, Any]) -> dict[str, str]:
     if kind["_type"] == "Image":
         return {"name": name, "dtype": "image"}
     if "feature" in kind:
-        return {"name": name, "list": kind["feature"]["dtype"]}
+        return {"name": name, "sequence": kind["feature"]["dtype"]}
     return {"name": name, "dtype": kind["dtype"]}
 
 

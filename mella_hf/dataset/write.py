@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,9 @@ def open_writer(path: Path) -> pq.ParquetWriter:
 
 def to_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     """Records as one RecordBatch. Raises SampleError naming the record and column that do not convert."""
+    rows = [_with_time(row) for row in rows]
     try:
-        return pa.RecordBatch.from_pylist(list(rows), schema=SCHEMA)
+        return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
     except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError):
         for row in rows:
             for field in SCHEMA:
@@ -136,6 +138,16 @@ def to_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
                 except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError) as error:
                     raise bad_record(row, field.name, f"is not {field.type}: {error}") from error
         raise
+
+
+def _with_time(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record that was read with `datasets`, which gives times as text, as one that can be written."""
+    if not isinstance(row["collected_at"], str):
+        return row
+    try:
+        return {**row, "collected_at": datetime.fromisoformat(row["collected_at"])}
+    except ValueError as error:
+        raise bad_record(row, "collected_at", f"is not a time: {error}") from error
 
 
 def shard_paths(folder: Path | str, language: str, split: str) -> list[Path]:

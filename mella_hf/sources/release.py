@@ -177,7 +177,7 @@ class _Translations:
 @lru_cache(maxsize=2)
 def _connect(path: str, mtime: int) -> sqlite3.Connection:
     # Read only, so the threads of one worker may share it.
-    return sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    return sqlite3.connect(f"{Path(path).as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
 
 
 def _index_translations(shard: Shard, output: ShardOutput) -> None:

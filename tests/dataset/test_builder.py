@@ -18,9 +18,10 @@ from PIL import Image
 import mella_hf  # noqa: F401  (registers "mella")
 from mella_hf import languages
 from mella_hf.dataset import builder
+from mella_hf.dataset.card import write_card
 from mella_hf.dataset.write import shard_paths, write_split
 from mella_hf.errors import MellaError
-from mella_hf.sample import SCHEMA, SPLITS, features
+from mella_hf.sample import SCHEMA, SPLITS, features, utc
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,6 +106,31 @@ def test_columns(load, published: Path) -> None:
     assert next(iter(load("ar", split="ling", columns=["image"], streaming=True))).keys() == {"image"}
     with pytest.raises(MellaError, match="Unknown column 'caption'; the dataset has id, image, text"):
         load("ar", split="know", columns=["caption"])
+
+
+@pytest.mark.parametrize("kind", ["torch", "numpy"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_every_row_becomes_tensors(tmp_path: Path, kind: str, plain: bool) -> None:
+    """Times and missing values too; what no tensor can hold stays text."""
+    rows = [record(n, collected_at=utc(2026, 1, 2) if n else None, qe_score=n / 2 if n else None) for n in range(3)]
+    write_split(rows, tmp_path / "d", "ar", "know")
+    write_card(tmp_path / "d")
+    where = {"path": str(tmp_path / "d")} if plain else {"path": "mella", "data_dir": str(tmp_path / "d")}
+    dataset = load_dataset(name="ar", split="know", cache_dir=str(tmp_path / "cache"), **where).with_format(kind)
+    found = [dataset[n] for n in range(3)]
+    assert [row["collected_at"] for row in found] == [None, *["2026-01-02 00:00:00.000000Z"] * 2]
+    assert [tuple(row["image"].shape) for row in found] == [(3, 64, 96) if kind == "torch" else (64, 96, 3)] * 3
+    assert float(found[1]["qe_score"]) == 0.5 and len(dataset[:3]["text"]) == 3
+
+
+def test_rows_read_with_datasets_can_be_written_again(tmp_path: Path) -> None:
+    write_split([record(1, collected_at=utc(2026, 1, 2))], tmp_path / "a", "ar", "know")
+    rows = load_dataset("mella", "ar", data_dir=str(tmp_path / "a"), split="know", cache_dir=str(tmp_path / "cache"))
+    write_split(rows.cast_column("image", datasets.Image(decode=False)), tmp_path / "b", "ar", "know")
+    (a,), (b,) = (shard_paths(tmp_path / name, "ar", "know") for name in "ab")
+    assert a.read_bytes() == b.read_bytes()
+    with pytest.raises(MellaError, match="column 'collected_at': is not a time"):
+        write_split([record(1) | {"collected_at": "yesterday"}], tmp_path / "c", "ar", "know")
 
 
 def test_pickling(load, published: Path) -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dataset_samples import picture
+from release_tree import make_release
 
 from mella_hf.dataset.building.build import build_dataset
 from mella_hf.dataset.building.candidate import is_inside
@@ -15,6 +16,7 @@ from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.sources.folder import FolderSource
 from mella_hf.sources.hf import HfSource
+from mella_hf.sources.release import ReleaseSource
 
 
 def built(source, out: Path, **options):
@@ -167,3 +169,12 @@ def test_bad_hf_requests(tmp_path: Path, options: dict, message: str) -> None:
     path = write_hf(tmp_path / "in", [as_image(picture(1))], text=["chùa"])
     with pytest.raises(MellaError, match=message):
         built(HfSource(path, "vi", **options), tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["a#b", "what?", "50%20", "two words", "ชื่อไทย", "quote'\"&"])
+def test_a_build_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    """The translations are a database in OUT, which SQLite opens by a URI."""
+    make_release(tmp_path / name / "release", ("ar",), 4, flaws=False)
+    source = ReleaseSource(tmp_path / name / "release", ("ar",))
+    report = build_dataset(source, tmp_path / name / "out", workers=0, progress=False, test_size=0)
+    assert {kind: counts["kept"] for kind, counts in report.funnel["ar"].items()} == {"know": 4, "ling": 4}
