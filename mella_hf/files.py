@@ -1,9 +1,13 @@
 """Write files atomically, and find cached and packaged files."""
 
+import codecs
+import json
 import os
 import shutil
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from mella_hf.errors import MellaError
 
@@ -41,6 +45,46 @@ def sweep(folder: Path) -> None:
     """Take away the files of a folder that a killed run had written aside and not renamed."""
     for path in folder.glob(f".*{ASIDE}"):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def json_line(value: Any) -> str:
+    """A value as one line of a JSON-lines file, with its line feed.
+
+    Text stays readable. A text with half of a surrogate pair, which UTF-8 cannot hold, is written in escapes.
+    """
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(value)
+    return f"{line}\n"
+
+
+def json_lines(path: Path | str) -> Iterator[tuple[int, Any]]:
+    """Read a JSON-lines file: (line number, value) of each line that is not blank.
+
+    Only a line feed ends a line. `str.splitlines` also splits at U+2028, U+0085 and others, which may stand inside a
+    JSON text.
+
+    Raises:
+        MellaError: when the file cannot be read, or a line is not UTF-8 or not JSON; names the line.
+    """
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                if text.strip():
+                    yield number, _json(text, path, number)
+    except OSError as error:
+        raise MellaError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _json(line: bytes, path: Path | str, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or a number with too many digits
+        said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise MellaError(f"{path}, line {number} is not JSON: {said}. Each line must be one JSON value.") from error
 
 
 def cache_dir() -> Path:

@@ -1,12 +1,12 @@
 """The funnel: how many rows each step kept, and why it dropped the others."""
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mella_hf.files import json_lines
 from mella_hf.stage import DROPPED, KEPT, StageReport, dropped_by_reason
 
 SHOWN = ("overridden", "flagged")  # notes for people: rows taken against a site's wish, rows that may show somebody
@@ -92,9 +92,8 @@ def funnel_lines(steps: Sequence[Step]) -> list[str]:
 def read_rejects(report: StageReport) -> Iterator[dict[str, Any]]:
     """The rejects of a stage's finished shards."""
     for folder in report.outputs:
-        with open(folder.parent / "rejects" / f"{folder.name}.jsonl", encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)
+        for _, reject in json_lines(folder.parent / "rejects" / f"{folder.name}.jsonl"):
+            yield reject
 
 
 def dropped_examples(stages: Mapping[str, StageReport]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mella_hf.errors import MellaError
-from mella_hf.files import write_atomic
+from mella_hf.files import json_lines, write_atomic
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -165,7 +165,7 @@ def read_predictions(path: Path | str) -> list[dict[str, Any]]:
     path = Path(path)
     if not path.is_file():
         raise MellaError(f"No predictions at {str(path)!r}; make them with `mella evaluate`.")
-    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+    return [record for _, record in json_lines(path)]
 
 
 def read_meta(path: Path | str) -> dict[str, Any]:

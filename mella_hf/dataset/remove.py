@@ -23,7 +23,7 @@ from mella_hf.dataset.card import write_card
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import languages_in, open_writer, shard_paths
 from mella_hf.errors import MellaError
-from mella_hf.files import write_atomic
+from mella_hf.files import json_lines, write_atomic
 from mella_hf.sample import SPLITS
 
 REMOVALS = "removals.jsonl"
@@ -123,7 +123,7 @@ def record_request(folder: Path, request: Request) -> None:
 def read_records(folder: Path | str) -> list[dict[str, Any]]:
     """The requests on record, in order."""
     path = Path(folder) / REMOVALS
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    return [record for _, record in json_lines(path)] if path.exists() else []
 
 
 def _rewrite(path: Path, request: Request) -> list[str]:

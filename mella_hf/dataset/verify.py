@@ -22,6 +22,7 @@ from mella_hf.dataset.checks import check_sample
 from mella_hf.dataset.disjoint import TEST, TRAIN, Hashes, describe_leaks, find_leaks
 from mella_hf.dataset.files import HubFiles, LocalFiles
 from mella_hf.errors import MellaError, SampleError
+from mella_hf.files import json_lines
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
 from mella_hf.sample import COLUMNS, SCHEMA, SPLITS
@@ -87,8 +88,8 @@ def verify_dataset(
     report.problems += [f"{name}: reading it killed every worker that tried" for name in stage.set_aside]
     for shard in shards:
         if shard.name not in stage.set_aside:
-            lines = (root.work() / "rejects" / f"{shard.name}.jsonl").read_text("utf-8").splitlines()
-            report.problems += [_line(shard.payload["path"], json.loads(line)) for line in lines]
+            rejects = json_lines(root.work() / "rejects" / f"{shard.name}.jsonl")
+            report.problems += [_line(shard.payload["path"], reject) for _, reject in rejects]
     _compare(shards, root.work(), report, set(stage.set_aside))
     if "README.md" in files:
         report.problems += card_problems(root.read("README.md").decode("utf-8", "replace"), report.rows)

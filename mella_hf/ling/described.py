@@ -13,6 +13,7 @@ from typing import Any
 
 from mella_hf.dataset.building.candidate import COMPUTED, METADATA, Found, Lost, Unit, is_inside
 from mella_hf.errors import MellaError
+from mella_hf.files import json_lines
 from mella_hf.sample import COLUMNS
 
 ROWS = "rows.jsonl"
@@ -57,11 +58,10 @@ def _read_metadata(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     about = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, record in json_lines(path):
         try:
-            record = json.loads(line)
             about[str(record["file_name"])] = {name: record[name] for name in CARRIED if name in record}
-        except (ValueError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise MellaError(
                 f'{path}, line {number} is not of the form {{"file_name": "a/b.jpg", "page_url": …}}: {error!r}.'
             ) from error
@@ -76,7 +76,7 @@ def write_rows(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
     """The rows of a shard."""
-    return [json.loads(line) for line in (folder / ROWS).read_text("utf-8").split("\n") if line]
+    return [row for _, row in json_lines(folder / ROWS)]
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,8 @@ class DescribedSource:
                 columns["collected_at"] = datetime.fromisoformat(row["collected_at"])
                 yield Found(row["path"], row["path"], row["text"], columns, claimed_id=row["id"])
         for path, _ in unit.payload["rejects"]:
-            for line in Path(path).read_text("utf-8").split("\n"):
-                if line:
-                    reject = json.loads(line)
-                    yield Lost(reject["where"], reject["reason"])
+            for _, reject in json_lines(path):
+                yield Lost(reject["where"], reject["reason"])
 
     def image(self, unit: Unit, locator: str) -> str:
         """The image file of a candidate."""

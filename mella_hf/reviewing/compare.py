@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
+from mella_hf.files import json_lines
 from mella_hf.reviewing.agreement import sign_test, win_rate
 from mella_hf.reviewing.queue import Item
 from mella_hf.reviewing.store import CHOICES, Decision, text_hash
@@ -76,12 +77,11 @@ def _answers(path: Path) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     if not path.is_file():
         raise MellaError(f"The answers {path} do not exist; name a predictions file of mella evaluate.")
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, answer in json_lines(path):
         try:
-            answer = json.loads(line)
             key = answer["id"]
             answer["prediction"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise MellaError(f"{path}:{number} is no JSON object with 'id' and 'prediction': {error}") from error
         if key in found:
             raise MellaError(f"{path}:{number} answers {key} a second time; keep one answer for each image.")

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
-from mella_hf.files import write_atomic
+from mella_hf.files import json_lines, write_atomic
 from mella_hf.languages import get_language
 from mella_hf.ling.translators.translator import Translator
 from mella_hf.stage import fingerprint
@@ -127,7 +127,7 @@ def ask_about(
     transfer_set_hash(folder)
     where = {image: row for row, image in enumerate(pictures["id"])}
     sizes = pictures.select_columns(["width", "height"])
-    turns = [json.loads(line) for line in (Path(folder) / TURNS_FILE).read_text("utf-8").split("\n") if line]
+    turns = [turn for _, turn in json_lines(Path(folder) / TURNS_FILE)]
     for turn in turns:
         if turn["id"] not in where:
             raise MellaError(

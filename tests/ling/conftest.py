@@ -42,7 +42,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         box = (10 + 5 * number, 20, 80 + 10 * number, 90 + 6 * number)
         ImageDraw.Draw(image).ellipse(box, fill=("red", "blue", "green", "orange", "purple")[number % 5])
         image.save(folder / f"{number:02d}.png")
-    (folder / "10.png").write_bytes((folder / "01.png").read_bytes()[:2000])
+    whole = (folder / "01.png").read_bytes()
+    (folder / "10.png").write_bytes(whole[: len(whole) // 2])
     (folder / "11.png").write_bytes((folder / "00.png").read_bytes())
     about = {"file_name": "00.png", "page_url": "https://example.org/birds", "license": "GPL-2"}
     (folder / "metadata.jsonl").write_text(json.dumps(about) + "\n")

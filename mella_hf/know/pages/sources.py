@@ -78,7 +78,7 @@ def read_url_list(path: Path | str) -> list[str]:
     if not path.is_file():
         raise MellaError(f"There is no list of URLs {path}; give a text file with one URL a line.")
     urls: dict[str, None] = {}
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8-sig").split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         url, reason = absolute_url("none:", line)
