@@ -18,12 +18,13 @@ LONGEST_ASKED = 600.0  # seconds that the Hub may ask to wait
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds; doubled from the one to the other
 
 _TOKEN = re.compile(r"hf_\w+")
+_READING = ("read", "download")  # how intents begin that send nothing
 
 
 @contextmanager
 def hub_errors(repo: str, intent: str) -> Iterator[None]:
     """Turn what `huggingface_hub` raises into a MellaError that says what to do. No token gets into it."""
-    from huggingface_hub.errors import GatedRepoError, HTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 
     try:
         yield
@@ -32,18 +33,32 @@ def hub_errors(repo: str, intent: str) -> Iterator[None]:
     except OfflineModeIsEnabled as error:
         raise MellaError(f"Cannot {intent} {repo!r}: HF_HUB_OFFLINE is set; unset it to reach the Hub.") from error
     except (HTTPError, OSError, ValueError) as error:
-        status = status_of(error)
-        hint = "try again; what was uploaded is not sent twice"
-        if isinstance(error, GatedRepoError):
-            hint = "ask for access on its page, and log in with `hf auth login`"
-        elif status == 401:
-            hint = "the Hub does not accept the token; log in with `hf auth login` or set HF_TOKEN"
-        elif status == 403:
-            hint = f"the token may not {intent} there; use one with write access to the organisation"
-        elif isinstance(error, RepositoryNotFoundError) or status == 404:
-            hint = "check the name; a private repo also needs `hf auth login`"
+        hint = _hint(error, intent)
         said = _TOKEN.sub("hf_…", str(error).strip().splitlines()[0] if str(error).strip() else "")
         raise MellaError(f"Cannot {intent} {repo!r} ({type(error).__name__}: {said}): {hint}.") from None
+
+
+def _hint(error: Exception, intent: str) -> str:
+    """What to do about an error of the Hub."""
+    from huggingface_hub import errors, is_offline_mode
+
+    status = status_of(error)
+    if isinstance(error, errors.GatedRepoError):
+        return "ask for access on its page, and log in with `hf auth login`"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "it has no such branch, tag or commit; see its page for those that there are"
+    if isinstance(error, errors.HFValidationError):
+        return "give a folder that exists, or a name on the Hub, ORGANISATION/NAME"
+    if isinstance(error, errors.RepositoryNotFoundError) or status == 404:
+        return "check the name; a private repo also needs `hf auth login`"
+    if status == 401:
+        return "the Hub does not accept the token; log in with `hf auth login` or set HF_TOKEN"
+    if status == 403:
+        return f"the token may not {intent} there; use one with write access to the organisation"
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        way = "unset HF_HUB_OFFLINE" if is_offline_mode() else "try again when the Hub can be reached"
+        return f"it is not in the local cache; {way}"
+    return "try again" if intent.startswith(_READING) else "try again; what was uploaded is not sent twice"
 
 
 def status_of(error: BaseException) -> int | None:

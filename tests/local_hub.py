@@ -124,6 +124,18 @@ class LocalHub:
         found = self.repos[repo]
         return {path: self.read(blob) for path, blob in found.commits[found.refs[ref]].items()}
 
+    def add(self, repo: str, folder: Path, ref: str = "main", **settings: Any) -> str:
+        """Commit a folder's files to a repo, which is made where it is not there: the commit's name."""
+        with self.lock:
+            found = self.repos.setdefault(repo, Repo(**settings))
+            files = dict(found.commits.get(found.refs.get(ref, found.refs.get("main", "")), {}))
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                data = path.read_bytes()
+                lfs = path.name.endswith(LFS_SUFFIXES)
+                blob = Blob(self.store(data), len(data), _git_oid(data), lfs=lfs)
+                files[str(path.relative_to(folder))] = blob
+            return found.commit(ref, files, f"add {folder.name}")
+
     def store(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
         (self.blobs / digest).write_bytes(data)

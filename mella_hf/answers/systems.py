@@ -9,15 +9,16 @@ from typing import Any
 from mella_hf.answers.answers import Answerer
 from mella_hf.answers.endpoint import Endpoint, endpoint_identity
 from mella_hf.answers.generate import LocalModel
-from mella_hf.answers.models import (
+from mella_hf.answers.identity import (
     ADAPTER_CONFIG,
     check_adapter,
     content_hash,
-    load_model,
     model_identity,
     model_name,
     read_adapter_config,
+    recorded_revision,
 )
+from mella_hf.answers.models import load_model
 from mella_hf.errors import MellaError
 
 
@@ -30,12 +31,14 @@ class System:
         base: Hub id or folder; at an endpoint the name that it is served under.
         adapter: folder of an adapter of it, or of a whole model made from it; at an endpoint the adapter's name there.
         urls: of the endpoint; none for a model in this process.
+        revision: branch, tag or commit of a base on the Hub; main by default.
     """
 
     name: str
     base: str
     adapter: str | None = None
     urls: tuple[str, ...] = ()
+    revision: str | None = None
 
     @property
     def merged(self) -> bool:
@@ -48,7 +51,7 @@ class System:
     def check(self) -> None:
         """Raise MellaError on an adapter that is none, or of another base, before minutes go into answers."""
         if self.adapter is not None and not self.urls and not self.merged:
-            check_adapter(self.base, self.adapter)
+            check_adapter(self.base, self.adapter, self.revision)
 
     def identity(self) -> dict[str, Any]:
         """What its predictions are known by."""
@@ -56,8 +59,9 @@ class System:
             return endpoint_identity(self.base, self.adapter)
         if self.merged:
             merged = str(self.adapter)
-            return {**model_identity(self.base), "adapter": merged, "adapter_hash": content_hash(merged)}
-        return model_identity(self.base, self.adapter)
+            of_base = model_identity(self.base, revision=self.revision)
+            return {**of_base, "adapter": merged, "adapter_hash": content_hash(merged)}
+        return model_identity(self.base, self.adapter, self.revision)
 
     def answerer(self, device: str | None) -> Answerer:
         """The model, loaded, or the way to it."""
@@ -65,7 +69,7 @@ class System:
             return Endpoint(self.adapter or self.base, self.urls)
         if self.merged:
             return LocalModel(*load_model(str(self.adapter), device=device))
-        return LocalModel(*load_model(self.base, self.adapter, device=device))
+        return LocalModel(*load_model(self.base, self.adapter, revision=self.revision, device=device))
 
     def record(self) -> dict[str, Any]:
         """How a report names it; folders by name only, since a report travels and paths do not."""
@@ -106,20 +110,28 @@ def named(text: str | Path) -> tuple[str | None, str]:
 
 
 def line_up(
-    base: str, adapter: str | Path | None = None, against: Sequence[str | Path] = (), urls: Sequence[str] = ()
+    base: str,
+    adapter: str | Path | None = None,
+    against: Sequence[str | Path] = (),
+    urls: Sequence[str] = (),
+    revision: str | None = None,
 ) -> list[System]:
     """The systems of a run: the base, the adapter, and the others that it is compared with.
 
     Another system is called as NAME=FOLDER says, else as its folder; one in a folder called "adapter" as the folder
-    around that.
+    around that. Without a `revision` the base on the Hub is the one that the adapters were trained on, else main.
 
     Raises:
         MellaError: when an adapter does not fit, or two systems would have one name.
     """
     served = tuple(urls)
-    systems = [System("base", base, None, served)]
+    if revision is not None and (served or Path(base).is_dir()):
+        where = "at an endpoint" if served else "in a folder"
+        raise MellaError(f"--revision is {revision!r}, but the base {base!r} is {where}; leave --revision out.")
+    revision = revision or recorded_revision(base, [adapter, *(named(other)[1] for other in against)])
+    systems = [System("base", base, None, served, revision)]
     if adapter is not None:
-        systems.append(System("adapter", base, str(adapter), served))
+        systems.append(System("adapter", base, str(adapter), served, revision))
     for other in against:
         given, folder = named(other)
         place = Path(folder).resolve()
@@ -130,7 +142,7 @@ def line_up(
                 f"Two systems would be called {name!r}: {same.adapter or same.base} and {folder}. "
                 f"Give one another name, as in --against NAME={folder}."
             )
-        systems.append(System(name, base, folder, served))
+        systems.append(System(name, base, folder, served, revision))
     for system in systems:
         system.check()
     return systems

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from mella_hf.commands.options import BatchSize, DataDir, Translator, TranslatorUrl
+from mella_hf.commands.options import BatchSize, DataDir, Revision, Translator, TranslatorUrl
 
 
 def distill(
     base: Annotated[str, typer.Option(help="Hub id or folder of the base model.")],
     language: Annotated[str, typer.Option(help="Code of the language to teach.")],
     out: Annotated[Path, typer.Option(help="Where the transfer set goes; a rerun goes on there.")],
+    revision: Revision = None,
     data_dir: DataDir = None,
     translator: Translator = "auto",
     translator_url: TranslatorUrl = None,
@@ -40,7 +41,14 @@ def distill(
     with RequestCache(out / "translations.sqlite") as cache:
         cached = CachedTranslator(open_translator(translator, language, translator_url), cache)
         build_transfer_set(
-            base=base, rows=rows, language=language, translator=cached, out=out, batch_size=batch_size, seed=seed
+            base=base,
+            revision=revision,
+            rows=rows,
+            language=language,
+            translator=cached,
+            out=out,
+            batch_size=batch_size,
+            seed=seed,
         )
     for name, count in read_record(out)["counts"].items():
         typer.echo(f"{name.replace('_', ' ')}: {count:,}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mella_hf.commands.options import BatchSize, DataDir
+from mella_hf.commands.options import BatchSize, DataDir, Revision
 from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Address of an OpenAI-compatible server, ending in /v1, that serves base and adapters."),
     ] = None,
+    revision: Revision = None,
     data_dir: DataDir = None,
     split: Annotated[
         list[str] | None, typer.Option(help="Test split, know_test or ling_test; both by default. Repeatable.")
@@ -77,7 +78,8 @@ def evaluate(
     limits = read_gate(gate) if gate else []  # a gate that cannot be read is told before the hours of answers
     finished = [other for other in against or [] if holds_runs(named(other)[1], codes)]
     others = name_runs(finished, codes)
-    systems = line_up(base, adapter, [other for other in against or [] if other not in finished], endpoint or ())
+    unfinished = [other for other in against or [] if other not in finished]
+    systems = line_up(base, adapter, unfinished, endpoint or (), revision)
     check_names(systems, others)
     folders = {code: out if len(codes) == 1 else out / code for code in codes}
     scored = evaluate_runs(

@@ -15,3 +15,9 @@ Translator = Annotated[
     ),
 ]
 TranslatorUrl = Annotated[str | None, typer.Option(help="Address of the service, as for a server of one's own.")]
+Revision = Annotated[
+    str | None,
+    typer.Option(
+        help="Branch, tag or commit of a base on the Hub; by default the one that the adapter was trained on, or main."
+    ),
+]

@@ -27,7 +27,7 @@ def push(
     The card states base, data and licences, recipe, scores with intervals and failure rates, limits, and code that
     runs. Log in with `hf auth login` first, or set HF_TOKEN. Interrupted, the same command goes on where it stopped.
     """
-    from mella_hf.answers.models import PROVENANCE
+    from mella_hf.answers.identity import PROVENANCE
     from mella_hf.errors import MellaError
     from mella_hf.hub.push import prepare_adapter, push_adapter
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from mella_hf.answers.models import content_hash
+from mella_hf.answers.identity import content_hash
 from mella_hf.demo.run import DemoPaths, Scale, prepare
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
@@ -274,7 +274,8 @@ def _answer(task: Task) -> None:
     from datasets import load_dataset
 
     from mella_hf.answers.generate import generate
-    from mella_hf.answers.models import load_model, model_identity
+    from mella_hf.answers.identity import model_identity
+    from mella_hf.answers.models import load_model
 
     base = str(task.paths.base / "model")
     model, processor = load_model(base, task.adapter)

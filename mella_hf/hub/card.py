@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mella_hf.answers.models import PROVENANCE
+from mella_hf.answers.identity import PROVENANCE
 from mella_hf.errors import MellaError
 from mella_hf.files import template_path, write_atomic
 from mella_hf.html.page import MINIATURE_PARAMETERS

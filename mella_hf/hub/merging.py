@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.answers.models import PROVENANCE, load_model, model_identity
+from mella_hf.answers.identity import PROVENANCE, model_identity
+from mella_hf.answers.models import load_model
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.hub.card import read_provenance, write_adapter_card

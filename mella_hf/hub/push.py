@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.answers.models import (
+from mella_hf.answers.identity import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     MODEL_FILES,
@@ -21,9 +21,9 @@ from mella_hf.answers.models import (
     content_hash,
     model_files,
     model_name,
-    processor_source,
     read_adapter_config,
 )
+from mella_hf.answers.models import processor_source
 from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.run import Run, load_run

@@ -28,7 +28,8 @@ class TransformersCaptioner:
     def __init__(
         self, model: str, *, batch_size: int = 16, max_tokens: int = MAX_TOKENS, device: str | None = None
     ) -> None:
-        from mella_hf.answers.models import content_hash, load_model, model_name
+        from mella_hf.answers.identity import content_hash, model_name
+        from mella_hf.answers.models import load_model
 
         self._model, self._processor = load_model(model, device=device)
         self._batch_size, self._max_tokens = batch_size, max_tokens

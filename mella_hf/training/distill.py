@@ -51,6 +51,7 @@ TURNS_FILE, RECORD_FILE = "turns.jsonl", "transfer.json"
 def build_transfer_set(
     *,
     base: str,
+    revision: str | None = None,
     rows: Mapping[str, "Dataset"],
     language: str,
     translator: Translator,
@@ -64,6 +65,7 @@ def build_transfer_set(
 
     Args:
         base: Hub id or folder of the backbone.
+        revision: branch, tag or commit of a backbone on the Hub; main by default.
         rows: images by source ("know", "ling"), with the columns of `mella_hf.sample`; their texts are not used.
         language: code of the language to teach.
         max_new_tokens: of an English answer, by source.
@@ -76,7 +78,7 @@ def build_transfer_set(
         MellaError: when nothing is left after the checks.
     """
     out = Path(out)
-    answers = _english_answers(base, rows, out, batch_size, max_new_tokens or {}, progress)
+    answers = _english_answers(base, revision, rows, out, batch_size, max_new_tokens or {}, progress)
     mark = fingerprint(answers, language, translator.name, translator.version, seed, SWITCHED, TRANSLATED)
     if (out / RECORD_FILE).is_file() and read_record(out)["fingerprint"] == mark:
         return out
@@ -88,6 +90,7 @@ def build_transfer_set(
     record = {
         "fingerprint": mark,
         "base": str(base),
+        "revision": revision,
         "language": language,
         "translator": translator.name,
         "translator_version": translator.version,
@@ -149,6 +152,7 @@ def ask_about(
 
 def _english_answers(
     base: str,
+    revision: str | None,
     rows: Mapping[str, "Dataset"],
     out: Path,
     batch_size: int,
@@ -158,10 +162,11 @@ def _english_answers(
     """The base's answers by source: {"id", "prediction", "truncated", ...}."""
     from mella_hf.answers.answers import read_predictions
     from mella_hf.answers.generate import generate
-    from mella_hf.answers.models import load_model, model_identity
+    from mella_hf.answers.identity import model_identity
+    from mella_hf.answers.models import load_model
 
-    identity = model_identity(base)
-    model, processor = load_model(base)
+    identity = model_identity(base, revision=revision)
+    model, processor = load_model(base, revision=revision)
     answers = {}
     for source, part in rows.items():
         path = generate(

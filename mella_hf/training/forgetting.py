@@ -90,7 +90,7 @@ def draw_replay(rows: "Dataset", share: float, seed: int) -> "Dataset":
 
 def adapter_hash(adapter: str) -> str:
     """The sha256 of an adapter's content. Raises MellaError when the folder is none."""
-    from mella_hf.answers.models import content_hash, read_adapter_config
+    from mella_hf.answers.identity import content_hash, read_adapter_config
 
     read_adapter_config(adapter)
     return content_hash(adapter)
@@ -104,9 +104,9 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "Lora
     """
     from peft import PeftModel
 
-    from mella_hf.answers.models import check_adapter
+    from mella_hf.answers.identity import check_adapter
 
-    check_adapter(model.config._name_or_path, adapter)
+    check_adapter(model.config._name_or_path, adapter, recipe.revision)
     loaded = PeftModel.from_pretrained(model, adapter, is_trainable=True)
     config = loaded.peft_config["default"]
     for name in SAME_LORA:

@@ -20,11 +20,12 @@ _CHOICES = {"dtype": ("auto", "bfloat16", "float16", "float32"), "bnb_4bit_quant
 
 
 def check_machine(data: DataArguments, model: "ModelConfig", training: "SFTConfig") -> None:
-    """Refuse what this machine cannot run: quantization without its package, attention without its own or a GPU.
+    """Refuse what this machine cannot run: quantization without its package, attention without its own or a GPU, and
+    reports to a package that is not installed.
 
     Raises:
         MellaError: naming the setting, its value and what would do.
-        MissingExtraError: when bitsandbytes is not installed, or too old for transformers.
+        MissingExtraError: when bitsandbytes is not installed or too old, or tensorboard for report_to.
     """
     for name, choices in _CHOICES.items():
         if (value := getattr(model, name)) is not None and value not in choices:
@@ -32,6 +33,7 @@ def check_machine(data: DataArguments, model: "ModelConfig", training: "SFTConfi
     _check_scope(data, model)
     _check_quantization(model)
     _check_attention(model, training)
+    _check_reporters(training)
 
 
 def check_backbone(data: DataArguments, model: "ModelConfig") -> None:
@@ -109,6 +111,22 @@ def _check_attention(model: "ModelConfig", training: "SFTConfig") -> None:
     if model.dtype not in ("bfloat16", "float16"):
         raise MellaError(f"attn_implementation is {attention!r}, which cannot compute in {model.dtype or 'float32'}; "
                          "set dtype: bfloat16.")  # fmt: skip
+
+
+def _check_reporters(training: "SFTConfig") -> None:
+    """The Trainer finds out only after the tokens are counted and the weights are loaded."""
+    from transformers.integrations import get_reporting_integration_callbacks
+
+    for name in training.report_to:
+        try:
+            for callback in get_reporting_integration_callbacks([name]):
+                callback()
+        except RuntimeError as error:  # its package is missing
+            if name == "tensorboard":
+                raise MissingExtraError("tensorboard", "logging", "report_to: tensorboard") from error
+            raise MellaError(f"report_to is {name!r}: {error} Or set report_to: none.") from error
+        except ValueError as error:
+            raise MellaError(f"report_to: {error}") from error
 
 
 def _installed(attention: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.answers.identity import hub_commit
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.training.backbones import lora_targets, trainable_by_part
@@ -48,6 +49,12 @@ _NOT_IDENTITY = ("output_dir", "logging_dir", "overwrite", "resume_from_checkpoi
 _KNOWN_BY_HASH = ("init_adapter", "transfer_set")  # folders may move; what they hold is part of the identity
 
 
+def backbone_commit(settings: Settings) -> str | None:
+    """The commit of a backbone on the Hub, by which the run, the adapter and its card name it; None for a folder."""
+    name = str(settings.model.model_name_or_path)
+    return None if Path(name).is_dir() else hub_commit(name, settings.model.model_revision)
+
+
 def load_processor(settings: Settings) -> "ProcessorMixin":
     """The backbone's processor, with the run's bounds on image size."""
     from transformers import AutoProcessor
@@ -56,7 +63,7 @@ def load_processor(settings: Settings) -> "ProcessorMixin":
     bounds["max_patches"] = settings.data.max_patches
     return AutoProcessor.from_pretrained(
         settings.model.model_name_or_path,
-        revision=settings.model.model_revision,
+        revision=backbone_commit(settings),
         **{key: value for key, value in bounds.items() if value is not None},
     )
 
@@ -70,7 +77,7 @@ def load_backbone(settings: Settings) -> "PreTrainedModel":
     quantization = get_quantization_config(settings.model)
     return AutoModelForImageTextToText.from_pretrained(
         str(settings.model.model_name_or_path),
-        revision=settings.model.model_revision,
+        revision=backbone_commit(settings),
         dtype=settings.model.dtype or "auto",
         attn_implementation=settings.model.attn_implementation,
         quantization_config=quantization,
@@ -91,6 +98,7 @@ def lora_config(settings: Settings, model: "PreTrainedModel") -> "LoraConfig":
         use_dora=settings.model.use_dora,
         target_modules=lora_targets(model, settings.data.lora_scope),
         task_type="CAUSAL_LM",
+        revision=backbone_commit(settings),
     )
 
 
@@ -142,6 +150,7 @@ def identity(settings: Settings) -> dict[str, Any]:
     """The settings that decide what a run computes, as JSON."""
     merged = {**settings.training.to_dict(), **asdict(settings.model), **asdict(settings.data)}
     merged |= asdict(settings.forgetting)
+    merged["model_revision"] = backbone_commit(settings)
     if settings.forgetting.init_adapter is not None:
         merged["init_adapter_hash"] = adapter_hash(settings.forgetting.init_adapter)
     if settings.data.transfer_set is not None:

@@ -6,7 +6,8 @@ import pytest
 
 from mella_hf.answers.answers import Question, plan_batches, read_meta, read_predictions
 from mella_hf.answers.generate import LocalModel, answer_batch, generate
-from mella_hf.answers.models import load_model, model_identity
+from mella_hf.answers.identity import model_identity
+from mella_hf.answers.models import load_model
 from mella_hf.errors import MellaError
 
 PROMPT = "ما هذا؟"

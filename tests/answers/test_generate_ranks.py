@@ -8,7 +8,8 @@ from typing import Any
 
 from ports import reserved_port
 
-from mella_hf.answers.models import load_model, model_identity
+from mella_hf.answers.identity import model_identity
+from mella_hf.answers.models import load_model
 from mella_hf.answers.predictions import answer_rows
 
 DIED = 7  # exit status of a process that stops in the middle

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from local_hub import LocalHub
 
-from mella_hf.answers.models import load_model, model_identity
+from mella_hf.answers.identity import model_identity
+from mella_hf.answers.models import load_model
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.run import load_run
 from mella_hf.hub.card import write_adapter_card

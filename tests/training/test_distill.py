@@ -49,7 +49,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
         num_parameters = staticmethod(lambda: 1)
 
     monkeypatch.setattr("mella_hf.answers.generate.answer_turns", answer_turns)
-    monkeypatch.setattr("mella_hf.answers.models.load_model", lambda base: (Model(), None))
+    monkeypatch.setattr("mella_hf.answers.models.load_model", lambda base, revision: (Model(), None))
     return said
 
 

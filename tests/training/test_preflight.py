@@ -1,6 +1,7 @@
 """What a machine or a backbone cannot do is refused at the start, in one clear error."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def parse(tmp_path: Path) -> Any:
         ("lora_scope: []", r"lora_scope is \[\]; choose among"),
         ("min_pixels: 5000\nmax_pixels: 4000", "min_pixels is 5000, more than max_pixels, 4000"),
         ("gradient_checkpointing: true\nbf16: true\nfp16: true", "settings are refused: .*fp16 and bf16"),
+        ("report_to: wandb", "report_to is 'wandb': .*[Rr]un `?pip install wandb.*Or set report_to: none"),
+        ("report_to: [none, tensorbord]", "report_to: (none|tensorbord) is not supported, only .*tensorboard"),
         ("dtype: bf16", "dtype is 'bf16'; choose among auto, bfloat16, float16, float32"),
         ("bnb_4bit_quant_type: int4", "bnb_4bit_quant_type is 'int4'; choose among nf4, fp4"),
     ],
@@ -134,3 +137,12 @@ def test_a_backbone_that_is_none(parse: Any, tmp_path: Path, config: Any, messag
         (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(MellaError, match=message):
         check(parse(model=tmp_path))
+
+
+def test_a_reporter_that_is_not_installed_is_told_before_tokens_are_counted(
+    parse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if neither package were there
+    monkeypatch.setattr("transformers.integrations.integration_utils.is_tensorboard_available", lambda: False)
+    with pytest.raises(MissingExtraError, match=r"report_to: tensorboard needs .*mella_hf\[logging\]"):
+        parse("report_to: tensorboard")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mella_hf.answers.models import model_name
+from mella_hf.answers.identity import model_name
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.judging.images import JudgedImages
 from mella_hf.evaluation.judging.judge import IMAGE_SIDE, MAX_TOKENS, Judge, Reply

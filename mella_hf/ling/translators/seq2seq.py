@@ -34,7 +34,7 @@ class Seq2SeqTranslator:
         import transformers
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-        from mella_hf.answers.models import content_hash, model_name
+        from mella_hf.answers.identity import content_hash, model_name
 
         self.batch_size, self._beams = batch_size, beams
         try:

@@ -1,0 +1,199 @@
+"""What a model is: a folder is known by the sha256 of its files, a model on the Hub by its commit.
+
+Predictions, adapters and cards carry this identity, so that those of one model are never taken for another's.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mella_hf.errors import MellaError
+from mella_hf.hub_errors import hub_errors
+
+ADAPTER_CONFIG = "adapter_config.json"
+PROVENANCE = "provenance.json"  # written by mella_hf.hub.push into a prepared adapter
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+MODEL_FILES = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "pytorch_model*.bin",
+    "adapter_model.bin",
+    "adapter_config.json",
+    "config.json",
+    "generation_config.json",
+    "*processor_config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.*",
+)
+CHUNK = 1 << 22  # bytes read at a time while hashing
+
+
+def model_name(model: str | Path) -> str:
+    """What to call a model in public: its Hub id, a miniature's own name, or the name of its folder without the way."""
+    config = Path(model) / "config.json"
+    if config.is_file() and (mark := json.loads(config.read_text("utf-8")).get("mella_miniature")):
+        return str(mark).partition(":")[0]  # written by mella_hf.demo.pretrain: "name: what it is"
+    return Path(model).resolve().name if Path(model).is_dir() else str(model)
+
+
+def model_identity(base: str, adapter: str | Path | None = None, revision: str | None = None) -> dict[str, Any]:
+    """What the predictions of a model depend on: names and content hashes of base, adapter and processor.
+
+    Args:
+        revision: branch, tag or commit of a base on the Hub; by default the one that the adapter was trained on, else
+            main.
+
+    Raises:
+        MellaError: when the adapter is not one, or was trained on another base.
+    """
+    revision = revision or recorded_revision(base, [adapter])
+    base_hash = content_hash(base, revision)
+    identity: dict[str, Any] = {"base": str(base), "base_hash": base_hash, "adapter": None, "adapter_hash": None}
+    if adapter is not None:
+        check_adapter(base, adapter, revision)
+        identity.update(adapter=str(adapter), adapter_hash=content_hash(str(adapter)))
+    return identity
+
+
+def content_hash(name: str, revision: str | None = None) -> str:
+    """The sha256 of a model folder's content, or the commit of a Hub id. Raises MellaError when it is neither."""
+    return folder_hash(Path(name)) if Path(name).is_dir() else hub_commit(name, revision)
+
+
+def folder_hash(folder: Path) -> str:
+    """The sha256 of a model folder's weights, configuration and processor files."""
+    stats = [(path, path.stat()) for path in model_files(folder)]
+    return _files_hash(tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats))
+
+
+@cache
+def _files_hash(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """The sha256 of files, known by path, size and time: a base of 16 GB is read once for all of its adapters."""
+    from tqdm import tqdm
+
+    digest = hashlib.sha256()
+    size = sum(size for _, size, _ in files)
+    with tqdm(total=size, desc="hash of the model", unit="B", unit_scale=True, delay=2) as bar:
+        for path, _, _ in files:
+            digest.update(path.name.encode("utf-8") + b"\0")
+            with open(path, "rb") as file:
+                while chunk := file.read(CHUNK):
+                    digest.update(chunk)
+                    bar.update(len(chunk))
+    return digest.hexdigest()
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files that answers depend on; a card, training states and checkpoints are none of them."""
+    files = (path for path in folder.iterdir() if path.is_file())
+    return sorted(path for path in files if any(fnmatch(path.name, pattern) for pattern in MODEL_FILES))
+
+
+@cache
+def hub_commit(repo_id: str, revision: str | None = None) -> str:
+    """The commit that a model's name and revision stand for on the Hub, or in the local cache when offline.
+
+    Raises:
+        MellaError: when the Hub has no such model or revision, or does not give it out.
+    """
+    from huggingface_hub import hf_hub_download
+
+    with hub_errors(repo_id, "read the model"):
+        # The cache keeps a commit's files in snapshots/COMMIT.
+        return Path(hf_hub_download(repo_id, "config.json", revision=revision)).parent.name
+
+
+def read_adapter_config(adapter: str | Path) -> dict[str, Any]:
+    """The adapter's adapter_config.json. Raises MellaError when the folder is not a whole adapter."""
+    folder = Path(adapter)
+    if not folder.is_dir():
+        raise MellaError(
+            f"No adapter at {str(folder)!r}: there is no such folder. Give the folder that training wrote "
+            f"(it holds {ADAPTER_CONFIG})."
+        )
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise MellaError(
+            f"{str(folder)!r} is not an adapter: it holds no {ADAPTER_CONFIG}. Give the folder that training wrote."
+        )
+    if not any((folder / name).is_file() for name in ADAPTER_WEIGHTS):
+        raise MellaError(
+            f"The adapter {str(folder)!r} has no weights: {ADAPTER_WEIGHTS[0]} is missing. "
+            "Training may have been cut short; run it again and it resumes."
+        )
+    try:
+        return json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise MellaError(f"{folder / ADAPTER_CONFIG} is not JSON: {error}. Save the adapter again.") from error
+
+
+def check_adapter(base: str, adapter: str | Path, revision: str | None = None) -> None:
+    """Raise MellaError when the adapter was trained on another base.
+
+    A prepared adapter knows its base by content. Another one knows a name and, for a base on the Hub, a commit. A base
+    may have moved: a Hub id and a folder of the same name count as the same model.
+    """
+    config = read_adapter_config(adapter)
+    provenance = Path(adapter) / PROVENANCE
+    if provenance.is_file():
+        _check_content(base, revision, adapter, json.loads(provenance.read_text("utf-8")))
+        return
+    trained_on, commit = config.get("base_model_name_or_path"), config.get("revision")
+    if trained_on and Path(trained_on).name.lower() not in (Path(base).name.lower(), model_name(base).lower()):
+        raise MellaError(
+            f"The adapter {str(adapter)!r} was trained on the base {trained_on!r}, not on {base!r}. "
+            f"Evaluate it with --base {trained_on}; if both are the same model under two names, "
+            f"correct base_model_name_or_path in {Path(adapter) / ADAPTER_CONFIG}."
+        )
+    if commit and trained_on == base and hub_commit(base, revision) != hub_commit(base, commit):
+        raise MellaError(
+            f"The adapter {str(adapter)!r} was trained on {base!r} at revision {commit}, not at {revision or 'main'}. "
+            f"Give --revision {commit}."
+        )
+
+
+def _check_content(base: str, revision: str | None, adapter: str | Path, provenance: dict[str, Any]) -> None:
+    """A prepared adapter's base, by content: a base of the same name may have been trained anew since."""
+    expected = provenance["models"]["adapter"]["base_hash"]
+    found = base_hash_like(expected, base, revision)
+    if expected != found:
+        raise MellaError(
+            f"The adapter {str(adapter)!r} was evaluated on another base than {base!r}: its {PROVENANCE} says "
+            f"{expected[:16]}, this base is {found[:16]}. Give the base that it was trained on, or train again."
+        )
+
+
+def base_hash_like(expected: str, base: str, revision: str | None = None) -> str:
+    """The base's hash, of the kind that `expected` is: a base that was a folder may be on the Hub by now.
+
+    A sha256 has 64 digits, a commit 40.
+    """
+    if len(expected) != 64 or Path(base).is_dir():
+        return content_hash(base, revision)
+    from huggingface_hub import snapshot_download
+
+    with hub_errors(base, "read the model"):
+        return folder_hash(Path(snapshot_download(base, revision=revision, allow_patterns=list(MODEL_FILES))))
+
+
+def recorded_revision(base: str, adapters: Iterable[str | Path | None]) -> str | None:
+    """The commit of a base on the Hub that adapters were trained on, as the first one that says it does.
+
+    Args:
+        adapters: folders; those of whole models and of other bases say nothing.
+    """
+    for adapter in adapters:
+        path = Path(adapter or "") / ADAPTER_CONFIG
+        if adapter is None or not path.is_file():
+            continue
+        config = read_adapter_config(adapter)
+        if config.get("base_model_name_or_path") == base and config.get("revision"):
+            return str(config["revision"])
+    return None
