@@ -117,7 +117,7 @@ def _check_reporters(training: "SFTConfig") -> None:
     """The Trainer finds out only after the tokens are counted and the weights are loaded."""
     from transformers.integrations import get_reporting_integration_callbacks
 
-    for name in training.report_to:
+    for name in training.report_to or []:
         try:
             for callback in get_reporting_integration_callbacks([name]):
                 callback()
