@@ -88,7 +88,8 @@ def make_sample(
 
     Args:
         image: encoded image bytes (JPEG, PNG, WebP).
-        width, height: pixels, as the image decodes.
+        width: pixels of the decoded image.
+        height: pixels of the decoded image.
         columns: any other column of `COLUMNS` except `id`, which is computed.
 
     Raises:

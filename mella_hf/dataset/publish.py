@@ -71,8 +71,10 @@ def publish_dataset(
         create_pr: open one pull request instead of committing to main.
         gated: readers must agree to share their contact first; access is then automatic.
         dry_run: check, compare and report, but send nothing.
-        workers, executor: where the check runs, as for `verify_dataset`.
-        endpoint, token: the Hub and the user; those of `hf auth login` by default.
+        workers: processes of the check, as for `verify_dataset`.
+        executor: runs the check instead of processes of this machine.
+        endpoint: address of the Hub; the official one by default.
+        token: token for the Hub; that of `hf auth login` by default.
         say: receives a line whenever the Hub asks to wait.
         wait: seconds before the first retry.
 

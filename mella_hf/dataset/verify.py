@@ -68,7 +68,9 @@ def verify_dataset(
     """Check a dataset folder, or a repo on the Hub named as "org/name".
 
     Args:
-        revision, endpoint, token: for a repo; the token of `hf auth login` by default.
+        revision: branch, tag, commit or `refs/pr/N` of a repository.
+        endpoint: address of the Hub; the official one by default.
+        token: token for the Hub; that of `hf auth login` by default.
         workers: processes; the number of cores by default, 0 checks in this one.
 
     Raises:

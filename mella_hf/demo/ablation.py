@@ -76,18 +76,22 @@ class Task:
 
     @property
     def root(self) -> Path:
+        """The ablation's folder."""
         return self.paths.out / self.paths.language / "ablation"
 
     @property
     def folder(self) -> Path:
+        """The task's folder."""
         return self.root / self.name / f"seed-{self.seed}" if self.variant else self.root / self.name
 
     @property
     def adapter(self) -> Path | None:
+        """The adapter that the task trains; None if it trains nothing."""
         return self.folder / "train" / "adapter" if self.variant else None
 
     @property
     def key(self) -> tuple[str, int]:
+        """Name and seed: what other tasks refer to it by."""
         return self.name, self.seed
 
     @property

@@ -60,26 +60,32 @@ class DemoPaths:
 
     @property
     def rendered(self) -> Path:
+        """The rendered views of the stamps."""
         return self.out / "rendered"
 
     @property
     def dataset(self) -> Path:
+        """The dataset, in the published layout."""
         return self.out / "mella"
 
     @property
     def base(self) -> Path:
+        """The miniature backbone and its training."""
         return self.out / "base"
 
     @property
     def run(self) -> Path:
+        """The training run of the language."""
         return self.out / self.language / "train"
 
     @property
     def evaluation(self) -> Path:
+        """The evaluation of the language."""
         return self.out / self.language / "evaluation"
 
     @property
     def adapter(self) -> Path:
+        """The adapter, ready for the Hub."""
         return self.out / self.language / "adapter"
 
 

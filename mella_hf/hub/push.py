@@ -62,7 +62,8 @@ def prepare_adapter(
         out: the folder to write; replaced whole.
         run: the adapter's evaluation, or its folder.
         repo_id: where it will be pushed; the usage snippet loads it from there.
-        base_id, dataset_id: where base and dataset can be found on the Hub, when they were read from a folder.
+        base_id: name of the base on the Hub, if it was read from a folder.
+        dataset_id: name of the dataset on the Hub, if it was read from a folder.
         license: the Hub's identifier of the weights' licence; "unknown" when not given.
 
     Returns:
@@ -116,7 +117,8 @@ def push_adapter(
     Args:
         private: make a new repo private.
         create_pr: open a pull request instead of committing to main.
-        endpoint, token: the Hub and the user; those of `hf auth login` by default.
+        endpoint: address of the Hub; the official one by default.
+        token: token for the Hub; that of `hf auth login` by default.
         say: receives a line whenever the Hub asks to wait.
         wait: seconds before the first retry.
 

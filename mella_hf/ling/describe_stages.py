@@ -286,4 +286,5 @@ def digest_rows(folder: Path) -> str:
 
 
 def short_name(model: str) -> str:
+    """A model's name for provenance: the folder's name if it is a folder, else its Hub id."""
     return Path(model).name if Path(model).is_dir() else model

@@ -20,7 +20,8 @@ def compare(
     """Two systems' answers to the same items: is the difference more than chance?
 
     Args:
-        first, second: statistics of the same items in the same order, by metrics of one signature.
+        first: item statistics of one system.
+        second: item statistics of the other system: same items, same order, same signature.
 
     Returns:
         For each score: `<name>_first`, `<name>_second`, `<name>_delta` (second - first) with

@@ -96,6 +96,7 @@ class ItemStatistics:
 
 
 def number(value: Any) -> float | None:
+    """A score as a rounded float; None for NaN."""
     return None if np.isnan(value) else round(float(value), DIGITS)
 
 
@@ -106,7 +107,8 @@ class MellaMetric:
         language: code of an entry of `mella_hf.languages`.
         keyword_mode: "exact", "stem" or "fuzzy" (see `mella_hf.metrics.matching`).
         meteor: "exact+stem" (METEOR 1.5) or "nltk", for comparison.
-        resamples, seed: of the bootstrap.
+        resamples: number of bootstrap resamples.
+        seed: seed of the bootstrap.
         workers: processes; all cores by default when there is enough to do.
         progress: show a bar when scoring takes more than two seconds.
         protocol: "mella", or "paper" to reproduce the author's published averages (`mella_hf.metrics.paper`),
@@ -174,7 +176,8 @@ class MellaMetric:
         """Count every item once; `score` and `compare` work from the result.
 
         Args:
-            predictions, references: one text an item; empty predictions count and score 0.
+            predictions: one text per item; an empty prediction counts and scores 0.
+            references: one text per item.
             keywords: what each answer should name; None or an empty list where an item has none.
             prompts: user turns, to find answers that echo them; the language's own by default.
             check_references: raise where references are in another language.

@@ -73,6 +73,7 @@ class NoWordNet:
     """nltk's WordNet interface with no synonyms."""
 
     def synsets(self, word: str) -> list[Any]:
+        """No synonyms, for any word."""
         return []
 
 

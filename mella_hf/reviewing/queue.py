@@ -37,6 +37,7 @@ class Item:
 
     @property
     def key(self) -> tuple[str, str]:
+        """Id and language: one image can have a text in each language."""
         return self.id, self.language
 
 

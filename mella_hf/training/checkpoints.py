@@ -24,6 +24,7 @@ class MarkComplete(TrainerCallback):
     """Marks each checkpoint once all of it is on disk, the part of every process."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Wait for all processes, then write the marker."""
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             write_atomic(Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE, "")

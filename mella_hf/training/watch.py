@@ -133,6 +133,7 @@ class Watch(TrainerCallback):
         self.warned = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Score the fixed samples every `watch_steps` steps and log the scores."""
         if state.global_step % self.arguments.watch_steps:
             return
         import torch

@@ -22,6 +22,7 @@ def described_languages() -> list[str]:
 
 
 def phrases_of(language: str) -> Phrases:
+    """The sentences and words of a language. Raises MellaError if there are none."""
     if language not in described_languages():
         raise MellaError(
             f"No description phrases for language {language!r}; there are {', '.join(described_languages())}. "

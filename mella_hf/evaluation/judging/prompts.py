@@ -74,6 +74,7 @@ class Verdict:
 
     @property
     def hallucinated(self) -> bool:
+        """Whether the answer says anything that neither the image nor the reference supports."""
         return bool(self.unsupported)
 
 

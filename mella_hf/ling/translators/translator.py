@@ -24,6 +24,7 @@ class Translator(Protocol):
 
         Args:
             texts: in the language `source`.
-            source, target: codes of `mella_hf.languages`, or "en".
+            source: code of `mella_hf.languages`, or "en".
+            target: the same, for the translation.
         """
         ...
