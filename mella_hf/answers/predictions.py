@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.answers import Answer, Answerer, Question, collect_answers, publish_answers
 from mella_hf.errors import MellaError
+from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
 from mella_hf.stage import fingerprint
 
@@ -105,7 +106,7 @@ def count_answers(
 def open_image(rows: "Dataset", at: int) -> "Image":
     """The decoded image of a row, RGB. Raises MellaError, naming the image, when it does not decode."""
     try:
-        return rows[at]["image"].convert("RGB")
+        return on_white(rows[at]["image"])
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
         broken = rows.select_columns(["id"])[at]["id"]
         raise MellaError(

@@ -5,7 +5,6 @@ model learns to name and describe them in English and reads plain text in every 
 `transformers.Trainer` runs and resume where they were stopped.
 """
 
-import io
 import json
 import os
 import random
@@ -22,6 +21,7 @@ from transformers import Trainer, TrainingArguments, set_seed
 
 from mella_hf.demo import miniature
 from mella_hf.files import write_atomic
+from mella_hf.images.opening import open_image
 from mella_hf.stage import fingerprint
 from mella_hf.training.batching import LengthBucketSampler
 from mella_hf.training.chat import user_turn
@@ -129,9 +129,8 @@ class Views:
         from PIL import Image
 
         def pixels(data: bytes) -> torch.Tensor:
-            with Image.open(io.BytesIO(data)) as image:
-                image.draft("RGB", (CACHED_SIDE, CACHED_SIDE))
-                small = image.convert("RGB").resize((CACHED_SIDE, CACHED_SIDE), Image.Resampling.BILINEAR)
+            image = open_image(data, side=CACHED_SIDE)
+            small = image.resize((CACHED_SIDE, CACHED_SIDE), Image.Resampling.BILINEAR)
             return torch.from_numpy(np.array(small)).permute(2, 0, 1)
 
         self.pictures = pictures

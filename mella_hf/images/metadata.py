@@ -26,12 +26,13 @@ def strip_metadata(data: bytes, image_format: str) -> bytes:
     """An image of one frame without metadata; the very bytes when there is none.
 
     Args:
-        image_format: as Pillow names it: "JPEG", "PNG", "WEBP" or "GIF".
+        image_format: as Pillow names it: "JPEG", "PNG", "WEBP", "GIF" or "BMP"; an AVIF must be encoded anew.
 
     Raises:
         Rejected: `image_broken`, when the file's segments do not add up.
     """
-    strip = {"JPEG": _jpeg_segments, "PNG": _png_chunks, "WEBP": _webp_chunks, "GIF": _gif_blocks}[image_format]
+    formats = {"JPEG": _jpeg_segments, "PNG": _png_chunks, "WEBP": _webp_chunks, "GIF": _gif_blocks, "BMP": _bmp_file}
+    strip = formats[image_format]
     try:
         return b"".join(strip(data))
     except (struct.error, IndexError) as error:
@@ -125,3 +126,10 @@ def _gif_blocks(data: bytes) -> Iterator[bytes]:
 def _gif_colours(packed: int) -> int:
     """Bytes of the colour table that a packed field announces."""
     return 3 << (packed & 7) + 1 if packed & 0x80 else 0
+
+
+def _bmp_file(data: bytes) -> Iterator[bytes]:
+    """The file up to the length that its header tells; a BMP has no place for metadata but behind that."""
+    (length,) = struct.unpack_from("<I", data, 2)
+    (pixels,) = struct.unpack_from("<I", data, 10)
+    yield data[:length] if pixels < length < len(data) else data  # some writers leave the length 0

@@ -1,7 +1,8 @@
-"""Decode an image, or say why it is rejected.
+"""The one place where encoded images are opened, checked and made RGB.
 
-Images from outside are hostile: a 164 kB PNG can hold 13,000 x 13,000 px, and a truncated file raises in the middle of
-an iteration. All code that decodes images goes through `open_image`.
+Images from outside are hostile: a 164 kB PNG can hold 13,000 x 13,000 px, a truncated file raises while it decodes.
+Whatever has bytes calls `open_image`; whatever gets a decoded picture from `datasets` calls `on_white`. So building,
+training, evaluation and pages see the same pixels.
 """
 
 import io
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 64_000_000  # 8,000 x 8,000: 256 MB decoded; no photograph of a web page needs more
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # what browsers show and Pillow decodes without other programs
+MAX_ASPECT = 200  # longer side to shorter; Qwen2-VL's processor and its successors' refuse more
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP")  # what browsers show and Pillow decodes without other programs
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".mpo", ".png", ".webp", ".gif", ".avif", ".bmp")  # how their files end
+_MOVING = ("PNG", "WEBP", "GIF", "AVIF")  # formats that can hold a film; a camera's JPEG holds previews (MPO)
+_LAYERED = ("RGBA", "LA", "PA", "RGBa", "La")  # modes with an alpha channel
 
 
 class Rejected(MellaError):
@@ -56,33 +61,77 @@ def open_image(data: bytes, *, side: int | None = None) -> "Image.Image":
             many pixels; a fraction of the work.
 
     Raises:
-        Rejected: with the reason `image_empty`, `image_format`, `image_too_large`,
+        Rejected: with the reason `image_empty`, `image_format`, `image_too_large`, `image_aspect`,
             `image_animated` or `image_broken`.
     """
-    from PIL import Image, ImageOps
+    return on_white(open_layers(data, side=side))
+
+
+def open_layers(data: bytes, *, side: int | None = None) -> "Image.Image":
+    """Decode an image fully and upright, in its own mode, with its transparency. Raises as `open_image`."""
+    from PIL import ImageOps
+
+    with guarded():
+        image = open_header(data)
+        refuse_film(image)
+        if side is not None:
+            image.draft(None, (side, side))
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def open_header(data: bytes, max_pixels: int = MAX_PIXELS) -> "Image.Image":
+    """Open an image without decoding it, if its format and size are acceptable.
+
+    Raises:
+        Rejected: `image_empty`, `image_format`, `image_too_large`, `image_aspect` or `image_broken`.
+    """
+    from PIL import Image
 
     if not data:
         raise Rejected("image_empty")
     with guarded():
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            raise Rejected("image_too_large", f"{image.width} x {image.height} px")
-        if getattr(image, "n_frames", 1) > 1:
-            raise Rejected("image_animated", f"{image.format}")
-        if side is not None:
-            image.draft(None, (side, side))
-        image.load()
-        return on_white(ImageOps.exif_transpose(image))
+    what = f"{image.width} x {image.height} px"
+    if image.width * image.height > max_pixels:
+        raise Rejected("image_too_large", what)
+    if max(image.size) > MAX_ASPECT * min(image.size):
+        raise Rejected("image_aspect", f"{what}, more than {MAX_ASPECT} to 1; no image processor takes it")
+    return image
+
+
+def refuse_film(image: "Image.Image") -> None:
+    """Raise Rejected (`image_animated`) on a picture that moves. Call it within `guarded`."""
+    if image.format in _MOVING and getattr(image, "n_frames", 1) > 1:
+        raise Rejected("image_animated", str(image.format))
+
+
+def plain_format(image: "Image.Image") -> str:
+    """The name of an opened image's format, one of FORMATS: what Pillow calls MPO is a JPEG with further frames."""
+    return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def on_white(image: "Image.Image") -> "Image.Image":
-    """An image as RGB; what is transparent becomes white, as on a page."""
+    """A decoded image as RGB: what is transparent becomes white, as on a page; 16 bits of grey become 8."""
     from PIL import Image
 
-    if image.mode == "RGB":
-        return image
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    if image.mode in ("I", "I;16", "I;16B", "I;16L", "I;16N"):
+        image = _to_8_bits(image)
+    if image.mode in _LAYERED or "transparency" in image.info:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_8_bits(image: "Image.Image") -> "Image.Image":
+    """16-bit grey as L, or LA when one grey is transparent. Pillow's own conversion clips, which leaves white paper."""
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(image)
+    grey = Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
+    clear = image.info.get("transparency")
+    if clear is not None:
+        grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+    return grey

@@ -8,8 +8,9 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.images import opening
 from mella_hf.images.metadata import strip_metadata
-from mella_hf.images.opening import FORMATS, MAX_PIXELS, Rejected, guarded, on_white
+from mella_hf.images.opening import MAX_PIXELS, Rejected, guarded, on_white, plain_format, refuse_film
 from mella_hf.images.phash import SIDE, phash
 from mella_hf.sample import sha256_hex
 
@@ -72,22 +73,23 @@ def check_image(data: bytes, settings: ImageSettings) -> CheckedImage:
         Rejected: `image_empty`, `image_format`, `image_too_large`, `image_too_small`, `image_aspect`,
             `image_animated`, `image_broken`, `image_one_colour`.
     """
-    if not data:
-        raise Rejected("image_empty")
     with guarded():
         image = open_header(data, settings)
         exif = image.getexif()
         flags = {"had_location"} if _GPS in exif else set()
         is_turned = exif.get(_ORIENTATION, 1) in range(2, 9)
         scale = min(1.0, (settings.max_side or max(image.size)) / max(image.size))
-        stripped = strip_metadata(data, _plain_format(image))
-        if stripped != data:
+        kind = plain_format(image)
+        # The metadata of an AVIF is woven into its index: a file that has any is encoded anew.
+        is_woven = kind == "AVIF" and bool(image.info.get("exif") or image.info.get("xmp"))
+        stripped = data if kind == "AVIF" else strip_metadata(data, kind)
+        if is_woven or stripped != data:
             flags.add("had_metadata")
-        if is_turned or scale < 1:
+        if is_turned or is_woven or scale < 1:
             flags |= {name for name, is_so in (("rotated", is_turned), ("scaled", scale < 1)) if is_so}
             small = redraw(image, scale)
             size = small.size
-            clean = _encode(small, "JPEG" if scale < 1 else _plain_format(image), image, settings.quality)
+            clean = _encode(small, "JPEG" if scale < 1 else kind, image, settings.quality)
         else:
             clean, size = stripped, image.size
             small = reduce(image)
@@ -102,20 +104,14 @@ def check_image(data: bytes, settings: ImageSettings) -> CheckedImage:
 
 def open_header(data: bytes, settings: ImageSettings) -> "Image.Image":
     """Open an image without decoding it, if format, size, aspect and number of frames let it stay. Raises Rejected."""
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image = opening.open_header(data, settings.max_pixels)
     width, height = image.size
     what = f"{width} x {height} px"
-    if width * height > settings.max_pixels:
-        raise Rejected("image_too_large", what)
     if min(width, height) < settings.min_side:
         raise Rejected("image_too_small", what)
     if max(width, height) > settings.max_aspect * min(width, height):
         raise Rejected("image_aspect", what)
-    # A camera's JPEG may hold previews as further frames (MPO); the others move.
-    if image.format in ("GIF", "PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
-        raise Rejected("image_animated", str(image.format))
+    refuse_film(image)
     return image
 
 
@@ -129,9 +125,7 @@ def reduce(image: "Image.Image", side: int = REDUCED, mode: str = "L") -> "Image
 
 def open_reduced(data: bytes) -> "Image.Image":
     """A checked image as RGB, large enough for REDUCED px a side."""
-    from PIL import Image
-
-    return reduce(Image.open(io.BytesIO(data), formats=FORMATS), mode="RGB")
+    return reduce(opening.open_header(data), mode="RGB")
 
 
 def average(image: "Image.Image") -> "Image.Image":
@@ -169,13 +163,9 @@ def _encode(image: "Image.Image", image_format: str, original: "Image.Image", qu
     if "transparency" in image.info:
         plain.info["transparency"] = image.info["transparency"]
     out = io.BytesIO()
-    options: dict[str, Any] = {"quality": quality} if image_format in ("JPEG", "WEBP") else {}
+    options: dict[str, Any] = {"quality": quality} if image_format in ("JPEG", "WEBP", "AVIF") else {}
     plain.save(out, image_format, icc_profile=original.info.get("icc_profile"), **options)
     return out.getvalue()
-
-
-def _plain_format(image: "Image.Image") -> str:
-    return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def _varies(image: "Image.Image") -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 from mella_hf.dataset.building.candidate import COMPUTED, METADATA, Found, Lost, Unit, is_inside
 from mella_hf.errors import MellaError
 from mella_hf.files import json_lines
+from mella_hf.images.opening import SUFFIXES
 from mella_hf.sample import COLUMNS
 
 ROWS = "rows.jsonl"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 CARRIED = ("page_url", "image_url", "domain", "category", "entity", "license")
 
 

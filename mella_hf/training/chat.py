@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import SampleError
+from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def to_conversation(row: dict[str, Any], seed: int) -> Conversation:
     """A record as TRL's prompt-completion format with `images`, and its source."""
     prompt = row["prompt"] if "prompt" in row else draw_prompt(row["language"], row["source"], row["id"], seed)
     return {
-        "images": [row["image"].convert("RGB")],
+        "images": [on_white(row["image"])],
         "prompt": [user_turn(prompt)],
         "completion": [assistant_turn(row["text"])],
         "source": row["source"],

@@ -18,6 +18,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from mella_hf.errors import MellaError
+from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
 from mella_hf.sample import SOURCES
 
@@ -89,7 +90,7 @@ def look(
         prompt = get_language(language).test_prompt(source)
         answers: list[str] = []
         for start in range(0, len(part), BATCH):
-            images = [image.convert("RGB") for image in part[start : start + BATCH]["image"]]
+            images = [on_white(image) for image in part[start : start + BATCH]["image"]]
             batch = answer_batch(model, processor, images, prompt, new_tokens or MAX_NEW_TOKENS[source])
             answers += [answer["prediction"] for answer in batch]
         keywords = [words or [] for words in part["keywords"]]

@@ -84,14 +84,14 @@ def test_hostile_and_useless_images_become_reasons() -> None:
     whole = encode(picture(1), quality=90)
     assert reason(b"") == "image_empty"
     assert reason(b"<!doctype html><p>not found") == "image_format"
-    assert reason(encode(picture(1), "BMP")) == "image_format"
+    assert reason(encode(picture(1), "TIFF")) == "image_format"
     assert reason(whole[: len(whole) // 2]) == "image_broken"
     assert reason(encode(picture(1), "PNG")[:-3000]) == "image_broken"
     assert reason(encode(picture(1, (199, 300)))) == "image_too_small"
     assert reason(encode(picture(1, (801, 200)))) == "image_aspect"
     assert reason(encode(picture(1, (601, 200))), max_aspect=3.0) == "image_aspect"
     assert check_image(encode(picture(1, (600, 200))), SETTINGS).width == 600
-    for kind in ("GIF", "PNG", "WEBP"):
+    for kind in ("GIF", "PNG", "WEBP", "AVIF"):
         assert reason(animation(kind)) == "image_animated"
     for colour in ("white", "black", (200, 30, 90)):
         assert reason(encode(Image.new("RGB", (300, 300), colour))) == "image_one_colour"
@@ -105,7 +105,7 @@ def test_a_picture_in_colours_of_one_brightness_is_not_one_colour() -> None:
     assert check_image(encode(image, "PNG"), SETTINGS).flags == ()
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"])
 def test_an_image_without_metadata_keeps_its_bytes(kind: str) -> None:
     data = encode(picture(2), kind)
     checked = check_image(data, SETTINGS)
@@ -132,6 +132,7 @@ def with_metadata(kind: str, gps: bool = False) -> bytes:
         "JPEG": {"comment": "SECRETCOMMENT", "xmp": b"SECRETXMP"},
         "PNG": {"pnginfo": text},
         "WEBP": {"xmp": b"SECRETXMP"},
+        "AVIF": {"xmp": b"SECRETXMP"},
     }[kind]
     return encode(picture(3), kind, exif=exif(gps=gps), icc_profile=profile, **options)
 
@@ -142,7 +143,7 @@ def private_chunk() -> PngImagePlugin.PngInfo:
     return text
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_metadata_goes_and_pixels_stay(kind: str) -> None:
     data = with_metadata(kind, gps=True)
     assert b"SECRET" in data
@@ -150,10 +151,11 @@ def test_metadata_goes_and_pixels_stay(kind: str) -> None:
     assert b"SECRET" not in checked.data
     assert checked.flags == ("had_location", "had_metadata")
     with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(checked.data)) as after:
-        assert np.array_equal(np.asarray(before), np.asarray(after))
+        lost = np.abs(np.asarray(before, float) - np.asarray(after, float)).mean()
+        assert lost < 2 if kind == "AVIF" else lost == 0  # an AVIF is encoded anew
         assert after.info["icc_profile"] == before.info["icc_profile"]
         assert not dict(after.getexif())
-    assert strip_metadata(checked.data, kind) == checked.data
+    assert kind == "AVIF" or strip_metadata(checked.data, kind) == checked.data
 
 
 def two_frames() -> bytes:
@@ -188,7 +190,7 @@ def test_nothing_hides_in_or_behind_a_picture(where: str) -> None:
         assert np.array_equal(np.asarray(before.convert("RGBA")), np.asarray(after.convert("RGBA")))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("orientation", [2, 3, 6, 8])
 def test_rotation_is_applied(kind: str, orientation: int) -> None:
     data = encode(picture(4), kind, exif=exif(orientation))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mella_hf.demo.stamps.measures import BACKGROUNDS
 from mella_hf.errors import MellaError
+from mella_hf.images.opening import Rejected, guarded, open_header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,23 +46,19 @@ class View:
 
 
 def open_stamp(path: Path) -> "Image.Image":
-    """The stamp as RGBA, cut to what is visible.
+    """Open a stamp as RGBA, cut to what is visible.
 
     Raises:
         ImageRejected: "too_many_pixels", "corrupt_image" or "empty_image".
     """
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        with Image.open(path) as file:
-            if file.width * file.height > MAX_PIXELS:
-                detail = f"{file.width} x {file.height} px are more than {MAX_PIXELS:,}; scale the image down"
-                raise ImageRejected(path, "too_many_pixels", detail)
-            stamp = file.convert("RGBA")
-    except Image.DecompressionBombError as error:
-        raise ImageRejected(path, "too_many_pixels", f"{error}; scale the image down") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ImageRejected(path, "corrupt_image", f"not a readable image ({error}); replace the file") from error
+        with guarded():
+            stamp = open_header(path.read_bytes(), MAX_PIXELS).convert("RGBA")
+    except Rejected as rejected:
+        if rejected.reason == "image_too_large":
+            detail = f"{rejected}, more than {MAX_PIXELS:,} px; scale the image down"
+            raise ImageRejected(path, "too_many_pixels", detail) from rejected
+        raise ImageRejected(path, "corrupt_image", f"not a readable image ({rejected}); replace the file") from rejected
     visible = stamp.getchannel("A").point(lambda alpha: 255 if alpha >= OPAQUE else 0).getbbox()
     if visible is None:
         raise ImageRejected(path, "empty_image", "every pixel is transparent; replace the file")

@@ -20,6 +20,7 @@ from mella_hf.evaluation.benchmarks.items import Item, read_choice, read_item
 from mella_hf.evaluation.benchmarks.mapping import Benchmark, load_rows
 from mella_hf.evaluation.questions.long_tail import wilson_interval
 from mella_hf.files import write_atomic
+from mella_hf.images.opening import on_white
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -125,7 +126,7 @@ def _open_images(benchmark: Benchmark, rows: "Dataset", at: int) -> list[Any]:
     """The images that a row shows, RGB."""
     try:
         shown = rows[at]
-        return [shown[name].convert("RGB") for name in benchmark.images]
+        return [on_white(shown[name]) for name in benchmark.images]
     except (AttributeError, OSError, SyntaxError, ValueError) as error:  # no image; what Pillow raises on broken ones
         raise MellaError(
             f"Row {at} of {benchmark.path!r} has no image that opens in {' and '.join(benchmark.images)} ({error}); "

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
 from mella_hf.metrics import MellaMetric
 
@@ -30,8 +31,8 @@ class Answer(NamedTuple):
 
 
 def doc_to_visual(doc: Mapping[str, Any]) -> "list[Image]":
-    """The image of a row, in RGB."""
-    return [doc["image"].convert("RGB")]
+    """The image of a row, in RGB on white."""
+    return [on_white(doc["image"])]
 
 
 def doc_to_text(doc: Mapping[str, Any]) -> str:

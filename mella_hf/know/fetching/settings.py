@@ -3,10 +3,11 @@
 from dataclasses import asdict, dataclass, field
 
 from mella_hf.errors import MellaError
+from mella_hf.images.opening import FORMATS
 from mella_hf.know.fetching.download import Limits
 from mella_hf.know.fetching.robots import PRODUCT
 
-IMAGE_KINDS = ("jpeg", "png", "webp", "gif")
+IMAGE_KINDS = tuple(name.lower() for name in FORMATS)  # as `sniff` names them
 PAGE_KINDS = ("html",)
 
 
