@@ -8,29 +8,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from mella_hf.know.boilerplate import is_boilerplate, is_spam
 from mella_hf.languages import get_language
-from mella_hf.text.lid import LONG, foreign_log_odds, identify, letter_count
-
-# Names of the letters of a script as Unicode's character names begin, by ISO 15924 code.
-_SCRIPT_NAMES = {
-    "Arab": "ARABIC", "Cyrl": "CYRILLIC", "Deva": "DEVANAGARI", "Ethi": "ETHIOPIC", "Grek": "GREEK", "Hang": "HANGUL",
-    "Hans": "CJK", "Hant": "CJK", "Hebr": "HEBREW", "Jpan": "CJK", "Khmr": "KHMER", "Laoo": "LAO", "Latn": "LATIN",
-    "Mymr": "MYANMAR", "Taml": "TAMIL", "Thai": "THAI",
-}  # fmt: skip
-
-# Letters of each language beyond a-z: the main exemplar sets of Unicode CLDR 47. Any other letter of the
-# same script is a hint of a neighbour (Ukrainian і in Russian), or of a foreign name (Citroën in Czech).
-_LETTERS = {
-    "ar": "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيـ",
-    "cs": "áčďéěíňóřšťúůýž",
-    "hu": "áéíóöőúüű",
-    "ru": "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
-    "sr": "абвгдђежзијклљмнњопрстћуфхцчџшčćđšž",
-    "vi": "àảãáạăằẳẵắặâầẩẫấậđèẻẽéẹêềểễếệìỉĩíịòỏõóọôồổỗốộơờởỡớợùủũúụưừửữứựỳỷỹýỵ",
-}
+from mella_hf.languages.scripts import letters_of
+from mella_hf.text.lid import LONG, foreign_log_odds, identify, in_own_script, letter_count
 
 _IMAGE_SUFFIX = r"(?:jpe?g|png|gif|webp|svg|bmp|tiff?|ico|avif|heic)"
 _FILE_NAME = re.compile(
@@ -77,14 +59,6 @@ REASONS = (
 )  # fmt: skip
 
 
-@lru_cache(maxsize=65536)
-def _script(character: str) -> str:
-    """First word of the character's Unicode name, which for a letter is its script; "" if it is no letter or mark."""
-    if unicodedata.category(character)[0] not in "LM":
-        return ""
-    return unicodedata.name(character, "").partition(" ")[0]
-
-
 def _is_control(character: str) -> bool:
     return not character.isspace() and unicodedata.category(character) in ("Cc", "Cf")
 
@@ -95,9 +69,10 @@ def _say_once(text: str) -> str:
     return sentence + stop if rest.strip().removesuffix(".") == sentence else text
 
 
-def _weigh(names: Iterable[str]) -> int:
-    """Letters, where a Hangul syllable or an ideograph says as much as two letters."""
-    return sum(2 if name in ("HANGUL", "CJK") else 1 for name in names)
+def _weigh(letters: Iterable[str]) -> int:
+    """How many letters there are, where a Hangul syllable or an ideograph says as much as two."""
+    dense = letters_of(("Kore",))
+    return sum(2 if letter >= "\u1100" and dense.match(letter) else 1 for letter in letters)
 
 
 def clean_alt_text(text: str) -> str:
@@ -141,7 +116,7 @@ def check_alt_text(
     Raises:
         UnknownLanguageError: the code is not registered.
     """
-    scripts = {_SCRIPT_NAMES[s] for s in (("Latn",) if language == "en" else get_language(language).scripts)}
+    entry = get_language(language)
     text = clean_alt_text(text)
     if not text:
         return Dropped("empty")
@@ -152,7 +127,7 @@ def check_alt_text(
         return Dropped("file_name")
     if is_boilerplate(bare):
         return Dropped("boilerplate")
-    letters = [name for name in map(_script, text) if name]
+    letters = [c for c in text if unicodedata.category(c)[0] in "LM"]
     others = sum(not c.isspace() for c in text) - len(letters)
     if _weigh(letters) < min_letter_share * (_weigh(letters) + others):
         return Dropped("no_letters")
@@ -162,8 +137,8 @@ def check_alt_text(
         return Dropped("too_long")
     if is_spam(text):
         return Dropped("spam")
-    marked = [name for name in letters if name not in ("COMBINING", "MODIFIER")]
-    if _weigh(name for name in marked if name in scripts) < min_script_share * _weigh(marked):
+    ours = _weigh(c for run in letters_of(entry.scripts).findall(text) for c in run)
+    if ours < min_script_share * _weigh(c for c in letters if c.isalpha()):
         return Dropped("wrong_script")
     return Dropped("wrong_language") if is_foreign(text, language) else Kept(text)
 
@@ -172,15 +147,15 @@ def is_foreign(text: str, language: str) -> bool:
     """Whether a text in the right script is evidently in another language.
 
     Long texts must be identified as the language. The shorter a text, the clearer another language must
-    lead; a letter that the language does not write is enough to make any lead count. Hangul and Thai
-    need no second opinion. English is not judged: it comes from sources that are English.
+    lead; a letter that the language does not write is enough to make any lead count. A script that only this language
+    is written in, as Thai, needs no second opinion. English is not judged: it comes from sources that are English.
     """
-    if language == "en" or _script(text[0]) in ("HANGUL", "THAI"):
+    entry = get_language(language)
+    if language == "en" or in_own_script(text, entry):
         return False
     letters = letter_count(text)
-    known = _LETTERS.get(language, "")
-    scripts = {_script(c) for c in known}
-    strange = any(_script(c) in scripts and not c.isascii() and c.isalpha() and c not in known for c in text.lower())
+    runs = letters_of(entry.scripts).findall(text.lower()) if entry.letters else []
+    strange = any(not c.isascii() and c not in entry.letters for run in runs for c in run)
     if strange or letters >= LONG:
-        return identify(text)[0] not in get_language(language).lid | {language}
+        return identify(text)[0] not in entry.lid | {language}
     return foreign_log_odds(text, language) > next(odds for below, odds in FOREIGN_LOG_ODDS if letters < below)

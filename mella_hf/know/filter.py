@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,8 @@ import pyarrow.parquet as pq
 from mella_hf.errors import MellaError
 from mella_hf.know.alt_text import Dropped, Kept, check_alt_text
 from mella_hf.know.records import ALT_TEXTS, ROWS, bucket_of, host_of
-from mella_hf.languages import get_language, language_codes
+from mella_hf.languages import get_language, known_languages, language_codes, languages_state
+from mella_hf.languages.sources import canonical_code
 from mella_hf.stage import Shard, ShardOutput
 from mella_hf.text.lid import (
     LONG,
@@ -28,6 +30,7 @@ from mella_hf.text.lid import (
     excerpt,
     foreign_log_odds,
     identify,
+    in_own_script,
     is_language,
     letter_count,
     script_share,
@@ -40,9 +43,6 @@ ENGLISH_LETTERS = 8  # below, Con nai and A dog look alike
 _ENGLISH = frozenset({"the", "of", "and", "with", "from"})  # words of no other of the languages, without diacritics
 # OBELICS leaves out images whose URL has one of these words (Laurençon et al. 2023, appendix A.1.4).
 _ICON_URL = re.compile(r"(?<![a-z])(?:logo|button|icon|plugin|widget)s?(?![a-z])", re.IGNORECASE)
-# Languages whose script alone, among those of the web, tells them: a short text on a page of any language will do.
-_OWN_SCRIPT = frozenset({"ko", "th"})
-_SOUTH_SLAVIC = frozenset({"sr", "sh"})  # what a page says that is Serbian; hr and bs are not
 _NEARNESS = ("wrong_script", "wrong_language")
 REASONS = ("page_opt_out", "repeated_on_site", "icon", "seen_before")
 
@@ -131,11 +131,21 @@ def judge(row: Mapping[str, Any], languages: Sequence[str]) -> tuple[str | None,
 
 
 def declared_language(page_language: str | None, site: str) -> str | None:
-    """What the page says its language is: the first part of its tag, "sr" for a .rs domain without one."""
+    """What the page says its language is, as our code; without a tag, the language whose domain its site is under."""
+    tags, domains = _declarations(languages_state())
     if page_language is None:
-        return "sr" if site.endswith(".rs") else None
-    code = page_language.partition("-")[0]
-    return "sr" if code in _SOUTH_SLAVIC else code
+        return domains.get(site.rpartition(".")[2])
+    code = page_language.partition("-")[0].lower()
+    return tags.get(code) or canonical_code(code)
+
+
+@lru_cache(maxsize=1)
+def _declarations(state: object) -> tuple[dict[str, str], dict[str, str]]:
+    """(tag, code) and (domain, code) of all languages."""
+    languages = known_languages()
+    tags = {tag: language.code for language in languages for tag in language.declared_as}
+    domains = {domain: language.code for language in languages for domain in language.domains}
+    return tags | {language.code: language.code for language in languages}, domains
 
 
 def context_of(row: Mapping[str, Any]) -> str:
@@ -147,19 +157,21 @@ def context_of(row: Mapping[str, Any]) -> str:
 def agrees(text: str, code: str, declared: str | None, context: str) -> bool:
     """Whether the page bears out that an alt-text, which by itself may be in a language, is.
 
-    A long text bears itself out, except Serbian in Latin script, which is told from Croatian by the page alone. Two or
+    A long text bears itself out, except Serbian in Latin script, which is told from Croatian by the page alone: where a
+    language has two scripts, texts in Latin letters, if these are not its usual ones, must be declared. Two or
     more plain ASCII words that read as English are English, which half-translated pages are full of. A short
     text needs a page that declares the language or is written in it; one that declares another language counts
     only against texts that several languages could have written.
     """
     latin = script_share(text, ("Latn",)) > SCRIPT_SHARE
-    if code == "sr" and declared != "sr" and latin:
+    language = get_language(code)
+    if declared != code and latin and "Latn" in language.scripts[1:]:
         return False
-    if letter_count(text) >= LONG or code in _OWN_SCRIPT:
+    if letter_count(text) >= LONG or in_own_script(text, language):
         return True
     if reads_as_english(text, code):
         return False
-    accepted = get_language(code).lid | {code}
+    accepted = language.lid | {code}
     around = identify(context)[0] in accepted if letter_count(context) >= LONG else None
     if around is None and latin and script_share(context, ("Latn",)) < SCRIPT_SHARE:
         around = False  # Latin letters are what a page of another script quotes; the reverse is no quotation

@@ -146,3 +146,47 @@ def _tone_to_second(match: re.Match[str]) -> str:
 def normalize_vietnamese(text: str) -> str:
     """Also one tone placement (hòa -> hoà); diacritics stay, since they tell words apart."""
     return _settled(lambda t: _spaced(_VIETNAMESE_RIME.sub(_tone_to_second, _common(t))), text)
+
+
+def normalize_digits(text: str) -> str:
+    """Also digits of any script as 0-9."""
+    return _settled(lambda t: _spaced(_common(t).translate(_ASCII_DIGITS)), text)
+
+
+_PERSIAN_LETTERS = _Table(_ascii_digit, {"ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه", "ۀ": "ه", "أ": "ا", "ؤ": "و"})
+
+
+def normalize_persian(text: str) -> str:
+    """Also strips diacritics and tatweel; Arabic ya and kaf as Persian writes them; digits become 0-9."""
+
+    def step(t: str) -> str:
+        return _spaced(_ARABIC_MARKS.sub("", _common(t)).translate(_PERSIAN_LETTERS))
+
+    return _settled(step, text)
+
+
+def normalize_turkic(text: str) -> str:
+    """Also the lower case of Turkish and Azerbaijani: I becomes ı, and İ becomes i."""
+    return _settled(lambda t: _spaced(_common(t)), text.replace("I", "ı").replace("İ", "i"))
+
+
+_HEBREW_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
+
+
+def normalize_hebrew(text: str) -> str:
+    """Also strips points and accents, which print leaves out."""
+    return _settled(lambda t: _spaced(_HEBREW_POINTS.sub("", _common(t))), text)
+
+
+_LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
+_LAO_TONE_AFTER_AM = re.compile("\u0eb3([\u0ec8-\u0ecb])")
+
+
+def normalize_lao(text: str) -> str:
+    """Also recomposes sara am, ho no and ho mo, which NFKC takes apart; Lao digits become 0-9."""
+
+    def step(t: str) -> str:
+        t = _common(t).translate(_ASCII_DIGITS).replace("\u0eab\u0e99", "\u0edc").replace("\u0eab\u0ea1", "\u0edd")
+        return _spaced(_LAO_TONE_AFTER_AM.sub("\\1\u0eb3", _LAO_AM.sub("\\1\u0eb3", t)))
+
+    return _settled(step, text)

@@ -91,7 +91,7 @@ def check_settings(languages: Sequence[str], settings: Settings) -> None:
     for language in languages:
         get_language(language)
         if settings.qe_model is not None:
-            check_language(language, settings.force_qe)
+            check_language(language, settings.force_qe, settings.qe_model)
         choice = choose_service(language) if settings.translator == "auto" else settings.translator
         if choice in SERVICES:
             service_code(choice, language)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
+from mella_hf.languages.sources import table
 from mella_hf.ling.caption import repeats
 from mella_hf.ling.comet import Scorer
 from mella_hf.ling.comet_worker import Pair
@@ -18,13 +19,7 @@ from mella_hf.text import lid
 
 THRESHOLD = 0.75  # paper, construction of D_ling
 ATOM_CHARS = 160  # a sentence, or a part of a long one: windows are cut between these
-
-# What XLM-R read in pre-training, InfoXLM with it (Conneau et al. 2020, arXiv 1911.02116, appendix A).
-XLMR_LANGUAGES = frozenset(
-    "af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id is "
-    "it ja jv ka kk km kn ko ku ky la lo lt lv mg mk ml mn mr ms my ne nl no om or pa pl ps pt ro ru sa sd si sk sl "
-    "so sq sr su sv sw ta te th tl tr ug uk ur uz vi xh yi zh".split()
-)
+AFRICOMET = "africomet"  # in the name of a checkpoint that stands on AfroXLM-R (masakhane/africomet-qe-stl)
 
 
 @dataclass(frozen=True)
@@ -43,15 +38,23 @@ class Verdict:
     windows: int = 0
 
 
-def check_language(language: str, force: bool = False) -> None:
-    """Raise MellaError for a language that the encoder never read, whose scores would mean nothing."""
+def check_language(language: str, force: bool = False, model: str = "") -> None:
+    """Raise MellaError for a language that the encoder never read, whose scores would mean nothing.
+
+    Args:
+        model: the checkpoint: AfriCOMET's encoder is told by its name, any other is taken for XLM-R.
+    """
     get_language(language)
-    if language not in XLMR_LANGUAGES and not force:
-        raise MellaError(
-            f"XLM-R, on which COMET stands, was not trained on {language!r}: its scores would look like scores and "
-            "mean nothing. Judge by speakers instead (`mella review`), with --no-qe, or insist with --force-qe. "
-            "See docs/new_language.md."
-        )
+    afro = AFRICOMET in model.lower()
+    if language in table("afroxlmr" if afro else "xlmr") or force:
+        return
+    has_other = not afro and language in table("afroxlmr")
+    other = "AfriCOMET's was: --qe-model masakhane/africomet-qe-stl. " if has_other else ""
+    raise MellaError(
+        f"{'AfroXLM-R' if afro else 'XLM-R'}, on which COMET stands, was not trained on {language!r}: its scores "
+        f"would look like scores and mean nothing. {other}Judge by speakers instead (`mella review`), with --no-qe, "
+        "or insist with --force-qe. See docs/new_language.md."
+    )
 
 
 def guard(source: str, translation: str, language: Language) -> str | None:

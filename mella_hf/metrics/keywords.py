@@ -14,7 +14,7 @@ from typing import Any
 
 from mella_hf.languages import Language, get_language
 from mella_hf.metrics.everyday import is_everyday
-from mella_hf.metrics.gazetteer import has_case, place_key, places
+from mella_hf.metrics.gazetteer import place_key, places
 from mella_hf.text import lid
 from mella_hf.text.tokens import analyze, arabic_bases
 
@@ -85,13 +85,15 @@ def extract_keywords(text: str, language: str, frequencies: DocumentFrequencies 
     """
     entry = get_language(language)
     spans = list(_quoted(text))
-    if entry.tokenizer == "kiwi":
+    if entry.names == "none":
+        return []
+    if entry.names == "kiwi":
         spans += [*_latin(text), *_korean_names(text, entry)]
-    elif entry.tokenizer == "newmm":
+    elif entry.names == "newmm":
         spans += [*_latin(text), *_thai_names(text, entry)]
-    elif any(map(str.isupper, text)) and has_case(entry):
+    elif entry.names == "capitals" and any(map(str.isupper, text)):
         spans += _capitalised(text, entry, frequencies)
-    elif not has_case(entry):
+    elif entry.names == "rare":
         spans += [*_latin(text), *_caseless_names(text, entry, frequencies)]
     names: dict[str, str] = {}
     for span in _outermost(spans):

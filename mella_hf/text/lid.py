@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from mella_hf.errors import MissingExtraError
-from mella_hf.languages import get_language
+from mella_hf.languages import Language, get_language
+from mella_hf.languages.scripts import letters_of
 
 UNKNOWN = "und"  # ISO 639-2: undetermined
 LONG = 40  # letters from which the best label is right: no error on 240 native captions
@@ -16,18 +17,6 @@ LIKELY = 0.5  # of the best other language's probability, for a short text
 LIKELY_DECLARED = 0.2  # the same where the page says it is in this language
 SCRIPT_SHARE = 0.5  # of the letters
 _EXCERPT = 60  # characters
-
-# Languages that short strings do not tell apart, beyond the labels that always count.
-_SIBLINGS = {
-    "cs": frozenset({"sk"}),
-    "ru": frozenset({"be", "uk"}),
-    "sr": frozenset({"mk"}),
-}
-# Letters that a language does not write, but the one it is taken for does.
-_FOREIGN_LETTERS = {
-    "ru": frozenset("јљњћђџіїєґў"),
-    "sr": frozenset("йщъыьэюяёіїєґў"),
-}
 
 
 @lru_cache(maxsize=1)
@@ -79,9 +68,9 @@ def is_language(text: str, code: str, *, declared: str | None = None) -> bool:
     accepted = language.lid | {code}
     if letters >= LONG:
         return label in accepted
-    if not _FOREIGN_LETTERS.get(code, frozenset()).isdisjoint(text.lower()):
+    if not set(language.foreign_letters).isdisjoint(text.lower()):
         return False
-    accepted |= _SIBLINGS.get(code, frozenset())
+    accepted |= language.siblings
     ranked = dict(_identifier().rank(text))
     ours = sum(ranked.get(name, 0.0) for name in accepted)
     best_other = max(probability for name, probability in ranked.items() if name not in accepted)
@@ -98,7 +87,8 @@ def foreign_log_odds(text: str, code: str, *, against: str | None = None) -> flo
     """
     import math
 
-    accepted = get_language(code).lid | {code} | _SIBLINGS.get(code, frozenset())
+    language = get_language(code)
+    accepted = language.lid | {code} | language.siblings
     ranked = dict(_identifier().rank(text))
     ours = sum(ranked.get(name, 0.0) for name in accepted)
     others = (probability for name, probability in ranked.items() if name not in accepted)
@@ -119,18 +109,15 @@ def letter_count(text: str) -> int:
     return sum(map(str.isalpha, text))
 
 
+def in_own_script(text: str, language: Language) -> bool:
+    """Whether a text has a letter of a script in which no other language here is written."""
+    return bool(language.own_scripts) and letters_of(language.own_scripts).search(text) is not None
+
+
 def script_share(text: str, scripts: tuple[str, ...]) -> float:
     """The share of a text's letters that are in one of the scripts (ISO 15924 codes); 1 without letters."""
     letters = letter_count(text)
     if not letters:
         return 1.0
-    found = sum(map(len, _script_pattern(scripts).findall(text)))
+    found = sum(map(len, letters_of(scripts).findall(text)))
     return float(found / letters)
-
-
-@lru_cache(maxsize=64)
-def _script_pattern(scripts: tuple[str, ...]) -> Any:
-    import regex
-
-    # Letters only, as str.isalpha counts them: marks belong to scripts too.
-    return regex.compile(r"[[" + "".join(rf"\p{{Script={script}}}" for script in scripts) + r"]&&\p{L}]+", regex.V1)

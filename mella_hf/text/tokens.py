@@ -84,21 +84,57 @@ def _thai_words(text: str) -> Tagged:
     return tokens, []
 
 
+@lru_cache(maxsize=1)
+def _icu() -> Any:
+    try:
+        from icu4py import breakers
+    except ImportError as error:
+        raise MissingExtraError("icu4py", _EXTRA, "Cutting a text without spaces into words") from error
+    return breakers.WordBreaker
+
+
+def _icu_words(text: str) -> Tagged:
+    """The words of ICU's dictionaries, with punctuation set apart. The script of a run of letters says which one."""
+    tokens: list[str] = []
+    for word in _icu()(text, "und"):
+        if word.isalpha():
+            tokens.append(word)
+        else:
+            tokens += _word_pattern().findall(word)
+    return tokens, []
+
+
 _TOKENIZERS: dict[str, Callable[[str], Tagged]] = {
     "words": _unicode_words,
+    "icu": _icu_words,
     "kiwi": _korean,
     "newmm": _thai_words,
 }
+_PACKAGES = {"words": "regex", "icu": "icu4py", "kiwi": "kiwipiepy", "newmm": "pythainlp"}
+
+
+def check_tokenizer(language: Language) -> None:
+    """Raise MellaError for a language whose texts no tokenizer here cuts into the right words."""
+    if language.tokenizer == "none":
+        raise MellaError(
+            f"{language.name} ({language.code}) is written in {language.scripts[0]}, without spaces between words, "
+            "and no tokenizer here knows its words: scores would mean nothing. If one of "
+            f"{', '.join(_TOKENIZERS)} is right for it after all, say so in its file (`tokenizer = ...`)."
+        )
 
 
 def tokenizer_version(name: str) -> str:
     """The tokenizer and its package's version, for the signature: "newmm-5.4.0"."""
     from importlib.metadata import PackageNotFoundError, version
 
-    package = {"words": "regex", "kiwi": "kiwipiepy", "newmm": "pythainlp"}[name]
+    package = _PACKAGES[name]
     try:
+        if name == "icu":
+            import icu4py
+
+            return f"icu-{icu4py.icu_version}"
         return "words" if name == "words" else f"{name}-{version(package)}"
-    except PackageNotFoundError as error:
+    except (ImportError, PackageNotFoundError) as error:
         raise MissingExtraError(package, _EXTRA, "Tokenisation") from error
 
 
@@ -202,11 +238,7 @@ def analyze(text: str, language: str | Language) -> Analysis:
         MissingExtraError: when the language's tokenizer or stemmer is not installed.
     """
     entry = get_language(language) if isinstance(language, str) else language
-    if entry.tokenizer not in _TOKENIZERS:
-        raise MellaError(
-            f"Language {entry.code!r} asks for the tokenizer {entry.tokenizer!r}; "
-            f"choose one of {', '.join(_TOKENIZERS)}."
-        )
+    check_tokenizer(entry)
     normalized = entry.normalizer(text)
     return Analysis(entry, normalized, *_TOKENIZERS[entry.tokenizer](normalized))
 

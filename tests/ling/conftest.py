@@ -91,4 +91,4 @@ def invented_language() -> Iterator[str]:
     )
     languages.register(entry)
     yield entry.code
-    del languages._LANGUAGES[entry.code]
+    languages.unregister(entry.code)

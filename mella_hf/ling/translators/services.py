@@ -225,6 +225,6 @@ def service_code(service: str, language: str) -> str:
     if service not in codes:
         raise MellaError(
             f"The service {service!r} does not cover {language!r}; these do: {', '.join(codes) or 'none'}. "
-            "`translation` of the language's entry in mella_hf/languages.py lists them."
+            f"`mella languages {language}` lists them."
         )
     return codes[service]

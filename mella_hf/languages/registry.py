@@ -1,0 +1,248 @@
+"""Finds the entry of a code: registered in this process, in the user's folders, in installed packages, or shipped.
+
+Languages of users' own go with the work: `register` also writes them into the environment, which every process that
+is started from here inherits, and `travelling` says them in a text that `adopt` takes on another machine.
+"""
+
+import difflib
+import json
+import os
+import warnings
+from dataclasses import asdict
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from mella_hf.errors import MellaError, UnknownLanguageError
+from mella_hf.languages.entries import ENGLISH, SHIPPED, derived_entry, read_entry
+from mella_hf.languages.language import Language
+from mella_hf.languages.sources import table
+
+FOLDERS = "MELLA_LANGUAGES"  # environment: folders of TOML files, separated as in PATH
+ENTRY_POINTS = "mella_hf.languages"  # group: a Language, several, or a folder of TOML files
+_INHERITED = "MELLA_REGISTERED_LANGUAGES"  # environment: what `register` was given, as JSON
+
+_registered: dict[str, Language] = {}
+_registrations = 0  # how often that changed
+_adopted: dict[str, Any] = {"text": "", "entries": {}}  # of another process; entries as JSON objects
+
+
+def get_language(code: str) -> Language:
+    """The entry of a code. Raises UnknownLanguageError, naming the nearest codes."""
+    if code in _registered:
+        return _registered[code]
+    for found in (_inherited().get(code), _adopted["entries"].get(code), user_entries().get(code)):
+        if isinstance(found, MellaError):
+            raise found
+        if found is not None:
+            return found if isinstance(found, Language) else _thaw(code, json.dumps(found, sort_keys=True))
+    try:
+        return derived_entry(code)
+    except KeyError:
+        raise UnknownLanguageError(_unknown(code)) from None
+
+
+def _unknown(code: str) -> str:
+    near = ", ".join(difflib.get_close_matches(str(code), all_codes(), n=3, cutoff=0.6))
+    return (
+        f"Unknown language {code!r}; choose one of {', '.join(language_codes())}, or one of the "
+        f"{len(all_codes())} that `mella languages` lists{f' (near: {near})' if near else ''}. "
+        f"`mella languages new {code}` starts an entry for a new one."
+    )
+
+
+def language_codes() -> list[str]:
+    """The codes whose prompts were written by speakers, and those of users' own entries, in alphabetical order."""
+    return sorted({*_written(), *_own_codes()} - {ENGLISH})
+
+
+def all_codes() -> list[str]:
+    """Every code that `get_language` knows, English among them, in alphabetical order."""
+    return sorted({*table("pictured"), *(path.stem for path in SHIPPED.glob("*.toml")), *_own_codes()})
+
+
+def known_languages() -> list[Language]:
+    """The entries of all codes; an entry of a user's that no stage could use is left out."""
+    return [get_language(code) for code in all_codes() if _is_sound(code)]
+
+
+def languages_state() -> tuple[object, ...]:
+    """Something that changes whenever the known languages do: the key of what is worked out from all of them."""
+    return (_registrations, os.environ.get(FOLDERS, ""), os.environ.get(_INHERITED, ""), _adopted["text"])
+
+
+@lru_cache(maxsize=1)
+def _written() -> frozenset[str]:
+    files = [path.stem for path in SHIPPED.glob("*.toml")]
+    return frozenset(code for code in files if derived_entry(code).prompts_by == "speaker")
+
+
+def _own_codes() -> set[str]:
+    return {*_registered, *_inherited(), *_adopted["entries"], *user_entries()}
+
+
+def register(language: Language) -> Language:
+    """Add a language, so that every stage knows it, here and in the processes started from here.
+
+    Registering the same entry again changes nothing. An entry with machine-made or English prompts is replaced.
+
+    Raises:
+        MellaError: another entry has the code, or one of its labels belongs to a language with an entry.
+    """
+    code = language.code
+    present = get_language(code) if code in {*all_codes()} else None
+    if present is not None and _freeze(present) == _freeze(language):
+        _registered.setdefault(code, language)
+        return present
+    if present is not None and code in {*language_codes()}:
+        raise MellaError(f"The language code {code!r} is registered already, with another entry; choose another code.")
+    check_labels(language)
+    _registered[code] = language
+    _publish()
+    return language
+
+
+def unregister(code: str) -> None:
+    """Take back what `register` added. Raises UnknownLanguageError where it added no such language."""
+    if _registered.pop(code, None) is None:
+        raise UnknownLanguageError(f"{code!r} was not registered in this process; there is nothing to take back.")
+    _publish()
+
+
+def check_labels(language: Language) -> None:
+    """Raise MellaError where a label of an entry is the one by which another language is known."""
+    for other in sorted({*language_codes(), ENGLISH} - {language.code}):
+        if other in language.lid:
+            raise MellaError(
+                f"The entry of language {language.code!r} takes the label {other!r} for its own, which is that of "
+                f"{get_language(other).name}: every {get_language(other).name} text would pass for it. Leave it out."
+            )
+
+
+# --- The user's folders and installed packages
+
+
+def user_entries() -> dict[str, Language | MellaError]:
+    """Code -> entry, or what is wrong with it, of the folders that MELLA_LANGUAGES names and of installed packages."""
+    return _folder_entries(os.environ.get(FOLDERS, ""))
+
+
+@lru_cache(maxsize=4)
+def _folder_entries(folders: str) -> dict[str, Language | MellaError]:
+    found = dict(_package_entries())
+    for folder in filter(None, folders.split(os.pathsep)):
+        found |= read_folder(Path(folder))
+    return found
+
+
+def add_folder(folder: Path) -> None:
+    """Know the languages of a folder of TOML files, here and in the processes started from here.
+
+    Raises:
+        MellaError: it is no folder, or holds no TOML file, or one that no stage could use.
+    """
+    entries = read_folder(folder)
+    if not entries:
+        raise MellaError(f"{str(folder)!r} has no TOML file of a language; `mella languages new XX` writes one.")
+    for entry in entries.values():
+        if isinstance(entry, MellaError):
+            raise entry
+    known = [place for place in os.environ.get(FOLDERS, "").split(os.pathsep) if place]
+    os.environ[FOLDERS] = os.pathsep.join(dict.fromkeys([*known, str(folder.resolve())]))
+
+
+def read_folder(folder: Path) -> dict[str, Language | MellaError]:
+    """Code -> entry, or what is wrong with it, of a folder of TOML files. Raises MellaError where it is no folder."""
+    if not folder.is_dir():
+        raise MellaError(f"{str(folder)!r} is not a folder of language files; check {FOLDERS} or --languages-from.")
+    entries: dict[str, Language | MellaError] = {}
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            if path.stem in _written():
+                raise MellaError(f"{path}: {path.stem!r} has an entry that speakers wrote; choose another code.")
+            entries[path.stem] = read_entry(path)
+        except MellaError as error:
+            entries[path.stem] = error
+    return entries
+
+
+@lru_cache(maxsize=1)
+def _package_entries() -> dict[str, Language | MellaError]:
+    entries: dict[str, Language | MellaError] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            given = point.load()
+            if isinstance(given, (str, Path)):
+                entries |= read_folder(Path(given))
+            else:
+                entries |= {one.code: one for one in ([given] if isinstance(given, Language) else given)}
+        except Exception as error:  # another package's code may raise anything, and must not stop all languages
+            warnings.warn(f"The languages of {point.value!r} cannot be loaded: {error}", stacklevel=2)
+    return entries
+
+
+# --- Travelling to other processes
+
+
+def _freeze(language: Language) -> dict[str, Any]:
+    """An entry as JSON can hold it; the normaliser by where it can be imported from."""
+    normalizer = language.normalizer
+    module = "__main__" if normalizer.__module__ == "__mp_main__" else normalizer.__module__
+    said = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in asdict(language).items()}
+    said["normalizer"] = f"{module}:{normalizer.__qualname__}"
+    return json.loads(json.dumps(said))  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=256)
+def _thaw(code: str, text: str) -> Language:
+    from importlib import import_module
+
+    said = json.loads(text)
+    module, _, name = said["normalizer"].partition(":")
+    try:
+        said["normalizer"] = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise MellaError(
+            f"The normaliser {said['normalizer']!r} of language {code!r} cannot be found in this process; "
+            "define it in a module that can be imported."
+        ) from error
+    for key in ("lid", "siblings", "declared_as", "domains"):
+        said[key] = frozenset(said[key])
+    for key in ("scripts", "know_prompts", "ling_prompts", "boilerplate", "advertising"):
+        said[key] = tuple(said[key])
+    said["translation"] = tuple((service, value) for service, value in said["translation"])
+    return Language(**said)
+
+
+def _publish() -> None:
+    """Write what is registered into the environment, for processes started from here."""
+    global _registrations
+    _registrations += 1
+    if _registered or _INHERITED in os.environ:
+        os.environ[_INHERITED] = json.dumps({code: _freeze(entry) for code, entry in _registered.items()})
+
+
+def _inherited() -> dict[str, Any]:
+    return _parsed(os.environ.get(_INHERITED, ""))
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> dict[str, Any]:
+    return dict(json.loads(text)) if text else {}
+
+
+def travelling() -> str:
+    """The languages that this process knows beyond the shipped ones, for `adopt`; "" where there are none."""
+    own = {code: _freeze(get_language(code)) for code in sorted(_own_codes()) if _is_sound(code)}
+    return json.dumps(own) if own else ""
+
+
+def _is_sound(code: str) -> bool:
+    return not isinstance(user_entries().get(code), MellaError) or code in _registered
+
+
+def adopt(text: str) -> None:
+    """Know the languages that another process knows, instead of those adopted before."""
+    if text != _adopted["text"]:
+        _adopted.update(text=text, entries=_parsed(text))
