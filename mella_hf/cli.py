@@ -1,70 +1,164 @@
-"""The `mella` command line."""
+"""The command `mella`: every stage of the project under one name.
+
+Each command is a function in a module of its own, `mella_hf.commands.<name>`. The module is imported when the command
+is run or asked for its help, so that `mella --help` and the completion of the shell are quick.
+"""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
+from mella_hf.commands.options import Json, LogFile, Quiet
 from mella_hf.errors import MellaError, MissingExtraError
 
+# Section of `mella --help` -> command -> what it does, in at most 58 characters.
+COMMANDS = {
+    "Make a dataset": {
+        "collect": "Images and their native alt-texts from web pages",
+        "describe": "Native descriptions of images: caption, translate, judge",
+        "review": "A page on which native speakers judge translations",
+        "build": "Make a dataset of a release, image folders or another one",
+    },
+    "Share a dataset": {
+        "verify": "Check rows, images, numbers, and splits for leaks",
+        "publish": "Upload a dataset to the Hub",
+        "remove": "Take samples out and put the request on record",
+    },
+    "Train a model": {
+        "train": "Train an adapter by a recipe, such as qwen2_vl_7b/joint",
+        "distill": "Build the transfer set of SDRRL, the paper's baseline",
+        "convert-internvl2": "Convert an original InternVL2 checkpoint",
+    },
+    "Evaluate and share a model": {
+        "evaluate": "Answer, score, compare and report on the test splits",
+        "report": "The page of a run, or of several runs compared",
+        "judge": "Let a served vision-language model judge answers",
+        "score": "Score the answers in a file",
+        "push": "Upload an adapter, or the merged model, with its card",
+    },
+    "Try it": {
+        "demo": "The whole way on a CPU, in about fifteen minutes",
+        "ablation": "The paper's comparison in miniature",
+    },
+}
+_FREE = ("train",)  # commands that hand flags that they do not know to another parser
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+class MellaCommand(TyperCommand):
+    """A command with the options that all have: --quiet, --json and --log-file."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.params += _common_options()
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; `--languages ar cs` is the same as `--languages ar,cs`."""
+        several = any(param.name == "languages" for param in self.params)
+        return super().parse_args(ctx, repeat_languages(args) if several else args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, its lines and its result where the options say."""
+        from mella_hf.commands.console import session
+
+        given = {name: ctx.params.pop(name) for name in ("quiet", "as_json", "log_file")}
+        with session(**given):
+            return super().invoke(ctx)
+
+
+class LazyCommand(TyperCommand):
+    """A command whose module is imported only when it is needed."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the command itself, which then runs, completes or prints its help."""
+        return load_command(str(self.name)).make_context(info_name, args, parent, **extra)
+
+
+class LazyGroup(TyperGroup):
+    """All commands by their names, before any of their modules is imported."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        for commands in COMMANDS.values():
+            for name, line in commands.items():
+                self.add_command(LazyCommand(name, help=line, rich_markup_mode=None))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands, section by section."""
+        for title, commands in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:17}", line) for name, line in commands.items()])
+
+
+def load_command(name: str) -> Any:
+    """Import a command's module and make the command that `mella NAME` runs."""
+    word = name.replace("-", "_")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    free = {"ignore_unknown_options": True} if name in _FREE else {}
+    single.command(name, cls=MellaCommand, context_settings=_HELP | free)(
+        getattr(import_module(f"mella_hf.commands.{word}"), word)
+    )
+    return typer.main.get_command(single)
+
+
+def repeat_languages(args: Sequence[str]) -> list[str]:
+    """Repeat --languages before each code that follows it, since an option takes one value."""
+    from mella_hf.languages import language_codes
+
+    known = {*language_codes(), "all"}
+    joined: list[str] = []
+    for i, word in enumerate(args):
+        follows = joined[-2:-1] == ["--languages"] and i > 1 and args[i - 1] != "--languages"
+        if follows and set(word.replace(",", " ").split()) <= known:
+            joined.append("--languages")
+        joined.append(word)
+    return joined
+
+
+def _common_options() -> list[Any]:
+    def common(quiet: Quiet = False, as_json: Json = False, log_file: LogFile = None) -> None:
+        """Take what every command takes."""
+
+    only = typer.Typer(add_completion=False)
+    only.command()(common)
+    return typer.main.get_command(only).params
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from mella_hf import __version__
+
+        typer.echo(f"mella_hf {__version__}")
+        raise typer.Exit
+
+
+# Plain help and errors: rich takes a tenth of a second to import, and its boxes break paths in two.
 app = typer.Typer(
-    name="mella",
-    help="Image-text data, training and evaluation for vision-language models in low-resource languages.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    name="mella", cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 
 
-@app.command()
-def demo(
-    language: Annotated[
-        str, typer.Argument(help="Code of the language to teach: ar, cs, hu, ko, ru, sr, th or vi.")
-    ] = "ar",
-    out: Annotated[Path, typer.Option(help="Folder for everything that is made.")] = Path("outputs/demo"),
-    source: Annotated[
-        Path | None, typer.Option(help="Unpacked stamps folder, where the Debian package cannot be fetched.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes for building data; all cores by default.")] = None,
+@app.callback(context_settings=_HELP)
+def mella(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
-    """The whole way on a CPU: real images to a trained, scored adapter, in about fifteen minutes.
+    """Image-text data, training and evaluation for vision-language models in low-resource languages."""
 
-    Fetches the Tux Paint stamps (161 MB, once), builds the dataset in eight languages, trains a miniature
-    backbone in English and a LoRA adapter in LANGUAGE, evaluates both, and writes a report and an adapter
-    folder. Killed at any point, it goes on there when it is run again.
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run a command; an error that users can mend is one line, without a traceback.
+
+    Args:
+        args: the command and its arguments; those of the process by default.
     """
-    from mella_hf.demo.run import run_demo
-
-    run_demo(language, out, source, workers)
-
-
-# Each command lives in a module of its own, mella_hf.commands.<name>, as a function of that name.
-for _name in (
-    "build",
-    "collect",
-    "describe",
-    "evaluate",
-    "report",
-    "judge",
-    "score",
-    "publish",
-    "verify",
-    "remove",
-    "convert_internvl2",
-    "push",
-    "ablation",
-    "distill",
-    "review",
-):
-    app.command(name=_name.replace("_", "-"))(getattr(import_module(f"mella_hf.commands.{_name}"), _name))
-
-
-def main() -> None:
-    """Entry point: an error that users can mend is one line, without a traceback."""
     try:
-        app()
+        app(args=args, prog_name="mella")
     except (MellaError, MissingExtraError) as error:
         sys.exit(f"error: {error}")
 

@@ -95,13 +95,18 @@ def cache_dir() -> Path:
     return (Path(base).expanduser() if base else Path.home() / ".cache") / "mella_hf"
 
 
+def resource_folder(folder: str) -> Path:
+    """The folder `recipes/` or `model_cards/`: packaged inside `mella_hf`, or at the top of a checkout."""
+    packaged = Path(str(files("mella_hf"))) / folder
+    return packaged if packaged.is_dir() else _CHECKOUT / folder
+
+
 def resource_path(folder: str, name: str) -> Path:
-    """A file of `recipes/` or `model_cards/`: packaged inside `mella_hf`, or at the top of a checkout."""
-    packaged = Path(str(files("mella_hf"))) / folder / name
-    for path in (packaged, _CHECKOUT / folder / name):
-        if path.is_file():
-            return path
-    raise MellaError(f"{folder}/{name} is not part of this installation; install mella_hf again from a wheel.")
+    """A file of `recipes/` or `model_cards/`. Raises MellaError when the installation lacks it."""
+    path = resource_folder(folder) / name
+    if not path.is_file():
+        raise MellaError(f"{folder}/{name} is not part of this installation; install mella_hf again from a wheel.")
+    return path
 
 
 def recipe_path(name: str) -> Path:

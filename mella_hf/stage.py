@@ -28,6 +28,7 @@ from uuid import uuid4
 
 from mella_hf.errors import StageError
 from mella_hf.files import sweep, write_atomic
+from mella_hf.progress import progress_bar
 
 KEPT, DROPPED = "kept", "dropped_"  # names of counts; the reason follows
 MAX_WORKER_DEATHS = 2  # a shard that kills its worker this often is set aside by name
@@ -317,9 +318,9 @@ class _Run:
         return given_up
 
     def _bar(self) -> Any:
-        from tqdm import tqdm
-
-        return tqdm(total=self.total, initial=len(self.counts), desc=self.name, unit="shard", disable=not self.progress)
+        return progress_bar(
+            total=self.total, initial=len(self.counts), desc=self.name, unit="shard", shown=self.progress
+        )
 
 
 def _killed_its_workers(error: BaseException) -> bool:

@@ -1,17 +1,11 @@
-"""Evaluate an adapter, as in `python recipes/evaluate.py --base BASE --adapter ADAPTER --languages ar --out RUN`.
+"""Evaluate an adapter: `accelerate launch recipes/evaluate.py --base BASE --adapter ADAPTER --languages ar --out RUN`.
 
-The same function as `mella evaluate`; with `accelerate launch` in place of `python`, several GPUs share the answers.
+The same as `accelerate launch -m mella_hf evaluate`, for a checkout.
 """
 
 import sys
 
-import typer
-
-from mella_hf.commands.evaluate import evaluate
-from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.cli import main
 
 if __name__ == "__main__":
-    try:
-        typer.run(evaluate)
-    except (MellaError, MissingExtraError) as error:
-        sys.exit(f"error: {error}")
+    main(["evaluate", *sys.argv[1:]])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mella_hf.errors import MellaError
 from mella_hf.files import json_lines, write_atomic
+from mella_hf.progress import progress_bar
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -101,11 +102,9 @@ def collect_answers(
     if not answerer.batched:
         mine = [[i for i in batch if questions[i].id not in done] for batch in mine]
     partial = _partial(out, state.process_index)
-    from tqdm import tqdm
-
     title = f"answers {name}" + (f", 1 of {state.num_processes}" if state.num_processes > 1 else "")
     quiet = not progress or not state.is_main_process
-    with tqdm(total=sum(map(len, mine)), desc=title, unit="image", disable=quiet or not mine) as bar:
+    with progress_bar(total=sum(map(len, mine)), desc=title, unit="image", shown=bool(mine) and not quiet) as bar:
         for batch in mine:
 
             def keep(at: int, answer: Answer, batch: list[int] = batch) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.hub_errors import hub_errors
+from mella_hf.progress import progress_bar
 
 ADAPTER_CONFIG = "adapter_config.json"
 PROVENANCE = "provenance.json"  # written by mella_hf.hub.push into a prepared adapter
@@ -77,11 +78,9 @@ def folder_hash(folder: Path) -> str:
 @cache
 def _files_hash(files: tuple[tuple[Path, int, int], ...]) -> str:
     """The sha256 of files, known by path, size and time: a base of 16 GB is read once for all of its adapters."""
-    from tqdm import tqdm
-
     digest = hashlib.sha256()
     size = sum(size for _, size, _ in files)
-    with tqdm(total=size, desc="hash of the model", unit="B", unit_scale=True, delay=2) as bar:
+    with progress_bar(total=size, desc="hash of the model", unit="B", unit_scale=True, delay=2) as bar:
         for path, _, _ in files:
             digest.update(path.name.encode("utf-8") + b"\0")
             with open(path, "rb") as file:

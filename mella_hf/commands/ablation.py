@@ -1,15 +1,17 @@
 """`mella ablation`: compare every training variant of the paper in miniature, on one page."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import LanguageArgument, need_folder
+
 
 def ablation(
-    language: Annotated[
-        str, typer.Argument(help="Code of the language to teach: ar, cs, hu, ko, ru, sr, th or vi.")
-    ] = "ar",
+    language: LanguageArgument = "ar",
     out: Annotated[Path, typer.Option(help="Folder of the demo; its data and base are used.")] = Path("outputs/demo"),
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each way of training.")] = 3,
     source: Annotated[
@@ -26,9 +28,11 @@ def ablation(
     answers the test splits and writes OUT/LANGUAGE/ablation/ablation.html, with the numbers in ablation.json
     beside it. Killed at any point, it goes on there when it is run again.
     """
+    need_folder("--source", source)
     from mella_hf.demo.ablation import VARIANTS, run_ablation
 
     page = run_ablation(
         language, out, seeds=range(seeds), source=source, workers=workers, variants=only or tuple(VARIANTS)
     )
-    typer.echo(f"report: {page}")
+    say(f"report: {page}")
+    finish(json.loads(page.with_suffix(".json").read_text("utf-8")), page)

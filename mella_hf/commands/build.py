@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import Cluster, Languages, TestSize, Workers
+from mella_hf.errors import MellaError
+from mella_hf.languages.codes import read_codes
+
 if TYPE_CHECKING:
     from mella_hf.dataset.building.build import BuildReport
     from mella_hf.dataset.building.candidate import Source
@@ -30,7 +35,7 @@ def build(
     data: Annotated[str, typer.Argument(help="Folder of the release or of images; for --source hf also a Hub repo.")],
     out: Annotated[Path, typer.Option(help="Where the dataset goes; a rerun takes up what is there.")],
     source: Annotated[SourceKind, typer.Option(help="How DATA is laid out; see the top of mella_hf/sources/*.py.")],
-    languages: Annotated[str, typer.Option(help="Language codes, such as 'ar' or 'ar,cs,th'; 'all' for every one.")],
+    languages: Languages,
     kind: Annotated[
         RowKind, typer.Option(help="What the texts are, where DATA does not say (folder without know/ and ling/; hf).")
     ] = RowKind.know,
@@ -41,13 +46,9 @@ def build(
     ] = None,
     config: Annotated[str | None, typer.Option(help="Config of the dataset (hf).")] = None,
     split: Annotated[str, typer.Option(help="Split of the dataset (hf).")] = "train",
-    test_size: Annotated[
-        int, typer.Option(min=0, help="Images in each test split, at most a fifth of the rows.")
-    ] = 200,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes; the number of cores by default.")] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, such as tcp://host:8786, to work on its machines.")
-    ] = None,
+    test_size: TestSize = 200,
+    workers: Workers = None,
+    cluster: Cluster = None,
     verify: Annotated[
         bool, typer.Option(help="Read, hash and decode every image, and leave out near-duplicates.")
     ] = True,
@@ -57,16 +58,19 @@ def build(
     Every row that is left out is in OUT/rejects with its reason. Killed at any moment, the same command
     goes on where it stopped.
     """
+    if source is not SourceKind.hf and not Path(data).is_dir():
+        raise MellaError(f"DATA {data!r} is not a folder; --source {source.value} reads one.")
+    codes = read_codes(languages)
     from mella_hf.cluster import cluster_executor
     from mella_hf.dataset.building.build import build_dataset
 
-    codes = _codes(languages)
     found = _source(source, data, codes, kind.value, text_column, image_column, column or [], config, split)
     with cluster_executor(cluster) as executor:
         report = build_dataset(
             found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, origin=""
         )
     print_report(report)
+    finish({"out": report.out, "funnel": report.funnel, "files": report.shards}, report.out)
 
 
 def print_report(report: "BuildReport") -> None:
@@ -77,15 +81,8 @@ def print_report(report: "BuildReport") -> None:
         for source, counts in sources.items():
             parts = Counts.of(counts)
             lost = sum(parts.dropped.values())
-            typer.echo(f"{language} {source}: kept {parts.kept:,}; left out {lost:,} ({parts.reasons()})")
-    typer.echo(f"{report.shards} files in {report.out}; {report.ran} units of work done, {report.skipped} found done.")
-
-
-def _codes(languages: str) -> tuple[str, ...]:
-    from mella_hf.languages import get_language, language_codes
-
-    codes = language_codes() if languages == "all" else [code for code in languages.replace(",", " ").split() if code]
-    return tuple(get_language(code).code for code in dict.fromkeys(codes))
+            say(f"{language} {source}: kept {parts.kept:,}; left out {lost:,} ({parts.reasons()})")
+    say(f"{report.shards} files in {report.out}; {report.ran} units of work done, {report.skipped} found done.")
 
 
 def _source(
@@ -99,7 +96,6 @@ def _source(
     config: str | None,
     split: str,
 ) -> "Source":
-    from mella_hf.errors import MellaError
     from mella_hf.sources.folder import FolderSource
     from mella_hf.sources.hf import HfSource
     from mella_hf.sources.release import ReleaseSource
@@ -113,7 +109,5 @@ def _source(
         place = str(Path(data).resolve()) if Path(data).is_dir() else data  # a cluster's workers start elsewhere
         return HfSource(place, codes[0], kind, config, split, image_column, text_column, mapping)
     root = Path(data)
-    if not root.is_dir():
-        raise MellaError(f"{data!r} is not a folder; --source {source.value} reads one.")
     root = root.resolve()
     return ReleaseSource(root, codes) if source is SourceKind.release else FolderSource(root, codes, kind, text_column)

@@ -6,10 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import Cluster, Languages, TestSize, Workers
+from mella_hf.errors import MellaError
+from mella_hf.languages.codes import read_codes
+
 
 def collect(
     out: Annotated[Path, typer.Option(help="Where the dataset and the report go; a rerun goes on there.")],
-    languages: Annotated[str, typer.Option(help="Language codes, such as 'ar' or 'ar,cs,th'; 'all' for every one.")],
+    languages: Languages,
     warc: Annotated[
         list[Path] | None, typer.Argument(help="WARC files: .warc, .warc.gz, .warc.zst; Common Crawl's or your own.")
     ] = None,
@@ -36,7 +41,7 @@ def collect(
     nsfw_threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Images that score above it go; needs the extra 'safety'.")
     ] = 0.8,
-    test_size: Annotated[int, typer.Option(min=0, help="Images in the test split, at most a fifth of the rows.")] = 200,
+    test_size: TestSize = 200,
     ignore_reservations: Annotated[
         bool,
         typer.Option(
@@ -48,10 +53,8 @@ def collect(
         bool,
         typer.Option("--allow-private", help="Also fetch from private and loopback addresses, as in one's own net."),
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes; the number of cores by default.")] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, such as tcp://host:8786, to work on its machines.")
-    ] = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
 ) -> None:
     """Collect images and their native alt-texts from web pages: the `know` part of a dataset.
 
@@ -59,18 +62,6 @@ def collect(
     (robots.txt, reservations, one host at a time), checks and de-duplicates them, and writes the dataset with
     a report of what went where and why. Stopped at any moment, the same command goes on where it was.
     """
-    from mella_hf.cluster import cluster_executor
-    from mella_hf.commands.build import _codes
-    from mella_hf.errors import MellaError
-    from mella_hf.funnel import funnel_lines
-    from mella_hf.know.collect import CollectSettings
-    from mella_hf.know.collect import collect as run
-    from mella_hf.know.fetching.settings import FetchSettings
-    from mella_hf.know.filter import FilterSettings
-    from mella_hf.know.funnel import funnel_steps
-    from mella_hf.know.image_check import ImageSettings
-    from mella_hf.know.pages import sources
-
     if sum(map(bool, (warc, urls, pages))) != 1:
         raise MellaError("Give one source: WARC files, --urls FILE, or --pages FOLDER with --base-url.")
     if contact is None and (urls or not texts_only):
@@ -80,8 +71,19 @@ def collect(
         )
     if pages is not None and base_url is None:
         raise MellaError("--pages needs --base-url: where the folder is on the web, such as https://example.org/docs/.")
+    codes = read_codes(languages)
+    from mella_hf.cluster import cluster_executor
+    from mella_hf.funnel import funnel_lines
+    from mella_hf.know.collect import CollectSettings
+    from mella_hf.know.collect import collect as run
+    from mella_hf.know.fetching.settings import FetchSettings
+    from mella_hf.know.filter import FilterSettings
+    from mella_hf.know.funnel import funnel_steps
+    from mella_hf.know.image_check import ImageSettings
+    from mella_hf.know.pages import sources
+
     settings = CollectSettings(
-        FilterSettings(_codes(languages), honour_opt_outs=not ignore_reservations),
+        FilterSettings(codes, honour_opt_outs=not ignore_reservations),
         None if contact is None else FetchSettings(
             contact, per_host=per_host, delay=delay, allow_private=allow_private,
             honour_reservations=not ignore_reservations,
@@ -98,11 +100,22 @@ def collect(
         found = sources.warc_shards(warc or [])
     with cluster_executor(cluster) as executor:
         report = run(found, out, settings, workers=workers, executor=executor)
-    for line in funnel_lines(funnel_steps(report.stages, report.build)):
-        typer.echo(line)
-    typer.echo(f"Report: {report.page}")
+    steps = funnel_steps(report.stages, report.build)
+    for line in funnel_lines(steps):
+        say(line)
+    say(f"Report: {report.page}")
     if report.may_work_later:
-        typer.echo(f"{report.may_work_later:,} URLs may work later: the same command with --retry asks for them again.")
+        say(f"{report.may_work_later:,} URLs may work later: the same command with --retry asks for them again.")
+    finish(
+        {
+            "out": out,
+            "report": report.page,
+            "funnel": [step.to_json() for step in steps],
+            "may_work_later": report.may_work_later,
+            "set_aside": report.set_aside,
+        },
+        report.page,
+    )
     if report.set_aside:
         raise MellaError(
             f"{', '.join(report.set_aside)} killed the worker twice and were set aside; everything else is done. "

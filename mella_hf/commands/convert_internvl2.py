@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from mella_hf.training.internvl2.convert import MAX_PATCHES
+from mella_hf.commands.console import finish, say
+
+MAX_PATCHES = 6  # of the paper's runs
 
 
 def convert_internvl2(
@@ -24,4 +26,6 @@ def convert_internvl2(
     """
     from mella_hf.training.internvl2.convert import convert_internvl2
 
-    typer.echo(convert_internvl2(source, out, max_patches=max_patches, say=typer.echo))
+    folder = convert_internvl2(source, out, max_patches=max_patches, say=say)
+    say(folder)
+    finish({"model": folder}, folder)

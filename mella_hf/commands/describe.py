@@ -5,21 +5,25 @@ from typing import Annotated
 
 import typer
 
-from mella_hf.commands.options import Translator, TranslatorUrl
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import Languages, TestSize, Translator, TranslatorUrl, need_folder
+from mella_hf.languages.codes import read_codes
 
 
 def describe(
     images: Annotated[Path, typer.Argument(help="Folder of images; metadata.jsonl in it may give page_url, license …")],
     out: Annotated[Path, typer.Option(help="Where the dataset goes; a rerun goes on there.")],
-    languages: Annotated[str, typer.Option(help="Language codes, such as 'ar' or 'ar,cs,th'.")],
+    languages: Languages,
     captioner: Annotated[
-        str, typer.Option(help="Hub id or folder of a vision-language model; with --base-url, its name there.")
+        str, typer.Option(help="Hub id or folder of a vision-language model; with --endpoint, its name there.")
     ],
-    base_url: Annotated[
+    endpoint: Annotated[
         list[str] | None,
         typer.Option(
+            "--endpoint",
+            "--base-url",
             help="OpenAI-compatible server such as http://host:8000/v1; repeat it for several. "
-            "Key, if any: MELLA_CAPTIONER_KEY in the environment."
+            "Key, if any: MELLA_CAPTIONER_KEY in the environment.",
         ),
     ] = None,
     translator: Translator = "auto",
@@ -28,7 +32,9 @@ def describe(
         str | None, typer.Option(help="Name of a served captioner in the provenance columns.")
     ] = None,
     translator_label: Annotated[str | None, typer.Option(help="Name of the service in the provenance columns.")] = None,
-    at_once: Annotated[int | None, typer.Option(min=1, help="Requests under way at a server or service.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option("--concurrency", "--at-once", min=1, help="Requests under way at a server or service.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images described together by a local captioner.")] = 16,
     qe_model: Annotated[
         str, typer.Option(help="COMET quality-estimation checkpoint: Hub id or folder.")
@@ -40,7 +46,7 @@ def describe(
         int, typer.Option(min=512, help="Tokens scored together; lower it when memory runs out.")
     ] = 2048,
     license: Annotated[str | None, typer.Option(help="License of the images, where metadata.jsonl says none.")] = None,
-    test_size: Annotated[int, typer.Option(min=0, help="Images in the test split, at most a fifth of the rows.")] = 200,
+    test_size: TestSize = 200,
     dry_run: Annotated[
         bool, typer.Option(help="Caption what has no caption yet, then only say what translating would take and cost.")
     ] = False,
@@ -53,18 +59,19 @@ def describe(
     Every image that is left out is in OUT/rejects with its reason. Stopped at any moment, or by the end of a quota, the
     same command goes on where it was, and asks for nothing twice. Scores need `make comet` once.
     """
+    need_folder("IMAGES", images)
+    codes = read_codes(languages)
     from mella_hf.ling.describe import describe_images, estimate_costs, funnel_lines
     from mella_hf.ling.describe_stages import Settings
 
-    codes = list(dict.fromkeys(languages.replace(",", " ").split()))
     settings = Settings(
         captioner=captioner,
-        base_urls=tuple(base_url or ()),
+        base_urls=tuple(endpoint or ()),
         translator=translator,
         translator_url=translator_url,
         captioner_label=captioner_label,
         translator_label=translator_label,
-        at_once=at_once,
+        at_once=concurrency,
         qe_model=qe_model if qe else None,
         qe_batch_tokens=qe_batch_tokens,
         threshold=threshold,
@@ -75,11 +82,16 @@ def describe(
         test_size=test_size,
     )
     if dry_run:
-        for code, cost in estimate_costs(images, out, codes, settings).items():
-            typer.echo(f"{code}: {cost.characters:,} characters in {cost.requests:,} requests, {cost.price:,.2f} USD")
+        costs = estimate_costs(images, out, codes, settings)
+        for code, cost in costs.items():
+            say(f"{code}: {cost.characters:,} characters in {cost.requests:,} requests, {cost.price:,.2f} USD")
+        finish({code: vars(cost) for code, cost in costs.items()})
         return
     report = describe_images(images, out, codes, settings)
     for line in funnel_lines(report):
-        typer.echo(line)
+        say(line)
     if report.build is not None:
-        typer.echo(f"{report.build.shards} files in {report.build.out}; {report.build.out / 'report.html'}")
+        say(f"{report.build.shards} files in {report.build.out}; {report.build.out / 'report.html'}")
+    stages = [report.captions, *report.translations.values(), *report.verdicts.values()]
+    funnel = {stage.name: dict(stage.counts) for stage in stages}
+    finish({"out": out, "report": out / "report.html", "funnel": funnel}, out / "report.html")

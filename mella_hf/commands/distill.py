@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from mella_hf.commands.options import BatchSize, DataDir, Revision, Translator, TranslatorUrl
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import BatchSize, DataDir, Language, Revision, Translator, TranslatorUrl, need_folder
+from mella_hf.languages import get_language
 
 
 def distill(
     base: Annotated[str, typer.Option(help="Hub id or folder of the base model.")],
-    language: Annotated[str, typer.Option(help="Code of the language to teach.")],
+    language: Language,
     out: Annotated[Path, typer.Option(help="Where the transfer set goes; a rerun goes on there.")],
     revision: Revision = None,
     data_dir: DataDir = None,
@@ -26,6 +28,8 @@ def distill(
     question and answer appear in both languages in every combination. Train on it with recipes/.../sdrrl.yaml.
     Stopped at any moment, the same command goes on where it was, and asks for nothing twice.
     """
+    need_folder("--data-dir", data_dir)
+    get_language(language)
     from datasets import load_dataset
 
     import mella_hf  # noqa: F401  (makes "mella" known to datasets)
@@ -50,6 +54,8 @@ def distill(
             batch_size=batch_size,
             seed=seed,
         )
-    for name, count in read_record(out)["counts"].items():
-        typer.echo(f"{name.replace('_', ' ')}: {count:,}")
-    typer.echo(f"transfer set: {out}")
+    counts = read_record(out)["counts"]
+    for name, count in counts.items():
+        say(f"{name.replace('_', ' ')}: {count:,}")
+    say(f"transfer set: {out}")
+    finish({"transfer_set": out, "counts": counts}, out)

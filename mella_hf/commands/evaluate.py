@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mella_hf.commands.options import BatchSize, DataDir, Revision
-from mella_hf.errors import MellaError
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import SEVERAL_LANGUAGES, BatchSize, DataDir, Revision, need_file, need_folder
+from mella_hf.languages.codes import read_codes
 
 if TYPE_CHECKING:
     from mella_hf.answers.systems import System
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     base: Annotated[str, typer.Option(help="Hub id or folder of the base model; with --endpoint its name there.")],
-    languages: Annotated[
-        str, typer.Option("--languages", "--language", help="Codes of the configs to ask and score in: ar, or ar,th.")
-    ],
+    languages: Annotated[list[str], typer.Option("--languages", "--language", help=SEVERAL_LANGUAGES)],
     out: Annotated[Path, typer.Option(help="Folder of the run; of several languages, each has its own in it.")],
     adapter: Annotated[
         str | None,
@@ -63,6 +62,9 @@ def evaluate(
     with --enable-lora --lora-modules NAME=FOLDER and give --endpoint and --adapter NAME; a key goes into the
     environment variable MELLA_CAPTIONER_KEY.
     """
+    need_file("--benchmark", *benchmark or ())
+    need_file("--gate", gate)
+    codes = read_codes(languages)
     from mella_hf.answers.systems import line_up, named
     from mella_hf.evaluation.benchmarks.mapping import read_benchmark
     from mella_hf.evaluation.benchmarks.run import benchmark_line, run_benchmarks
@@ -71,9 +73,6 @@ def evaluate(
     from mella_hf.evaluation.reports.systems import check_names
     from mella_hf.evaluation.run import TEST_SPLITS, evaluate_runs, load_run
 
-    codes = list(dict.fromkeys(code.strip() for code in languages.split(",") if code.strip()))
-    if not codes:
-        raise MellaError(f"--languages {languages!r} names no language; give codes such as ar,th.")
     external = [read_benchmark(path) for path in benchmark or []]
     limits = read_gate(gate) if gate else []  # a gate that cannot be read is told before the hours of answers
     finished = [other for other in against or [] if holds_runs(named(other)[1], codes)]
@@ -81,6 +80,7 @@ def evaluate(
     unfinished = [other for other in against or [] if other not in finished]
     systems = line_up(base, adapter, unfinished, endpoint or (), revision)
     check_names(systems, others)
+    need_folder("--data-dir", data_dir)
     folders = {code: out if len(codes) == 1 else out / code for code in codes}
     scored = evaluate_runs(
         systems,
@@ -92,22 +92,24 @@ def evaluate(
         device=device,
     )
     runs = {code: load_run(folder) for code, folder in folders.items()} if scored else {}
-    if scored:  # else the first process of the launcher's does it
-        _tell(runs, systems, others, out)
+    comparisons = _tell(runs, systems, others, out) if scored else []  # else the launcher's first process does it
     for record in run_benchmarks(external, systems, out=out / "benchmarks", batch_size=batch_size, device=device):
-        typer.echo(benchmark_line(record))
+        say(benchmark_line(record))
     if not scored:
         return
-    if broken := check_gate(limits, runs):
+    broken = check_gate(limits, runs)
+    scores = {code: run.scores for code, run in runs.items()}
+    finish({"out": out, "scores": scores, "comparisons": comparisons, "gate": broken}, out)
+    if broken:
         for line in broken:
-            typer.echo(f"gate: {line}", err=True)
+            say(f"gate: {line}", err=True)
         raise typer.Exit(1)
     if gate:
-        typer.echo(f"gate: all {len(limits)} limits of {gate} are kept")
+        say(f"gate: all {len(limits)} limits of {gate} are kept")
 
 
-def _tell(runs: "dict[str, Run]", systems: "list[System]", others: "dict[str, dict[str, Run]]", out: Path) -> None:
-    """Scores and paired tests to the screen, reports to disk."""
+def _tell(runs: "dict[str, Run]", systems: "list[System]", others: "dict[str, dict[str, Run]]", out: Path) -> list[Any]:
+    """Print scores and paired tests, and write the reports; returns the paired tests."""
     from mella_hf.evaluation.paired import compare_runs, comparison_line
     from mella_hf.evaluation.reports.comparison import write_comparison
     from mella_hf.evaluation.reports.report import write_report
@@ -115,17 +117,19 @@ def _tell(runs: "dict[str, Run]", systems: "list[System]", others: "dict[str, di
     for code, run in runs.items():
         for system in systems:
             if not system.saw(code):
-                typer.echo(f"{code}: {system.name} was trained on {', '.join(system.trained_on or ())}: transfer")
+                say(f"{code}: {system.name} was trained on {', '.join(system.trained_on or ())}: transfer")
         for record in run.scores:
             if record["subset"] == "all":
-                typer.echo(_line(code, record))
-    for record in compare_runs(runs, others, out=out):
-        typer.echo(comparison_line(record))
+                say(_line(code, record))
+    comparisons = list(compare_runs(runs, others, out=out))
+    for record in comparisons:
+        say(comparison_line(record))
     for run in runs.values():
-        typer.echo(f"report: {write_report(run)}")
+        say(f"report: {write_report(run)}")
     together: list[Any] = [*runs.values(), *((name, run) for name, theirs in others.items() for run in theirs.values())]
     if len(together) > 1 or any(len(run.models) > 2 for run in runs.values()):
-        typer.echo(f"comparison: {write_comparison(together, out / 'comparison.html')}")
+        say(f"comparison: {write_comparison(together, out / 'comparison.html')}")
+    return comparisons
 
 
 def _line(language: str, record: dict[str, Any]) -> str:

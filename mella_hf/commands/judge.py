@@ -6,16 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import need_folder
 from mella_hf.errors import MellaError
 
 
 def judge(
     run: Annotated[Path, typer.Argument(help="Folder that mella evaluate wrote, of one language or of several.")],
-    base_url: Annotated[
+    endpoint: Annotated[
         list[str],
         typer.Option(
+            "--endpoint",
+            "--base-url",
             help="OpenAI-compatible server such as http://host:8000/v1; repeat it for several. "
-            "Key, if any: MELLA_JUDGE_KEY in the environment."
+            "Key, if any: MELLA_JUDGE_KEY in the environment.",
         ),
     ],
     model: Annotated[str, typer.Option(help="The judge: the name that the servers serve it under.")],
@@ -28,7 +32,7 @@ def judge(
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Dataset folder of the run; its images are sent.")] = None,
     languages: Annotated[
-        str | None, typer.Option(help="Codes of RUN's languages to judge: ar,th; all of them.")
+        list[str] | None, typer.Option(help="Codes of RUN's languages to judge, such as 'ar,th'; all by default.")
     ] = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Images of each split to judge; more later ask only for the rest.")
@@ -48,6 +52,8 @@ def judge(
     what is missing. RUN/judge.json has rates with intervals, the judge's agreement with itself, with our entity
     precision and with the metrics, and what it cost; mella report RUN shows them, and docs/judging.md how to read them.
     """
+    need_folder("RUN", run)
+    need_folder("--data-dir", data_dir)
     from mella_hf.answers.chat_servers import ChatServers
     from mella_hf.answers.request_cache import RequestCache
     from mella_hf.answers.systems import named
@@ -56,20 +62,22 @@ def judge(
     from mella_hf.evaluation.judging.pointwise import Pointwise
     from mella_hf.evaluation.judging.run import REPLIES_FILE, Prices, judge_run, pairwise_plan, superseded
     from mella_hf.evaluation.paired import holds_runs, load_runs, name_runs
-    from mella_hf.languages import language_codes
+    from mella_hf.languages.codes import ALL, read_codes
 
     if (price_in is None) != (price_out is None):
         raise MellaError("Only one price was given; give both --price-in and --price-out, or neither.")
     prices = Prices(price_in, price_out) if price_in is not None and price_out is not None else None
-    codes = languages.replace(",", " ").split() if languages else language_codes()
-    servers = ChatServers(model, base_url, at_once=concurrency, called="judge server", key_variable=KEY_VARIABLE)
+    codes = read_codes(languages or ALL)
+    servers = ChatServers(model, endpoint, at_once=concurrency, called="judge server", key_variable=KEY_VARIABLE)
     runs = load_runs(run, codes)
     other = against is not None and holds_runs(named(against)[1], list(runs))
     name, theirs = next(iter(name_runs([against], list(runs)).items())) if against and other else (against, {})
+    judged: dict[str, Any] = {}
+    expectations: dict[str, Any] = {}
     for code, ours in runs.items():
         plan: Any = Pointwise(ours, sample, repeat)
         if theirs and code not in theirs:
-            typer.echo(f"{code}: {against} has no run in this language; left out")
+            say(f"{code}: {against} has no run in this language; left out")
             continue
         if name is not None:
             plan = pairwise_plan(ours, name, theirs.get(code), sample)
@@ -78,16 +86,18 @@ def judge(
         with RequestCache(":memory:" if dry_run and not replies.is_file() else replies) as cache:
             judging = Judge(servers, cache)
             expected = estimate(plan.questions, judging, images)
-            typer.echo(f"{code}: {_expected(expected, prices)}")
+            expectations[code] = vars(expected)
+            say(f"{code}: {_expected(expected, prices)}")
             if old := superseded(ours, model):
-                typer.echo(f"{code}: {old}; the verdicts of {model} take the place of those there")
+                say(f"{code}: {old}; the verdicts of {model} take the place of those there")
             if dry_run:
                 continue
-            record = judge_run(ours, plan, judging, images, prices=prices)
+            record = judged[code] = judge_run(ours, plan, judging, images, prices=prices)
         for line in _lines(record):
-            typer.echo(f"{code}: {line}")
-        typer.echo(f"{code}: {_cost(record['cost'])}")
-        typer.echo(f"{code}: {ours.folder / 'judge.json'}; mella report {ours.folder} shows it")
+            say(f"{code}: {line}")
+        say(f"{code}: {_cost(record['cost'])}")
+        say(f"{code}: {ours.folder / 'judge.json'}; mella report {ours.folder} shows it")
+    finish(expectations if dry_run else judged, run)
 
 
 def _expected(estimate: Any, prices: Any) -> str:

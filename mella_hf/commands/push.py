@@ -5,6 +5,10 @@ from typing import Annotated
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import CreatePr, Private, need_folder
+from mella_hf.errors import MellaError
+
 
 def push(
     adapter: Annotated[Path, typer.Argument(help="An adapter's folder: as training wrote it, or prepared already.")],
@@ -12,8 +16,8 @@ def push(
     evaluation: Annotated[
         Path | None, typer.Option(help="The adapter's evaluation, for the scores on the card; not if prepared.")
     ] = None,
-    private: Annotated[bool, typer.Option("--private", help="Make a new repo private.")] = False,
-    create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")] = False,
+    private: Private = False,
+    create_pr: CreatePr = False,
     merge: Annotated[bool, typer.Option("--merge", help="Push base and adapter as one model.")] = False,
     base: Annotated[str | None, typer.Option(help="Where the base is, to merge one that is not on the Hub.")] = None,
     base_id: Annotated[
@@ -27,8 +31,9 @@ def push(
     The card states base, data and licences, recipe, scores with intervals and failure rates, limits, and code that
     runs. Log in with `hf auth login` first, or set HF_TOKEN. Interrupted, the same command goes on where it stopped.
     """
+    need_folder("ADAPTER", adapter)
+    need_folder("--evaluation", evaluation)
     from mella_hf.answers.identity import PROVENANCE
-    from mella_hf.errors import MellaError
     from mella_hf.hub.push import prepare_adapter, push_adapter
 
     folder = adapter
@@ -51,4 +56,6 @@ def push(
         from mella_hf.hub.merging import merge_adapter
 
         folder = merge_adapter(folder, folder.with_name(f"{folder.name}-merged"), base=base)
-    typer.echo(push_adapter(folder, repo, private=private, create_pr=create_pr, say=typer.echo))
+    url = push_adapter(folder, repo, private=private, create_pr=create_pr, say=say)
+    say(url)
+    finish({"url": url, "folder": folder}, url)

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import need_file, need_folder
+
 
 def remove(
     folder: Annotated[Path, typer.Argument(help="A dataset folder, as mella build writes it.")],
@@ -15,15 +18,15 @@ def remove(
 
     Run `mella publish` afterwards; it sends the changed shards alone. A later build leaves those rows out.
     """
+    need_folder("FOLDER", folder)
+    need_file("--ids", ids)
     from mella_hf.dataset.remove import remove_samples
-    from mella_hf.errors import MellaError
 
-    if ids is not None and not ids.is_file():
-        raise MellaError(f"--ids {str(ids)!r} is not a file; give a text file with one sample id a line.")
     wanted = ids.read_text("utf-8").splitlines() if ids else []
     report = remove_samples(folder, ids=wanted, domain=domain)
     for place, count in sorted(report.removed.items()):
-        typer.echo(f"{place}: {count:,} removed")
+        say(f"{place}: {count:,} removed")
     for name in report.not_found:
-        typer.echo(f"not found: {name}")
-    typer.echo(f"{sum(report.removed.values()):,} rows removed, {len(report.rewritten)} shards rewritten.")
+        say(f"not found: {name}")
+    say(f"{sum(report.removed.values()):,} rows removed, {len(report.rewritten)} shards rewritten.")
+    finish({"removed": report.removed, "not_found": report.not_found, "rewritten": report.rewritten}, folder)

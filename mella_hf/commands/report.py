@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import need_file
+
 
 def report(
     runs: Annotated[
@@ -36,6 +39,7 @@ def report(
 
     What people chose between answers (--human) and what mella judge found stand beside the metrics: docs/judging.md.
     """
+    need_file("--human", *human or ())
     from mella_hf.answers.systems import named
     from mella_hf.evaluation.judging.human import keep_choices, read_choices
     from mella_hf.evaluation.reports.comparison import write_comparison
@@ -43,10 +47,14 @@ def report(
     from mella_hf.evaluation.run import load_run
 
     decisions = [decision for path in human or () for decision in read_choices(path)]
-    for _, folder in map(named, runs) if decisions else ():
-        typer.echo(f"{folder}: {keep_choices(load_run(folder), decisions):,} choices between answers about its images")
+    kept = {folder: keep_choices(load_run(folder), decisions) for _, folder in map(named, runs) if decisions}
+    for folder, count in kept.items():
+        say(f"{folder}: {count:,} choices between answers about its images")
 
     if len(runs) == 1:
-        typer.echo(f"report: {write_report(runs[0], out)}")
-        return
-    typer.echo(f"comparison: {write_comparison([named(run) for run in runs], out or Path('comparison.html'))}")
+        page = write_report(runs[0], out)
+        say(f"report: {page}")
+    else:
+        page = write_comparison([named(run) for run in runs], out or Path("comparison.html"))
+        say(f"comparison: {page}")
+    finish({"page": page, "choices": kept}, page)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import need_file
 from mella_hf.errors import MellaError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ def review(
     Every reviewer has a link of their own. Decisions are on disk before the page goes on; stop and start the
     server at any time. With --answers, reviewers see two systems' answers without their names and choose one.
     """
+    if not queue.exists():
+        raise MellaError(f"QUEUE {str(queue)!r} does not exist; give a dataset folder or a Parquet file.")
+    need_file("--answers", *answers or ())
+    need_file("--import", import_)
     from mella_hf.reviewing.compare import read_pairs, tally
     from mella_hf.reviewing.exchange import imported, read_decisions, write_decisions, write_reviewed
     from mella_hf.reviewing.queue import Queue, read_items
@@ -63,15 +69,21 @@ def review(
     waiting = Queue(items, store.standing(), double, shown)
     if import_ is not None:
         decisions = [imported(decision, waiting) for decision in read_decisions(import_)]
-        typer.echo(f"{store.add(decisions):,} of {len(decisions):,} decisions are new")
+        new = store.add(decisions)
+        say(f"{new:,} of {len(decisions):,} decisions are new")
+        finish({"new": new, "decisions": len(decisions)}, store.path)
     elif export is not None and export.suffix in (".parquet", ".jsonl"):
-        typer.echo(f"{write_decisions(waiting, store.history(), export):,} written to {export}")
+        written = write_decisions(waiting, store.history(), export)
+        say(f"{written:,} written to {export}")
+        finish({"decisions": written, "export": export}, export)
     elif export is not None:
         counts = write_reviewed(waiting, queue, export, with_open=with_open)
-        typer.echo(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))
+        say(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))
+        finish({**counts, "export": export}, export)
     elif status:
         result = status_of(waiting) | ({"choices": tally(pairs, store.standing())} if pairs else {})
-        typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
+        say(json.dumps(result, ensure_ascii=False, indent=1))
+        finish(result)
     else:
         _serve(Review(waiting, store, pairs), host, port, reviewer or ())
     store.close()
@@ -88,11 +100,14 @@ def _serve(review: "Review", host: str, port: int, newcomers: Sequence[str]) -> 
             raise
         raise MissingExtraError(error.name, "review", "The review page") from error
     listening = _listen(host, port)
-    for name in newcomers:
-        typer.echo(f"{name}: http://{host}:{port}/?token={review.store.add_reviewer(name)}")
+    links = {name: f"http://{host}:{port}/?token={review.store.add_reviewer(name)}" for name in newcomers}
+    lines = [f"{name}: {link}" for name, link in links.items()]
     if not review.store.reviewers():
         raise MellaError("Nobody can open this review yet; name someone with --reviewer NAME.")
-    typer.echo(f"{len(review.queue.items):,} samples; {review.store.path} holds the decisions. Stop with Ctrl+C.")
+    for line in lines:
+        typer.echo(line)  # a key to the page, which no log file needs to hold
+    finish({"links": links}, "\n".join(lines))
+    say(f"{len(review.queue.items):,} samples; {review.store.path} holds the decisions. Stop with Ctrl+C.")
     config = uvicorn.Config(build_app(review), log_level="warning", lifespan="off")
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import Language, need_file
 from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
@@ -24,10 +26,11 @@ _RATES = ("empty", "repetition", "loop", "wrong_language", "wrong_script", "prom
 
 def score(
     predictions: Annotated[Path, typer.Argument(help="JSON lines with the keys id, prediction, reference.")],
-    language: Annotated[str, typer.Option(help="Language code of the references: ar, cs, hu, ko, ru, sr, th, vi.")],
+    language: Language,
     against: Annotated[Path | None, typer.Option(help="A second system's JSON lines, with the same ids.")] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Where to write the JSON; PREDICTIONS.scores.json by default.")
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "--output", help="Where to write the JSON; PREDICTIONS.scores.json by default."),
     ] = None,
     keyword_mode: Annotated[str, typer.Option(help="How keywords match: exact, stem or fuzzy.")] = "stem",
     items: Annotated[bool, typer.Option(help="Also write the scores of each item.")] = False,
@@ -43,14 +46,15 @@ def score(
     Read a score against its floor, which is what the same answers score against another image's
     reference, and against the rates below the table. Scores compare only where the signatures are equal.
     """
-    from mella_hf.metrics import MellaMetric
-
+    need_file("--against", against)
     if protocol not in ("mella", "paper"):
         raise MellaError(f"Unknown protocol {protocol!r}; choose one of mella, paper.")
     if protocol == "paper" and (against is not None or items):
         raise MellaError("The paper's protocol has no comparison and no item scores; leave out --against and --items.")
-    metric = MellaMetric(language, keyword_mode=keyword_mode, protocol=protocol)  # type: ignore[arg-type]
     first = read_predictions(predictions)
+    from mella_hf.metrics import MellaMetric
+
+    metric = MellaMetric(language, keyword_mode=keyword_mode, protocol=protocol)  # type: ignore[arg-type]
     if protocol == "paper":
         result: dict[str, Any] = {"scores": metric.compute(**_columns(first))}
         _print_plain(result["scores"])
@@ -63,9 +67,10 @@ def score(
             result |= _compared(metric, statistics, second, items)
             _print_scores(against.name, result["scores_against"])
             _print_comparison(predictions.name, against.name, result["comparison"])
-    destination = output or predictions.with_suffix(".scores.json")
+    destination = out or predictions.with_suffix(".scores.json")
     _write(destination, result)
-    typer.echo(f"Wrote {destination}")
+    say(f"Wrote {destination}")
+    finish(result, destination)
 
 
 def read_predictions(path: Path, needs_reference: bool = True) -> list[dict[str, Any]]:
@@ -185,7 +190,10 @@ def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_column(column, justify="left" if i == 0 else "right")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    with console.capture() as drawn:
+        console.print(table)
+    say(drawn.get().rstrip("\n"))
 
 
 def _print_scores(name: str, scores: dict[str, Any]) -> None:
@@ -197,8 +205,8 @@ def _print_scores(name: str, scores: dict[str, Any]) -> None:
     ]
     _table(f"{name} ({scores['n']} items)", ["", "score", "95% interval", "floor"], rows)
     rates = [f"{rate.replace('_', ' ')} {100 * scores[f'{rate}_rate']:.1f}%" for rate in _RATES]
-    typer.echo(f"Answers: {', '.join(rates)}; length ratio {_cell(scores['length_ratio'])}")
-    typer.echo(scores["signature"])
+    say(f"Answers: {', '.join(rates)}; length ratio {_cell(scores['length_ratio'])}")
+    say(scores["signature"])
 
 
 def _print_comparison(first: str, second: str, comparison: dict[str, Any]) -> None:
@@ -223,7 +231,7 @@ def _print_comparison(first: str, second: str, comparison: dict[str, Any]) -> No
 def _print_plain(scores: dict[str, Any]) -> None:
     rows = [[name, _cell(value, 4)] for name, value in scores.items() if name not in ("n", "signature")]
     _table(f"The paper's protocol: not comparable ({scores['n']} items)", ["", "mean of item scores"], rows)
-    typer.echo(scores["signature"])
+    say(scores["signature"])
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:

@@ -4,11 +4,14 @@ from typing import Annotated
 
 import typer
 
+from mella_hf.commands.console import finish, say
+from mella_hf.commands.options import Workers
+
 
 def verify(
     dataset: Annotated[str, typer.Argument(help="A dataset folder, or ORGANISATION/NAME on the Hub.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag, commit or refs/pr/N of a repo.")] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes; one a core by default.")] = None,
+    workers: Workers = None,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -24,9 +27,10 @@ def verify(
     with cluster_executor(cluster) as executor:
         report = verify_dataset(dataset, revision=revision, workers=workers, executor=executor)
     for language, splits in report.rows.items():
-        typer.echo(f"{language}: " + ", ".join(f"{split} {count:,}" for split, count in splits.items()))
+        say(f"{language}: " + ", ".join(f"{split} {count:,}" for split, count in splits.items()))
     for problem in report.problems:
-        typer.echo(f"PROBLEM {problem}", err=True)
+        say(f"PROBLEM {problem}", err=True)
+    finish({"rows": report.rows, "problems": report.problems})
     if report.problems:
         raise typer.Exit(1)
-    typer.echo("Sound.")
+    say("Sound.")

@@ -27,6 +27,7 @@ from mella_hf.demo.run import DemoPaths, Scale, prepare
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.languages import get_language
+from mella_hf.progress import progress_bar
 from mella_hf.stage import fingerprint
 
 STAGE_ONE, TRANSFER = "ling_only", "transfer"
@@ -153,13 +154,11 @@ def run_ablation(
 
 def _run(tasks: Sequence[Task], workers: int) -> None:
     """Run the tasks side by side, each when what it needs is done."""
-    from tqdm import tqdm
-
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers and the runs that they launch
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with (
         ProcessPoolExecutor(workers, get_context("spawn"), initializer=_draw_no_bars) as pool,
-        tqdm(total=len(tasks), desc="runs", unit="run") as bar,
+        progress_bar(total=len(tasks), desc="runs", unit="run") as bar,
     ):
         running = {pool.submit(run_task, task): task for task in tasks if task.needs is None}
         try:

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mella_hf.answers.answers import read_predictions
 from mella_hf.answers.predictions import count_answers
@@ -20,6 +19,7 @@ from mella_hf.metrics import MellaMetric
 from mella_hf.metrics.metric import scores
 from mella_hf.metrics.significance import RESAMPLES, SEED, interval
 from mella_hf.metrics.statistics import FLAGS
+from mella_hf.progress import progress_bar
 
 # What is measured: (test split, score). The paper reports the first and the last.
 MEASURES = {
@@ -61,7 +61,7 @@ class Comparison:
         self.rates: dict[str, dict[str, float]] = {}
         self.images: dict[str, int] = {}
         asked: dict[str, list[str]] = {}
-        for name, seeds in tqdm(folders.items(), desc="scores", unit="way", delay=2):
+        for name, seeds in progress_bar(folders.items(), desc="scores", unit="way", delay=2):
             flags = []
             for split in dict.fromkeys(split for split, _ in MEASURES.values()):
                 for folder in seeds:

@@ -203,7 +203,7 @@ def launch_sft(paths: DemoPaths, flags: tuple[str, ...] = ()) -> None:
         "output_dir": paths.run,
     }
     named = [part for key, value in places.items() for part in (f"--{key}", str(value))]
-    launch_recipe("demo/joint.yaml", [*named, *flags])
+    launch_recipe("demo/joint", [*named, *flags])
 
 
 def evaluate(paths: DemoPaths, max_new_tokens: Mapping[str, int]) -> Path:

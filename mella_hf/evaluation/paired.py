@@ -17,6 +17,7 @@ from mella_hf.evaluation.scores_file import SCORES_FILE
 from mella_hf.evaluation.titles import METRICS
 from mella_hf.files import write_atomic
 from mella_hf.metrics import significance
+from mella_hf.progress import progress_bar
 
 COMPARISONS_FILE = "comparisons.json"
 Answers = list[dict[str, Any]]
@@ -39,8 +40,6 @@ def compare_runs(
     Raises:
         MellaError: when two systems did not answer about the same images.
     """
-    from tqdm import tqdm
-
     from mella_hf.metrics import MellaMetric
     from mella_hf.metrics.comparison import compare, corrected
     from mella_hf.metrics.metric import SCORES
@@ -49,7 +48,7 @@ def compare_runs(
     # With r resamples no p-value is below 1 / (r + 1); Holm multiplies it by the number of tests.
     resamples = max(significance.RESAMPLES, 40 * len(pairs) * len(SCORES))
     found: dict[str, dict[str, Any]] = {}
-    for language, split, first, second, answers in tqdm(pairs, desc="paired tests", unit="pair", delay=2):
+    for language, split, first, second, answers in progress_bar(pairs, desc="paired tests", unit="pair", delay=2):
         metric = MellaMetric(language, progress=False)
         counted = [count_answers(metric, given) for given in answers]
         key = {"language": language, "split": split, "first": first, "second": second}

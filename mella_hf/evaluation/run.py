@@ -22,6 +22,7 @@ from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write
 from mella_hf.files import write_atomic
 from mella_hf.images.thumbnail import small_jpeg
 from mella_hf.languages import get_language
+from mella_hf.progress import progress_bar
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -161,10 +162,8 @@ def _load_tests(
 
 def write_thumbnails(rows: "Dataset", folder: Path) -> None:
     """A small JPEG of each image, named by its id; those that are there already are left."""
-    from tqdm import tqdm
-
     folder.mkdir(parents=True, exist_ok=True)
-    for i, image_id in enumerate(tqdm(rows["id"], desc="thumbnails", unit="image", delay=2)):
+    for i, image_id in enumerate(progress_bar(rows["id"], desc="thumbnails", unit="image", delay=2)):
         target = folder / f"{image_id}.jpg"
         if target.exists():
             continue

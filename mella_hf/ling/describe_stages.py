@@ -26,6 +26,7 @@ from mella_hf.ling.quality import THRESHOLD, judge
 from mella_hf.ling.translate import AT_ONCE, CachedTranslator, choose_service, open_translator
 from mella_hf.ling.translation_checks import changed_names
 from mella_hf.ling.translators.services import SERVICES
+from mella_hf.progress import progress_bar
 from mella_hf.sample import sha256_hex
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
 
@@ -101,10 +102,8 @@ class Description:
     @cached_property
     def _bar(self) -> Any:
         """Answers so far: a shard may take minutes, and the engine's bar counts shards."""
-        from tqdm import tqdm
-
         return self._opened.enter_context(
-            tqdm(desc="answers", unit="answer", position=1, leave=False, disable=not self._progress)
+            progress_bar(desc="answers", unit="answer", position=1, leave=False, shown=self._progress)
         )
 
     @cached_property

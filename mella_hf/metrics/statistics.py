@@ -20,6 +20,7 @@ from mella_hf.metrics.matching import Mode, keyword_hits
 from mella_hf.metrics.meteor import meteor
 from mella_hf.metrics.ngrams import NGrams, characters, repetition
 from mella_hf.metrics.vocabulary import Vocabulary
+from mella_hf.progress import progress_bar
 from mella_hf.text.tokens import Analysis, analyze
 
 _CHUNK = 64  # items: enough to share a floor's references, little enough to keep memory flat
@@ -226,14 +227,12 @@ def count_items(corpus: Corpus, workers: int | None = None, progress: bool = Tru
     Workers are forked, so that texts and registered languages are shared, not copied; where the
     platform cannot fork, or `workers` is 1, everything runs here.
     """
-    from tqdm import tqdm
-
     n = len(corpus.predictions)
     spans = [(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
     if workers is None:
         size = sum(map(len, corpus.predictions)) + sum(map(len, corpus.references))
         workers = (os.cpu_count() or 1) if size >= _PARALLEL_FROM else 1
-    bar = tqdm(total=n, desc="Scoring", unit="item", delay=2, disable=not progress)
+    bar = progress_bar(total=n, desc="Scoring", unit="item", delay=2, shown=progress)
     chunks = []
     with bar:
         if workers <= 1 or len(spans) == 1 or "fork" not in get_all_start_methods():

@@ -21,7 +21,7 @@ def parse_settings(args: Sequence[str] | None = None) -> Settings:
     """
     from trl import ModelConfig, SFTConfig, TrlParser
 
-    args = list(sys.argv[1:] if args is None else args)
+    args = _once("--languages", list(sys.argv[1:] if args is None else args))
     types: list[Any] = [DataArguments, SFTConfig, ModelConfig, ForgettingArguments, WatchArguments]
     if "--config" in args:
         path = args[args.index("--config") + 1] if args.index("--config") + 1 < len(args) else ""
@@ -33,6 +33,22 @@ def parse_settings(args: Sequence[str] | None = None) -> Settings:
     except ValueError as error:  # TRL, transformers and PyYAML check their own values
         raise MellaError(f"The settings are refused: {error}") from error
     return Settings(data, training, model, forgetting, watch)
+
+
+def _once(flag: str, args: list[str]) -> list[str]:
+    """Join the values of a flag that is given several times; argparse would keep the last ones only."""
+    found: list[str] = []
+    others: list[str] = []
+    taking = False
+    for word in args:
+        if word.startswith("--"):
+            taking = word == flag or word.startswith(f"{flag}=")
+            word = word.removeprefix(flag).removeprefix("=") if taking else word
+        if not taking:
+            others.append(word)
+        elif word:
+            found.append(word)
+    return [*others, flag, *found] if found else others
 
 
 def check_keys(path: str, known: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.languages import get_language
+from mella_hf.languages.codes import read_codes
 from mella_hf.sample import SOURCES
 
 
@@ -18,7 +18,9 @@ class DataArguments:
     data_dir: str | None = field(
         default=None, metadata={"help": "Folder of a built dataset; the Hub repository of `dataset` by default."}
     )
-    languages: list[str] = field(default_factory=list, metadata={"help": "Language codes to train on, together."})
+    languages: list[str] = field(
+        default_factory=list, metadata={"help": "Codes to train on, together: ar cs, ar,cs or all."}
+    )
     sources: list[str] = field(
         default_factory=lambda: ["know", "ling"],
         metadata={"help": "Splits to train on, together: know, ling or both (the paper's single stage)."},
@@ -64,8 +66,8 @@ class DataArguments:
     )
 
     def __post_init__(self) -> None:
-        for code in self.languages:
-            get_language(code)
+        if self.languages:
+            self.languages = list(read_codes(self.languages))
         if wrong := [source for source in self.sources if source not in SOURCES]:
             raise MellaError(f"Unknown source {wrong[0]!r} in sources; choose among {', '.join(SOURCES)}.")
         if not self.sources:

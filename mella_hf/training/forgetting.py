@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
+from mella_hf.progress import progress_bar
 from mella_hf.sample import SOURCES
 
 if TYPE_CHECKING:
@@ -172,7 +173,6 @@ def save_fisher(trainer: Any, samples: int, folder: Path) -> None:
     """
     import torch
     from safetensors.torch import save_file
-    from tqdm import tqdm
 
     accelerator = trainer.accelerator
     dataset = trainer.train_dataset
@@ -182,7 +182,7 @@ def save_fisher(trainer: Any, samples: int, folder: Path) -> None:
     parameters = trainable(model)
 
     def log_likelihoods() -> Iterable[torch.Tensor]:
-        for index in tqdm(mine, "Fisher", unit="sample", disable=not accelerator.is_main_process):
+        for index in progress_bar(mine, desc="Fisher", unit="sample", shown=accelerator.is_main_process):
             batch = trainer.data_collator([dataset[index]])
             yield answer_log_likelihood(model, {key: value.to(accelerator.device) for key, value in batch.items()})
 

@@ -1,4 +1,4 @@
-"""Run a recipe as users do, with `accelerate launch recipes/sft.py` in a subprocess."""
+"""Run a recipe as users do, with `accelerate launch -m mella_hf train` in a subprocess."""
 
 import subprocess
 import sys
@@ -6,30 +6,36 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mella_hf.errors import MellaError
-from mella_hf.files import recipe_path
+from mella_hf.training.recipes import find_launcher
 
 
-def launch_recipe(
-    recipe: str, flags: Sequence[str], *, accelerate: str = "accelerate/cpu.yaml", log: Path | None = None
-) -> None:
+def launch_command(accelerate: str | Path, arguments: Sequence[str]) -> list[str]:
+    """The command that trains under `accelerate launch`.
+
+    Args:
+        accelerate: name or path of the launcher's configuration, such as "zero1".
+        arguments: of `mella train`: a recipe and settings.
+
+    Raises:
+        MellaError: when there is no such configuration.
+    """
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(find_launcher(accelerate))]
+    return [*launcher, "-m", "mella_hf", "train", *arguments]
+
+
+def launch_recipe(recipe: str, flags: Sequence[str], *, accelerate: str = "cpu", log: Path | None = None) -> None:
     """Train in a process of its own.
 
     Args:
-        recipe: such as "demo/joint.yaml".
+        recipe: such as "demo/joint".
         flags: settings that override the recipe's.
-        accelerate: the launcher's configuration, among the recipes.
+        accelerate: the launcher's configuration.
         log: takes what the run prints, after what it printed before; the terminal by default.
 
     Raises:
         MellaError: when the run ends with an error; its own message stands in the log.
     """
-    command = [
-        sys.executable, "-m", "accelerate.commands.launch",
-        "--config_file", str(recipe_path(accelerate)),
-        str(recipe_path("sft.py")),
-        "--config", str(recipe_path(recipe)),
-        *flags,
-    ]  # fmt: skip
+    command = launch_command(accelerate, [recipe, *flags])
     spoken = " ".join(["accelerate", "launch", *command[3:]])
     if log is None:
         print(f"  {spoken}", flush=True)

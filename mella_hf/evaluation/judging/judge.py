@@ -22,6 +22,7 @@ from mella_hf.evaluation.judging.prompts import (
     prompt_hash,
     response_format,
 )
+from mella_hf.progress import progress_bar
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -121,8 +122,6 @@ class Judge:
         self, questions: Sequence[Question], open_image: Callable[[str], "Image"], language: str, progress: bool
     ) -> dict[Question, Completion | str]:
         """The model's replies, from the cache where they are there; a reason where there is none."""
-        from tqdm import tqdm
-
         found: dict[Question, Completion | str] = {}
         for question in questions:
             stored = self._cache.get(self._asked(question, language), question.key)
@@ -131,7 +130,7 @@ class Judge:
         new = [question for question in dict.fromkeys(questions) if question not in found]
         if not new:
             return found
-        with tqdm(total=len(new), desc=f"verdicts {language}", unit="reply", disable=not progress) as bar:
+        with progress_bar(total=len(new), desc=f"verdicts {language}", unit="reply", shown=progress) as bar:
 
             def keep(index: int, said: Completion) -> None:
                 stored = {new[index].key: json.dumps(asdict(said), ensure_ascii=False)}

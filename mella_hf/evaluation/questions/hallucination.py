@@ -18,6 +18,7 @@ from mella_hf.languages import get_language
 from mella_hf.metrics import significance
 from mella_hf.metrics.keywords import DocumentFrequencies, extract_keywords
 from mella_hf.metrics.matching import contains
+from mella_hf.progress import progress_bar
 from mella_hf.text.tokens import analyze
 
 
@@ -86,12 +87,10 @@ def entity_precision(
         )
     if not len(answers):
         raise MellaError("There is nothing to look at: the list of answers is empty.")
-    from tqdm import tqdm
-
     entry = get_language(language)
     entities, unsupported = [], []
     texts_of = zip(answers, references, given, strict=True)
-    for answer, reference, context in tqdm(texts_of, total=len(answers), desc="names", unit="answer", delay=2):
+    for answer, reference, context in progress_bar(texts_of, total=len(answers), desc="names", unit="answer", delay=2):
         named = extract_keywords(answer, language, frequencies)
         texts = [analyze(text, entry) for text in (reference, *context)] if named else []
         entities.append(named)

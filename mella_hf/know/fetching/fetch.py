@@ -25,6 +25,7 @@ from mella_hf.know.fetching.download import is_retryable
 from mella_hf.know.fetching.log import FetchLog
 from mella_hf.know.fetching.settings import FetchSettings
 from mella_hf.know.records import FETCHED, ROWS
+from mella_hf.progress import progress_bar
 from mella_hf.stage import DROPPED, Shard, ShardOutput, StageReport, fingerprint, run_stage
 
 FETCH_VERSION = 1  # a change of what the stage does to rows; makes it run again
@@ -94,15 +95,13 @@ def fetch_shard(
     resolver: AbstractResolver | None = None,
 ) -> None:
     """The work of one shard: fetch what has no result yet, then write all results."""
-    from tqdm import tqdm
-
     log = FetchLog(Path(out) / "log" / f"{shard.name}.sqlite", fingerprint(settings.deciding()))
     try:
         published = Path(out) / shard.name / ROWS
         if published.exists():
             log.adopt(published)
         urls = [url for path, _ in shard.payload for url in pq.read_table(path, columns=["url"])["url"].to_pylist()]
-        bar = tqdm(total=len(urls), desc=f"fetch {shard.name}", unit="URL", mininterval=2, disable=not progress)
+        bar = progress_bar(total=len(urls), desc=f"fetch {shard.name}", unit="URL", mininterval=2, shown=progress)
         with bar:
             asyncio.run(Crawler(settings, log, resolver).crawl(urls, bar.update))
         _write(log, urls, output)

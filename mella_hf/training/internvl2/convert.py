@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
+from mella_hf.progress import progress_bar
 from mella_hf.stage import fingerprint
 from mella_hf.training.internvl2.config import native_config, save_configuration
 from mella_hf.training.internvl2.tokenizer import load_tokenizer
@@ -160,10 +161,9 @@ def convert_shards(shards: list[Path], out: Path, heads: Heads, progress: bool =
     """
     from safetensors import safe_open
     from safetensors.torch import save_file
-    from tqdm import tqdm
 
     sizes: dict[str, dict[str, int]] = {}
-    for path in tqdm(shards, desc="Converting", unit="shard", disable=not progress):
+    for path in progress_bar(shards, desc="Converting", unit="shard", shown=progress):
         target = out / path.name
         if not target.exists():
             tensors: dict[str, Any] = {}

@@ -1,0 +1,29 @@
+"""Read the codes of languages that a user names, in one grammar for every command and function."""
+
+from collections.abc import Iterable
+
+from mella_hf.errors import MellaError
+from mella_hf.languages import get_language, language_codes
+
+ALL = "all"
+
+
+def read_codes(languages: str | Iterable[str]) -> tuple[str, ...]:
+    """The codes that are named, each once, in the order in which they are named.
+
+    Args:
+        languages: codes parted by commas or spaces, such as "ar,cs" or "ar cs"; "all" for every language; or a
+            sequence of such texts, such as ["ar", "cs"].
+
+    Raises:
+        MellaError: when no language is named, or what is given is no text.
+        UnknownLanguageError: for a code without an entry; the message names it.
+    """
+    texts = [languages] if isinstance(languages, str) else list(languages)
+    if wrong := [text for text in texts if not isinstance(text, str)]:
+        raise MellaError(f"languages has {wrong[0]!r}, which is no text; give codes, as in 'ar,cs' or ['ar', 'cs'].")
+    named = [code for text in texts for code in text.replace(",", " ").split()]
+    if not named:
+        raise MellaError(f"No language is named: languages is {languages!r}. Give codes, as in 'ar,cs', or 'all'.")
+    codes = language_codes() if ALL in named else named
+    return tuple(get_language(code).code for code in dict.fromkeys(codes))
