@@ -22,8 +22,9 @@ def read_codes(languages: str | Iterable[str]) -> tuple[str, ...]:
     texts = [languages] if isinstance(languages, str) else list(languages)
     if wrong := [text for text in texts if not isinstance(text, str)]:
         raise MellaError(f"languages has {wrong[0]!r}, which is no text; give codes, as in 'ar,cs' or ['ar', 'cs'].")
-    named = [code for text in texts for code in text.replace(",", " ").split()]
-    if not named:
+    parts = [text.replace(",", " ").split() for text in texts]
+    if not parts or [] in parts:
         raise MellaError(f"No language is named: languages is {languages!r}. Give codes, as in 'ar,cs', or 'all'.")
+    named = [code for part in parts for code in part]
     codes = language_codes() if ALL in named else named
     return tuple(get_language(code).code for code in dict.fromkeys(codes))
