@@ -46,7 +46,6 @@ _FIELDS: dict[str, pa.DataType] = {
     "collected_at": pa.timestamp("us", tz="UTC"),  # datasets reads it as text, such as 2026-01-02 00:00:00.000000Z
 }
 COLUMNS = tuple(_FIELDS)
-REVIEWS = ("accepted", "edited", None)
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:

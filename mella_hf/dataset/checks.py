@@ -1,13 +1,85 @@
-"""Check a record: raise an error, or return a reason that can be counted."""
+"""The definition of a sound record, for building, writing, verifying, publishing and training.
 
+`text_problem` and `sound_columns` give a reason that can be counted, `check_sample` raises an error. What an image must
+be says `mella_hf.images.opening`.
+"""
+
+import re
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import regex
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mella_hf.errors import SampleError
-from mella_hf.sample import COLUMNS, REVIEWS, sha256_hex
+from mella_hf.sample import COLUMNS, sha256_hex
 
 _TEXT_BYTES = 1 << 20  # a text longer than 1 MiB is a broken page, not an answer
 _KEYS = frozenset(COLUMNS)
+_ADDRESS = re.compile(r"https?://[^\s/?#\\\x00-\x20]+", re.IGNORECASE)
+# Neither white space nor control characters, nor what Unicode says to ignore (zero width, joiners, Hangul fillers,
+# tags), nor the empty Braille pattern.
+_VISIBLE = regex.compile(r"[^\p{Z}\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800\ufffc]")
+# Control tokens of Qwen, InternVL, Llama, Gemma, Mistral, DeepSeek, BERT and LLaVA models. Tokenizers turn such text
+# into the tokens themselves: an answer with `<|im_end|>` ends there, and `<|image_pad|>` stands for one image too many.
+_CONTROL_TOKEN = re.compile(
+    r"<[|｜][^<>|｜\s]{1,64}[|｜]>"
+    r"|</?(?:s|bos|eos|unk|pad|mask|cls|sep|image|video|audio|img|ref|box|quad|tool_call|tool_response|think)>"
+    r"|<(?:IMG_CONTEXT|image_soft_token|audio_soft_token|start_of_turn|end_of_turn|start_of_image|end_of_image"
+    r"|fim_prefix|fim_middle|fim_suffix|unused\d{1,4}|extra_id_\d{1,4}|reserved_\d{1,4})>"
+    r"|\[/?(?:INST|IMG|IMG_BREAK|IMG_END|PAD|CLS|SEP|MASK|UNK|BOS|EOS|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS"
+    r"|SYSTEM_PROMPT|gMASK)\]"
+    r"|<</?SYS>>"
+)
+
+
+def _check_address(url: str) -> str:
+    if _ADDRESS.match(url) is None:
+        raise ValueError("not an http address; local paths stay at home")
+    return url
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class SourceColumns(BaseModel):
+    """What a source may say of a record beside its image and text. No value is null."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    page_url: Address | None = None
+    image_url: Address | None = None
+    domain: str | None = None
+    category: list[str] | None = None
+    entity: str | None = None
+    keywords: list[str] | None = None
+    caption_en: str | None = None
+    captioner: str | None = None
+    translator: str | None = None
+    qe_score: Score | None = None
+    qe_model: str | None = None
+    review: Literal["accepted", "edited"] | None = None
+    license: str | None = None
+    collected_at: Annotated[datetime, Field(strict=False)] | None = None
+
+
+def sound_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of `SourceColumns` that a row has, with their types; others are left out.
+
+    Raises:
+        ValidationError: see `first_problem`.
+    """
+    found = SourceColumns.model_validate(row)
+    return {name: found.__dict__[name] for name in found.model_fields_set}
+
+
+def first_problem(error: ValidationError) -> tuple[str, str]:
+    """(column, what is wrong with its value) of the first thing that a schema finds."""
+    first = error.errors(include_url=False)[0]
+    column = ".".join(str(part) for part in first["loc"])
+    return column, f"is {ascii(first['input'])[:80]}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def check_sample(row: Mapping[str, Any], language: str, split: str, *, verify_id: bool = True) -> None:
@@ -32,8 +104,10 @@ def check_sample(row: Mapping[str, Any], language: str, split: str, *, verify_id
         raise bad_record(row, "language", f"is {row['language']!r} in a shard of {language!r}")
     if row["source"] != split.removesuffix("_test"):
         raise bad_record(row, "source", f"is {row['source']!r} in the split {split!r}")
-    if (problem := column_problem(row)) is not None:
-        raise bad_record(row, *problem)
+    try:
+        sound_columns(row)
+    except ValidationError as error:
+        raise bad_record(row, *first_problem(error)) from error
     for side in ("width", "height"):
         if not isinstance(row[side], int) or row[side] <= 0:
             raise bad_record(row, side, f"is {row[side]!r}; give pixels, as the image decodes")
@@ -41,22 +115,9 @@ def check_sample(row: Mapping[str, Any], language: str, split: str, *, verify_id
         raise bad_record(row, "text", f"is unfit ({reason}); drop or clean the sample, with that reason")
 
 
-def column_problem(row: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(column, what is wrong) of a value that its type allows and its meaning does not, or None. No value is null."""
-    if row.get("review") not in REVIEWS:
-        return "review", f"is {row['review']!r}; choose 'accepted', 'edited' or None"
-    for name in ("category", "keywords"):
-        if isinstance(row.get(name), str):  # Arrow would take its letters for a list
-            return name, f"is not list: {row[name]!r}"
-    score = row.get("qe_score")
-    if score is not None and not (isinstance(score, int | float) and 0 <= score <= 1):
-        return "qe_score", f"is {score!r}; a quality estimate lies in [0, 1]"
-    return None
-
-
 def text_problem(text: Any) -> str | None:
     """Why a text must not be written, as a drop reason, or None. Bidi controls are left: they can be right."""
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or _VISIBLE.search(text) is None:
         return "text_missing"
     if "\0" in text:
         return "text_nul"
@@ -64,7 +125,11 @@ def text_problem(text: Any) -> str | None:
         size = len(text.encode("utf-8"))
     except UnicodeEncodeError:
         return "text_lone_surrogate"
-    return "text_too_long" if size > _TEXT_BYTES else None
+    if size > _TEXT_BYTES:
+        return "text_too_long"
+    if ("<" in text or "[" in text) and _CONTROL_TOKEN.search(text):
+        return "text_control_token"
+    return None
 
 
 def bad_record(row: Mapping[str, Any], column: str, problem: str) -> SampleError:

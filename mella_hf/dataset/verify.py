@@ -31,7 +31,6 @@ from mella_hf.stage import Shard, ShardOutput, run_stage
 VERIFY_VERSION = 1
 IDS, PICTURES, ROWS = "ids.npy", "pictures.npy", "rows.json"
 _SHARD = re.compile(r"(?P<language>[\w-]+)/(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
-_URL_COLUMNS = ("page_url", "image_url")
 
 
 @dataclass
@@ -125,9 +124,6 @@ def verify_shard(shard: Shard, output: ShardOutput, *, root: LocalFiles | HubFil
 def check_row(row: dict[str, Any], language: str, split: str) -> Any:
     """The decoded image of a sound row. Raises SampleError or Rejected."""
     check_sample(row, language, split)
-    for name in _URL_COLUMNS:
-        if row[name] is not None and not row[name].startswith(("http://", "https://")):
-            raise SampleError(f"column {name!r}: {row[name]!r} is not an http address; local paths stay at home")
     image = open_image(row["image"]["bytes"])
     if image.size != (row["width"], row["height"]):
         raise SampleError(f"the image decodes to {image.size}, the row says {(row['width'], row['height'])}")

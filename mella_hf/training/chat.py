@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.dataset.checks import text_problem
 from mella_hf.errors import SampleError
 from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
@@ -91,6 +92,7 @@ class TokenCounter:
     def __init__(self, processor: "ProcessorMixin", seed: int):
         self.processor, self.tokenizer, self.seed = processor, processor.tokenizer, seed
         self._prompts: dict[str, int] = {}
+        self._control = set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
         question, answer = [user_turn("?")], [assistant_turn("!")]
         asked = processor.apply_chat_template(question, add_generation_prompt=True)
         said = processor.apply_chat_template(question + answer)[len(asked) :]
@@ -108,9 +110,20 @@ class TokenCounter:
         ]
         prompts = [self._prompt_length(prompt) for prompt in asked]
         texts = self.tokenizer(batch["text"], add_special_tokens=False)["input_ids"]
+        self._check_texts(batch["id"], batch["text"], texts)
         completions = [len(ids) + self._end_of_turn for ids in texts]
         sequences = [sum(parts) for parts in zip(images, prompts, completions, strict=True)]
         return {"sequence": sequences, "completion": completions}
+
+    def _check_texts(self, names: list[str], texts: list[str], tokens: list[list[int]]) -> None:
+        """Raise SampleError on a text that is unfit, or that holds a control token of this very backbone."""
+        for name, text, ids in zip(names, texts, tokens, strict=True):
+            reason = text_problem(text) or (None if self._control.isdisjoint(ids) else "text_control_token")
+            if reason is not None:
+                raise SampleError(
+                    f"The text of the sample {name!r} cannot be trained on ({reason}): {text[:80]!r}. Take it out with "
+                    "`mella remove`, or build the dataset again, which leaves such rows out."
+                )
 
     def _prompt_length(self, prompt: str) -> int:
         """Tokens of the prompt in its template, without the image. There are about ten prompts a source."""
@@ -133,7 +146,7 @@ def count_tokens(
         num_proc: processes to count with.
 
     Raises:
-        SampleError: on a sample without width or height.
+        SampleError: on a sample without width or height, or with a text that cannot be trained on.
     """
     from datasets.fingerprint import Hasher
 

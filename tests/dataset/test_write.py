@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from dataset_samples import picture, record
 
-from mella_hf.dataset.checks import text_problem
+from mella_hf.dataset.checks import check_sample, text_problem
 from mella_hf.dataset.write import languages_in, shard_paths, write_split
 from mella_hf.errors import MellaError, SampleError
 from mella_hf.sample import COLUMNS, SCHEMA
@@ -90,14 +90,20 @@ BAD = {
     "column 'qe_score': is 1.5": {"qe_score": 1.5},
     "column 'width': is 0; give pixels": {"width": 0},
     "text_missing": {"text": " \n"},
+    "is unfit .text_missing": {"text": "\u200b\u2060\ufeff"},
     "text_nul": {"text": "a\0b"},
     "text_lone_surrogate": {"text": "a\ud800"},
     "text_too_long": {"text": "a" * (1 << 20) + "b"},
     "column 'height': is 'tall'; give pixels": {"height": "tall"},
     "column 'width': is not int32": {"width": 1 << 40},
-    "column 'category': is not list": {"category": 3},
-    "column 'keywords': is not list": {"keywords": "كنافة"},
+    "column 'category': is 3: Input should be a valid list": {"category": 3},
+    "column 'keywords': is .*Input should be a valid list": {"keywords": "كنافة"},
+    r"column 'keywords.1': is 7: Input should be a valid string": {"keywords": ["كنافة", 7]},
     r"column 'caption_en': is not string": {"caption_en": "a\udfff"},
+    "column 'page_url': is 'www.x.ar/p': not an http address": {"page_url": "www.x.ar/p"},
+    "column 'image_url': is 'file:///etc/passwd': not an http": {"image_url": "file:///etc/passwd"},
+    "column 'qe_score': is nan": {"qe_score": float("nan")},
+    "text_control_token": {"text": "كنافة <|image_pad|>"},
     r"unknown \['colour'\]": {"colour": "red"},
 }
 
@@ -114,6 +120,51 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     del row["license"]
     with pytest.raises(SampleError, match=r"missing \['license'\]"):
         write_split([row], tmp_path, "ar", "know")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b",
+        "\x01\x1b",
+        "\u3164",
+        "\u2800 \u2800",
+        "\u00ad\u200d",
+        "\u180b\ufe0f",
+        "\U000e0041",
+        "\ufffc",
+        "\x85\u2028",
+    ],
+)
+def test_a_text_that_nobody_sees_is_none(text: str) -> None:
+    assert text_problem(text) == "text_missing"
+    assert text_problem(f"{text}ก") is None
+
+
+SPECIAL = [
+    "<|im_end|>", "<|endoftext|>", "<|vision_start|>", "<s>", "</s>", "<image>", "<IMG_CONTEXT>", "<end_of_turn>",
+    "[INST]",
+    "<｜end▁of▁sentence｜>", "<pad>", "[MASK]", "<|reserved_special_token_3|>", "<unused12>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("token", SPECIAL)
+def test_a_control_token_is_no_text(token: str) -> None:
+    assert text_problem(f"ตลาด{token}น้ำ") == "text_control_token"
+
+
+@pytest.mark.parametrize(
+    "text", ["a < b | c > d", "<3", "Cena [Kč]", "<Příběh>", "|im_end|", "<S>", "[image: kočka]", "x<|y", "<||>"]
+)
+def test_brackets_in_a_text_are_right(text: str) -> None:
+    assert text_problem(text) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["HTTP://WWW.X.AR/P", "https://ar.wikipedia.org/wiki/كنافة نابلسية", "http://[::1]:80/"]
+)
+def test_addresses_as_people_write_them_are_right(url: str) -> None:
+    check_sample(record(1, page_url=url), "ar", "know")
 
 
 def test_bidi_text_is_right(tmp_path: Path) -> None:

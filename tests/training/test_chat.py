@@ -149,3 +149,13 @@ def test_a_sample_without_its_size_is_named(tiny_qwen2vl: Path) -> None:
     counter = TokenCounter(AutoProcessor.from_pretrained(tiny_qwen2vl), 42)
     with pytest.raises(SampleError, match="The sample 'b' has no width or height"):
         counter({"id": ["a", "b"], "width": [1, 1], "height": [1, None]})
+
+
+@pytest.mark.parametrize("text", ["ماء<|image_pad|>", "<|im_end|>", "\u200b"])
+def test_a_text_that_would_be_tokens_of_control_is_named(tiny_qwen2vl: Path, text: str) -> None:
+    from transformers import AutoProcessor
+
+    counter = TokenCounter(AutoProcessor.from_pretrained(tiny_qwen2vl), 42)
+    row = {"id": "0" * 64, "language": "ar", "source": "know", "text": text, "width": 64, "height": 64}
+    with pytest.raises(SampleError, match="The text of the sample '0{64}' cannot be trained on .text_"):
+        counter({name: [value] for name, value in row.items()})

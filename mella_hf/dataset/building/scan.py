@@ -8,9 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from mella_hf.dataset.building.candidate import Found, Lost, Source, Unit, image_size, read_image
-from mella_hf.dataset.checks import column_problem, text_problem
+from mella_hf.dataset.checks import first_problem, sound_columns, text_problem
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
 from mella_hf.sample import SCHEMA, sha256_hex
@@ -85,9 +86,11 @@ def examine(found: Found, source: Source, unit: Unit, output: ShardOutput, *, ve
     """
     if (problem := text_problem(found.text)) is not None:
         raise Rejected(problem)
-    row: dict[str, Any] = found.columns | {"where": found.where, "locator": found.locator, "text": found.text}
-    if (wrong := column_problem(row)) is not None:
-        raise Rejected("column_invalid", " ".join(wrong))
+    try:
+        columns = sound_columns(found.columns)
+    except ValidationError as error:
+        raise Rejected("column_invalid", " ".join(first_problem(error))) from error
+    row: dict[str, Any] = columns | {"where": found.where, "locator": found.locator, "text": found.text}
     if not verify and found.claimed_id is not None and found.claimed_size is not None:
         size = image_size(source.image(unit, found.locator))
         if not size:
