@@ -100,6 +100,10 @@ def make_trainer(ours: bool, dataset: Any, processor: Any, tokenizer: Any, optio
     from mella_hf.training.trainer import MellaTrainer
 
     model = build_model(tokenizer, **MODEL)
+    batches: dict[str, Any] = {}
+    if ours:
+        tokens = count_tokens(dataset, processor, 42)
+        batches["batches"] = LengthBuckets(tokens.sequence, list(dataset["source"]), options.batch)
     trainer = (MellaTrainer if ours else SFTTrainer)(
         model=model,
         args=SFTConfig(
@@ -120,10 +124,8 @@ def make_trainer(ours: bool, dataset: Any, processor: Any, tokenizer: Any, optio
         train_dataset=dataset.with_transform(conversations(42)),
         processing_class=processor,
         peft_config=LoraConfig(r=16, target_modules=lora_targets(model, ["language_model"]), task_type="CAUSAL_LM"),
+        **batches,
     )
-    if ours:
-        tokens = count_tokens(dataset, processor, 42)
-        trainer.batches = LengthBuckets(tokens.sequence, list(dataset["source"]), options.batch)
     trainer.data_collator = Meter(trainer.data_collator)
     return trainer
 

@@ -62,9 +62,9 @@ def describe(
     need_folder("IMAGES", images)
     codes = read_codes(languages)
     from mella_hf.ling.describe import describe_images, estimate_costs, funnel_lines
-    from mella_hf.ling.describe_stages import Settings
+    from mella_hf.ling.describe_stages import DescribeSettings
 
-    settings = Settings(
+    settings = DescribeSettings(
         captioner=captioner,
         base_urls=tuple(endpoint or ()),
         translator=translator,

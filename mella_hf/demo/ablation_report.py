@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.answers.answers import read_meta
-from mella_hf.demo.ablation_scores import MEASURES, Comparison, Estimate
+from mella_hf.demo.ablation_scores import MEASURES, Comparison, SeedMean
 from mella_hf.demo.ablation_tables import ablation_tables
 from mella_hf.files import write_atomic
 from mella_hf.html.charts import ENDS, plane
@@ -74,7 +74,7 @@ CLAIMS = (
 )
 
 
-def verdict(difference: Estimate) -> str:
+def verdict(difference: SeedMean) -> str:
     """What a difference's interval says of the claim that it is above zero: "holds", "fails" or "open"."""
     return "holds" if difference.low > 0 else "fails" if difference.high < 0 else "open"
 

@@ -31,7 +31,7 @@ RATES = ("wrong_language", "repetition")  # in [0, 1], on all test images
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SeedMean:
     """A number with its central 95% interval."""
 
     value: float
@@ -103,11 +103,11 @@ class Comparison:
         split, score = MEASURES[measure]
         return [float(scores(rows.sum(axis=0), self.images[split])[score]) for rows in self.statistics[name, split]]
 
-    def estimate(self, name: str, measure: str) -> Estimate:
+    def estimate(self, name: str, measure: str) -> SeedMean:
         """The mean over seeds, with an interval over seeds and images."""
-        return Estimate(float(np.mean(self.by_seed(name, measure))), *interval(self.draws[name, measure]))
+        return SeedMean(float(np.mean(self.by_seed(name, measure))), *interval(self.draws[name, measure]))
 
-    def difference(self, first: str, second: str, measure: str, share: float = 1.0) -> Estimate:
+    def difference(self, first: str, second: str, measure: str, share: float = 1.0) -> SeedMean:
         """`first` - `share` x `second`, paired by image and seed."""
         value = float(np.mean(self.by_seed(first, measure)) - share * np.mean(self.by_seed(second, measure)))
-        return Estimate(value, *interval(self.draws[first, measure] - share * self.draws[second, measure]))
+        return SeedMean(value, *interval(self.draws[first, measure] - share * self.draws[second, measure]))

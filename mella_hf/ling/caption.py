@@ -47,7 +47,7 @@ _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
-class Answer:
+class CaptionAnswer:
     """What a captioner said; `truncated` when it was cut off at the token limit.
 
     `refused`: why the captioner does not take the image, such as "status_400"; then nothing was said.
@@ -70,7 +70,7 @@ class Captioner(Protocol):
     version: str
 
     def caption(
-        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, Answer], None]
+        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, CaptionAnswer], None]
     ) -> dict[int, str]:
         """Describe RGB images; `on_answer` is told the index and the answer of each as soon as it is there.
 
@@ -98,7 +98,7 @@ class Caption:
     retried: bool = False
 
 
-def caption_problem(answer: Answer) -> str | None:
+def caption_problem(answer: CaptionAnswer) -> str | None:
     """The first thing that is wrong with an answer, or None."""
     if answer.refused is not None:
         return f"captioner_{answer.refused}"
@@ -143,7 +143,7 @@ def caption_images(
     """
     first = _ask(captioner, images, PROMPT, cache, on_answer)
     problems = {name: _problem(answer) for name, answer in first.items()}
-    said = {name for name, answer in first.items() if isinstance(answer, Answer) and answer.refused is None}
+    said = {name for name, answer in first.items() if isinstance(answer, CaptionAnswer) and answer.refused is None}
     again = [(name, image) for name, image in images if name in said and problems[name] is not None]
     second = _ask(captioner, again, SECOND_PROMPT, cache, on_answer)
     captions = {}
@@ -154,7 +154,7 @@ def caption_images(
     return captions
 
 
-def _problem(answer: Answer | str) -> str | None:
+def _problem(answer: CaptionAnswer | str) -> str | None:
     return f"{UNANSWERED}{answer}" if isinstance(answer, str) else caption_problem(answer)
 
 
@@ -164,19 +164,19 @@ def _ask(
     prompt: str,
     cache: RequestCache,
     on_answer: Callable[[], object],
-) -> dict[str, Answer | str]:
+) -> dict[str, CaptionAnswer | str]:
     """The captioner's answers by id, from the cache where they are there; a reason where there is none."""
     asked = Asked(captioner.name, captioner.version, "image", "en")
-    answers: dict[str, Answer | str] = {}
+    answers: dict[str, CaptionAnswer | str] = {}
     new: dict[str, Image] = {}
     for name, image in images:
         if (stored := cache.get(asked, _question(prompt, name))) is not None:
-            answers[name] = Answer(**json.loads(stored))
+            answers[name] = CaptionAnswer(**json.loads(stored))
         else:
             new[name] = image
     names = list(new)
 
-    def keep(index: int, answer: Answer) -> None:
+    def keep(index: int, answer: CaptionAnswer) -> None:
         cache.put(asked, {_question(prompt, names[index]): json.dumps(asdict(answer))})
         answers[names[index]] = answer
         on_answer()
@@ -192,7 +192,7 @@ def _ask(
             "size and one a request; then run the same command again."
         )
     for index, reason in refused.items():
-        keep(index, Answer("", refused=reason))
+        keep(index, CaptionAnswer("", refused=reason))
     answers.update({names[index]: reason for index, reason in failed.items() if index not in refused})
     return answers
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.chat_servers import AT_ONCE, KEY_VARIABLE, ChatServers, Completion, image_message
-from mella_hf.ling.caption import Answer
+from mella_hf.ling.caption import CaptionAnswer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,13 +37,13 @@ class TransformersCaptioner:
         self.version = f"{content_hash(model)[:12]} tokens {max_tokens}"
 
     def caption(
-        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, Answer], None]
+        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, CaptionAnswer], None]
     ) -> dict[int, str]:
         """Greedy answers. Every image gets one."""
         from mella_hf.answers.generate import answer_turns
 
         def keep(index: int, answer: dict[str, Any]) -> None:
-            on_answer(index, Answer(answer["prediction"], answer["truncated"]))
+            on_answer(index, CaptionAnswer(answer["prediction"], answer["truncated"]))
 
         turns = (([image], prompt) for image in images)
         answer_turns(self._model, self._processor, turns, self._max_tokens, self._batch_size, keep)
@@ -81,7 +81,7 @@ class ServerCaptioner:
         self.version = f"openai tokens {max_tokens}"
 
     def caption(
-        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, Answer], None]
+        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, CaptionAnswer], None]
     ) -> dict[int, str]:
         """One request an image.
 
@@ -94,6 +94,6 @@ class ServerCaptioner:
             return {"messages": [message], "max_tokens": self._max_tokens, "temperature": 0}
 
         def answered(index: int, said: Completion) -> None:
-            on_answer(index, Answer(said.text, said.finish == "length"))
+            on_answer(index, CaptionAnswer(said.text, said.finish == "length"))
 
         return self._servers.ask(len(images), request, answered)

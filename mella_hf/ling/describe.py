@@ -17,10 +17,10 @@ from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
 from mella_hf.ling.comet import comet_python
 from mella_hf.ling.describe_report import write_describe_report
-from mella_hf.ling.describe_stages import Description, Settings, count_unanswered, short_name
+from mella_hf.ling.describe_stages import DescribeSettings, Description, count_unanswered, short_name
 from mella_hf.ling.described import DescribedSource, read_rows
 from mella_hf.ling.quality import THRESHOLD, check_language
-from mella_hf.ling.translate import Estimate, choose_service, estimate
+from mella_hf.ling.translate import TranslationCost, choose_service, estimate
 from mella_hf.ling.translators.services import SERVICES, ServiceTranslator, service_code
 from mella_hf.stage import StageReport
 
@@ -41,7 +41,7 @@ class DescribeReport:
 
 
 def describe_images(
-    images: Path | str, out: Path | str, languages: Sequence[str], settings: Settings, *, progress: bool = True
+    images: Path | str, out: Path | str, languages: Sequence[str], settings: DescribeSettings, *, progress: bool = True
 ) -> DescribeReport:
     """Describe every image in every language, and build the dataset.
 
@@ -70,8 +70,8 @@ def describe_images(
 
 
 def estimate_costs(
-    images: Path | str, out: Path | str, languages: Sequence[str], settings: Settings, *, progress: bool = True
-) -> dict[str, Estimate]:
+    images: Path | str, out: Path | str, languages: Sequence[str], settings: DescribeSettings, *, progress: bool = True
+) -> dict[str, TranslationCost]:
     """What translating would take, by language, after captioning what has no caption yet; asks no service.
 
     Raises:
@@ -84,7 +84,7 @@ def estimate_costs(
         return {code: estimate(work.translator(code), texts, code, work.price(code)) for code in languages}
 
 
-def check_settings(languages: Sequence[str], settings: Settings) -> None:
+def check_settings(languages: Sequence[str], settings: DescribeSettings) -> None:
     """Raise MellaError for what would fail later, before anything is paid for."""
     if not languages:
         raise MellaError("No language given; name one or more, such as --languages ar,cs.")
@@ -116,7 +116,7 @@ def _source(images: Path, report: DescribeReport) -> DescribedSource:
     return DescribedSource(images.resolve(), rows, rejects)
 
 
-def _origin(settings: Settings) -> str:
+def _origin(settings: DescribeSettings) -> str:
     captioner = settings.captioner_label or short_name(settings.captioner)
     translator = settings.translator_label or short_name(settings.translator)
     judged = f"kept by `{short_name(settings.qe_model)}` at {settings.threshold}" if settings.qe_model else "not scored"

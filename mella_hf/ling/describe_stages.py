@@ -42,7 +42,7 @@ CAPTION_SIDE = 1024  # px of the longer side that a captioner is shown
 
 
 @dataclass(frozen=True)
-class Settings:
+class DescribeSettings:
     """How to describe.
 
     Attributes:
@@ -84,7 +84,7 @@ class Settings:
 class Description:
     """One run over one folder: the three stages, and what they need, opened at first use."""
 
-    def __init__(self, images: Path, out: Path, settings: Settings, progress: bool):
+    def __init__(self, images: Path, out: Path, settings: DescribeSettings, progress: bool):
         self._images, self._work, self._settings, self._progress = images, out / WORK, settings, progress
         self._opened = ExitStack()
         self._translators: dict[str, CachedTranslator] = {}

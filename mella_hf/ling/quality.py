@@ -23,7 +23,7 @@ AFRICOMET = "africomet"  # in the name of a checkpoint that stands on AfroXLM-R 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class QualityVerdict:
     """What became of a pair.
 
     Attributes:
@@ -79,7 +79,9 @@ def _in_language(text: str, language: Language) -> bool:
     return lid.is_language(text, language.code)
 
 
-def judge(pairs: Sequence[Pair], language: str, scorer: Scorer | None, threshold: float = THRESHOLD) -> list[Verdict]:
+def judge(
+    pairs: Sequence[Pair], language: str, scorer: Scorer | None, threshold: float = THRESHOLD
+) -> list[QualityVerdict]:
     """A verdict for each (caption, translation).
 
     Args:
@@ -95,7 +97,7 @@ def judge(pairs: Sequence[Pair], language: str, scorer: Scorer | None, threshold
         score, windows = found.get(i, (None, 0))
         if problem is None and scorer is not None:
             problem = "too_long" if score is None else "low_quality" if score < threshold else None
-        verdicts.append(Verdict(score, problem, windows))
+        verdicts.append(QualityVerdict(score, problem, windows))
     return verdicts
 
 

@@ -96,7 +96,7 @@ class CachedTranslator:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TranslationCost:
     """What translating would take: characters and requests not in the cache, and US dollars."""
 
     characters: int
@@ -106,7 +106,7 @@ class Estimate:
 
 def estimate(
     translator: CachedTranslator, texts: Sequence[str], target: str, price: float, source: str = "en"
-) -> Estimate:
+) -> TranslationCost:
     """What is still to be asked for.
 
     Args:
@@ -114,7 +114,7 @@ def estimate(
     """
     missing = translator.missing(texts, source, target)
     characters = sum(map(len, missing))
-    return Estimate(characters, -(-len(missing) // translator.batch_size), characters * price / 1e6)
+    return TranslationCost(characters, -(-len(missing) // translator.batch_size), characters * price / 1e6)
 
 
 def choose_service(language: str) -> str:

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
-from mella_hf.text.tokens import Analysis, analyze, arabic_bases, is_word, stem_words
+from mella_hf.text.tokens import TokenAnalysis, analyze, arabic_bases, is_word, stem_words
 
 Mode = Literal["exact", "stem", "fuzzy"]
 
@@ -27,7 +27,7 @@ FUZZY_RATIO = 85.0  # rapidfuzz ratio: one or two letters in ten differ
 
 
 def keyword_hits(
-    prediction: str | Analysis, keywords: Iterable[str], language: str | Language, mode: Mode = "stem"
+    prediction: str | TokenAnalysis, keywords: Iterable[str], language: str | Language, mode: Mode = "stem"
 ) -> tuple[int, int]:
     """How many of an image's keywords an answer names.
 
@@ -49,7 +49,7 @@ def distinct_keywords(keywords: Iterable[str], language: Language) -> list[str]:
     return list(dict.fromkeys(keyword for keyword in normalized if any(map(str.isalnum, keyword))))
 
 
-def contains(text: Analysis, keyword: str, mode: Mode = "stem") -> bool:
+def contains(text: TokenAnalysis, keyword: str, mode: Mode = "stem") -> bool:
     """Whether an analysed text names a keyword."""
     if mode not in get_args(Mode):
         raise MellaError(f"Unknown keyword mode {mode!r}; choose one of {', '.join(get_args(Mode))}.")
@@ -65,7 +65,7 @@ def contains(text: Analysis, keyword: str, mode: Mode = "stem") -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _analyze_keyword(keyword: str, language: Language) -> Analysis:
+def _analyze_keyword(keyword: str, language: Language) -> TokenAnalysis:
     return analyze(keyword, language)
 
 
@@ -118,7 +118,7 @@ def _similar(wanted: str, word: str) -> bool:
     return fuzz.ratio(wanted, word) >= FUZZY_RATIO
 
 
-def _found_unspaced(wanted: Analysis, text: Analysis, mode: Mode) -> bool:
+def _found_unspaced(wanted: TokenAnalysis, text: TokenAnalysis, mode: Mode) -> bool:
     """Korean and Thai: spaces are optional inside names, so letters count, at boundaries."""
     korean = text.language.tokenizer == "kiwi"
     for drop_particles in (False, True) if korean else (False,):
@@ -134,7 +134,7 @@ def _found_unspaced(wanted: Analysis, text: Analysis, mode: Mode) -> bool:
 _PARTICLES_AND_ENDINGS = ("J", "E", "VCP", "XSN")  # Sejong tags: particles, endings, copula, noun suffixes
 
 
-def _pieces(text: Analysis, drop_particles: bool) -> list[str]:
+def _pieces(text: TokenAnalysis, drop_particles: bool) -> list[str]:
     """The words, without particles and endings if they are to be dropped."""
     if not drop_particles:
         return text.words

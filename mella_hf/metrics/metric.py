@@ -17,7 +17,7 @@ from mella_hf.languages import Language, get_language
 from mella_hf.metrics import overlap, paper, significance
 from mella_hf.metrics.checks import check_reference_language, check_texts
 from mella_hf.metrics.matching import Mode
-from mella_hf.metrics.statistics import FLAGS, METEORS, OVERLAP, Chunk, Corpus, Settings, count_items
+from mella_hf.metrics.statistics import FLAGS, METEORS, OVERLAP, Chunk, Corpus, MetricSettings, count_items
 from mella_hf.text.tokens import tokenizer_version
 
 VERSION = 1  # of the metric: any change that moves a score counts it up
@@ -192,7 +192,7 @@ class MellaMetric:
         order = sorted(range(len(keys)), key=keys.__getitem__)
         partners = floor_partners([keys[i][0] for i in order])
         user_turns = tuple(prompts or (*self.language.know_prompts, *self.language.ling_prompts))
-        settings = Settings(self.language, self.keyword_mode, self.meteor, user_turns)
+        settings = MetricSettings(self.language, self.keyword_mode, self.meteor, user_turns)
         corpus = Corpus(
             [predictions[i] for i in order],
             [references[i] for i in order],

@@ -21,7 +21,7 @@ from mella_hf.metrics.meteor import meteor
 from mella_hf.metrics.ngrams import NGrams, characters, repetition
 from mella_hf.metrics.vocabulary import Vocabulary
 from mella_hf.progress import progress_bar
-from mella_hf.text.tokens import Analysis, analyze
+from mella_hf.text.tokens import TokenAnalysis, analyze
 
 _CHUNK = 64  # items: enough to share a floor's references, little enough to keep memory flat
 _PARALLEL_FROM = 1_000_000  # characters: below it, starting processes costs more than it saves
@@ -82,7 +82,7 @@ METEORS: dict[str, Meteor] = {"exact+stem": own_meteor, "nltk": nltk_meteor}
 
 
 @dataclass(frozen=True)
-class Settings:
+class MetricSettings:
     """What the statistics depend on besides the texts."""
 
     language: Language
@@ -91,7 +91,7 @@ class Settings:
     prompts: tuple[str, ...] = ()
 
     @cached_property
-    def analyzed_prompts(self) -> list[Analysis]:
+    def analyzed_prompts(self) -> list[TokenAnalysis]:
         """The user turns, analysed."""
         return [analyze(prompt, self.language) for prompt in self.prompts]
 
@@ -99,7 +99,7 @@ class Settings:
 class TextStatistics:
     """What is counted once about a text: its n-grams, words, stems and flags."""
 
-    def __init__(self, raw: str, settings: Settings, vocabulary: Vocabulary, prompts: Sequence[np.ndarray]):
+    def __init__(self, raw: str, settings: MetricSettings, vocabulary: Vocabulary, prompts: Sequence[np.ndarray]):
         self.analysis = analyze(raw, settings.language)
         tokens = vocabulary.encode(self.analysis.tokens)
         self.token_ngrams = NGrams(tokens, overlap.BLEU_ORDER)
@@ -112,7 +112,7 @@ class TextStatistics:
 
 
 def item_row(
-    prediction: TextStatistics, reference: TextStatistics, keywords: Sequence[str], settings: Settings
+    prediction: TextStatistics, reference: TextStatistics, keywords: Sequence[str], settings: MetricSettings
 ) -> list[float]:
     """[40] statistics of an answer against a reference, laid out as `OVERLAP` says."""
     hits, total = keyword_hits(prediction.analysis, keywords, settings.language, settings.keyword_mode)
@@ -165,7 +165,7 @@ class Corpus:
     references: Sequence[str]
     keywords: Sequence[Sequence[str]]
     partners: Sequence[int]
-    settings: Settings
+    settings: MetricSettings
     known: dict[str, TextStatistics] = field(default_factory=dict)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     prompts: list[np.ndarray] = field(default_factory=list)

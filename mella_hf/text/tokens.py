@@ -205,7 +205,7 @@ def stem_words(words: list[str], stemmer: str | None) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Analysis:
+class TokenAnalysis:
     """A text as the metrics see it.
 
     Attributes:
@@ -230,7 +230,7 @@ class Analysis:
         return stem_words(self.words, self.language.stemmer)
 
 
-def analyze(text: str, language: str | Language) -> Analysis:
+def analyze(text: str, language: str | Language) -> TokenAnalysis:
     """Normalise and tokenise a text, once for all metrics.
 
     Raises:
@@ -240,7 +240,7 @@ def analyze(text: str, language: str | Language) -> Analysis:
     entry = get_language(language) if isinstance(language, str) else language
     check_tokenizer(entry)
     normalized = entry.normalizer(text)
-    return Analysis(entry, normalized, *_TOKENIZERS[entry.tokenizer](normalized))
+    return TokenAnalysis(entry, normalized, *_TOKENIZERS[entry.tokenizer](normalized))
 
 
 def normalize(text: str, language: str) -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from mella_hf.training.distill import transfer_set_hash
 from mella_hf.training.feeding import build_feed
 from mella_hf.training.forgetting import (
     ElasticWeights,
+    ForgettingArguments,
     adapter_hash,
     check_devices,
     load_trainable_adapter,
@@ -132,18 +134,24 @@ def build_trainer(settings: Settings) -> Any:
         processing_class=processor,
         peft_config=peft_config,
         callbacks=[MarkComplete()],
+        batches=feed.batches,
+        denominators=feed.denominators,
+        elastic=partial(_elastic, forgetting) if forgetting.ewc_lambda is not None else None,
     )
-    trainer.batches, trainer.denominators = feed.batches, feed.denominators
     check_devices(forgetting, trainer.accelerator.distributed_type.value)
-    if forgetting.ewc_lambda is not None:
-        fisher = read_fisher(str(forgetting.init_adapter))
-        trainer.elastic = ElasticWeights(trainable(trainer.model), fisher, forgetting.ewc_lambda)
     if settings.watch.watch_steps is not None:
         data, samples = settings.data, settings.watch.watch_samples
         rows = watch_set(data.dataset, data.data_dir, data.languages, samples, settings.training.seed)
         trainer.add_callback(Watch(trainer, rows, settings.watch))
     facts = {**feed.facts, "parameters": trainable_by_part(trainer.model, model.config.model_type)}
     return trainer, facts
+
+
+def _elastic(forgetting: ForgettingArguments, trainer: Any) -> ElasticWeights:
+    """What holds a second stage near the weights of the adapter that it goes on with."""
+    check_devices(forgetting, trainer.accelerator.distributed_type.value)
+    fisher = read_fisher(str(forgetting.init_adapter))
+    return ElasticWeights(trainable(trainer.model), fisher, float(forgetting.ewc_lambda or 0))
 
 
 def identity(settings: Settings) -> dict[str, Any]:

@@ -56,18 +56,29 @@ class SourceCollator:
 
 
 class MellaTrainer(SFTTrainer):
-    """SFTTrainer that trains on the batches given to it.
+    """`trl.SFTTrainer` with batches of like length, shares of the loss by source, and EWC.
 
-    Attributes:
-        batches: the order of an epoch; TRL's own where None.
-        denominators: what each source's summed loss is divided by in a step; the step's tokens where None.
-        elastic: holds an earlier stage's weights.
+    Args:
+        batches: the order of an epoch, such as `LengthBuckets`; TRL's own where None.
+        denominators: what each source's summed loss is divided by in a step, as `loss_denominators` gives it; the
+            step's tokens where None. Samples then need the key `source`, as `conversations` gives it.
+        elastic: called with the trainer when its model is ready; gives what holds the weights near an earlier
+            stage's (EWC).
+        args, kwargs: of `SFTTrainer`. Set `max_length=None` in its `SFTConfig`: TRL would cut answers at 1024 tokens.
     """
 
-    batches: LengthBuckets | BatchStream | None = None
-    denominators: Mapping[str, float] | None = None
-    elastic: ElasticWeights | None = None
-    _place: str | None = None
+    def __init__(
+        self,
+        *args: Any,
+        batches: LengthBuckets | BatchStream | None = None,
+        denominators: Mapping[str, float] | None = None,
+        elastic: Callable[[Any], ElasticWeights] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, **kwargs)
+        self.batches, self.denominators = batches, denominators
+        self.elastic = None if elastic is None else elastic(self)
+        self._place: str | None = None
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train to the last step, from a checkpoint on where one is given."""

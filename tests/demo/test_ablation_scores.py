@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mella_hf.demo.ablation_report import Estimate, verdict, write_ablation
+from mella_hf.demo.ablation_report import SeedMean, verdict, write_ablation
 from mella_hf.demo.ablation_scores import Comparison
 from mella_hf.errors import MellaError
 
@@ -54,7 +54,7 @@ def test_scores_are_means_over_seeds(folders: dict[str, list[Path]]) -> None:
     assert comparison.by_seed("two_stage", "know_keyword") == [75.0, 100.0]
     estimate = comparison.estimate("two_stage", "know_keyword")
     assert estimate.value == 87.5 and estimate.low < 75 and estimate.high == 100.0
-    assert comparison.estimate("base", "ling_meteor") == Estimate(0.0, 0.0, 0.0)
+    assert comparison.estimate("base", "ling_meteor") == SeedMean(0.0, 0.0, 0.0)
     full = comparison.estimate("ling_only", "ling_meteor").value
     assert comparison.estimate("two_stage", "ling_meteor").value == pytest.approx(full / 4)  # 2 of 8 images
 
@@ -62,13 +62,13 @@ def test_scores_are_means_over_seeds(folders: dict[str, list[Path]]) -> None:
 def test_differences_are_paired(folders: dict[str, list[Path]]) -> None:
     """The second stage with replay names exactly what the plain one names: no draw can tell them apart."""
     comparison = Comparison(folders, "ar")
-    assert comparison.difference("two_stage_replay", "two_stage", "know_keyword") == Estimate(0.0, 0.0, 0.0)
+    assert comparison.difference("two_stage_replay", "two_stage", "know_keyword") == SeedMean(0.0, 0.0, 0.0)
     lost = comparison.difference("ling_only", "two_stage", "ling_meteor")
     assert lost.low > 0 and verdict(lost) == "holds"
     # 0.9 of itself leaves a tenth: positive whatever is drawn
     near = comparison.difference("ling_only", "ling_only", "ling_meteor", 0.9)
     assert near.value == pytest.approx(comparison.estimate("ling_only", "ling_meteor").value / 10)
-    assert [verdict(Estimate(1, *ends)) for ends in ((0.1, 2), (-1, 2), (-2, -1))] == ["holds", "open", "fails"]
+    assert [verdict(SeedMean(1, *ends)) for ends in ((0.1, 2), (-1, 2), (-2, -1))] == ["holds", "open", "fails"]
 
 
 def test_answers_about_other_images_are_refused(folders: dict[str, list[Path]]) -> None:

@@ -20,8 +20,8 @@ from mella_hf.evaluation.judging.judge import KEY_VARIABLE, Judge
 from mella_hf.evaluation.judging.pointwise import Pointwise
 from mella_hf.evaluation.judging.prompts import (
     REMINDER,
+    JudgeVerdict,
     ReplyError,
-    Verdict,
     parse_reply,
     prompt_text,
     response_format,
@@ -358,7 +358,7 @@ def test_the_parser_agrees_with_the_schema_that_servers_are_given():
     schema = Draft202012Validator(response_format("pointwise")["json_schema"]["schema"])
     good = {"unsupported": ["Atlantis"], "adequacy": 3, "fluency": 1}
     assert schema.is_valid(good)
-    assert parse_reply("pointwise", Completion(json.dumps(good))) == Verdict(("Atlantis",), 3, 1)
+    assert parse_reply("pointwise", Completion(json.dumps(good))) == JudgeVerdict(("Atlantis",), 3, 1)
     assert not any(map(schema.is_valid, [{}, {**good, "fluency": 6}, {**good, "x": 1}, {**good, "unsupported": "x"}]))
 
 

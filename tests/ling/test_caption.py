@@ -12,7 +12,7 @@ from PIL import Image
 from mella_hf.answers.chat_servers import KEY_VARIABLE
 from mella_hf.answers.request_cache import RequestCache
 from mella_hf.errors import MellaError, StageError
-from mella_hf.ling.caption import PROMPT, SECOND_PROMPT, Answer, caption_images, caption_problem
+from mella_hf.ling.caption import PROMPT, SECOND_PROMPT, CaptionAnswer, caption_images, caption_problem
 from mella_hf.ling.captioners import ServerCaptioner, TransformersCaptioner
 
 PATIENCE = 240  # seconds until a server answers whatever happens, so that a fault does not hang the test
@@ -48,7 +48,7 @@ GOOD = (
     ],
 )  # fmt: skip
 def test_answers_of_no_use_are_told(text: str, truncated: bool, problem: str | None) -> None:
-    assert caption_problem(Answer(text, truncated)) == problem
+    assert caption_problem(CaptionAnswer(text, truncated)) == problem
 
 
 def images(count: int) -> list[tuple[str, Image.Image]]:

@@ -20,7 +20,7 @@ from translation_servers import Fault, TranslationServer
 from mella_hf.errors import StageError
 from mella_hf.images.opening import open_image
 from mella_hf.ling.describe import describe_images, funnel_lines
-from mella_hf.ling.describe_stages import Settings
+from mella_hf.ling.describe_stages import DescribeSettings
 from mella_hf.ling.described import read_rows
 
 REFUSED, BAD_TRANSLATION = "03.png", "05.png"
@@ -33,8 +33,8 @@ def servers() -> Iterator[tuple[CaptionServer, TranslationServer]]:
         yield captions, translations
 
 
-def settings(captions: CaptionServer, translations: TranslationServer, qe_model: Path | None) -> Settings:
-    return Settings(
+def settings(captions: CaptionServer, translations: TranslationServer, qe_model: Path | None) -> DescribeSettings:
+    return DescribeSettings(
         "stand-in (templates over measures)", (captions.url,), "libre", translations.url,
         translator_label="stand-in (templates)", at_once=1, qe_python=COMET_PYTHON,
         qe_model=str(qe_model) if qe_model else None, license="GPL-2", test_size=0,
@@ -253,10 +253,10 @@ SCRIPT = """
 import sys
 from mella_hf.ling import describe_stages
 from mella_hf.ling.describe import describe_images, funnel_lines
-from mella_hf.ling.describe_stages import Settings
+from mella_hf.ling.describe_stages import DescribeSettings
 describe_stages.SHARD_IMAGES = 4
 captions, translations, pictures, out = sys.argv[1:]
-settings = Settings("stand-in", (captions,), "libre", translations, at_once=1, qe_model=None, test_size=0)
+settings = DescribeSettings("stand-in", (captions,), "libre", translations, at_once=1, qe_model=None, test_size=0)
 report = describe_images(pictures, out, ["cs", "ar"], settings, progress=False)
 print("done", report.build.funnel["cs"]["ling"]["kept"])
 """
@@ -334,7 +334,7 @@ def test_an_invented_language_is_one_entry(
     assert len(rows) > 0 and rows[0]["text"].startswith("toki li ")
     assert report.translations[invented_language].counts["kept"] == 10
     with pytest.raises(MellaError, match="XLM-R.*was not trained on 'qzz'"):
-        describe_images(pictures, tmp_path / "other", [invented_language], Settings("m"), progress=False)
+        describe_images(pictures, tmp_path / "other", [invented_language], DescribeSettings("m"), progress=False)
 
 
 def test_dry_run_and_bad_input_through_the_command(

@@ -14,7 +14,7 @@ CHOICE_PROMPT = "{question}\n{options}"
 
 
 @dataclass(frozen=True)
-class Item:
+class BenchmarkItem:
     """What a row asks, and what is right: the references, or the options and the place of the right one."""
 
     prompt: str
@@ -28,14 +28,14 @@ class Item:
         return max(map(len, self.references), default=0)
 
 
-def read_item(benchmark: Benchmark, row: Mapping[str, Any], at: int) -> Item:
+def read_item(benchmark: Benchmark, row: Mapping[str, Any], at: int) -> BenchmarkItem:
     """What row number `at` asks. Raises MellaError when it has no reference, or no right option."""
     if benchmark.task == "caption":
         found = row[str(benchmark.references)]
         references = tuple([found] if isinstance(found, str) else found or ())
         if not any(text.strip() for text in references):
             raise MellaError(f"Row {at} of {benchmark.path!r} has no text in {benchmark.references!r}; filter it out.")
-        return Item(benchmark.prompt or get_language(benchmark.language).test_prompt("ling"), references)
+        return BenchmarkItem(benchmark.prompt or get_language(benchmark.language).test_prompt("ling"), references)
     given = row[benchmark.options] if isinstance(benchmark.options, str) else benchmark.options
     options = tuple(map(str, given or ()))
     question = str(row[benchmark.question]) if benchmark.question else ""
@@ -45,7 +45,7 @@ def read_item(benchmark: Benchmark, row: Mapping[str, Any], at: int) -> Item:
     right = int(answer) if isinstance(answer, int) else read_choice(str(answer), options)
     if right is None or not 0 <= right < len(options):
         raise MellaError(f"Row {at} of {benchmark.path!r} says that {answer!r} is right, of {len(options)} options.")
-    return Item(prompt, options=options, right=right)
+    return BenchmarkItem(prompt, options=options, right=right)
 
 
 def read_choice(answer: str, options: Sequence[str]) -> int | None:

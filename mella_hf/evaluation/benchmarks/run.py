@@ -16,7 +16,7 @@ from mella_hf.answers.answers import Answerer, Question, collect_answers, publis
 from mella_hf.answers.predictions import describe_answers
 from mella_hf.answers.systems import System
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.benchmarks.items import Item, read_choice, read_item
+from mella_hf.evaluation.benchmarks.items import BenchmarkItem, read_choice, read_item
 from mella_hf.evaluation.benchmarks.mapping import Benchmark, load_rows
 from mella_hf.evaluation.questions.long_tail import wilson_interval
 from mella_hf.files import write_atomic
@@ -134,7 +134,7 @@ def _open_images(benchmark: Benchmark, rows: "Dataset", at: int) -> list[Any]:
         ) from error
 
 
-def _score_captions(benchmark: Benchmark, items: Sequence[Item], answers: Sequence[str]) -> dict[str, Any]:
+def _score_captions(benchmark: Benchmark, items: Sequence[BenchmarkItem], answers: Sequence[str]) -> dict[str, Any]:
     from mella_hf.metrics import MellaMetric
 
     metric = MellaMetric(benchmark.language, progress=False)
@@ -151,7 +151,7 @@ def _score_captions(benchmark: Benchmark, items: Sequence[Item], answers: Sequen
     return {**scores, "signature": scores["signature"] + "|refs:nearest-meteor"}
 
 
-def _score_choices(benchmark: Benchmark, items: Sequence[Item], answers: Sequence[str]) -> dict[str, Any]:
+def _score_choices(benchmark: Benchmark, items: Sequence[BenchmarkItem], answers: Sequence[str]) -> dict[str, Any]:
     chosen = [read_choice(answer, item.options) for answer, item in zip(answers, items, strict=True)]
     right = sum(choice == item.right for choice, item in zip(chosen, items, strict=True))
     low, high = wilson_interval(right, len(items))

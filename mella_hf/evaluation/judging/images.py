@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.predictions import open_image
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.judging.judge import IMAGE_SIDE, Judge, Question
+from mella_hf.evaluation.judging.judge import IMAGE_SIDE, Judge, JudgeQuestion
 from mella_hf.evaluation.run import Run, load_split
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class JudgedImages:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class JudgeCost:
     """What judging would take: `questions` in all, `answered` before, and tokens of the others, about."""
 
     questions: int
@@ -71,10 +71,10 @@ class Estimate:
     completion_tokens: int
 
 
-def estimate(questions: Sequence[Question], judge: Judge, images: JudgedImages) -> Estimate:
+def estimate(questions: Sequence[JudgeQuestion], judge: Judge, images: JudgedImages) -> JudgeCost:
     """What asking questions would take."""
     language = images.run.language
     new = [question for question in questions if not judge.asked_before(question, language)]
     texts = sum(len(question.text.encode()) // BYTES_A_TOKEN for question in new)
     pictures = sum(images.tokens(question.image_id) for question in new)
-    return Estimate(len(questions), len(questions) - len(new), texts + pictures, REPLY_TOKENS * len(new))
+    return JudgeCost(len(questions), len(questions) - len(new), texts + pictures, REPLY_TOKENS * len(new))

@@ -14,10 +14,10 @@ from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import StageError
 from mella_hf.evaluation.judging.prompts import (
     REMINDER,
+    JudgeVerdict,
     Kind,
     Preference,
     ReplyError,
-    Verdict,
     parse_reply,
     prompt_hash,
     response_format,
@@ -34,7 +34,7 @@ MANY_REFUSED = 6  # questions, with no reply to any: then it is not the question
 
 
 @dataclass(frozen=True)
-class Question:
+class JudgeQuestion:
     """One question to the judge.
 
     Attributes:
@@ -53,7 +53,7 @@ class Question:
         """What its reply is kept by."""
         return f"{self.image_id}\n{self.seed}\n{self.text}"
 
-    def again(self) -> "Question":
+    def again(self) -> "JudgeQuestion":
         """The same question after a reply of no use."""
         return replace(self, text=self.text + REMINDER, seed=self.seed + 1000)
 
@@ -68,7 +68,7 @@ class Reply:
         requests, prompt_tokens, completion_tokens: what it took, over both replies.
     """
 
-    verdict: Verdict | Preference | None
+    verdict: JudgeVerdict | Preference | None
     problem: str | None = None
     requests: int = 0
     prompt_tokens: int = 0
@@ -87,18 +87,18 @@ class Judge:
         self._servers, self._cache = servers, cache
         self.model = servers.model
 
-    def asked_before(self, question: Question, language: str) -> bool:
+    def asked_before(self, question: JudgeQuestion, language: str) -> bool:
         """Whether there is a reply to a question already."""
         return self._cache.get(self._asked(question, language), question.key) is not None
 
     def ask(
         self,
-        questions: Sequence[Question],
+        questions: Sequence[JudgeQuestion],
         open_image: Callable[[str], "Image"],
         language: str,
         *,
         progress: bool = True,
-    ) -> dict[Question, Reply]:
+    ) -> dict[JudgeQuestion, Reply]:
         """A verdict on each question, or the reason why there is none.
 
         Args:
@@ -119,10 +119,10 @@ class Judge:
         return replies
 
     def _complete(
-        self, questions: Sequence[Question], open_image: Callable[[str], "Image"], language: str, progress: bool
-    ) -> dict[Question, Completion | str]:
+        self, questions: Sequence[JudgeQuestion], open_image: Callable[[str], "Image"], language: str, progress: bool
+    ) -> dict[JudgeQuestion, Completion | str]:
         """The model's replies, from the cache where they are there; a reason where there is none."""
-        found: dict[Question, Completion | str] = {}
+        found: dict[JudgeQuestion, Completion | str] = {}
         for question in questions:
             stored = self._cache.get(self._asked(question, language), question.key)
             if stored is not None:
@@ -147,12 +147,12 @@ class Judge:
             )
         return found | {new[index]: reason for index, reason in failed.items()}
 
-    def _asked(self, question: Question, language: str) -> Asked:
+    def _asked(self, question: JudgeQuestion, language: str) -> Asked:
         version = f"{prompt_hash(question.kind)[:16]} tokens {MAX_TOKENS} side {IMAGE_SIDE}"
         return Asked(f"judge {self.model}", version, "image", language)
 
 
-def _request(question: Question, open_image: Callable[[str], "Image"]) -> Mapping[str, Any]:
+def _request(question: JudgeQuestion, open_image: Callable[[str], "Image"]) -> Mapping[str, Any]:
     image = open_image(question.image_id)
     image.thumbnail((IMAGE_SIDE, IMAGE_SIDE))
     return {

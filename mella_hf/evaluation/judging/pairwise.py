@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mella_hf.evaluation.judging.judge import Question, Reply
+from mella_hf.evaluation.judging.judge import JudgeQuestion, Reply
 from mella_hf.evaluation.judging.pointwise import drawn
 from mella_hf.evaluation.judging.preferences import Answers, Choices, Vote, agreement, compare_choices, count_choices
 from mella_hf.evaluation.judging.prompts import Preference, prompt_text
@@ -48,7 +48,7 @@ class Pairwise:
         return [key for key in self.images if len({p["prediction"] for p in self._pair(key)}) == 2]
 
     @property
-    def questions(self) -> list[Question]:
+    def questions(self) -> list[JudgeQuestion]:
         """All that the judge is asked."""
         return [question for key in self.differing for question in self._orders(key)]
 
@@ -56,15 +56,15 @@ class Pairwise:
         systems = self.answers[key[0], key[1]]
         return systems[self.first][key[2]], systems[self.second][key[2]]
 
-    def _orders(self, key: tuple[str, str, str]) -> Iterator[Question]:
+    def _orders(self, key: tuple[str, str, str]) -> Iterator[JudgeQuestion]:
         """The question with the first system's answer as A, then with the second's."""
         pair = self._pair(key)
         for a, b in (pair, pair[::-1]):
             material = {"question": a["prompt"], "reference": pair[1]["reference"]}
             material |= {"A": a["prediction"], "B": b["prediction"]}
-            yield Question("pairwise", key[2], prompt_text("pairwise", get_language(key[0]).name, material))
+            yield JudgeQuestion("pairwise", key[2], prompt_text("pairwise", get_language(key[0]).name, material))
 
-    def record(self, replies: Mapping[Question, Reply]) -> dict[str, Any]:
+    def record(self, replies: Mapping[JudgeQuestion, Reply]) -> dict[str, Any]:
         """What the choices say.
 
         Returns:
@@ -99,7 +99,7 @@ class Pairwise:
             "itself": agreement(both),
         }
 
-    def rows(self, replies: Mapping[Question, Reply]) -> list[dict[str, Any]]:
+    def rows(self, replies: Mapping[JudgeQuestion, Reply]) -> list[dict[str, Any]]:
         """One record a question: the systems as they were shown, the choice with its reason, or the problem."""
         found = []
         for language, split, image_id in self.differing:

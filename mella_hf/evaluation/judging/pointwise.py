@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mella_hf.evaluation.judging.judge import Question, Reply
+from mella_hf.evaluation.judging.judge import JudgeQuestion, Reply
 from mella_hf.evaluation.judging.preferences import agreement
-from mella_hf.evaluation.judging.prompts import Verdict, prompt_text
+from mella_hf.evaluation.judging.prompts import JudgeVerdict, prompt_text
 from mella_hf.evaluation.paired import tuned
 from mella_hf.evaluation.questions.hallucination import predicted_entities
 from mella_hf.evaluation.run import Run
@@ -54,18 +54,18 @@ class Pointwise:
         return sorted(self.answers, key=lambda key: _hash("/".join(key)))[: self.repeat]
 
     @property
-    def questions(self) -> list[Question]:
+    def questions(self) -> list[JudgeQuestion]:
         """All that the judge is asked."""
         return [*map(self._question, self.answers), *(self._question(key, again=True) for key in self.repeated)]
 
-    def _question(self, key: Key, again: bool = False) -> Question:
+    def _question(self, key: Key, again: bool = False) -> JudgeQuestion:
         answer = self.answers[key]
         parts = {"question": answer["prompt"], "reference": answer["reference"], "answer": answer["prediction"]}
         order = ("question", "answer", "reference") if again else tuple(parts)
         text = prompt_text("pointwise", get_language(self.run.language).name, {part: parts[part] for part in order})
-        return Question("pointwise", answer["id"], text, seed=int(again))
+        return JudgeQuestion("pointwise", answer["id"], text, seed=int(again))
 
-    def record(self, replies: Mapping[Question, Reply]) -> dict[str, Any]:
+    def record(self, replies: Mapping[JudgeQuestion, Reply]) -> dict[str, Any]:
         """What the verdicts say.
 
         Returns:
@@ -78,11 +78,11 @@ class Pointwise:
             `examples`: ids with what is unsupported in the tuned system's answers.
         """
         verdicts = {key: replies[self._question(key)].verdict for key in self.answers}
-        judged = {key: verdict for key, verdict in verdicts.items() if isinstance(verdict, Verdict)}
+        judged = {key: verdict for key, verdict in verdicts.items() if isinstance(verdict, JudgeVerdict)}
         pairs = [
             (judged[key], second)
             for key in self.repeated
-            if key in judged and isinstance(second := replies[self._question(key, again=True)].verdict, Verdict)
+            if key in judged and isinstance(second := replies[self._question(key, again=True)].verdict, JudgeVerdict)
         ]
         return {
             "scores": self._scores(judged, {key: replies[self._question(key)].problem for key in self.answers}),
@@ -96,7 +96,7 @@ class Pointwise:
             ][:EXAMPLES],
         }
 
-    def rows(self, replies: Mapping[Question, Reply]) -> list[dict[str, Any]]:
+    def rows(self, replies: Mapping[JudgeQuestion, Reply]) -> list[dict[str, Any]]:
         """One record an answer: the verdict or its problem."""
         found = []
         for key in self.answers:
@@ -105,7 +105,7 @@ class Pointwise:
             found.append({**dict(zip(("model", "split", "id"), key, strict=True)), **said, "problem": reply.problem})
         return found
 
-    def _scores(self, judged: Mapping[Key, Verdict], problems: Mapping[Key, str | None]) -> list[dict[str, Any]]:
+    def _scores(self, judged: Mapping[Key, JudgeVerdict], problems: Mapping[Key, str | None]) -> list[dict[str, Any]]:
         found = []
         for model, split in self.run.predictions:
             here = [key for key in self.answers if key[:2] == (model, split)]
@@ -119,8 +119,8 @@ class Pointwise:
             found.append(record)
         return found
 
-    def _differences(self, judged: Mapping[Key, Verdict]) -> list[dict[str, Any]]:
-        ours, by_system = tuned(self.run), defaultdict[tuple[str, str], dict[str, Verdict]](dict)
+    def _differences(self, judged: Mapping[Key, JudgeVerdict]) -> list[dict[str, Any]]:
+        ours, by_system = tuned(self.run), defaultdict[tuple[str, str], dict[str, JudgeVerdict]](dict)
         for (model, split, image_id), verdict in judged.items():
             by_system[split, model][image_id] = verdict
         found = []
@@ -133,7 +133,7 @@ class Pointwise:
                 found.append(record | _means(change, "_delta"))
         return found
 
-    def _entity_pairs(self, judged: Mapping[Key, Verdict]) -> list[tuple[bool, bool]]:
+    def _entity_pairs(self, judged: Mapping[Key, JudgeVerdict]) -> list[tuple[bool, bool]]:
         """(the judge's hallucinated, ours) of each judged answer."""
         answers = [self.answers[key] for key in judged]
         if not answers:
@@ -152,7 +152,7 @@ def _hash(text: str) -> bytes:
     return hashlib.sha256(f"judge/{text}".encode()).digest()
 
 
-def _values(verdicts: Iterable[Verdict]) -> np.ndarray:
+def _values(verdicts: Iterable[JudgeVerdict]) -> np.ndarray:
     """[n, 3] of each verdict: hallucinated, adequacy, fluency."""
     rows = [[float(getattr(verdict, measure)) for measure in MEASURES] for verdict in verdicts]
     return np.array(rows).reshape(-1, len(MEASURES))

@@ -60,7 +60,7 @@ Kind = Literal["pointwise", "pairwise"]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JudgeVerdict:
     """What the judge says of an answer.
 
     Attributes:
@@ -109,7 +109,7 @@ def response_format(kind: Kind) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": kind, "strict": True, "schema": schema}}
 
 
-def parse_reply(kind: Kind, said: Completion) -> Verdict | Preference:
+def parse_reply(kind: Kind, said: Completion) -> JudgeVerdict | Preference:
     """The judge's reply, as the schema wants it and no other way.
 
     Raises:
@@ -129,7 +129,7 @@ def parse_reply(kind: Kind, said: Completion) -> Verdict | Preference:
         raise ReplyError("not_the_schema")
     if kind == "pairwise":
         return Preference(reply["better"], reply["reason"])
-    return Verdict(tuple(reply["unsupported"]), reply["adequacy"], reply["fluency"])
+    return JudgeVerdict(tuple(reply["unsupported"]), reply["adequacy"], reply["fluency"])
 
 
 class ReplyError(MellaError):

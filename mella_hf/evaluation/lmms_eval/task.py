@@ -21,7 +21,7 @@ DATA_DIR = os.environ.get("MELLA_DATA_DIR") or None
 SCORES = ("keyword_micro", "meteor", "bleu", "rouge_l", "chrf", "wrong_language_rate", "repetition_rate")
 
 
-class Answer(NamedTuple):
+class TaskAnswer(NamedTuple):
     """What it takes to score an answer; hashable, and it travels between processes."""
 
     language: str
@@ -40,14 +40,14 @@ def doc_to_text(doc: Mapping[str, Any]) -> str:
     return get_language(doc["language"]).test_prompt(doc["source"])
 
 
-def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Answer]:
+def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, TaskAnswer]:
     """The answer under the name of every score: a corpus score needs all answers, so nothing is scored yet."""
-    answer = Answer(doc["language"], results[0], doc["text"], tuple(doc["keywords"] or ()))
+    answer = TaskAnswer(doc["language"], results[0], doc["text"], tuple(doc["keywords"] or ()))
     return dict.fromkeys(SCORES, answer)
 
 
 @lru_cache(maxsize=1)
-def score(answers: tuple[Answer, ...]) -> dict[str, Any]:
+def score(answers: tuple[TaskAnswer, ...]) -> dict[str, Any]:
     """`MellaMetric.compute` of the answers to a task; scores in [0, 100], rates in [0, 1].
 
     The language of the references is not checked: the few that `--limit` leaves can look like a neighbour's language,
@@ -64,10 +64,10 @@ def score(answers: tuple[Answer, ...]) -> dict[str, Any]:
     )
 
 
-def _corpus_score(name: str) -> Callable[[Sequence[Answer]], Any]:
+def _corpus_score(name: str) -> Callable[[Sequence[TaskAnswer]], Any]:
     """An aggregation in lmms-eval's sense: the values that `process_results` gave for a score, to that score."""
 
-    def aggregate(answers: Sequence[Answer]) -> Any:
+    def aggregate(answers: Sequence[TaskAnswer]) -> Any:
         return score(tuple(answers))[name]
 
     aggregate.__name__ = name
