@@ -71,9 +71,8 @@ def peers(predictions: list[str], references: list[str], stems: dict[str, str]) 
     from rouge_score.rouge_scorer import RougeScorer
     from sacrebleu.metrics import BLEU, CHRF
 
-    from mella_hf.metrics.meteor import meteor
-    from mella_hf.metrics.overlap import rouge_l
-    from mella_hf.metrics.statistics import NoWordNet, StemTable
+    from mella_hf.metrics.scores.meteor import NoWordNet, StemTable, meteor
+    from mella_hf.metrics.scores.rouge_l import rouge_l
     from mella_hf.metrics.vocabulary import Vocabulary
 
     n = len(predictions)

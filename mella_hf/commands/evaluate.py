@@ -134,10 +134,11 @@ def _tell(runs: "dict[str, Run]", systems: "list[System]", others: "dict[str, di
 
 def _line(language: str, record: dict[str, Any]) -> str:
     """One model on one split: the scores with their 95% intervals."""
-    shown = ("keyword_micro", "meteor", "rouge_l", "bleu")
+    from mella_hf.evaluation.titles import metric_titles
+
     scores = [
         f"{m} {record[m]:.1f} [{record[f'{m}_low']:.1f}, {record[f'{m}_high']:.1f}]"
-        for m in shown
+        for m in metric_titles([record])
         if record[m] is not None
     ]
     return f"{language:4}{record['model']:8}{record['split']:10} n={record['n']}  " + "  ".join(scores)

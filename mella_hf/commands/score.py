@@ -13,14 +13,6 @@ from mella_hf.errors import MellaError
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics
 
-_ROWS = {
-    "bleu": "BLEU",
-    "chrf": "chrF++",
-    "rouge_l": "ROUGE-L",
-    "meteor": "METEOR",
-    "keyword_micro": "keyword accuracy (micro)",
-    "keyword_macro": "keyword accuracy (macro)",
-}
 _RATES = ("empty", "repetition", "loop", "wrong_language", "wrong_script", "prompt_copy", "degenerate")
 
 
@@ -177,6 +169,12 @@ def _compared(metric: Any, statistics: "ItemStatistics", rows: list[dict[str, An
     }
 
 
+def _label(title: str) -> str:
+    """A title as a row begins with it: "Keyword accuracy" in lower case, names such as "METEOR" as they are."""
+    first = title.split()[0]
+    return title[0].lower() + title[1:] if first.istitle() else title
+
+
 def _cell(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
@@ -197,10 +195,12 @@ def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def _print_scores(name: str, scores: dict[str, Any]) -> None:
+    from mella_hf.metrics.installed import all_scores
+
     rows = [
-        [label, _cell(scores[key]), f"{_cell(scores[f'{key}_low'])} - {_cell(scores[f'{key}_high'])}"]
+        [_label(shown.full_title), _cell(scores[key]), f"{_cell(scores[f'{key}_low'])} - {_cell(scores[f'{key}_high'])}"]
         + [_cell(scores[f"{key}_floor"])]
-        for key, label in _ROWS.items()
+        for key, shown in all_scores().items()
         if scores[key] is not None
     ]
     _table(f"{name} ({scores['n']} items)", ["", "score", "95% interval", "floor"], rows)
@@ -210,9 +210,11 @@ def _print_scores(name: str, scores: dict[str, Any]) -> None:
 
 
 def _print_comparison(first: str, second: str, comparison: dict[str, Any]) -> None:
+    from mella_hf.metrics.installed import all_scores
+
     rows = [
         [
-            label,
+            _label(shown.full_title),
             _cell(comparison[f"{key}_first"]),
             _cell(comparison[f"{key}_second"]),
             f"{comparison[f'{key}_delta']:+.2f}",
@@ -221,7 +223,7 @@ def _print_comparison(first: str, second: str, comparison: dict[str, Any]) -> No
             _cell(comparison[f"{key}_p_randomization"], 4),
             _cell(comparison[f"{key}_p_randomization_holm"], 4),
         ]
-        for key, label in _ROWS.items()
+        for key, shown in all_scores().items()
         if comparison[f"{key}_delta"] is not None
     ]
     columns = ["", "first", "second", "difference", "95% interval", "p boot.", "p rand.", "p Holm"]

@@ -16,7 +16,7 @@ from mella_hf.answers.answers import read_predictions
 from mella_hf.answers.predictions import count_answers
 from mella_hf.errors import MellaError
 from mella_hf.metrics import MellaMetric
-from mella_hf.metrics.metric import scores
+from mella_hf.metrics.installed import score_sums
 from mella_hf.metrics.significance import RESAMPLES, SEED, interval
 from mella_hf.metrics.statistics import FLAGS
 from mella_hf.progress import progress_bar
@@ -57,7 +57,7 @@ class Comparison:
 
     def __init__(self, folders: Mapping[str, Sequence[Path]], language: str) -> None:
         self.metric = MellaMetric(language, progress=False)
-        self.statistics: dict[tuple[str, str], list[np.ndarray]] = {}  # (name, split) -> [n, 40] of each seed
+        self.statistics: dict[tuple[str, str], list[np.ndarray]] = {}  # (name, split) -> [n, k] of each seed
         self.rates: dict[str, dict[str, float]] = {}
         self.images: dict[str, int] = {}
         asked: dict[str, list[str]] = {}
@@ -94,14 +94,16 @@ class Comparison:
         """[resamples] scores; a resample is some images and some seeds."""
         split, score = MEASURES[measure]
         counts, rows = self._drawn_images(split), self.statistics[name, split]
-        by_seed = np.stack([scores(counts @ seed, self.images[split])[score] for seed in rows])  # [seeds, resamples]
+        by_seed = np.stack(
+            [score_sums(counts @ seed, self.images[split])[score] for seed in rows]
+        )  # [seeds, resamples]
         drawn = self._drawn_seeds % len(rows)  # what has one seed is drawn with it each time
         return np.take_along_axis(by_seed, drawn.T, axis=0).mean(axis=0)
 
     def by_seed(self, name: str, measure: str) -> list[float]:
         """The score over all images of each seed, in [0, 100]."""
         split, score = MEASURES[measure]
-        return [float(scores(rows.sum(axis=0), self.images[split])[score]) for rows in self.statistics[name, split]]
+        return [float(score_sums(rows.sum(axis=0), self.images[split])[score]) for rows in self.statistics[name, split]]
 
     def estimate(self, name: str, measure: str) -> SeedMean:
         """The mean over seeds, with an interval over seeds and images."""

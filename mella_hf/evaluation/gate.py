@@ -15,14 +15,13 @@ import yaml
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.run import TEST_SPLITS, Run
-from mella_hf.metrics.metric import SCORES
+from mella_hf.metrics.installed import all_scores
 
 RATES = (
     "wrong_language_rate", "wrong_script_rate", "repetition_rate", "loop_rate", "empty_rate", "prompt_copy_rate",
     "degenerate_rate", "truncated_rate",
 )  # fmt: skip
 NAMES = ("entity_precision", "hallucinating_rate")  # of mella_hf.evaluation.questions.hallucination
-METRICS = (*SCORES, *RATES, *NAMES)
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Limit:
     """What a system must keep to.
 
     Attributes:
-        metric: one of `METRICS`.
+        metric: a score of the metric, a rate, or one of `NAMES`.
         min, max: the least and the most that is right.
         above: "floor": the 95% interval must lie above the floor; scores only.
         split, languages: where it holds; everywhere by default.
@@ -46,11 +45,12 @@ class Limit:
     model: str | None = None
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise MellaError(f"The gate knows no metric {self.metric!r}; choose among {', '.join(METRICS)}.")
+        known = (*all_scores(), *RATES, *NAMES)
+        if self.metric not in known:
+            raise MellaError(f"The gate knows no metric {self.metric!r}; choose among {', '.join(known)}.")
         if self.split not in (None, *TEST_SPLITS):
             raise MellaError(f"The gate knows no split {self.split!r}; choose among {', '.join(TEST_SPLITS)}.")
-        if self.above not in (None, "floor") or (self.above and self.metric not in SCORES):
+        if self.above not in (None, "floor") or (self.above and self.metric not in all_scores()):
             raise MellaError(f"The gate's `above: {self.above}` on {self.metric}: only scores can be above: floor.")
         if self.min is None and self.max is None and self.above is None:
             raise MellaError(f"The gate's limit on {self.metric} says neither min nor max nor above: floor.")

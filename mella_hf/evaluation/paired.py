@@ -14,7 +14,7 @@ from mella_hf.errors import MellaError
 from mella_hf.evaluation.questions.conclusions import LEVEL
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.evaluation.scores_file import SCORES_FILE
-from mella_hf.evaluation.titles import METRICS
+from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import write_atomic
 from mella_hf.metrics import significance
 from mella_hf.progress import progress_bar
@@ -42,11 +42,11 @@ def compare_runs(
     """
     from mella_hf.metrics import MellaMetric
     from mella_hf.metrics.comparison import compare, corrected
-    from mella_hf.metrics.metric import SCORES
+    from mella_hf.metrics.installed import all_scores
 
     pairs = [pair for language, run in runs.items() for pair in _pairs(language, run, others or {})]
     # With r resamples no p-value is below 1 / (r + 1); Holm multiplies it by the number of tests.
-    resamples = max(significance.RESAMPLES, 40 * len(pairs) * len(SCORES))
+    resamples = max(significance.RESAMPLES, 40 * len(pairs) * len(all_scores()))
     found: dict[str, dict[str, Any]] = {}
     for language, split, first, second, answers in progress_bar(pairs, desc="paired tests", unit="pair", delay=2):
         metric = MellaMetric(language, progress=False)
@@ -144,7 +144,7 @@ def aligned(ours: Answers, theirs: Answers, name: str, where: str) -> Answers:
 def comparison_line(record: Mapping[str, Any]) -> str:
     """One comparison for the screen: differences with 95% intervals, starred where Holm's p is below `LEVEL`."""
     shown = []
-    for name in METRICS:
+    for name in metric_titles():
         if record[f"{name}_delta"] is not None:
             star = "*" if record[f"{name}_p_randomization_holm"] < LEVEL else ""
             low, high = record[f"{name}_delta_low"], record[f"{name}_delta_high"]

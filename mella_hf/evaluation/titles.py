@@ -1,12 +1,10 @@
 """Titles of metrics, splits, subsets and failures on pages and in tables, and the leading metric of each split."""
 
-METRICS = {
-    "keyword_micro": ("Keyword accuracy", "share of the names in the reference that the answer says"),
-    "meteor": ("METEOR", "words in common, stemmed, in order"),
-    "rouge_l": ("ROUGE-L", "longest common sequence of words"),
-    "bleu": ("BLEU", "runs of one to four words in common"),
-    "chrf": ("chrF++", "runs of letters in common"),
-}
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mella_hf.metrics.installed import all_scores
+
 HEADLINE = {"know_test": "keyword_micro", "ling_test": "meteor"}  # the paper's metric of each source
 SPLIT_TITLES = {
     "know_test": ("know", "What is this?", "short answers that name what is shown"),
@@ -29,3 +27,15 @@ FLAGS = {  # what makes an answer degenerate, as `mella_hf.metrics.degenerate` f
     "prompt_copy": "repeats the question",
 }
 GROUPS = {"category": "By category", "domain": "By site"}
+
+
+def metric_titles(records: Iterable[Mapping[str, Any]] = ()) -> dict[str, tuple[str, str]]:
+    """Title and explanation of each score that pages show, the leading metrics first.
+
+    Args:
+        records: scores that will be shown; those that a record lacks, because an older version wrote it, are left out.
+    """
+    known, records = all_scores(), list(records)
+    names = [*HEADLINE.values(), *(name for name, score in known.items() if score.on_pages)]
+    shown = [name for name in dict.fromkeys(names) if all(name in record for record in records)]
+    return {name: (known[name].title, known[name].explained) for name in shown}

@@ -1,24 +1,19 @@
 """Write the model card: what the model is, how it scores, and code to run it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mella_hf.answers.identity import PROVENANCE
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import template_path, write_atomic
 from mella_hf.html.page import MINIATURE_PARAMETERS
 from mella_hf.languages import get_language
+from mella_hf.metrics.installed import all_scores
 
 CARD = "README.md"
-# Score -> the Hub's name of the metric (huggingface.co/metrics) and the name to show.
-CARD_METRICS = {
-    "keyword_micro": ("accuracy", "Keyword accuracy (micro)"),
-    "meteor": ("meteor", "METEOR (exact + stem)"),
-    "rouge_l": ("rouge", "ROUGE-L"),
-    "bleu": ("bleu", "BLEU"),
-    "chrf": ("chrf", "chrF++"),
-}
 
 
 def write_adapter_card(folder: Path | str, *, repo_id: str | None = None, name: str | None = None) -> Path:
@@ -49,7 +44,7 @@ def write_adapter_card(folder: Path | str, *, repo_id: str | None = None, name: 
         adapter=title,
         know_prompt=language.test_prompt("know"),
         ling_prompt=language.test_prompt("ling"),
-        metrics=CARD_METRICS,
+        metrics=_shown(facts["scores"]),
         scores={(s["model"], s["split"]): s for s in facts["scores"] if s["subset"] == "all"},
         unseen={(s["model"], s["split"]): s for s in facts["scores"] if s["subset"] == "unseen"},
         splits=list(dict.fromkeys(s["split"] for s in facts["scores"])),
@@ -60,10 +55,17 @@ def write_adapter_card(folder: Path | str, *, repo_id: str | None = None, name: 
     return folder / CARD
 
 
+def _shown(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
+    """The scores that the card lists: the Hub's name of each metric (huggingface.co/metrics) and the name to show."""
+    known = all_scores()
+    return {name: (known[name].hub, known[name].full_title) for name in metric_titles(records)}
+
+
 def card_metadata(facts: dict[str, Any], title: str) -> str:
     """The card's YAML: base_model, language, datasets, licence, and a model-index with signatures."""
     from huggingface_hub import EvalResult, ModelCardData
 
+    shown = _shown(facts["scores"])
     results = [
         EvalResult(
             task_type="image-text-to-text",
@@ -84,7 +86,7 @@ def card_metadata(facts: dict[str, Any], title: str) -> str:
         )
         for score in facts["scores"]
         if score["model"] == "adapter" and score["subset"] == "all"
-        for key, (metric_type, metric_name) in CARD_METRICS.items()
+        for key, (metric_type, metric_name) in shown.items()
         if score[key] is not None
     ]
     merged = facts.get("merged") is not None
@@ -98,7 +100,7 @@ def card_metadata(facts: dict[str, Any], title: str) -> str:
         license=facts["license"],
         pipeline_tag="image-text-to-text",
         tags=["mella", *([] if merged else ["lora"]), "image-captioning", "low-resource-language"],
-        metrics=sorted({metric_type for metric_type, _ in CARD_METRICS.values()}),
+        metrics=sorted({metric_type for metric_type, _ in shown.values()}),
         eval_results=results,
     )
     return data.to_yaml()

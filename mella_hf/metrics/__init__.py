@@ -3,16 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mella_hf.metrics.base import Metric, Score
     from mella_hf.metrics.comparison import compare
     from mella_hf.metrics.keywords import extract_keywords
     from mella_hf.metrics.matching import keyword_hits
     from mella_hf.metrics.metric import ItemStatistics, MellaMetric
 
-__all__ = ["ItemStatistics", "MellaMetric", "compare", "extract_keywords", "keyword_hits"]
+__all__ = ["ItemStatistics", "MellaMetric", "Metric", "Score", "compare", "extract_keywords", "keyword_hits"]
 
 _HOMES = {
     "ItemStatistics": "metric",
     "MellaMetric": "metric",
+    "Metric": "base",
+    "Score": "base",
     "compare": "comparison",
     "extract_keywords": "keywords",
     "keyword_hits": "matching",

@@ -7,7 +7,8 @@ import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.metrics import significance
-from mella_hf.metrics.metric import DIGITS, SCORES, ItemStatistics, number, scores
+from mella_hf.metrics.installed import all_scores, score_sums
+from mella_hf.metrics.metric import DIGITS, ItemStatistics, number
 
 
 def compare(
@@ -41,13 +42,13 @@ def compare(
     n = len(first)
     order = sorted(range(n), key=lambda i: (first.keys[i], second.keys[i]))
     ours, theirs = first.chunk.rows[order], second.chunk.rows[order]
-    before, after = scores(ours.sum(axis=0), n), scores(theirs.sum(axis=0), n)
+    before, after = score_sums(ours.sum(axis=0), n), score_sums(theirs.sum(axis=0), n)
     drawn = significance.bootstrap_sums(np.hstack((ours, theirs)), resamples, seed)
     width = ours.shape[1]
-    boot_before, boot_after = scores(drawn[:, :width], n), scores(drawn[:, width:], n)
-    swapped_before, swapped_after = (scores(s, n) for s in significance.swapped_sums(ours, theirs, resamples, seed))
+    boot_before, boot_after = score_sums(drawn[:, :width], n), score_sums(drawn[:, width:], n)
+    swapped_before, swapped_after = (score_sums(s, n) for s in significance.swapped_sums(ours, theirs, resamples, seed))
     result: dict[str, Any] = {}
-    for name in SCORES:
+    for name in all_scores():
         delta = float(after[name] - before[name])
         result |= {f"{name}_first": number(before[name]), f"{name}_second": number(after[name])}
         keys = [f"{name}_{key}" for key in ("delta", "delta_low", "delta_high", "p_bootstrap", "p_randomization")]
@@ -85,7 +86,7 @@ def corrected(
         The comparisons, each with `<name>_p_<test>_holm` (None where a score does not exist) and `tests`,
         the size of the family.
     """
-    places = [(name, f"{score}_p_{test}") for name in comparisons for score in SCORES]
+    places = [(name, f"{score}_p_{test}") for name in comparisons for score in all_scores()]
     values = significance.holm([comparisons[name][key] for name, key in places])
     tests = sum(value is not None for value in values)
     result = {name: {**comparison, "tests": tests} for name, comparison in comparisons.items()}

@@ -14,29 +14,17 @@ import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
-from mella_hf.metrics import overlap, paper, significance
+from mella_hf.metrics import paper, significance
 from mella_hf.metrics.checks import check_reference_language, check_texts
+from mella_hf.metrics.installed import all_metrics, all_scores, columns, score_items, score_sums
 from mella_hf.metrics.matching import Mode
-from mella_hf.metrics.statistics import FLAGS, METEORS, OVERLAP, Chunk, Corpus, MetricSettings, count_items
+from mella_hf.metrics.scores.meteor import METEORS
+from mella_hf.metrics.statistics import FLAGS, Chunk, Corpus, count_items
+from mella_hf.metrics.texts import MetricSettings
 from mella_hf.text.tokens import tokenizer_version
 
 VERSION = 1  # of the metric: any change that moves a score counts it up
-SCORES = ("bleu", "chrf", "rouge_l", "meteor", "keyword_micro", "keyword_macro")
 DIGITS = 4  # scores are rounded, so that they are equal on machines that sum in another order
-
-
-def scores(sums: np.ndarray, items: int) -> dict[str, np.ndarray]:
-    """Every score, in [0, 100], from statistics [..., 40] summed over `items` items; NaN without keywords."""
-    hits, total, shares, images = np.moveaxis(sums[..., OVERLAP["keywords"]], -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return {
-            "bleu": overlap.bleu_score(sums[..., OVERLAP["bleu"]]),
-            "chrf": overlap.chrf_score(sums[..., OVERLAP["chrf"]]),
-            "rouge_l": 100.0 * sums[..., OVERLAP["rouge_l"]][..., 0] / items,
-            "meteor": 100.0 * sums[..., OVERLAP["meteor"]][..., 0] / items,
-            "keyword_micro": 100.0 * hits / total,
-            "keyword_macro": 100.0 * shares / images,
-        }
 
 
 def _digest(*parts: str) -> str:
@@ -82,12 +70,11 @@ class ItemStatistics:
     def table(self) -> list[dict[str, Any]]:
         """One dict an item: its scores in [0, 100] (keyword scores None without keywords), flags and language."""
         rows = self.chunk.rows
-        by_item = scores(rows, 1)
-        by_item["bleu"] = overlap.bleu_score(rows[:, OVERLAP["bleu"]], effective_order=True)
+        by_item, keywords = score_items(rows), rows[:, columns()["keywords"]]
         table = []
         for i in range(len(self)):
-            row: dict[str, Any] = {name: number(by_item[name][i]) for name in SCORES if name != "keyword_macro"}
-            row["keyword_hits"], row["keywords"] = (int(v) for v in rows[i, OVERLAP["keywords"]][:2])
+            row: dict[str, Any] = {name: number(values[i]) for name, values in by_item.items()}
+            row["keyword_hits"], row["keywords"] = (int(v) for v in keywords[i, :2])
             row["repetition_share"] = round(float(self.chunk.repetition[i]), DIGITS)
             row |= {flag: bool(value) for flag, value in zip(FLAGS, self.chunk.flags[i], strict=True)}
             row["language"] = self.chunk.labels[i]
@@ -145,9 +132,7 @@ class MellaMetric:
     @property
     def signature(self) -> str:
         """Everything a score depends on but the texts. Scores with different signatures are not comparable."""
-        import sacrebleu
-
-        stems = self.language.stemmer or "none"
+        settings = self._settings(())
         return "|".join(
             (
                 "mella",
@@ -155,14 +140,13 @@ class MellaMetric:
                 f"lang:{self.language.code}",
                 f"norm:{self.language.normalizer.__name__.removeprefix('normalize_')}",
                 f"tok:{tokenizer_version(self.language.tokenizer)}",
-                f"stem:{stems}",
-                f"bleu:corpus,exp,sb{sacrebleu.__version__}",
-                "chrf:c6w2b2",
-                "rl:f1",
-                f"meteor:{self.meteor}" + (",a.75b1.4g.7s.5" if self.meteor == "exact+stem" else ""),
-                f"kw:micro,{self.keyword_mode}",
+                f"stem:{self.language.stemmer or 'none'}",
+                *(metric.signature(settings) for metric in all_metrics()),
             )
         )
+
+    def _settings(self, prompts: tuple[str, ...]) -> MetricSettings:
+        return MetricSettings(self.language, self.keyword_mode, self.meteor, prompts)
 
     def statistics(
         self,
@@ -192,13 +176,12 @@ class MellaMetric:
         order = sorted(range(len(keys)), key=keys.__getitem__)
         partners = floor_partners([keys[i][0] for i in order])
         user_turns = tuple(prompts or (*self.language.know_prompts, *self.language.ling_prompts))
-        settings = MetricSettings(self.language, self.keyword_mode, self.meteor, user_turns)
         corpus = Corpus(
             [predictions[i] for i in order],
             [references[i] for i in order],
             [kept[i] for i in order],
             partners,
-            settings,
+            self._settings(user_turns),
         )
         chunk = count_items(corpus, self.workers, self.progress)
         if check_references:
@@ -210,10 +193,10 @@ class MellaMetric:
         """The flat dict of scores from item statistics; see `compute`."""
         order = sorted(range(len(statistics)), key=statistics.keys.__getitem__)
         rows, n = statistics.chunk.rows[order], len(statistics)
-        result: dict[str, Any] = {name: number(value) for name, value in scores(rows.sum(axis=0), n).items()}
-        resampled = scores(significance.bootstrap_sums(rows, self.resamples, self.seed), n)
-        floor = scores(statistics.chunk.floors.sum(axis=0), n)
-        for name in SCORES:
+        result: dict[str, Any] = {name: number(value) for name, value in score_sums(rows.sum(axis=0), n).items()}
+        resampled = score_sums(significance.bootstrap_sums(rows, self.resamples, self.seed), n)
+        floor = score_sums(statistics.chunk.floors.sum(axis=0), n)
+        for name in all_scores():
             if result[name] is None:
                 low = high = None
             else:

@@ -5,6 +5,8 @@ is the number of n-grams that they share, clipped as in BLEU and chrF. Keys are 
 of 2,000-character texts collide with a probability below 1e-12.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
@@ -32,6 +34,20 @@ def _numbered(keys: np.ndarray) -> tuple[np.ndarray, int]:
     return keys, len(starts)
 
 
+def ngram_keys(symbols: np.ndarray, max_order: int) -> Iterator[np.ndarray]:
+    """For each order from 1 to `max_order`, a key for each n-gram in order; equal n-grams have equal keys.
+
+    Args:
+        symbols: [n] integers; equal symbols are equal numbers in all texts compared.
+    """
+    symbols = _mix((symbols.astype(np.uint64) + np.uint64(1)) * _MULTIPLIER)
+    keys = symbols
+    yield keys
+    for order in range(2, max_order + 1):
+        keys = _mix(keys[:-1] * _MULTIPLIER + symbols[order - 1 :]) if len(keys) else keys
+        yield keys
+
+
 class NGrams:
     """The n-grams of one sequence, orders 1 to `max_order`.
 
@@ -44,13 +60,9 @@ class NGrams:
 
     def __init__(self, symbols: np.ndarray, max_order: int):
         """`symbols` is [n] non-negative integers; equal symbols are equal numbers in all texts compared."""
-        symbols = _mix((symbols.astype(np.uint64) + np.uint64(1)) * _MULTIPLIER)
-        keys = symbols
         self._keys: list[np.ndarray] = []
         self.distinct: list[int] = []
-        for order in range(1, max_order + 1):
-            if order > 1:
-                keys = _mix(keys[:-1] * _MULTIPLIER + symbols[order - 1 :]) if len(keys) else keys
+        for keys in ngram_keys(symbols, max_order):
             numbered, distinct = _numbered(keys)
             self._keys.append(numbered)
             self.distinct.append(distinct)

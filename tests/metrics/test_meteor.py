@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mella_hf.metrics.meteor import longest_runs_first, meteor
 from mella_hf.metrics.paper import clean_prediction, penn_tokens
+from mella_hf.metrics.scores.meteor import longest_runs_first, meteor
 from mella_hf.metrics.vocabulary import Vocabulary
 
 
@@ -72,7 +72,7 @@ def test_nltk_is_there_for_comparison() -> None:
     from nltk.translate.meteor_score import single_meteor_score
 
     from mella_hf.metrics import MellaMetric
-    from mella_hf.metrics.statistics import NoWordNet, StemTable
+    from mella_hf.metrics.scores.meteor import NoWordNet, StemTable
     from mella_hf.text.tokens import stem
 
     prediction, reference = "muž stojí na mostě v noci", "na starém mostě stojí muž"

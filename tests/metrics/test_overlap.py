@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
-from mella_hf.metrics import overlap
 from mella_hf.metrics.ngrams import NGrams, characters, repetition
+from mella_hf.metrics.scores.bleu import BLEU_ORDER, bleu_score, bleu_statistics
+from mella_hf.metrics.scores.chrf import CHAR_ORDER, chrf_score, chrf_statistics
+from mella_hf.metrics.scores.rouge_l import rouge_l
 from mella_hf.metrics.vocabulary import Vocabulary
 
 WORDS = st.lists(st.sampled_from("a b c d e".split()), max_size=12)
@@ -26,10 +28,10 @@ def statistics(pairs: list[tuple[list[str], list[str]]]) -> tuple[np.ndarray, np
     vocabulary = Vocabulary()
     bleu, chrf = [], []
     for pair in pairs:
-        words = [NGrams(vocabulary.encode(tokens), overlap.BLEU_ORDER) for tokens in pair]
-        letters = [NGrams(characters(" ".join(tokens)), overlap.CHAR_ORDER) for tokens in pair]
-        bleu.append(overlap.bleu_statistics(*words))
-        chrf.append(overlap.chrf_statistics(*letters, *words))
+        words = [NGrams(vocabulary.encode(tokens), BLEU_ORDER) for tokens in pair]
+        letters = [NGrams(characters(" ".join(tokens)), CHAR_ORDER) for tokens in pair]
+        bleu.append(bleu_statistics(*words))
+        chrf.append(chrf_statistics(*letters, *words))
     return np.array(bleu), np.array(chrf)
 
 
@@ -39,12 +41,12 @@ def test_bleu_and_chrf_equal_sacrebleu(pairs: list[tuple[list[str], list[str]]])
     bleu, chrf = statistics(pairs)
     predictions, references = [" ".join(p) for p, _ in pairs], [" ".join(r) for _, r in pairs]
     expected = BLEU(tokenize="none", force=True).corpus_score(predictions, [references]).score
-    assert overlap.bleu_score(bleu.sum(axis=0)) == pytest.approx(expected, abs=1e-9)
+    assert bleu_score(bleu.sum(axis=0)) == pytest.approx(expected, abs=1e-9)
     expected = CHRF(word_order=2).corpus_score(predictions, [references]).score
-    assert overlap.chrf_score(chrf.sum(axis=0)) == pytest.approx(expected, abs=1e-9)
+    assert chrf_score(chrf.sum(axis=0)) == pytest.approx(expected, abs=1e-9)
     for row, prediction, reference in zip(bleu, predictions, references, strict=True):
         expected = BLEU(tokenize="none", force=True, effective_order=True).sentence_score(prediction, [reference]).score
-        assert overlap.bleu_score(row, effective_order=True) == pytest.approx(expected, abs=1e-9)
+        assert bleu_score(row, effective_order=True) == pytest.approx(expected, abs=1e-9)
 
 
 def test_real_outputs_score_as_sacrebleu_says(outputs) -> None:
@@ -66,7 +68,7 @@ def test_rouge_l_equals_rouge_score(prediction: list[str], reference: list[str])
     expected = scorer.score(" ".join(reference), " ".join(prediction))["rougeL"].fmeasure
     vocabulary = Vocabulary()
     coded = [vocabulary.encode(tokens).tolist() for tokens in (prediction, reference)]
-    assert overlap.rouge_l(*coded) == expected
+    assert rouge_l(*coded) == expected
 
 
 def test_rouge_l_equals_rouge_score_on_real_outputs(outputs) -> None:
@@ -76,14 +78,14 @@ def test_rouge_l_equals_rouge_score_on_real_outputs(outputs) -> None:
     for row in outputs("ar", "mella")[:10]:
         words = [analyze(row[key], "ar").words for key in ("prediction", "reference")]
         vocabulary = Vocabulary()
-        mine = overlap.rouge_l(*(vocabulary.encode(tokens).tolist() for tokens in words))
+        mine = rouge_l(*(vocabulary.encode(tokens).tolist() for tokens in words))
         assert mine == scorer.score(" ".join(words[1]), " ".join(words[0]))["rougeL"].fmeasure
 
 
 def test_many_corpora_at_once_score_as_one_by_one() -> None:
     bleu, chrf = statistics([(list("abcd"), list("abcc")), (list("aabb"), list("abab")), ([], list("ab"))])
-    assert overlap.bleu_score(bleu).tolist() == [float(overlap.bleu_score(row)) for row in bleu]
-    assert overlap.chrf_score(chrf).tolist() == [float(overlap.chrf_score(row)) for row in chrf]
+    assert bleu_score(bleu).tolist() == [float(bleu_score(row)) for row in bleu]
+    assert chrf_score(chrf).tolist() == [float(chrf_score(row)) for row in chrf]
 
 
 def test_repetition_is_one_minus_distinct_4() -> None:

@@ -8,7 +8,7 @@ from sacrebleu.significance import PairedTest, _bootstrap_resample
 from mella_hf.errors import MellaError
 from mella_hf.metrics import MellaMetric, compare
 from mella_hf.metrics.comparison import corrected
-from mella_hf.metrics.metric import SCORES
+from mella_hf.metrics.installed import all_scores
 from mella_hf.metrics.significance import bootstrap_sums, holm, interval, randomization_p_value, swapped_sums
 
 
@@ -115,7 +115,7 @@ def test_no_p_value(p_value: float) -> None:
 
 
 def test_a_family_is_every_score_of_every_comparison() -> None:
-    one = {f"{name}_p_randomization": None for name in SCORES} | {"bleu_p_randomization": 0.01, "n": 7}
+    one = {f"{name}_p_randomization": None for name in all_scores()} | {"bleu_p_randomization": 0.01, "n": 7}
     other = one | {"bleu_p_randomization": 0.03, "meteor_p_randomization": 0.02}
     result = corrected({"cs": one, "th": other})
     assert result["cs"]["bleu_p_randomization_holm"] == 0.03 and result["cs"]["n"] == 7

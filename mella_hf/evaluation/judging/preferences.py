@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mella_hf.answers.predictions import count_answers
-from mella_hf.evaluation.titles import METRICS
+from mella_hf.evaluation.titles import metric_titles
 from mella_hf.metrics import significance
 from mella_hf.metrics.metric import DIGITS, ItemStatistics
 from mella_hf.reviewing.agreement import bootstrapped, cohen_kappa, sign_test, win_rate
@@ -96,7 +96,7 @@ def preference_record(choices: Choices, first: ItemStatistics, second: ItemStati
     differences = compare(first, second)
     tables = first.table(), second.table()
     metrics = []
-    for name in METRICS:
+    for name in metric_titles():
         if differences[f"{name}_delta"] is None:
             continue
         scored = [(a[name], b[name]) for a, b in zip(*tables, strict=True)]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mella_hf.evaluation.titles import METRICS, SPLIT_TITLES
+from mella_hf.evaluation.titles import SPLIT_TITLES, metric_titles
 from mella_hf.html.page import number
 from mella_hf.languages import get_language
 
@@ -106,7 +106,7 @@ def transfer_conclusions(differences: Iterable[Record], made_up: Iterable[Record
     def sentence(d: Record, _: Record) -> str:
         trained = " and ".join(get_language(code).name for code in d["trained_on"])
         text = f"{d['system']}, trained on {trained} only, in {get_language(d['language']).name}: "
-        text += f"{METRICS[d['metric']][0]} on {SPLIT_TITLES[d['split']][0]} {_clause(GAINS[gain_outcome(d)])}"
+        text += f"{metric_titles()[d['metric']][0]} on {SPLIT_TITLES[d['split']][0]} {_clause(GAINS[gain_outcome(d)])}"
         text += "." if d["delta"] is None else f" ({d['delta']:+.1f} points, p {d['p_holm']:.3f})."
         rate = foreign.get((d["system"], d["language"], d["split"]), 0.0)
         return text + (

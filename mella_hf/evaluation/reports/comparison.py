@@ -13,7 +13,7 @@ from mella_hf.evaluation.reports.report import write_page
 from mella_hf.evaluation.reports.score_tables import question_tables, signatures
 from mella_hf.evaluation.reports.sections import shared_facts, shared_view
 from mella_hf.evaluation.reports.systems import MeasuredSystem, Runs, check_comparable, find_systems, named_runs
-from mella_hf.evaluation.titles import HEADLINE, METRICS, SPLIT_TITLES
+from mella_hf.evaluation.titles import HEADLINE, SPLIT_TITLES, metric_titles
 from mella_hf.html.charts import loss_curve, on_axis, scale_end
 from mella_hf.html.tables import Cell, Table
 from mella_hf.languages import get_language
@@ -71,7 +71,7 @@ def comparison_table(systems: Sequence[MeasuredSystem], languages: Sequence[str]
         caption="Scores from 0 to 100 with 95% intervals",
         header=["System", "Split", "Metric", *(get_language(code).name for code in languages)],
         rows=[
-            [system.name, SPLIT_TITLES[split][0], METRICS[metric][0]]
+            [system.name, SPLIT_TITLES[split][0], metric_titles()[metric][0]]
             + [Cell.of(system.score(code, split), metric) for code in languages]
             for split, metric in HEADLINE.items()
             for system in systems
@@ -110,7 +110,7 @@ def _panel(systems: Sequence[MeasuredSystem], languages: Sequence[str], split: s
         for system in systems
         if (score := system.score(code, split)) and score[metric] is not None
     ]
-    return {"split": split, "metric": METRICS[metric], "rows": rows, "end": end}
+    return {"split": split, "metric": metric_titles()[metric], "rows": rows, "end": end}
 
 
 _ENDS = {"value": "", "low": "_low", "high": "_high", "floor": "_floor"}

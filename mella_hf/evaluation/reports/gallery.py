@@ -8,7 +8,7 @@ from mella_hf.answers.predictions import count_answers
 from mella_hf.evaluation.reports.questions import unsupported_names
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.run import Run
-from mella_hf.evaluation.titles import FLAGS, HEADLINE, METRICS
+from mella_hf.evaluation.titles import FLAGS, HEADLINE, metric_titles
 from mella_hf.html.page import embedded_jpeg, text_attributes
 from mella_hf.languages import get_language
 
@@ -66,7 +66,7 @@ def _answers(run: Run, key: str, split: str, metric: str, counted: Counted) -> l
         {
             "text": prediction["prediction"],
             "truncated": prediction["truncated"],
-            "scores": {name: item[name] for name in METRICS},
+            "scores": {name: item[name] for name in metric_titles()},
             "flags": [flag for flag in FLAGS if item[flag]],
             "language": item["language"],
             "unsupported": unsupported.get(prediction["id"], []),

@@ -16,13 +16,14 @@ from mella_hf.evaluation.reports.score_tables import question_tables, signatures
 from mella_hf.evaluation.reports.sections import shared_facts, shared_view
 from mella_hf.evaluation.reports.systems import run_systems
 from mella_hf.evaluation.run import Run, load_run
-from mella_hf.evaluation.titles import HEADLINE, METRICS, SPLIT_TITLES, SUBSETS
+from mella_hf.evaluation.titles import HEADLINE, SPLIT_TITLES, SUBSETS, metric_titles
 from mella_hf.files import write_atomic
 from mella_hf.funnel import Counts
 from mella_hf.html.charts import loss_curve, on_axis, scale_end, watched_curves
 from mella_hf.html.page import environment
 from mella_hf.html.tables import Cell, Table
 from mella_hf.languages import get_language
+from mella_hf.metrics.installed import all_scores
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -75,8 +76,13 @@ def write_page(
 
 
 def facts_schema(kind: str) -> dict[str, Any]:
-    """The JSON schema of a page's facts: its own, and what both pages share."""
+    """The JSON schema of a page's facts: its own, what both pages share, and the ranges of the scores."""
     own, shared = (json.loads((TEMPLATES / f"{name}.schema.json").read_text("utf-8")) for name in (kind, "shared"))
+    ranges = {
+        f"^{score.name}(_low|_high|_floor)?$": {"type": ["number", "null"], "minimum": 0, "maximum": score.most}
+        for score in all_scores().values()
+    }
+    shared["$defs"]["scores"] = {"patternProperties": ranges}
     return {
         **own,
         "required": own["required"] + shared["required"],
@@ -125,13 +131,13 @@ def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
 def score_table(run: Run) -> Table:
     """The scores over all images, to paste."""
     records = [score for score in run.scores if score["subset"] == "all" and score["split"] in SPLIT_TITLES]
-    name = get_language(run.language).name
+    name, titles = get_language(run.language).name, metric_titles(records)
     return Table(
         caption=f"{name}, {run.data['name']}: scores from 0 to 100 with 95% intervals",
-        header=["Model", "Split", "n", *(title for title, _ in METRICS.values())],
+        header=["Model", "Split", "n", *(title for title, _ in titles.values())],
         rows=[
             [score["model"], score["split"].removesuffix("_test"), str(score["n"])]
-            + [Cell.of(score, metric) for metric in METRICS]
+            + [Cell.of(score, metric) for metric in titles]
             for score in records
         ],
         signatures=signatures(records),
@@ -162,7 +168,7 @@ def _finding(run: Run, split: str) -> dict[str, Any] | None:
     outcome = verdict(base, adapter, metric)
     return {
         "source": SPLIT_TITLES[split][0],
-        "metric": METRICS[metric][0],
+        "metric": metric_titles()[metric][0],
         "base": base[metric],
         "adapter": adapter[metric],
         "verdict": outcome,
@@ -175,13 +181,15 @@ def _panel(run: Run, split: str) -> dict[str, Any]:
     """The table of one test split: every metric over all images, the headline metric over the subsets."""
     models = ("base", "adapter")
     scores = [run.score(model, split, subset) for model in models for subset in SUBSETS]
-    end = scale_end(scores, list(METRICS))
+    known = all_scores()
+    shown = [name for name in metric_titles(filter(None, scores)) if known[name].most == 100]  # on one axis
+    end = scale_end(scores, shown)
     groups = []
     for subset, title in SUBSETS.items():
         base, adapter = run.score("base", split, subset), run.score("adapter", split, subset)
         if not base:
             continue
-        names = list(METRICS) if subset == "all" else [HEADLINE[split]]
+        names = list(shown) if subset == "all" else [HEADLINE[split]]
         names.sort(key=lambda name: name != HEADLINE[split])
         rows = [_row(name, base, adapter, split, end) for name in names if base[name] is not None]
         groups.append({"title": title, "n": base["n"], "rows": rows})
@@ -189,7 +197,7 @@ def _panel(run: Run, split: str) -> dict[str, Any]:
 
 
 def _row(metric: str, base: dict[str, Any], adapter: dict[str, Any] | None, split: str, end: float) -> ScoreRow:
-    title, note = METRICS[metric]
+    title, note = metric_titles()[metric]
     return ScoreRow(
         title=title,
         note=note,

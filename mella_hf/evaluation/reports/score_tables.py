@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mella_hf.evaluation.reports.judgement_tables import judgement_tables
-from mella_hf.evaluation.titles import METRICS, SPLIT_TITLES
+from mella_hf.evaluation.titles import SPLIT_TITLES, metric_titles
 from mella_hf.html.page import number
 from mella_hf.html.tables import Cell, Table
 from mella_hf.languages import get_language
@@ -39,7 +39,7 @@ def difference_table(records: Records, signatures: Sequence[str]) -> Table:
         caption="Points gained over the base with 95% intervals; p of a randomisation test, corrected by Holm",
         header=["System", "Language", "Split", "Metric", "Training", "n", "Gain", "p"],
         rows=[
-            [record["system"], _language(record), _source(record), METRICS[record["metric"]][0]]
+            [record["system"], _language(record), _source(record), metric_titles()[record["metric"]][0]]
             + ["transfer" if record["transfer"] else "–" if record["transfer"] is None else "this language"]
             + [str(record["n"]), _gain(record), number(record["p_holm"], 3)]
             for record in records

@@ -21,7 +21,7 @@ from mella_hf.evaluation.reports.heat import heat_maps, transfer_maps
 from mella_hf.evaluation.reports.judgements import judgement_facts, judgement_view
 from mella_hf.evaluation.reports.questions import made_up_names, rare_names
 from mella_hf.evaluation.reports.systems import MeasuredSystem
-from mella_hf.evaluation.titles import FAILURES, GROUPS, HEADLINE, METRICS, SPLIT_TITLES
+from mella_hf.evaluation.titles import FAILURES, GROUPS, HEADLINE, SPLIT_TITLES, metric_titles
 from mella_hf.html.charts import frequency_plots, plane
 from mella_hf.html.page import MINIATURE_PARAMETERS
 from mella_hf.html.tables import Cell
@@ -76,7 +76,7 @@ def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequ
         "split_titles": SPLIT_TITLES,
         "group_titles": GROUPS,
         "failure_titles": FAILURES,
-        "metrics": METRICS,
+        "metrics": metric_titles(facts["scores"]),
         "headline": HEADLINE,
     }
 

@@ -6,9 +6,14 @@ with a beam; here the longest common run is aligned first.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from operator import eq
+from typing import Any, ClassVar
 
 import numpy as np
+
+from mella_hf.metrics.base import Metric, Score
+from mella_hf.metrics.texts import MetricSettings, Text
 
 ALPHA = 0.75  # weight of recall against precision
 BETA = 1.4  # how fast the penalty grows with fragmentation
@@ -129,3 +134,63 @@ def score(matches: int, exact: int, chunks: int, hypothesis_length: int, referen
     whole = chunks == 1 and matches == hypothesis_length == reference_length
     fragmentation = 0.0 if whole else chunks / matches
     return f_mean * (1.0 - GAMMA * fragmentation**BETA)
+
+
+def own_meteor(prediction: Text, reference: Text) -> float:
+    """METEOR 1.5, exact + stem."""
+    return meteor(prediction.words, reference.words, prediction.stems, reference.stems)
+
+
+def nltk_meteor(prediction: Text, reference: Text) -> float:
+    """nltk's METEOR on the same words and stems, without WordNet: for comparison with published numbers."""
+    from nltk.translate.meteor_score import single_meteor_score
+
+    ours, theirs = prediction.analysis, reference.analysis
+    if not ours.words or not theirs.words:
+        return 0.0
+    stems = dict(zip(ours.words + theirs.words, ours.stems + theirs.stems, strict=True))
+    return float(
+        single_meteor_score(
+            theirs.words,
+            ours.words,
+            preprocess=str,
+            stemmer=StemTable(stems),
+            wordnet=NoWordNet(),
+        )
+    )
+
+
+class StemTable:
+    """nltk's stemmer interface over stems that are known already."""
+
+    def __init__(self, stems: dict[str, str]):
+        self.stem = stems.__getitem__
+
+
+class NoWordNet:
+    """nltk's WordNet interface with no synonyms."""
+
+    def synsets(self, word: str) -> list[Any]:
+        """No synonyms, for any word."""
+        return []
+
+
+METEORS: dict[str, Callable[[Text, Text], float]] = {"exact+stem": own_meteor, "nltk": nltk_meteor}
+
+
+class Meteor(Metric):
+    """The mean of the items' METEOR, by this file or by nltk."""
+
+    name: ClassVar = "meteor"
+    place: ClassVar = 40
+    width: ClassVar = 1
+    scores: ClassVar = (Score("meteor", "METEOR", "words in common, stemmed, in order", "METEOR (exact + stem)"),)
+
+    def signature(self, settings: MetricSettings) -> str:
+        return f"meteor:{settings.meteor}" + (",a.75b1.4g.7s.5" if settings.meteor == "exact+stem" else "")
+
+    def count(self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings) -> list[float]:
+        return [METEORS[settings.meteor](prediction, reference)]
+
+    def score(self, sums: np.ndarray, items: int) -> Mapping[str, np.ndarray]:
+        return {"meteor": 100.0 * sums[..., 0] / items}

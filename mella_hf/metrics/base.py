@@ -1,0 +1,91 @@
+"""The base class of a metric.
+
+A metric counts statistics of each item once. Its scores come from sums of these statistics, so intervals, floors,
+paired tests and scores of parts of a corpus need nothing more from it. All results, pages, cards and signatures list
+what `mella_hf.metrics.installed` finds.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mella_hf.metrics.texts import MetricSettings, Text
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number that a metric gives, and how it is shown.
+
+    Attributes:
+        name: its key in results, such as "rouge_l".
+        title: its heading in tables.
+        explained: a few words on what it measures, for pages.
+        full_title: in model cards and in `mella score`; `title` by default.
+        hub: the Hub's name of the metric (huggingface.co/metrics), for the metadata of model cards.
+        most: the largest value; the least is 0.
+        on_pages: whether reports, cards and the terminal's comparisons show it; the other scores are in JSON and in
+            the table of `mella score` only.
+    """
+
+    name: str
+    title: str
+    explained: str
+    full_title: str = ""
+    hub: str = ""
+    most: float = 100.0
+    on_pages: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "full_title", self.full_title or self.title)
+        object.__setattr__(self, "hub", self.hub or self.name)
+
+
+class Metric(ABC):
+    """What is counted of an item, and the scores that follow.
+
+    Attributes:
+        name: of the metric, unique.
+        place: metrics are listed by it in results and signatures, the smallest first.
+        width: how many statistics `count` gives.
+        scores: the scores that `score` gives.
+    """
+
+    name: ClassVar[str]
+    place: ClassVar[int] = 100
+    width: ClassVar[int]
+    scores: ClassVar[tuple[Score, ...]]
+
+    @abstractmethod
+    def signature(self, settings: MetricSettings) -> str:
+        """What the scores depend on besides the texts and the language, such as "bleu:corpus,exp,sb2.6.0"."""
+
+    def survey(self, references: Sequence[Sequence[str]]) -> Any:
+        """Look at the words of all references before any item is counted; the result is handed to `prepare`.
+
+        A metric that defines it, such as one with document frequencies, makes every reference be analysed beforehand.
+        """
+        return None
+
+    def prepare(self, text: Text, survey: Any) -> Any:
+        """What `count` needs of a text, worked out once for all items that the text is part of; the text by default."""
+        return text
+
+    @abstractmethod
+    def count(self, prediction: Any, reference: Any, keywords: Sequence[str], settings: MetricSettings) -> Sequence[float]:
+        """[width] statistics of an answer against a reference.
+
+        Args:
+            prediction, reference: what `prepare` made of them.
+            keywords: what the answer should name; empty where nobody says.
+        """
+
+    @abstractmethod
+    def score(self, sums: np.ndarray, items: int) -> Mapping[str, np.ndarray]:
+        """The scores by name, [...], from statistics [..., width] summed over items; NaN where there is none."""
+
+    def item_score(self, rows: np.ndarray) -> Mapping[str, np.ndarray]:
+        """The scores of single items, [n], from their statistics [n, width]."""
+        return self.score(rows, 1)

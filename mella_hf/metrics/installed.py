@@ -1,0 +1,86 @@
+"""Find the metrics: those of this library, and those that other installed packages register.
+
+A package registers a metric in its pyproject.toml; the value is a subclass of `mella_hf.metrics.Metric`:
+
+    [project.entry-points."mella_hf.metrics"]
+    rhyme = "rhyming.metric:Rhyme"
+"""
+
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+import numpy as np
+
+from mella_hf.errors import MellaError
+from mella_hf.metrics import scores as own
+from mella_hf.metrics.base import Metric, Score
+
+GROUP = "mella_hf.metrics"
+
+
+@cache
+def all_metrics() -> tuple[Metric, ...]:
+    """Every metric, by its place.
+
+    Raises:
+        MellaError: when a registered metric does not load, is no `Metric`, or takes a name that is taken.
+    """
+    found: dict[str, Metric] = {}
+    for metric, origin in [*_own_metrics(), *_registered_metrics()]:
+        taken = {score.name for other in found.values() for score in other.scores}
+        clashes = sorted({score.name for score in metric.scores} & taken) + [metric.name] * (metric.name in found)
+        if clashes:
+            raise MellaError(f"{origin} calls a metric or score {clashes[0]!r}, which exists already; rename it there.")
+        found[metric.name] = metric
+    return tuple(sorted(found.values(), key=lambda metric: (metric.place, metric.name)))
+
+
+@cache
+def all_scores() -> dict[str, Score]:
+    """Every score by its name, in the order of the metrics."""
+    return {score.name: score for metric in all_metrics() for score in metric.scores}
+
+
+@cache
+def columns() -> dict[str, slice]:
+    """Where the statistics of each metric stand in a row of an item's statistics."""
+    ends = np.cumsum([metric.width for metric in all_metrics()]).tolist()
+    return {m.name: slice(end - m.width, end) for m, end in zip(all_metrics(), ends, strict=True)}
+
+
+def score_sums(sums: np.ndarray, items: int) -> dict[str, np.ndarray]:
+    """Every score from all statistics [..., k], summed over `items` items; NaN where it does not exist."""
+    found: dict[str, np.ndarray] = {}
+    for metric in all_metrics():
+        found |= metric.score(sums[..., columns()[metric.name]], items)
+    return found
+
+
+def score_items(rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Every score of single items, [n], from their statistics [n, k]."""
+    found: dict[str, np.ndarray] = {}
+    for metric in all_metrics():
+        found |= metric.item_score(rows[:, columns()[metric.name]])
+    return found
+
+
+def _own_metrics() -> Iterator[tuple[Metric, str]]:
+    for module in pkgutil.iter_modules(own.__path__, f"{own.__name__}."):
+        for value in vars(import_module(module.name)).values():
+            if isinstance(value, type) and issubclass(value, Metric) and value.__module__ == module.name:
+                yield value(), module.name
+
+
+def _registered_metrics() -> Iterator[tuple[Metric, str]]:
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        origin = f"The entry point {entry.name} = {entry.value} of the package {entry.dist and entry.dist.name!r}"
+        try:
+            loaded = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise MellaError(f"{origin} does not load ({error}). Mend or uninstall that package.") from error
+        if not (isinstance(loaded, type) and issubclass(loaded, Metric)):
+            raise MellaError(f"{origin} is {loaded!r}; it must be a subclass of mella_hf.metrics.Metric.")
+        yield loaded(), origin
