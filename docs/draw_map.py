@@ -28,6 +28,7 @@ def read_rows() -> list[list[str]]:
 
 def read_imports() -> Imports:
     """What each package and top-level module imports, imports inside functions included."""
+    sys.path.insert(0, str(ROOT))  # this checkout, whatever is installed
     graph = grimp.build_graph("mella_hf", cache_dir=None)
     packages = graph.find_children("mella_hf")
     for package in packages:

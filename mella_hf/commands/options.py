@@ -26,8 +26,9 @@ CreatePr = Annotated[bool, typer.Option("--create-pr", help="Open a pull request
 Translator = Annotated[
     str,
     typer.Option(
-        help="auto (first service of the language with a key), deepl, google, microsoft, libre, or an NLLB or "
-        "MADLAD checkpoint. Keys: DEEPL_API_KEY, MICROSOFT_API_KEY, LIBRE_API_KEY in the environment."
+        help="auto (first service of the language with a key), deepl, google, microsoft, libre, an NLLB or MADLAD "
+        "checkpoint, or a translator that an installed package registers. Keys: DEEPL_API_KEY, MICROSOFT_API_KEY, "
+        "LIBRE_API_KEY in the environment."
     ),
 ]
 TranslatorUrl = Annotated[str | None, typer.Option(help="Address of the service, as for a server of one's own.")]

@@ -198,8 +198,8 @@ def _print_scores(name: str, scores: dict[str, Any]) -> None:
     from mella_hf.metrics.installed import all_scores
 
     rows = [
-        [_label(shown.full_title), _cell(scores[key]), f"{_cell(scores[f'{key}_low'])} - {_cell(scores[f'{key}_high'])}"]
-        + [_cell(scores[f"{key}_floor"])]
+        [_label(shown.full_title), _cell(scores[key])]
+        + [f"{_cell(scores[f'{key}_low'])} - {_cell(scores[f'{key}_high'])}", _cell(scores[f"{key}_floor"])]
         for key, shown in all_scores().items()
         if scores[key] is not None
     ]

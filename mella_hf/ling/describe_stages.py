@@ -26,6 +26,7 @@ from mella_hf.ling.quality import THRESHOLD, judge
 from mella_hf.ling.translate import AT_ONCE, CachedTranslator, choose_service, open_translator
 from mella_hf.ling.translation_checks import changed_names
 from mella_hf.ling.translators.services import SERVICES
+from mella_hf.plugins import find_plugins, load_plugin
 from mella_hf.progress import progress_bar
 from mella_hf.sample import sha256_hex
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WORK = ".describe"
+CAPTIONERS = "mella_hf.captioners"  # group of entry points
 CACHE = "requests.sqlite"
 LING_VERSION = 1  # a change of what the stages do to rows; makes them run again
 SHARD_IMAGES = 64
@@ -46,9 +48,11 @@ class DescribeSettings:
     """How to describe.
 
     Attributes:
-        captioner: Hub id or folder of an image-text-to-text model; with `base_urls`, the name it is served under.
+        captioner: Hub id or folder of an image-text-to-text model, or the name of an entry point of the group
+            `mella_hf.captioners`; with `base_urls`, the name that the model is served under.
         base_urls: OpenAI-compatible servers; none runs the model in this process.
-        translator: "auto", a service, or an NLLB or MADLAD checkpoint.
+        translator: "auto", a service, an entry point of the group `mella_hf.translators`, or an NLLB or MADLAD
+            checkpoint.
         translator_url: address of the service, where it is not the public one.
         captioner_label, translator_label: what provenance columns say instead.
         at_once: requests under way, at each server and service; None for their own defaults.
@@ -112,6 +116,11 @@ class Description:
         from mella_hf.ling.captioners import ServerCaptioner, TransformersCaptioner
 
         s = self._settings
+        registered = find_plugins(CAPTIONERS)
+        if s.captioner in registered and not s.base_urls:
+            made: Captioner = load_plugin(registered[s.captioner])()
+            made.name = s.captioner_label or made.name
+            return made
         if s.base_urls:
             return ServerCaptioner(s.captioner, s.base_urls, at_once=s.at_once or AT_ONCE, label=s.captioner_label)
         return TransformersCaptioner(s.captioner, batch_size=s.batch_size)

@@ -15,7 +15,9 @@ from mella_hf.languages import get_language
 from mella_hf.ling.translators.sentences import reassemble, split_text
 from mella_hf.ling.translators.services import SERVICES, ServiceTranslator, read_key
 from mella_hf.ling.translators.translator import Translator
+from mella_hf.plugins import find_plugins, load_plugin
 
+TRANSLATORS = "mella_hf.translators"  # group of entry points
 AT_ONCE = 4  # requests under way; the token bucket sets the pace
 
 
@@ -145,14 +147,22 @@ def open_translator(choice: str, language: str, url: str | None = None, label: s
     """A translator by name.
 
     Args:
-        choice: "auto", one of `SERVICES`, or a Hub id or folder of an NLLB or MADLAD checkpoint.
+        choice: "auto", one of `SERVICES`, the name of an entry point of the group `mella_hf.translators` (a class or
+            function that gives a `Translator`), or a Hub id or folder of an NLLB or MADLAD checkpoint.
         language: what is translated into; "auto" takes its first usable service.
-        url: address of the service, where it is not the public one.
+        url: address of the service, where it is not the public one; an entry point is called with `url=` then.
         label: what provenance columns say instead of the service's name and host.
+
+    Raises:
+        MellaError: when the translator cannot be opened.
     """
     name = choose_service(language) if choice == "auto" else choice
     if name in SERVICES:
         return ServiceTranslator(name, url, label=label)
+    if name in (registered := find_plugins(TRANSLATORS)):
+        made: Translator = load_plugin(registered[name])(**({"url": url} if url else {}))
+        made.name = label or made.name
+        return made
     from mella_hf.ling.translators.seq2seq import Seq2SeqTranslator
 
     return Seq2SeqTranslator(name)

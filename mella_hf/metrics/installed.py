@@ -10,13 +10,13 @@ import pkgutil
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 
 import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.metrics import scores as own
 from mella_hf.metrics.base import Metric, Score
+from mella_hf.plugins import find_plugins, load_plugin, origin
 
 GROUP = "mella_hf.metrics"
 
@@ -29,11 +29,11 @@ def all_metrics() -> tuple[Metric, ...]:
         MellaError: when a registered metric does not load, is no `Metric`, or takes a name that is taken.
     """
     found: dict[str, Metric] = {}
-    for metric, origin in [*_own_metrics(), *_registered_metrics()]:
+    for metric, source in [*_own_metrics(), *_registered_metrics()]:
         taken = {score.name for other in found.values() for score in other.scores}
         clashes = sorted({score.name for score in metric.scores} & taken) + [metric.name] * (metric.name in found)
         if clashes:
-            raise MellaError(f"{origin} calls a metric or score {clashes[0]!r}, which exists already; rename it there.")
+            raise MellaError(f"{source} calls a metric or score {clashes[0]!r}, which exists already; rename it there.")
         found[metric.name] = metric
     return tuple(sorted(found.values(), key=lambda metric: (metric.place, metric.name)))
 
@@ -75,12 +75,8 @@ def _own_metrics() -> Iterator[tuple[Metric, str]]:
 
 
 def _registered_metrics() -> Iterator[tuple[Metric, str]]:
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        origin = f"The entry point {entry.name} = {entry.value} of the package {entry.dist and entry.dist.name!r}"
-        try:
-            loaded = entry.load()
-        except (ImportError, AttributeError) as error:
-            raise MellaError(f"{origin} does not load ({error}). Mend or uninstall that package.") from error
+    for entry in find_plugins(GROUP).values():
+        loaded = load_plugin(entry)
         if not (isinstance(loaded, type) and issubclass(loaded, Metric)):
-            raise MellaError(f"{origin} is {loaded!r}; it must be a subclass of mella_hf.metrics.Metric.")
-        yield loaded(), origin
+            raise MellaError(f"{origin(entry)} is {loaded!r}; it must be a subclass of mella_hf.metrics.Metric.")
+        yield loaded(), origin(entry)

@@ -109,7 +109,7 @@ def test_a_record_by_hand() -> None:
     )
     assert (record["p_value"], record["p_holm"], record["majority"]) == (1.0, 1.0, 0.5)
     found = {m["metric"]: m for m in record["metrics"]}
-    assert set(found) == {"meteor", "rouge_l", "bleu", "chrf"}  # no keywords, so no keyword accuracy
+    assert set(found) == {"meteor", "rouge_l", "bleu", "chrf", "cider"}  # no keywords, so no keyword accuracy
     assert found["rouge_l"]["delta"] == pytest.approx(25.0)  # (100 + 100 - 100 + 0) / 4
     assert found["rouge_l"]["accuracy"] == 1.0 and found["rouge_l"]["tau"] == pytest.approx(1.0)
 

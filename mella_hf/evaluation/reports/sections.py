@@ -76,7 +76,8 @@ def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequ
         "split_titles": SPLIT_TITLES,
         "group_titles": GROUPS,
         "failure_titles": FAILURES,
-        "metrics": metric_titles(facts["scores"]),
+        "metrics": metric_titles(),
+        "measured": metric_titles(facts["scores"]),
         "headline": HEADLINE,
     }
 
