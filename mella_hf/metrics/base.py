@@ -74,7 +74,9 @@ class Metric(ABC):
         return text
 
     @abstractmethod
-    def count(self, prediction: Any, reference: Any, keywords: Sequence[str], settings: MetricSettings) -> Sequence[float]:
+    def count(
+        self, prediction: Any, reference: Any, keywords: Sequence[str], settings: MetricSettings
+    ) -> Sequence[float]:
         """[width] statistics of an answer against a reference.
 
         Args:

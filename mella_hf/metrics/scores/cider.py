@@ -100,7 +100,9 @@ class CiderD(Metric):
         norms = [float(np.linalg.norm(weight)) for weight in weights]
         return Vector(keys, weights, norms, max(0, len(text.words) - 1))
 
-    def count(self, prediction: Vector, reference: Vector, keywords: Sequence[str], settings: MetricSettings) -> list[float]:
+    def count(
+        self, prediction: Vector, reference: Vector, keywords: Sequence[str], settings: MetricSettings
+    ) -> list[float]:
         return [cider_d(prediction, reference)]
 
     def score(self, sums: np.ndarray, items: int) -> Mapping[str, np.ndarray]:

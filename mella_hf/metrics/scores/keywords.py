@@ -37,7 +37,9 @@ class KeywordAccuracy(Metric):
     def signature(self, settings: MetricSettings) -> str:
         return f"kw:micro,{settings.keyword_mode}"
 
-    def count(self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings) -> list[float]:
+    def count(
+        self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings
+    ) -> list[float]:
         hits, total = keyword_hits(prediction.analysis, keywords, settings.language, settings.keyword_mode)
         return [hits, total, hits / total if total else 0.0, float(total > 0)]
 

@@ -189,7 +189,9 @@ class Meteor(Metric):
     def signature(self, settings: MetricSettings) -> str:
         return f"meteor:{settings.meteor}" + (",a.75b1.4g.7s.5" if settings.meteor == "exact+stem" else "")
 
-    def count(self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings) -> list[float]:
+    def count(
+        self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings
+    ) -> list[float]:
         return [METEORS[settings.meteor](prediction, reference)]
 
     def score(self, sums: np.ndarray, items: int) -> Mapping[str, np.ndarray]:

@@ -20,7 +20,9 @@ class RougeL(Metric):
     def signature(self, settings: MetricSettings) -> str:
         return "rl:f1"
 
-    def count(self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings) -> list[float]:
+    def count(
+        self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings
+    ) -> list[float]:
         return [rouge_l(prediction.word_numbers, reference.word_numbers)]
 
     def score(self, sums: np.ndarray, items: int) -> Mapping[str, np.ndarray]:
