@@ -150,5 +150,5 @@ def _rewrite(path: Path, request: Request) -> list[str]:
 def _forget_build(folder: Path, name: str) -> None:
     """Take away the build's own copy of a shard, which still holds what was removed."""
     work = folder / ".build" / "write"
-    (work / "done" / f"{name}.json").unlink(missing_ok=True)
-    shutil.rmtree(work / name, ignore_errors=True)
+    for path in [*(work / "done").glob(f"{name}*.json"), *work.glob(f"{name}*")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -197,7 +197,7 @@ class Description:
         for fields in shard.payload["images"]:
             file = ImageFile(**fields)
             try:
-                data = read_image(str(self._images / file.path))
+                data = read_image(str(self._images / file.path), [])
                 image = open_image(data)
             except Rejected as rejected:
                 output.drop(rejected.reason, where=file.path, detail=str(rejected))

@@ -93,6 +93,16 @@ class DescribedSource:
     rows: dict[str, list[str]]
     rejects: dict[str, list[str]]
 
+    @property
+    def name(self) -> str:
+        """Tells these images from others."""
+        return f"described {self.root.resolve()}"
+
+    @property
+    def title(self) -> str:
+        """The name for the card."""
+        return f"the described images `{self.root.resolve().name}`"
+
     def units(self, work: Path) -> list[Unit]:
         """One unit a language: rows are short, and the images are few beside what describing them took."""
         return [

@@ -36,6 +36,16 @@ class FolderSource:
     kind: str = "know"
     text_column: str = "text"
 
+    @property
+    def name(self) -> str:
+        """Tells this folder from others."""
+        return f"folder {self.root}"
+
+    @property
+    def title(self) -> str:
+        """The name for the card."""
+        return f"the image folder `{self.root.name}`"
+
     def units(self, work: Path) -> list[Unit]:
         """Byte ranges of the metadata files. Raises MellaError when a language has none."""
         units = []

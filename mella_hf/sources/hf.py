@@ -38,6 +38,17 @@ class HfSource:
     text_column: str = "text"
     columns: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Tells this dataset from others."""
+        return f"hf {self.path} {self.config} {self.split} {self.kind}"
+
+    @property
+    def title(self) -> str:
+        """The name for the card."""
+        place = Path(self.path).name if os.path.isdir(self.path) else self.path
+        return f"the dataset `{place}`, split `{self.split}`"
+
     def units(self, work: Path) -> list[Unit]:
         """Ranges of rows. Raises MellaError when the dataset does not load, or has no such column."""
         if unknown := sorted(set(self.columns) - set(EXTRA)):

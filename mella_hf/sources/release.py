@@ -41,6 +41,16 @@ class ReleaseSource:
     root: Path
     languages: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """Tells this release from others."""
+        return f"release {self.root}"
+
+    @property
+    def title(self) -> str:
+        """The name for the card."""
+        return f"the release `{self.root.name}`"
+
     def units(self, work: Path) -> list[Unit]:
         """Byte ranges of the listings. Raises MellaError when a language has no listing, or ling no translations."""
         units = []

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dataset_samples import picture
+from image_folders import rows, write_folder
 from release_tree import make_release
 
 from mella_hf.dataset.building.build import build_dataset
 from mella_hf.dataset.building.candidate import is_inside
-from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.sources.folder import FolderSource
 from mella_hf.sources.hf import HfSource
@@ -21,19 +21,6 @@ from mella_hf.sources.release import ReleaseSource
 
 def built(source, out: Path, **options):
     return build_dataset(source, out, workers=0, progress=False, test_size=0, **options)
-
-
-def rows(out: Path, language: str, split: str) -> list[dict]:
-    return [row for path in shard_paths(out, language, split) for row in pq.read_table(path).to_pylist()]
-
-
-def write_folder(folder: Path, lines: list, images: dict[str, bytes]) -> None:
-    folder.mkdir(parents=True)
-    for name, data in images.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    text = "".join((line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)) + "\n" for line in lines)
-    (folder / "metadata.jsonl").write_text(text, "utf-8")
 
 
 def test_a_folder_a_language_and_source(tmp_path: Path) -> None:
@@ -91,7 +78,8 @@ def test_bad_lines_are_counted(tmp_path: Path) -> None:
         "dropped_column_invalid": 3,
         "dropped_file_name_missing": 1,
         "dropped_file_name_outside": 2,
-        "dropped_image_missing": 2,
+        "dropped_image_missing": 1,
+        "dropped_image_not_a_file": 1,
         "dropped_line_unreadable": 2,
     }
     assert len((tmp_path / "out" / "rejects" / "ru-know.jsonl").read_text("utf-8").splitlines()) == 11

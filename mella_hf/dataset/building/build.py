@@ -13,25 +13,41 @@ does not depend on the number of processes.
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pyarrow.parquet as pq
 
 from mella_hf.dataset.building.candidate import Source, Unit
+from mella_hf.dataset.building.held import held_image
+from mella_hf.dataset.building.holdings import (
+    Holding,
+    adopted,
+    describe,
+    merge,
+    name_units,
+    only_build,
+    read_holdings,
+    source_key,
+    write_holdings,
+)
 from mella_hf.dataset.building.plan import PLAN, plan_language
 from mella_hf.dataset.building.planned import planned_batches
-from mella_hf.dataset.building.scan import scan_unit
+from mella_hf.dataset.building.scan import COUNTS, ROWS, is_current, scan_unit
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.remove import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
-from mella_hf.dataset.write import SHARD_BYTES, open_writer
-from mella_hf.files import link_file, sweep
-from mella_hf.sample import SPLITS
-from mella_hf.stage import Shard, ShardOutput, run_stage
+from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer
+from mella_hf.files import json_line, json_lines, link_file, sweep
+from mella_hf.sample import SOURCES, SPLITS
+from mella_hf.stage import KEPT, Shard, ShardOutput, StageReport, run_stage
 
-BUILD_VERSION = 2  # a change of what the stages do to rows; makes them run again
+BUILD_VERSION = 3  # a change of what the stages do to rows; makes them run again
 WORK = ".build"
 FILE = "shard.parquet"
 TEST_SIZE = 200  # images a source and language (MELLA's own test split)
@@ -42,16 +58,28 @@ class BuildReport:
     """What a build made.
 
     Attributes:
-        funnel: language -> source -> "kept", "dropped_<reason>" and "corrected_size", in rows.
+        funnel: language -> source -> "kept", "dropped_<reason>" and "corrected_size", in rows; over all sources that
+            the folder is built from.
+        given: the same of this build's source alone.
+        left_out: language -> source -> reason -> one example of this build's source, as the rejects have it.
+        replaced: the sources that went, with the rows that each had given.
         shards: how many Parquet files there are.
         ran, skipped: units of work done in this run, and found done.
     """
 
     out: Path
     funnel: dict[str, dict[str, dict[str, int]]]
+    given: dict[str, dict[str, dict[str, int]]]
+    left_out: dict[str, dict[str, dict[str, dict[str, Any]]]]
+    replaced: dict[str, int]
     shards: int
     ran: int
     skipped: int
+
+    @property
+    def kept(self) -> int:
+        """How many rows this build's source gave."""
+        return sum(counts.get(KEPT, 0) for kinds in self.given.values() for counts in kinds.values())
 
 
 def build_dataset(
@@ -63,10 +91,15 @@ def build_dataset(
     test_size: int = TEST_SIZE,
     shard_bytes: int = SHARD_BYTES,
     verify: bool = True,
+    replace: bool = False,
+    rescan: bool = False,
     origin: str = "",
     progress: bool = True,
 ) -> BuildReport:
-    """Build the published layout from a source.
+    """Build the published layout from a source, beside what other sources gave to the folder before.
+
+    What the same source gave before is replaced. Images that an earlier source gave are left out of this one, and the
+    test splits share no image with any training split, whatever sources they come from.
 
     Args:
         workers: processes; the number of cores by default, 0 runs in this process.
@@ -76,36 +109,92 @@ def build_dataset(
         shard_bytes: image bytes in a Parquet file.
         verify: read, hash and decode every image, and leave out near-duplicates. Without it the source's
             own ids and sizes are believed; for data that was verified before.
+        replace: take the rows of all other sources of these languages away.
+        rescan: read everything again. Otherwise a unit is read again when its listing changed, or when a file that it
+            read, or missed, has another size or time of change.
         origin: Markdown for the card: where the data came from.
 
     Raises:
         StageError: a unit killed its worker again and again; what is done stays done.
-        MellaError: the source is not what it should be, or changed during the build.
+        MellaError: the source is not what it should be, or changed during the build; another build is at work.
     """
     out = Path(out).resolve()
+    with only_build(out / WORK):
+        return _build(
+            source, out, partial(run_stage, workers=workers, executor=executor, progress=progress),
+            Settings(test_size, shard_bytes, verify, replace, rescan), origin,
+        )  # fmt: skip
+
+
+class Settings(NamedTuple):
+    """What `build_dataset` was asked for."""
+
+    test_size: int
+    shard_bytes: int
+    verify: bool
+    replace: bool
+    rescan: bool
+
+
+def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Settings, origin: str) -> BuildReport:
     work = out / WORK
     for folder in (out, *out.glob("*/")):
         sweep(folder)
-    run = partial(run_stage, workers=workers, executor=executor, progress=progress)
-    settings = {"version": BUILD_VERSION, "verify": verify}
-    units = source.units(work / "source")
-    shards = [Shard(u.name, {k: v for k, v in asdict(u).items() if k != "name"}) for u in units]
-    scan = partial(scan_unit, source=source, verify=verify)
-    scanned = run("scan", scan, shards, work / "scan", settings=settings).require_all()
-    limits = {"test_size": test_size, "shard_bytes": shard_bytes, "verify": verify, "removals": removals(out)}
-    planned = run("plan", plan_language, _plans(units, work, limits), work / "plan", settings=settings).require_all()
-    plans = {folder.name: json.loads((folder / PLAN).read_text("utf-8")) for folder in planned.outputs}
-    write = partial(write_shard, source=source, plans=str(work / "plan"), verify=verify)
+    before = read_holdings(work)
+    units = name_units(source.units(work / "source"), source.name)
+    languages = sorted({unit.language for unit in units})
+    if not asked.replace and (held := adopted(out, work, languages, before)):
+        before = [*before, *_scan(held, name_units(held.units(work), held.name), work, run, asked, "")[1]]
+    scanned, mine = _scan(source, units, work, run, asked, origin)
+    holdings = merge(before, mine, is_replacing=asked.replace)
+    write_holdings(work, holdings)
+    limits = {"test_size": asked.test_size, "shard_bytes": asked.shard_bytes, "removals": removals(out)}
+    settings = {"version": BUILD_VERSION}
+    planned = run("plan", plan_language, _plans(holdings, languages, work, limits), work / "plan", settings=settings)
+    plans = {f.name: json.loads((f / PLAN).read_text("utf-8")) for f in planned.require_all().outputs}
+    write = partial(write_shard, source=source, out=str(out), verify=asked.verify, build=uuid4().hex)
     written = run("write", write, _shards(plans), work / "write", settings=settings).require_all()
     _publish(plans, work / "write", out)
     funnel = {language: plan["counts"] for language, plan in plans.items()}
-    _collect_rejects(units, work, out)
+    _collect_rejects([one for one in holdings if one.language in plans], work, out)
     write_funnel(out, read_funnel(out) | funnel)  # other languages may have been built before
-    if written.outputs:
+    if languages_in(out):
         write_thumbnails(out)
-        write_card(out, origin=origin, pictures_compared=verify)
+        kept = _kept_by_source(work, holdings)
+        compared = all(one.verify for one in holdings)
+        write_card(out, origin=describe(holdings, kept), pictures_compared=compared)
     reports = (scanned, planned, written)
-    return BuildReport(out, funnel, len(written.outputs), sum(r.ran for r in reports), sum(r.skipped for r in reports))
+    gone = [one for one in before if one.language in plans and one.name != source.name and one not in holdings]
+    return BuildReport(
+        out,
+        funnel,
+        {language: plan["sources"].get(source.name, {}) for language, plan in plans.items()},
+        {language: _examples(work, [one for one in mine if one.language == language]) for language in plans},
+        {one.title: sum(pq.read_metadata(work / "scan" / u.name / ROWS).num_rows for u in one.units) for one in gone},
+        sum(sum(plan["totals"].values()) for plan in plans.values()),
+        sum(r.ran for r in reports),
+        sum(r.skipped for r in reports),
+    )
+
+
+def _scan(
+    source: Source, units: list[Unit], work: Path, run: Callable[..., StageReport], asked: Settings, origin: str
+) -> tuple[StageReport, list[Holding]]:
+    """Scan a source where it changed; what it gives, by language."""
+    for unit in units:
+        if asked.rescan or not is_current(work / "scan" / unit.name):
+            (work / "scan" / "done" / f"{unit.name}.json").unlink(missing_ok=True)
+    shards = [Shard(u.name, {k: v for k, v in asdict(u).items() if k != "name"}) for u in units]
+    scan = partial(scan_unit, source=source, verify=asked.verify)
+    settings = {"version": BUILD_VERSION, "verify": asked.verify}
+    report = run("scan", scan, shards, work / "scan", settings=settings).require_all()
+    given = [
+        Holding(
+            source.name, source.title, origin, language, asked.verify, tuple(u for u in units if u.language == language)
+        )
+        for language in sorted({unit.language for unit in units})
+    ]
+    return report, given
 
 
 def removals(out: Path) -> dict[str, list[str]]:
@@ -115,28 +204,46 @@ def removals(out: Path) -> dict[str, list[str]]:
     return {"ids": ids, "domains": sorted({record["domain"] for record in records if "domain" in record})}
 
 
-def write_shard(shard: Shard, output: ShardOutput, *, source: Source, plans: str, verify: bool) -> None:
+def write_shard(shard: Shard, output: ShardOutput, *, source: Source, out: str, verify: bool, build: str) -> None:
     """The third stage: write one Parquet file of one split, reading each image once more."""
     language, split, index = (shard.payload[name] for name in ("language", "split", "index"))
+    plan, written = Path(out, WORK, "plan", language), Path(out, WORK, "write")
+    mine = f"-{source_key(source.name)}"
+
+    def image(unit: Unit, locator: str, image_id: str) -> str | bytes:
+        """From the source that is built, or, what that no longer has and what others gave, from the shards."""
+        if unit.name.endswith(mine):
+            found = source.image(unit, locator)
+            if isinstance(found, bytes) or os.path.exists(found):
+                return found
+        return held_image(Path(out), written, language, image_id, build)
+
     with open_writer(output.folder / FILE) as writer:
-        for batch in planned_batches(Path(plans) / language, language, split, index, source, verify=verify):
+        for batch in planned_batches(plan, language, split, index, image, verify=verify):
             writer.write_batch(batch, row_group_size=len(batch))
             output.keep(len(batch))
             del batch  # or its images would be held while those of the next row group are read
 
 
-def _plans(units: list[Unit], work: Path, settings: dict[str, Any]) -> list[Shard]:
-    """One plan a language; its payload changes whenever one of its units is scanned anew."""
-    languages = sorted({unit.language for unit in units})
+def _plans(holdings: list[Holding], languages: list[str], work: Path, settings: dict[str, Any]) -> list[Shard]:
+    """One plan a language; its payload changes whenever what one of its units gave does."""
     return [
         Shard(
             language,
             {
                 **settings,
                 "units": [
-                    {"name": u.name, "source": u.source, "payload": u.payload, "folder": str(work / "scan" / u.name)}
-                    for u in units
-                    if u.language == language
+                    {
+                        "name": unit.name,
+                        "of": one.name,
+                        "source": unit.source,
+                        "payload": unit.payload,
+                        "folder": str(work / "scan" / unit.name),
+                        "digest": json.loads((work / "scan" / unit.name / COUNTS).read_text("utf-8"))["digest"],
+                    }
+                    for one in holdings
+                    if one.language == language
+                    for unit in one.units
                 ],
             },
         )
@@ -145,50 +252,76 @@ def _plans(units: list[Unit], work: Path, settings: dict[str, Any]) -> list[Shar
 
 
 def _shards(plans: dict[str, dict[str, Any]]) -> list[Shard]:
-    """One unit of writing for each Parquet file."""
+    """One unit of writing for each Parquet file, named by what is in it."""
     return [
         Shard(
-            f"{language}-{split}-{index:05d}",
-            {"language": language, "split": split, "index": index, "plan": plan["digest"]},
+            f"{language}-{split}-{index:05d}-{digest[:12]}",
+            {"language": language, "split": split, "index": index, "digest": digest},
         )
         for language, plan in plans.items()
         for split in SPLITS
-        for index in range(plan["totals"][split])
+        for index, digest in enumerate(plan["shards"][split])
     ]
 
 
 def _publish(plans: dict[str, dict[str, Any]], written: Path, out: Path) -> None:
-    """Give the files their places. Hard links: the stage keeps its output, the disk holds it once."""
-    current = {shard.name for shard in _shards(plans)}
-    for folder in written.glob("*-*"):  # what an earlier plan of these languages wrote would only fill the disk
-        if folder.name.partition("-")[0] in plans and folder.name not in current:
-            shutil.rmtree(folder)
-    for language, plan in plans.items():
-        home = out / language
-        home.mkdir(parents=True, exist_ok=True)
-        expected = set()
-        for split in SPLITS:
-            for index in range(plan["totals"][split]):
-                name = f"{split}-{index:05d}-of-{plan['totals'][split]:05d}.parquet"
-                link_file(written / f"{language}-{split}-{index:05d}" / FILE, home / name)
-                expected.add(name)
-        for path in home.glob("*.parquet"):
-            if path.name not in expected:
+    """Give the files their places. Hard links: the stage keeps its output, the disk holds it once.
+
+    Until all are in place, the files of the build before stay: images are read from them.
+    """
+    expected: dict[str, set[str]] = {language: set() for language in plans}
+    current = _shards(plans)
+    for shard in current:
+        language, split, index = (shard.payload[name] for name in ("language", "split", "index"))
+        name = f"{split}-{index:05d}-of-{plans[language]['totals'][split]:05d}.parquet"
+        link_file(written / shard.name / FILE, out / language / name)
+        expected[language].add(name)
+    for language, names in expected.items():
+        for path in (out / language).glob("*.parquet"):
+            if path.name not in names:
                 path.unlink()
+        for folder in written.glob(f"{language}-*"):  # what an earlier plan wrote would only fill the disk
+            if folder.name not in {shard.name for shard in current}:
+                (written / "done" / f"{folder.name}.json").unlink(missing_ok=True)
+                shutil.rmtree(folder)
 
 
-def _collect_rejects(units: list[Unit], work: Path, out: Path) -> None:
-    """One file of rejects a language and source: those of the scan in the order of its units, then duplicates."""
-    groups: dict[tuple[str, str], list[Unit]] = {}
+def _kept_by_source(work: Path, holdings: list[Holding]) -> dict[str, dict[str, Any]]:
+    """language -> source name -> kind -> counts, for every language that was planned."""
+    found = {}
+    for language in {one.language for one in holdings}:
+        path = work / "plan" / language / PLAN
+        if path.exists():
+            found[language] = json.loads(path.read_text("utf-8")).get("sources", {})
+    return found
+
+
+def _rejects(work: Path, holdings: list[Holding], kind: str) -> Iterator[dict[str, Any]]:
+    """The rejects of sources of one language and kind: those of the scan in the order of the units, then duplicates."""
+    units = [unit for one in holdings for unit in one.units if unit.source == kind]
     for unit in units:
-        groups.setdefault((unit.language, unit.source), []).append(unit)
-    for (language, source), members in groups.items():
-        target = out / "rejects" / f"{language}-{source}.jsonl"
+        yield from (reject for _, reject in json_lines(work / "scan" / "rejects" / f"{unit.name}.jsonl"))
+    names = {unit.name for unit in units}
+    for _, reject in json_lines(work / "plan" / "rejects" / f"{holdings[0].language}.jsonl") if units else ():
+        if reject.pop("unit") in names:
+            yield reject
+
+
+def _examples(work: Path, holdings: list[Holding]) -> dict[str, dict[str, dict[str, Any]]]:
+    """kind -> reason -> the first reject."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for kind in SOURCES:
+        for reject in _rejects(work, holdings, kind):
+            found.setdefault(kind, {}).setdefault(reject["reason"], reject)
+    return found
+
+
+def _collect_rejects(holdings: list[Holding], work: Path, out: Path) -> None:
+    """One file of rejects a language and kind, over all sources."""
+    for language, kind in sorted({(one.language, unit.source) for one in holdings for unit in one.units}):
+        target = out / "rejects" / f"{language}-{kind}.jsonl"
         target.parent.mkdir(exist_ok=True)
         aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        with open(aside, "wb") as file:
-            for unit in members:
-                file.write((work / "scan" / "rejects" / f"{unit.name}.jsonl").read_bytes())
-            with open(work / "plan" / "rejects" / f"{language}.jsonl", "rb") as lines:
-                file.writelines(line for line in lines if json.loads(line)["source"] == source)
+        with open(aside, "w", encoding="utf-8") as file:
+            file.writelines(map(json_line, _rejects(work, [one for one in holdings if one.language == language], kind)))
         os.replace(aside, target)

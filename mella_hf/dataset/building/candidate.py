@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import Any, NamedTuple, Protocol
 
 from mella_hf.images.opening import Rejected
@@ -15,7 +16,6 @@ from mella_hf.images.opening import Rejected
 METADATA = "metadata.jsonl"  # the listing of an image folder, as `datasets` calls it
 COMPUTED = ("id", "image", "text", "language", "source", "width", "height")  # columns that the build fills
 MAX_IMAGE_BYTES = 50 << 20  # a larger file is not a photograph of a web page
-_MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,28 @@ class Found(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """A row that cannot become a candidate, with the reason that is counted."""
+    """A row that cannot become a candidate, with the reason that is counted, and what is wrong in words."""
 
     where: str
     reason: str
+    detail: str = ""
 
 
 class Source(Protocol):
-    """Data that users hold already. Implementations are picklable; workers get a copy."""
+    """Data that users hold already. Implementations are picklable; workers get a copy.
+
+    Attributes:
+        name: tells this source from others; the same when the same source is built again.
+        title: the name for the card, without a local path.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+    @property
+    def title(self) -> str:
+        """The name for the card."""
 
     def units(self, work: Path) -> list[Unit]:
         """The units, in an order that does not depend on the machine. `work` keeps what was prepared for `scan`."""
@@ -74,29 +88,57 @@ class Source(Protocol):
         """A candidate's encoded image: the path of its file, or its bytes. Raises Rejected (`image_missing`)."""
 
 
-def read_image(image: str | bytes) -> bytes:
-    """An encoded image. Raises Rejected (`image_missing`, `image_file_too_large`)."""
+class FileState(NamedTuple):
+    """A file as it was when a unit was scanned: its path, bytes and time of change; None where there was none."""
+
+    path: str
+    size: int | None
+    modified: int | None
+
+    @classmethod
+    def of(cls, path: str) -> "FileState":
+        """How a file is now."""
+        try:
+            stat = os.stat(path)
+        except (OSError, ValueError):  # ValueError: no name that this file system could have
+            return cls(path, None, None)
+        return cls(path, stat.st_size, stat.st_mtime_ns)
+
+
+def read_image(image: str | bytes, seen: list[FileState]) -> bytes:
+    """An encoded image. Raises Rejected as `image_size` does."""
     if isinstance(image, bytes):
         return image
-    image_size(image)
+    image_size(image, seen)
     try:
         with open(image, "rb", buffering=0) as file:
             return file.readall()
-    except _MISSING as error:
+    except OSError as error:
         raise Rejected("image_missing", str(error)) from error
 
 
-def image_size(image: str | bytes) -> int:
-    """How many bytes an encoded image has; a file is not read. Raises Rejected as `read_image` does."""
+def image_size(image: str | bytes, seen: list[FileState]) -> int:
+    """How many bytes an encoded image has; a file is not read.
+
+    Args:
+        seen: the state of the file is put there.
+
+    Raises:
+        Rejected: `image_missing`, `image_not_a_file` (a folder, pipe or device) or `image_file_too_large`.
+    """
     if isinstance(image, bytes):
         return len(image)
     try:
-        size = os.stat(image).st_size
-    except _MISSING as error:
-        raise Rejected("image_missing", str(error)) from error
-    if size > MAX_IMAGE_BYTES:
+        stat = os.stat(image)
+    except (OSError, ValueError) as error:
+        seen.append(FileState(image, None, None))
+        raise Rejected("image_missing", ascii(str(error))) from error
+    seen.append(FileState(image, stat.st_size, stat.st_mtime_ns))
+    if not S_ISREG(stat.st_mode):  # reading a pipe would wait, a device would not end
+        raise Rejected("image_not_a_file", ascii(image))
+    if stat.st_size > MAX_IMAGE_BYTES:
         raise Rejected("image_file_too_large", f"{image} has more than {MAX_IMAGE_BYTES} bytes")
-    return size
+    return stat.st_size
 
 
 def read_into(image: str | bytes, space: memoryview) -> int:
@@ -117,7 +159,7 @@ def read_into(image: str | bytes, space: memoryview) -> int:
         with open(image, "rb", buffering=0) as file:
             while more := file.readinto(space[count:]):
                 count += more
-    except _MISSING as error:
+    except OSError as error:
         raise Rejected("image_missing", str(error)) from error
     return count
 

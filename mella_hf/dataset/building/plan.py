@@ -19,6 +19,7 @@ from mella_hf.dataset.remove import Request
 from mella_hf.images.duplicates import KEPT, SAME_BYTES, SAME_PICTURE, find_duplicates
 from mella_hf.sample import SPLITS
 from mella_hf.stage import DROPPED, Shard, ShardOutput
+from mella_hf.stage import KEPT as KEPT_ROWS
 
 PLAN = "plan.json"
 SPLIT, SHARD = "split.npy", "shard.npy"
@@ -40,19 +41,16 @@ def plan_language(shard: Shard, output: ShardOutput) -> None:
     ids = read_ids(units, lengths)
     is_ling = np.repeat([u["source"] == "ling" for u in units], lengths)
     # Arrays go as soon as they have done their part: a language may have a million rows.
-    verdict = find_duplicates(ids, read_numbers(units, lengths, "phash", np.uint64) if settings["verify"] else None)
+    verdict = find_duplicates(ids, read_pictures(units, lengths, ids))
     verdict[removed_rows(ids, units, settings["removals"])] = REMOVED
     split = assign_splits(ids, is_ling, verdict == KEPT, settings["test_size"])
     number, totals = cut_shards(split, read_numbers(units, lengths, "image_bytes", np.int64), settings["shard_bytes"])
-    counts = _counts(units, is_ling, verdict)
+    sources = _counts(units, lengths, verdict)
     _reject(units, lengths, verdict, output)
     np.save(output.folder / SPLIT, split)
     np.save(output.folder / SHARD, number)
-    digest = hashlib.sha256()
-    for array in (split, number, ids):
-        digest.update(array.data)
-    plan = {"units": units, "lengths": lengths, "totals": totals, "counts": counts}
-    plan["digest"] = digest.hexdigest()
+    plan = {"units": units, "lengths": lengths, "totals": totals, "counts": _total(sources), "sources": sources}
+    plan["shards"] = shard_digests(units, lengths, split, number, totals)
     (output.folder / PLAN).write_text(json.dumps(plan), "utf-8")
 
 
@@ -71,6 +69,37 @@ def read_numbers(units: list[dict[str, Any]], lengths: list[int], name: str, dty
     for rows, table in _columns(units, lengths, name):
         numbers[rows] = table[name].fill_null(0).to_numpy()
     return numbers
+
+
+def read_pictures(units: list[dict[str, Any]], lengths: list[int], ids: np.ndarray) -> np.ndarray | None:
+    """Perceptual hashes over the rows of all units ([N] uint64), or None when no row has one.
+
+    A row that was not decoded gets eight bytes of its sha256 instead, which look like no picture.
+    """
+    pictures = ids.view(np.uint8).reshape(-1, 32)[:, :8].copy().view(np.uint64).ravel()
+    found = False
+    for rows, table in _columns(units, lengths, "phash"):
+        column = table["phash"].chunk(0)
+        known = column.is_valid().to_numpy(zero_copy_only=False)
+        pictures[rows][known] = column.drop_null().to_numpy()
+        found = found or bool(known.any())
+    return pictures if found else None
+
+
+def shard_digests(
+    units: list[dict[str, Any]], lengths: list[int], split: np.ndarray, number: np.ndarray, totals: dict[str, int]
+) -> dict[str, list[str]]:
+    """By split, what is in each shard: hex digests that change when one of its rows does."""
+    hashes = {name: [hashlib.sha256() for _ in range(totals[name])] for name in SPLITS}
+    start = 0
+    for unit, length in zip(units, lengths, strict=True):
+        mine, shard = split[start : start + length], number[start : start + length]
+        start += length
+        for code, name in enumerate(SPLITS):
+            for index in np.unique(shard[mine == code]):
+                rows = np.flatnonzero((mine == code) & (shard == index)).astype("<u4")
+                hashes[name][index].update(f"{unit['digest']} {unit['source']} ".encode() + rows.tobytes())
+    return {name: [one.hexdigest() for one in found] for name, found in hashes.items()}
 
 
 def _columns(units: list[dict[str, Any]], lengths: list[int], name: str) -> Iterator[tuple[slice, pa.Table]]:
@@ -125,18 +154,34 @@ def cut_shards(split: np.ndarray, sizes: np.ndarray, shard_bytes: int) -> tuple[
     return number, totals
 
 
-def _counts(units: list[dict[str, Any]], is_ling: np.ndarray, verdict: np.ndarray) -> dict[str, dict[str, int]]:
-    """By source: what the scan counted, with duplicates and removals taken from "kept"."""
-    counts: dict[str, Counter[str]] = {}
-    for unit in units:
-        found = json.loads((Path(unit["folder"]) / COUNTS).read_text("utf-8"))
-        counts.setdefault(unit["source"], Counter()).update(found)
-    for source, rows in (("know", ~is_ling), ("ling", is_ling)):
-        if source in counts:
-            for code, reason in REASONS.items():
-                count = int((verdict[rows] == code).sum())
-                counts[source].update({"kept": -count, DROPPED + reason: count})
-    return {source: {k: n for k, n in sorted(c.items()) if n or k == "kept"} for source, c in counts.items()}
+def _counts(
+    units: list[dict[str, Any]], lengths: list[int], verdict: np.ndarray
+) -> dict[str, dict[str, dict[str, int]]]:
+    """By source name and kind: what the scan counted, with duplicates and removals taken from "kept"."""
+    counts: dict[str, dict[str, Counter[str]]] = {}
+    start = 0
+    for unit, length in zip(units, lengths, strict=True):
+        found = json.loads((Path(unit["folder"]) / COUNTS).read_text("utf-8"))["counts"]
+        of = counts.setdefault(unit["of"], {}).setdefault(unit["source"], Counter())
+        of.update(found)
+        codes = np.bincount(verdict[start : start + length], minlength=REMOVED + 1)
+        start += length
+        for code, reason in REASONS.items():
+            of.update({KEPT_ROWS: -int(codes[code]), DROPPED + reason: int(codes[code])})
+    return {name: {kind: _sorted(of) for kind, of in sorted(kinds.items())} for name, kinds in counts.items()}
+
+
+def _total(sources: dict[str, dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
+    """By kind, over all sources."""
+    total: dict[str, Counter[str]] = {}
+    for kinds in sources.values():
+        for kind, of in kinds.items():
+            total.setdefault(kind, Counter()).update(of)
+    return {kind: _sorted(of) for kind, of in sorted(total.items())}
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return {name: n for name, n in sorted(counts.items()) if n or name == KEPT_ROWS}
 
 
 def _reject(units: list[dict[str, Any]], lengths: list[int], verdict: np.ndarray, output: ShardOutput) -> None:
@@ -146,4 +191,5 @@ def _reject(units: list[dict[str, Any]], lengths: list[int], verdict: np.ndarray
         if len(rows):
             where = pq.read_table(Path(unit["folder"]) / ROWS, columns=["where"])["where"].take(rows).to_pylist()
             for place, row in zip(where, rows, strict=True):
-                output.drop(REASONS[int(verdict[end - length + row])], where=place, source=unit["source"])
+                reason = REASONS[int(verdict[end - length + row])]
+                output.drop(reason, where=place, source=unit["source"], unit=unit["name"])

@@ -4,26 +4,27 @@ The rows were checked when they were scanned and stay in Arrow columns. Only the
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.building.candidate import Source, Unit, read_into
+from mella_hf.dataset.building.candidate import Unit, read_into
 from mella_hf.dataset.building.plan import PLAN, SHARD, SPLIT
 from mella_hf.dataset.building.scan import ROWS
 from mella_hf.dataset.write import ROW_GROUP_BYTES, ROW_GROUP_ROWS
 from mella_hf.errors import MellaError
 from mella_hf.sample import COLUMNS, SCHEMA, SPLITS, sha256_hex
 
+FindImage = Callable[[Unit, str, str], str | bytes]
 _READ = ["locator", "digest", "image_bytes"]
 _READ += [name for name in COLUMNS if name not in ("id", "image", "language", "source")]
 
 
 def planned_batches(
-    plan: Path, language: str, split: str, index: int, source: Source, *, verify: bool
+    plan: Path, language: str, split: str, index: int, image: FindImage, *, verify: bool
 ) -> Iterator[pa.RecordBatch]:
     """The records that the plan puts into one shard, in order, in row groups of the published layout.
 
@@ -32,6 +33,7 @@ def planned_batches(
 
     Args:
         plan: the folder of the language's plan.
+        image: finds the encoded image of a row of a unit by its locator, or by its id.
         verify: compare the sha256 of each image with the one that was scanned.
 
     Raises:
@@ -47,11 +49,11 @@ def planned_batches(
             count, size = count + 1, size + image_bytes
             if count == ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
                 space = space if space.size > size else pa.allocate_buffer(size + 1)
-                yield to_records([*held, (unit, rows.slice(start, end - start))], source, verify, space)
+                yield to_records([*held, (unit, rows.slice(start, end - start))], image, verify, space)
                 held, count, size, start = [], 0, 0, end
         held.append((unit, rows.slice(start)))
     if count:
-        yield to_records(held, source, verify, space if space.size > size else pa.allocate_buffer(size + 1))
+        yield to_records(held, image, verify, space if space.size > size else pa.allocate_buffer(size + 1))
 
 
 def planned_rows(plan: Path, language: str, split: str, index: int) -> Iterator[tuple[Unit, pa.Table]]:
@@ -70,7 +72,7 @@ def planned_rows(plan: Path, language: str, split: str, index: int) -> Iterator[
         yield unit, rows
 
 
-def to_records(held: list[tuple[Unit, pa.Table]], source: Source, verify: bool, space: pa.Buffer) -> pa.RecordBatch:
+def to_records(held: list[tuple[Unit, pa.Table]], image: FindImage, verify: bool, space: pa.Buffer) -> pa.RecordBatch:
     """Scanned rows as one batch of the record's schema, their images read into `space`, which has room to spare."""
     rows = pa.concat_tables([rows for _, rows in held]).combine_chunks()
     ends = np.concatenate([[0], np.cumsum(rows["image_bytes"].to_numpy())]).astype(np.int32)  # [N + 1]
@@ -79,7 +81,7 @@ def to_records(held: list[tuple[Unit, pa.Table]], source: Source, verify: bool, 
     ids = [digest.hex() for digest in rows["digest"].to_pylist()]
     places = ((unit, locator) for unit, part in held for locator in part["locator"].to_pylist())
     for name, (unit, locator), start, end in zip(ids, places, bounds, bounds[1:], strict=False):
-        size = read_into(source.image(unit, locator), view[start : end + 1])
+        size = read_into(image(unit, locator, name), view[start : end + 1])
         if size != end - start or (verify and sha256_hex(view[start:end]) != name):
             raise MellaError(f"The image {name[:12]} ({locator}) changed during the build. Run it again.")
     images = pa.Array.from_buffers(pa.binary(), len(ids), [None, pa.py_buffer(ends), data])

@@ -26,9 +26,16 @@ class SampleSource:
 
     Attributes:
         paths: Parquet files; a row group should hold no more image bytes than fit into memory.
+        name: of the source; one for all that the same command collects into a folder.
     """
 
     paths: tuple[Path, ...]
+    name: str = "collected pages"
+
+    @property
+    def title(self) -> str:
+        """The name for the card."""
+        return self.name
 
     def units(self, work: Path) -> list[Unit]:
         """One unit for each language and source of each file."""

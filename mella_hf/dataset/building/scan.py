@@ -3,14 +3,16 @@
 Each image is read, hashed and decoded once. Only its row in `rows.parquet` is kept.
 """
 
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from mella_hf.dataset.building.candidate import Found, Lost, Source, Unit, image_size, read_image
+from mella_hf.dataset.building.candidate import FileState, Found, Lost, Source, Unit, image_size, read_image
 from mella_hf.dataset.checks import first_problem, sound_columns, text_problem
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
@@ -19,6 +21,8 @@ from mella_hf.stage import Shard, ShardOutput
 
 ROWS = "rows.parquet"
 COUNTS = "counts.json"
+READ = "read.parquet"
+_STATES = pa.schema([("path", pa.binary()), ("size", pa.int64()), ("modified", pa.int64())])
 _RECORD = [field for field in SCHEMA if field.name not in ("id", "image", "language", "source")]
 SCAN_SCHEMA = pa.schema(
     [
@@ -36,13 +40,14 @@ _CONVERSION = (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, 
 def scan_unit(shard: Shard, output: ShardOutput, *, source: Source, verify: bool) -> None:
     """Check every candidate of a unit (`shard.payload` holds its fields) and write those that pass."""
     unit = Unit(shard.name, **shard.payload)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    seen: list[FileState] = []
     for found in source.scan(unit):
         if isinstance(found, Lost):
-            output.drop(found.reason, where=found.where)
+            output.drop(found.reason, where=found.where, **({"detail": found.detail} if found.detail else {}))
             continue
         try:
-            rows.append(examine(found, source, unit, output, verify=verify))
+            rows.append(examine(found, source, unit, output, seen, verify=verify))
         except Rejected as rejected:
             output.drop(rejected.reason, where=found.where, detail=str(rejected))
     table = to_table(rows, output)
@@ -55,7 +60,38 @@ def scan_unit(shard: Shard, output: ShardOutput, *, source: Source, verify: bool
         use_dictionary=False,
         write_statistics=False,
     )
-    (output.folder / COUNTS).write_text(json.dumps(output.counts), "utf-8")
+    write_states(output.folder / READ, seen)
+    digest = hashlib.sha256((output.folder / ROWS).read_bytes())
+    digest.update(json.dumps([output.counts, output.rejects], sort_keys=True).encode())
+    scanned = {"counts": output.counts, "digest": digest.hexdigest()}
+    (output.folder / COUNTS).write_text(json.dumps(scanned), "utf-8")
+
+
+def write_states(path: Path, seen: list[FileState]) -> None:
+    """Keep how the files were that a unit read, missing ones included."""
+    columns = {
+        "path": [state.path.encode("utf-8", "surrogatepass") for state in seen],
+        "size": [state.size for state in seen],
+        "modified": [state.modified for state in seen],
+    }
+    pq.write_table(pa.table(columns, schema=_STATES), path, compression="ZSTD", use_dictionary=False)
+
+
+def is_current(folder: Path) -> bool:
+    """Whether the files that a unit read are as they were: none new where it was missing, none changed.
+
+    A file that is gone since is no change: its image is in the dataset. A unit that did not record its files is not
+    current.
+    """
+    if not (folder / READ).exists():
+        return False
+    for batch in pq.ParquetFile(folder / READ).iter_batches():
+        for path, size, modified in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            before = FileState(path.decode("utf-8", "surrogatepass"), size, modified)
+            now = FileState.of(before.path)
+            if now != before and now.size is not None:
+                return False
+    return True
 
 
 def to_table(rows: list[dict[str, Any]], output: ShardOutput) -> pa.Table:
@@ -76,7 +112,9 @@ def to_table(rows: list[dict[str, Any]], output: ShardOutput) -> pa.Table:
     return table
 
 
-def examine(found: Found, source: Source, unit: Unit, output: ShardOutput, *, verify: bool) -> dict[str, Any]:
+def examine(
+    found: Found, source: Source, unit: Unit, output: ShardOutput, seen: list[FileState], *, verify: bool
+) -> dict[str, Any]:
     """A candidate as a row of `SCAN_SCHEMA`, columns that are null left out.
 
     Without `verify`, the source's own id and size are believed, and the image is not read.
@@ -92,13 +130,13 @@ def examine(found: Found, source: Source, unit: Unit, output: ShardOutput, *, ve
         raise Rejected("column_invalid", " ".join(first_problem(error))) from error
     row: dict[str, Any] = columns | {"where": found.where, "locator": found.locator, "text": found.text}
     if not verify and found.claimed_id is not None and found.claimed_size is not None:
-        size = image_size(source.image(unit, found.locator))
+        size = image_size(source.image(unit, found.locator), seen)
         if not size:
             raise Rejected("image_empty")
         (row["width"], row["height"]), row["image_bytes"] = found.claimed_size, size
         row["digest"] = bytes.fromhex(found.claimed_id)
         return row
-    data = read_image(source.image(unit, found.locator))
+    data = read_image(source.image(unit, found.locator), seen)
     name = sha256_hex(data)
     if not data:
         raise Rejected("image_empty")
