@@ -144,7 +144,10 @@ build_dataset(FolderSource(Path(sys.argv[1]), ("ar",)), sys.argv[2], workers=0, 
 """
 
 
-@pytest.mark.parametrize("point", [r"sources\.json", r"out/ar/.*know-0000[1-9]", r"write/done/.*ar-know-0000", "funnel"])
+POINTS = [r"sources\.json", r"out/ar/.*know-0000[1-9]", r"write/done/.*ar-know-0000", "funnel"]
+
+
+@pytest.mark.parametrize("point", POINTS)
 def test_killed_while_a_source_is_added(tmp_path: Path, point: str) -> None:
     """SIGKILL, then the same command: as if it had not been. The first source's images are gone by then."""
     ours, other = folder(tmp_path / "two", range(50, 80)), folder(tmp_path / "one", range(30))
