@@ -22,9 +22,9 @@ from mella_hf.progress import progress_bar
 if TYPE_CHECKING:
     from accelerate import PartialState
 
-LONGEST_WAIT = timedelta(days=2)  # of a process for the others, which may have much longer answers to give
-SHARES = 8  # batches of a split at least, where they can be full: a node has eight GPUs at most
-WAVES = 4  # a batch holds four times the answers computed together at most: what is lost when a run is killed
+LONGEST_WAIT = timedelta(days=2)  # how long a process waits for the others, which may have much longer answers
+SHARES = 8  # at least so many batches per split, if they can be full: a node usually has up to eight GPUs
+WAVES = 4  # a batch holds at most four times `batch_size` answers, which limits what a killed run loses
 
 Answer = dict[str, Any]
 Keep = Callable[[int, Answer], None]
@@ -33,7 +33,7 @@ Turn = tuple[Sequence[Any], str]
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt about the image or images known by `id`, and how many characters its answer is expected to have."""
+    """A prompt about the image or images with this `id`, and the expected length of its answer in characters."""
 
     id: str
     prompt: str
@@ -41,12 +41,12 @@ class Question:
 
 
 class Answerer(Protocol):
-    """A model in this process, or behind an endpoint.
+    """A model in this process or behind an endpoint.
 
     Attributes:
-        facts: what it is besides its identity (versions, device, precision); answers depend on it.
-        parameters: how many it has; None where nobody says.
-        batched: whether an answer depends on the images that it is computed together with.
+        facts: versions, device and precision; answers depend on them.
+        parameters: number of parameters; None if unknown.
+        batched: whether an answer depends on the other images in its batch.
     """
 
     facts: Mapping[str, str]
@@ -54,11 +54,11 @@ class Answerer(Protocol):
     batched: bool
 
     def answer(self, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep) -> None:
-        """Answer each turn, images and a prompt: `keep(i, {"prediction", "truncated"})` as soon as i has its answer."""
+        """Answer turns of images and a prompt; call `keep(i, {"prediction", "truncated"})` for each finished answer."""
 
 
 def process_state(device: str | None = None) -> "PartialState":
-    """This process among those that `accelerate launch` or `torchrun` started, or alone; on `device` where given."""
+    """The state of this process, alone or under `accelerate launch` or `torchrun`, on `device` if given."""
     import torch
     from accelerate import PartialState
 
@@ -78,25 +78,25 @@ def collect_answers(
     name: str,
     progress: bool = True,
 ) -> dict[str, Answer] | None:
-    """Ask what has no answer yet; under a launcher, every process calls this and asks its share.
+    """Ask all questions without an answer; under a launcher, every process must call this and asks its share.
 
     Args:
-        show: the images of a question, by its place; called when its turn has come.
-        out: the file that `publish_answers` will write; unfinished answers are kept beside it.
-        mark: fingerprint of all that the answers depend on; answers with another are not reused.
-        limit: tokens per answer at most.
-        batch_size: answers computed together.
-        name: of the progress bar.
+        show: returns the images of a question by its index; called when they are needed.
+        out: the file that `publish_answers` will write; unfinished answers are stored beside it.
+        mark: fingerprint of everything that the answers depend on; answers with another one are not reused.
+        limit: maximum number of tokens per answer.
+        batch_size: answers per batch.
+        name: title of the progress bar.
 
     Returns:
-        The answers by question id; None in all processes but the first, which wait in `publish_answers`.
+        The answers by question id. Only in the first process; the others get None and wait in `publish_answers`.
 
     Raises:
-        MellaError: when answers of another process did not arrive.
+        MellaError: if answers of another process did not arrive.
     """
     state = process_state()
     done = _finished(out, mark) or _unfinished(out, mark)
-    state.wait_for_everyone()  # all have read, so all see the same batches missing
+    state.wait_for_everyone()  # all have read, so all see the same missing batches
     batches = [b for b in plan_batches(questions, batch_size) if not all(questions[i].id in done for i in b)]
     mine = batches[state.process_index :: state.num_processes]
     if not answerer.batched:
@@ -119,23 +119,23 @@ def collect_answers(
     done |= _unfinished(out, mark)
     if lost := [question.id for question in questions if question.id not in done]:
         raise MellaError(
-            f"{len(lost)} of {len(questions)} answers, the one about {lost[0]} among them, did not reach "
-            f"{str(out.parent)!r}. All processes must write to one file system; run the same command again on it."
+            f"{len(lost)} of {len(questions)} answers, such as the one about {lost[0]}, did not reach "
+            f"{str(out.parent)!r}. Use a folder that all processes share, and run the same command again."
         )
     return done
 
 
 def publish_answers(out: Path, lines: Iterable[Mapping[str, Any]] | None, meta: Mapping[str, Any]) -> None:
-    """Write the finished file, then the meta file that vouches for its bytes; the partial files go last.
+    """Write the finished file, then the meta file with its hash; remove the partial files last.
 
     Args:
-        lines: with the keys id, prediction and truncated, and whatever else; None in all processes but the first.
-        meta: what the answers were made from, `fingerprint` among it.
+        lines: records with id, prediction, truncated and more; None in all processes but the first.
+        meta: what the answers were made from, with `fingerprint`.
     """
     if lines is not None:
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         vouched = {**meta, "sha256": hashlib.sha256(text.encode("utf-8")).hexdigest()}
-        # Old answers may have new company: keywords, or what training has seen.
+        # Old answers can get new fields: keywords, or whether training has seen the entity.
         whole = out.is_file() and _meta_path(out).is_file() and out.read_bytes() == text.encode("utf-8")
         if not (whole and read_meta(out) == vouched):
             write_atomic(out, text)
@@ -146,11 +146,11 @@ def publish_answers(out: Path, lines: Iterable[Mapping[str, Any]] | None, meta: 
 
 
 def plan_batches(questions: Sequence[Question], batch_size: int) -> list[list[int]]:
-    """Places of questions in batches of like length, between `batch_size` and `WAVES` times as many in each.
+    """Indices of questions in batches of similar length, each with `batch_size` to `WAVES` x `batch_size` questions.
 
-    In a batch, an answer that ends makes place for the next question, so large batches leave few places empty; small
-    ones are shared evenly among processes. How many processes there are decides nothing, nor does the model see how
-    long its answer is expected to be. Longest first, so that memory runs out early or never.
+    In a batch a finished answer makes room for the next question, so large batches leave few places empty; small
+    batches can be divided evenly among processes. The batches do not depend on the number of processes. Longest first,
+    so memory runs out early or never.
     """
     order = sorted(range(len(questions)), key=lambda i: (-questions[i].expected, questions[i].id))
     full = -(-len(order) // batch_size)  # batches without a second wave
@@ -160,15 +160,15 @@ def plan_batches(questions: Sequence[Question], batch_size: int) -> list[list[in
 
 
 def read_predictions(path: Path | str) -> list[dict[str, Any]]:
-    """The finished answers of a file. Raises MellaError when it is not there."""
+    """The finished answers of a file. Raises MellaError if it does not exist."""
     path = Path(path)
     if not path.is_file():
-        raise MellaError(f"No predictions at {str(path)!r}; make them with `mella evaluate`.")
+        raise MellaError(f"No predictions in {str(path)!r}; make them with `mella evaluate`.")
     return [record for _, record in json_lines(path)]
 
 
 def read_meta(path: Path | str) -> dict[str, Any]:
-    """What a file of answers was made from: identity, settings, versions, device, parameters."""
+    """Read what a file of answers was made from: identity, settings, versions, device, parameters."""
     return json.loads(_meta_path(Path(path)).read_text("utf-8"))
 
 
@@ -181,17 +181,17 @@ def _partial(out: Path, process: int) -> Path:
 
 
 def _append(path: Path, mark: str, question: str, answer: Answer) -> None:
-    """Add an answer to the unfinished file. Every line carries the fingerprint that it holds for."""
+    """Add an answer to the unfinished file. Every line carries the fingerprint of its run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps({"fingerprint": mark, "id": question, **answer}, ensure_ascii=False)
     with open(path, "a", encoding="utf-8") as file:
-        file.write(f"\n{line}\n")  # the leading newline closes a line that a kill left open
+        file.write(f"\n{line}\n")  # the leading newline ends a line that a kill left unfinished
         file.flush()
         os.fsync(file.fileno())
 
 
 def _finished(out: Path, mark: str) -> dict[str, Answer]:
-    """Answers of a finished file by id; none where it is of another fingerprint, or not whole."""
+    """Answers of a finished file by id; empty if it has another fingerprint or is incomplete."""
     if not (out.is_file() and _meta_path(out).is_file()):
         return {}
     meta = read_meta(out)
@@ -201,13 +201,13 @@ def _finished(out: Path, mark: str) -> dict[str, Answer]:
 
 
 def _unfinished(out: Path, mark: str) -> dict[str, Answer]:
-    """Answers of an interrupted run by id; lines cut short or of another fingerprint are not answers."""
+    """Answers of an interrupted run by id; incomplete lines and lines with another fingerprint are ignored."""
     answers = {}
     for path in sorted(out.parent.glob(f"{out.name}.*.partial")):
         for line in path.read_bytes().split(b"\n"):
             try:
                 record = json.loads(line)
-            except ValueError:  # blank, or cut short by a kill, perhaps within a character
+            except ValueError:  # blank, or cut off by a kill, maybe in the middle of a character
                 continue
             if record["fingerprint"] == mark:
                 answers[record["id"]] = {"prediction": record["prediction"], "truncated": record["truncated"]}

@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
     from PIL.Image import Image
 
-KEY_VARIABLE = "MELLA_CAPTIONER_KEY"  # of a served model; judges have their own
-AT_ONCE = 8  # requests under way at each server
-ATTEMPTS = 6  # of one request, and of a worker at one server in a row
-BUSY_ATTEMPTS = 100  # in a row, of a server that keeps saying that it is busy
+KEY_VARIABLE = "MELLA_CAPTIONER_KEY"  # environment variable of the key; judges have their own
+AT_ONCE = 8  # concurrent requests per server
+ATTEMPTS = 6  # attempts of one request, and failures of a worker in a row
+BUSY_ATTEMPTS = 100  # attempts in a row while a server answers that it is busy
 TIMEOUT = 300.0  # seconds for one answer
-_REFUSED = (401, 403, 404)  # key or model are wrong for every request
+_REFUSED = (401, 403, 404)  # key or model are wrong, for every request
 _BUSY = (408, 425, 429)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a chat completion says.
+    """A chat completion.
 
     Attributes:
-        text: empty when the model said nothing.
-        finish: why it ended: "stop", "length" (cut off at the token limit), "content_filter" ...; None unsaid.
-        refusal: what the model said instead of an answer, where the server tells the two apart.
-        prompt_tokens, completion_tokens: as the server counted them; 0 where it does not count.
+        text: empty if the model said nothing.
+        finish: why it ended: "stop", "length" (cut off at the token limit), "content_filter" ...; None if unknown.
+        refusal: the model's refusal instead of an answer, if the server distinguishes them.
+        prompt_tokens, completion_tokens: the server's counts; 0 if it does not count.
     """
 
     text: str
@@ -48,15 +48,15 @@ class Completion:
 
 
 class ChatServers:
-    """Servers of one model, asked at once.
+    """Servers of one model that are asked concurrently.
 
     Args:
-        model: the name that the servers serve it under.
-        base_urls: addresses that end in /v1, one or more.
-        at_once: requests under way at each.
-        called: what errors call a server: "caption server".
-        key_variable: of the environment, with the key where the servers want one.
-        pause: how to wait; tests pass their own.
+        model: the model's name on the servers.
+        base_urls: one or more addresses that end in /v1.
+        at_once: concurrent requests per server.
+        called: name of a server in errors, such as "caption server".
+        key_variable: environment variable with the key, if the servers need one.
+        pause: function that waits; tests pass their own.
     """
 
     def __init__(
@@ -70,24 +70,25 @@ class ChatServers:
         pause: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
         if wrong := [url for url in base_urls if not url.startswith(("http://", "https://"))]:
-            raise MellaError(f"--base-url {wrong[0]!r} is no address; give one such as http://host:8000/v1.")
+            raise MellaError(f"--base-url {wrong[0]!r} is not an address; give one such as http://host:8000/v1.")
         self.model, self._urls = model, [url.rstrip("/") for url in base_urls]
         self._at_once, self._called, self._key_variable, self._pause = at_once, called, key_variable, pause
 
     def ask(
         self, count: int, request: Callable[[int], Mapping[str, Any]], on_answer: Callable[[int, Completion], None]
     ) -> dict[int, str]:
-        """Send requests 0 to count - 1; `on_answer` is told the index and the answer of each as soon as it is there.
+        """Send requests 0 to count - 1; `on_answer` receives the index and the answer of each as soon as it arrives.
 
         Args:
-            request: the body of a request without its model; made when it is sent, and again when it is sent again.
+            request: returns the body of a request without its model; called for every attempt.
 
         Returns:
-            Index -> reason, such as "status_400", of those that got no answer although a server works.
+            Index -> reason, such as "status_400", for requests without an answer although a server works.
 
         Raises:
-            StageError: no server is left, or they refuse the key or the model. Answers given before have been told.
-            MissingExtraError: aiohttp is not installed.
+            StageError: if no server is left, or they refuse the key or the model. `on_answer` has received all
+                answers so far.
+            MissingExtraError: if aiohttp is not installed.
         """
         return asyncio.run(self._ask_all(_Run(count, request, on_answer)))
 
@@ -110,7 +111,7 @@ class ChatServers:
                 while pending - {finished} and not finished.done():
                     done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                     for task in done - {finished}:
-                        task.result()  # raises what is wrong for every request
+                        task.result()  # raises an error that affects every request
             finally:
                 for task in (finished, *workers):
                     task.cancel()
@@ -118,12 +119,12 @@ class ChatServers:
         if not run.finished.is_set():
             raise StageError(
                 f"None of the {self._called}s answers any more ({', '.join(self._urls)}); last: {run.last_fault}. "
-                "What was answered is kept; run the same command again when they are up."
+                "Answers so far are kept; run the same command again when the servers work."
             )
         return run.failed
 
     async def _work(self, session: "ClientSession", url: str, run: "_Run") -> None:
-        """Take requests until none are left, or until this server has failed too often in a row."""
+        """Send requests until none are left, or until this server has failed too often in a row."""
         faults = busy = 0
         while faults < ATTEMPTS and busy < BUSY_ATTEMPTS:
             index = await run.waiting.get()
@@ -131,7 +132,7 @@ class ChatServers:
                 answer = await self._ask(session, url, run.request(index))
             except _Fault as fault:
                 run.last_fault = f"{url}: {fault}"
-                # What the request may be to blame for counts against it; a dead server does not.
+                # A failure that the request may have caused counts as its attempt; a dead server does not.
                 if not fault.busy and (fault.answered or await self._is_alive(session, url)):
                     run.attempts[index] = run.attempts.get(index, 0) + 1
                 if fault.ours or run.attempts.get(index, 0) >= ATTEMPTS:
@@ -146,7 +147,7 @@ class ChatServers:
                 run.keep(index, answer)
 
     async def _is_alive(self, session: "ClientSession", url: str) -> bool:
-        """Whether a server that did not answer a request answers a small one."""
+        """Whether a server answers a small request after it failed on another one."""
         from aiohttp import ClientError
 
         try:
@@ -156,7 +157,7 @@ class ChatServers:
             return False
 
     async def _ask(self, session: "ClientSession", url: str, request: Mapping[str, Any]) -> Completion:
-        """One request. Raises _Fault, or StageError when every other request would fail as well."""
+        """Send one request. Raises _Fault, or StageError if every other request would fail too."""
         from aiohttp import ClientError
 
         try:
@@ -178,7 +179,7 @@ class ChatServers:
 
 
 def read_completion(body: bytes) -> Completion:
-    """What a chat completion says. Raises _Fault when it is none."""
+    """Read a chat completion. Raises _Fault if the response is not one."""
     try:
         answer = json.loads(body)
         choice, usage = answer["choices"][0], answer.get("usage") or {}
@@ -209,7 +210,7 @@ class _Fault(Exception):
 
 @dataclass
 class _Run:
-    """The requests of one call, and what became of them so far."""
+    """The requests of one call and their state."""
 
     count: int
     request: Callable[[int], Mapping[str, Any]]
@@ -240,7 +241,7 @@ class _Run:
 
 
 def image_message(image: "Image", text: str) -> dict[str, Any]:
-    """A user turn that shows an image and says a text."""
+    """A user turn with an image and a text."""
     parts = [{"type": "image_url", "image_url": {"url": data_url(image)}}, {"type": "text", "text": text}]
     return {"role": "user", "content": parts}
 

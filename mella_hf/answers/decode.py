@@ -14,19 +14,19 @@ import torch
 from torch.nn.functional import pad
 from transformers.cache_utils import Cache, DynamicLayer
 
-# Families that are tested: every layer attends to all earlier tokens, and a text token's positions go on by one.
+# Tested families: every layer attends to all earlier tokens, and each text token's position is one more than the last.
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl")
-ROOM = 64  # tokens that keys and values can grow by before they are copied
-REFILL = 4  # prompts are taken up when a fourth of the places is free: a few images cost less together
+ROOM = 64  # reserved tokens: keys and values can grow so much before they are copied
+REFILL = 4  # new prompts start when a fourth of the places is free: several images together cost less
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 def can_decode(model: Any) -> bool:
-    """Whether `decode` knows how the model and its adapter compute; others answer by their own `generate`."""
+    """Whether `decode` supports the model and its adapter; others use their own `generate`."""
     from peft import PeftModel
 
-    prompted = isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning  # adds tokens of its own
+    prompted = isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning  # adds its own tokens
     return model.config.model_type in FAMILIES and not prompted
 
 
@@ -41,15 +41,15 @@ def decode(
     stops: Collection[int],
     keep: Callable[[int, list[int]], None],
 ) -> None:
-    """Answer each prompt greedily; `keep(i, tokens)` as soon as the answer to prompt i has ended.
+    """Answer each prompt greedily; call `keep(i, tokens)` as soon as the answer to prompt i is finished.
 
-    Its last token is one of `stops`, or it has `limit` tokens. The same prompts in the same order get the same answers;
-    in other company, padding moves the last bits of the logits, and now and then a token.
+    An answer ends with one of `stops`, or has `limit` tokens. The same prompts in the same order get the same answers.
+    Other prompts in the batch change the padding, which changes the last bits of the logits, and sometimes a token.
 
     Args:
         encode: the model's inputs of some prompts, padded on the left.
-        prompts: taken up when places are free, so they may be made only then.
-        at_once: answers computed together, at most.
+        prompts: read lazily, when places are free.
+        at_once: maximum batch size.
     """
     waiting = enumerate(prompts)
     rows: _Rows | None = None
@@ -72,7 +72,7 @@ def decode(
 
 
 class RoomyLayer(DynamicLayer):
-    """The keys and values of a layer, [B, heads, T, head size], as views of tensors with room for more tokens."""
+    """The keys and values of a layer, [B, heads, T, head size], as views of tensors with reserved room."""
 
     keys: Any  # None before the first tokens
     values: Any
@@ -82,7 +82,7 @@ class RoomyLayer(DynamicLayer):
         self.room: list[torch.Tensor] = []
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any) -> Pair:
-        """Write the states of new tokens behind the earlier ones; returns all."""
+        """Write the states of new tokens after the earlier ones, and return all."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         start = self.get_seq_length()
@@ -96,14 +96,14 @@ class RoomyLayer(DynamicLayer):
         return self.keys, self.values
 
     def hold(self, parts: Sequence[Pair], size: int) -> None:
-        """Copy keys and values of some rows, and of some more, into room for `size` tokens; they end together."""
+        """Copy keys and values of some rows of one or two layers into room for `size` tokens, aligned at the end."""
         length = max(keys.shape[-2] for keys, _ in parts)
         self.room = [_below([part[i] for part in parts], length, size) for i in (0, 1)]
         self.keys, self.values = (room[:, :, :length] for room in self.room)
 
 
 def _below(parts: Sequence[torch.Tensor], length: int, size: int) -> torch.Tensor:
-    """One part's rows below the other's, each up to `length`. What is masked is multiplied too, so it is zero."""
+    """Stack the rows of both parts, each up to `length`. Masked positions are multiplied too, so they are zero."""
     _, heads, _, width = parts[0].shape
     room = parts[0].new_zeros(sum(map(len, parts)), heads, size, width)
     at = 0
@@ -115,14 +115,14 @@ def _below(parts: Sequence[torch.Tensor], length: int, size: int) -> torch.Tenso
 
 @dataclass
 class _Rows:
-    """Answers under way.
+    """Unfinished answers.
 
     Attributes:
-        numbers: of their prompts.
-        answers: tokens so far; the model has not read the last one.
-        cache: of `RoomyLayer`.
+        numbers: numbers of their prompts.
+        answers: tokens so far; the model has not read the last token yet.
+        cache: a cache of `RoomyLayer`.
         mask: 0 for padding, 1 for tokens in the cache, [B, T].
-        positions: of the last token in the cache, [B, 1], or with those in time, height and width [4, B, 1].
+        positions: position of the last token in the cache, [B, 1]; with time, height and width [4, B, 1].
     """
 
     numbers: list[int]
@@ -133,8 +133,8 @@ class _Rows:
 
 
 def _begin(model: Any, inputs: Mapping[str, torch.Tensor], numbers: list[int]) -> _Rows:
-    """Read prompts and say the first token of each answer."""
-    # The one place that knows positions of images for all families; `generate` calls it with just this.
+    """Read prompts and compute the first token of each answer."""
+    # Only this method knows the image positions of all families; `generate` calls it in the same way.
     positions = model._prepare_position_ids_for_generation(inputs["input_ids"], dict(inputs))
     cache = Cache(layer_class_to_replicate=RoomyLayer)
     said = model(**inputs, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -143,7 +143,7 @@ def _begin(model: Any, inputs: Mapping[str, torch.Tensor], numbers: list[int]) -
 
 
 def _go_on(model: Any, rows: _Rows) -> None:
-    """Say one more token of each answer."""
+    """Compute the next token of each answer."""
     last = torch.tensor([[answer[-1]] for answer in rows.answers], device=rows.mask.device)  # [B, 1]
     rows.mask = pad(rows.mask, (0, 1), value=1)  # [B, T + 1]
     rows.positions = rows.positions + 1
@@ -159,7 +159,7 @@ def _go_on(model: Any, rows: _Rows) -> None:
 
 
 def _select(rows: _Rows, kept: list[int]) -> _Rows | None:
-    """These rows alone, without the padding that none of them needs; None of no rows."""
+    """Select rows and drop padding that none of them needs; None if there are no rows."""
     if not kept or len(kept) == len(rows.numbers):
         return rows if kept else None
     mask = rows.mask[kept]
@@ -176,7 +176,7 @@ def _select(rows: _Rows, kept: list[int]) -> _Rows | None:
 
 
 def _join(rows: _Rows, more: _Rows) -> _Rows:
-    """Both together, the shorter ones padded on the left."""
+    """Join both; shorter rows are padded on the left."""
     length = max(rows.mask.shape[1], more.mask.shape[1])
     for layer, other in zip(rows.cache.layers, more.cache.layers, strict=True):
         layer.hold([(layer.keys, layer.values), (other.keys, other.values)], length + ROOM)

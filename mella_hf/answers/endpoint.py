@@ -21,9 +21,9 @@ class Endpoint:
     """A served model as `mella_hf.answers.answers.Answerer`.
 
     Args:
-        model: the name that the servers serve it under.
-        base_urls: addresses that end in /v1, one or more.
-        options: of `ChatServers`.
+        model: the model's name on the servers.
+        base_urls: one or more addresses that end in /v1.
+        options: options of `ChatServers`.
     """
 
     batched = False
@@ -35,11 +35,11 @@ class Endpoint:
         self.facts: Mapping[str, str] = {"device": "endpoint", "dtype": "as served"}
 
     def answer(self, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep) -> None:
-        """The answers to all turns, each kept as it comes; `at_once` is the servers' own matter.
+        """Answer all turns and keep each answer as it arrives. `at_once` is ignored: the servers batch by themselves.
 
         Raises:
-            StageError: no server is left, or they refuse the key or the model.
-            MellaError: a turn that the servers do not answer.
+            StageError: if no server is left, or they refuse the key or the model.
+            MellaError: if the servers do not answer a turn.
         """
         asked = list(turns)
 
@@ -61,9 +61,9 @@ class Endpoint:
 
 
 def endpoint_identity(base: str, adapter: str | None = None) -> dict[str, Any]:
-    """What predictions of a served model are known by: the names that it is served under, since nothing else is known.
+    """The identity of a served model: its names on the server, because nothing else is known.
 
-    The address is no part of it: a server that moved serves the same model.
+    The address is not part of it: the same model may move to another server.
     """
     served = f"served:{adapter or base}"
     return {"base": base, "base_hash": f"served:{base}", "adapter": adapter, "adapter_hash": adapter and served}

@@ -36,14 +36,14 @@ class LocalModel:
         self.parameters: int | None = model.num_parameters()
 
     def answer(self, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep) -> None:
-        """The answers to all turns, `at_once` of them computed together."""
+        """Answer all turns, `at_once` per batch."""
         answer_turns(self.model, self.processor, turns, max_new_tokens, at_once, keep)
 
 
 def generate(
     model: Any, processor: Any, rows: "Dataset", *, identity: Mapping[str, Any], out: Path | str, **options: Any
 ) -> Path:
-    """`answer_rows` by a model in this process; options and errors are those.
+    """`answer_rows` with a model in this process; it has the same options and errors.
 
     Args:
         model, processor: as `mella_hf.answers.models.load_model` gives them.
@@ -52,7 +52,7 @@ def generate(
 
 
 def answer_batch(model: Any, processor: Any, images: Sequence[Any], prompt: str, max_new_tokens: int) -> list[Answer]:
-    """Greedy answers about RGB images, computed together: {"prediction", "truncated"} of each."""
+    """Greedy answers about RGB images in one batch: {"prediction", "truncated"} for each."""
     answers: dict[int, Answer] = {}
     turns = [([image], prompt) for image in images]
     answer_turns(model, processor, turns, max_new_tokens, len(turns), answers.__setitem__)
@@ -62,10 +62,10 @@ def answer_batch(model: Any, processor: Any, images: Sequence[Any], prompt: str,
 def answer_turns(
     model: Any, processor: Any, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep
 ) -> None:
-    """Answer turns greedily, `at_once` of them computed together: `keep(i, answer)` as soon as turn i has its answer.
+    """Answer turns greedily, `at_once` per batch; call `keep(i, answer)` as soon as turn i is finished.
 
     Args:
-        turns: RGB images and a prompt; taken when they are needed.
+        turns: RGB images and a prompt; read lazily.
     """
     from mella_hf.answers.decode import can_decode, decode
 
@@ -78,9 +78,9 @@ def answer_turns(
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            processor_kwargs={"padding": True, "padding_side": "left"},  # answers start at the same position
+            processor_kwargs={"padding": True, "padding_side": "left"},  # all answers start at the same position
         )
-        return inputs.to(model.device, dtype=model.dtype)  # casts the pixels, leaves the token ids
+        return inputs.to(model.device, dtype=model.dtype)  # casts the pixels but not the token ids
 
     def keep_tokens(i: int, tokens: list[int]) -> None:
         text = processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
@@ -100,7 +100,7 @@ def _decode_by_generate(
     stops: Sequence[int],
     keep: Callable[[int, list[int]], None],
 ) -> None:
-    """`decode` for models that it does not know: in batches, each of which waits for its longest answer."""
+    """Replaces `decode` for models that it does not support; each batch waits for its longest answer."""
     import torch
     from transformers import GenerationConfig
 
@@ -110,8 +110,8 @@ def _decode_by_generate(
         num_beams=1,
         use_cache=True,
         eos_token_id=list(stops),
-        pad_token_id=stops[0],  # what follows a stop is cut off
-        # What is left unset comes from the checkpoint, and chat checkpoints ship penalties.
+        pad_token_id=stops[0],  # tokens after a stop are cut off
+        # Unset options come from the checkpoint, and chat checkpoints set penalties.
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
         temperature=1.0,
@@ -135,7 +135,7 @@ def _conversation(images: Sequence[Any], prompt: str) -> list[dict[str, Any]]:
 
 
 def stop_token_ids(model: Any, processor: Any) -> list[int]:
-    """The tokens that end an answer: the checkpoint's and the tokenizer's. Raises MellaError where there are none."""
+    """The tokens that end an answer, from checkpoint and tokenizer. Raises MellaError if there are none."""
     listed = model.generation_config.eos_token_id
     stops = list(listed) if isinstance(listed, list) else [listed]
     stops.append(processor.tokenizer.eos_token_id)

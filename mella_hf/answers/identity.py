@@ -38,7 +38,7 @@ CHUNK = 1 << 22  # bytes read at a time while hashing
 
 
 def model_name(model: str | Path) -> str:
-    """What to call a model in public: its Hub id, a miniature's own name, or the name of its folder without the way."""
+    """A model's public name: its Hub id, a miniature's own name, or the name of its folder without the path."""
     config = Path(model) / "config.json"
     if config.is_file() and (mark := json.loads(config.read_text("utf-8")).get("mella_miniature")):
         return str(mark).partition(":")[0]  # written by mella_hf.demo.pretrain: "name: what it is"
@@ -46,14 +46,14 @@ def model_name(model: str | Path) -> str:
 
 
 def model_identity(base: str, adapter: str | Path | None = None, revision: str | None = None) -> dict[str, Any]:
-    """What the predictions of a model depend on: names and content hashes of base, adapter and processor.
+    """The identity of a model: names and content hashes of base, adapter and processor.
 
     Args:
         revision: branch, tag or commit of a base on the Hub; by default the one that the adapter was trained on, else
             main.
 
     Raises:
-        MellaError: when the adapter is not one, or was trained on another base.
+        MellaError: if the folder is not an adapter, or it was trained on another base.
     """
     revision = revision or recorded_revision(base, [adapter])
     base_hash = content_hash(base, revision)
@@ -65,7 +65,7 @@ def model_identity(base: str, adapter: str | Path | None = None, revision: str |
 
 
 def content_hash(name: str, revision: str | None = None) -> str:
-    """The sha256 of a model folder's content, or the commit of a Hub id. Raises MellaError when it is neither."""
+    """The sha256 of a model folder's content, or the commit of a Hub id. Raises MellaError if it is neither."""
     return folder_hash(Path(name)) if Path(name).is_dir() else hub_commit(name, revision)
 
 
@@ -77,7 +77,7 @@ def folder_hash(folder: Path) -> str:
 
 @cache
 def _files_hash(files: tuple[tuple[Path, int, int], ...]) -> str:
-    """The sha256 of files, known by path, size and time: a base of 16 GB is read once for all of its adapters."""
+    """The sha256 of files, cached by path, size and time: a base of 16 GB is read once for all of its adapters."""
     digest = hashlib.sha256()
     size = sum(size for _, size, _ in files)
     with progress_bar(total=size, desc="hash of the model", unit="B", unit_scale=True, delay=2) as bar:
@@ -91,17 +91,17 @@ def _files_hash(files: tuple[tuple[Path, int, int], ...]) -> str:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files that answers depend on; a card, training states and checkpoints are none of them."""
+    """The files that answers depend on; not the card, training states or checkpoints."""
     files = (path for path in folder.iterdir() if path.is_file())
     return sorted(path for path in files if any(fnmatch(path.name, pattern) for pattern in MODEL_FILES))
 
 
 @cache
 def hub_commit(repo_id: str, revision: str | None = None) -> str:
-    """The commit that a model's name and revision stand for on the Hub, or in the local cache when offline.
+    """The commit of a model's name and revision on the Hub, or in the local cache when offline.
 
     Raises:
-        MellaError: when the Hub has no such model or revision, or does not give it out.
+        MellaError: if the Hub has no such model or revision, or denies access.
     """
     from huggingface_hub import hf_hub_download
 
@@ -111,11 +111,11 @@ def hub_commit(repo_id: str, revision: str | None = None) -> str:
 
 
 def read_adapter_config(adapter: str | Path) -> dict[str, Any]:
-    """The adapter's adapter_config.json. Raises MellaError when the folder is not a whole adapter."""
+    """Read the adapter's adapter_config.json. Raises MellaError if the folder is not a complete adapter."""
     folder = Path(adapter)
     if not folder.is_dir():
         raise MellaError(
-            f"No adapter at {str(folder)!r}: there is no such folder. Give the folder that training wrote "
+            f"No adapter at {str(folder)!r}: the folder does not exist. Give the folder that training wrote "
             f"(it holds {ADAPTER_CONFIG})."
         )
     if not (folder / ADAPTER_CONFIG).is_file():
@@ -125,7 +125,7 @@ def read_adapter_config(adapter: str | Path) -> dict[str, Any]:
     if not any((folder / name).is_file() for name in ADAPTER_WEIGHTS):
         raise MellaError(
             f"The adapter {str(folder)!r} has no weights: {ADAPTER_WEIGHTS[0]} is missing. "
-            "Training may have been cut short; run it again and it resumes."
+            "Training may have been interrupted; run it again and it resumes."
         )
     try:
         return json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
@@ -134,10 +134,10 @@ def read_adapter_config(adapter: str | Path) -> dict[str, Any]:
 
 
 def check_adapter(base: str, adapter: str | Path, revision: str | None = None) -> None:
-    """Raise MellaError when the adapter was trained on another base.
+    """Raise MellaError if the adapter was trained on another base.
 
-    A prepared adapter knows its base by content. Another one knows a name and, for a base on the Hub, a commit. A base
-    may have moved: a Hub id and a folder of the same name count as the same model.
+    A prepared adapter records a hash of its base. Another adapter records a name and, for a base on the Hub, a commit.
+    A base may have moved: a Hub id and a folder with the same name count as the same model.
     """
     config = read_adapter_config(adapter)
     provenance = Path(adapter) / PROVENANCE
@@ -159,18 +159,18 @@ def check_adapter(base: str, adapter: str | Path, revision: str | None = None) -
 
 
 def _check_content(base: str, revision: str | None, adapter: str | Path, provenance: dict[str, Any]) -> None:
-    """A prepared adapter's base, by content: a base of the same name may have been trained anew since."""
+    """Check a prepared adapter's base by content: a base with the same name may have been trained again since."""
     expected = provenance["models"]["adapter"]["base_hash"]
     found = base_hash_like(expected, base, revision)
     if expected != found:
         raise MellaError(
-            f"The adapter {str(adapter)!r} was evaluated on another base than {base!r}: its {PROVENANCE} says "
+            f"The adapter {str(adapter)!r} was evaluated on another base than {base!r}: its {PROVENANCE} has "
             f"{expected[:16]}, this base is {found[:16]}. Give the base that it was trained on, or train again."
         )
 
 
 def base_hash_like(expected: str, base: str, revision: str | None = None) -> str:
-    """The base's hash, of the kind that `expected` is: a base that was a folder may be on the Hub by now.
+    """The base's hash, of the same kind as `expected`: a base that was a folder may be on the Hub now.
 
     A sha256 has 64 digits, a commit 40.
     """
@@ -183,10 +183,10 @@ def base_hash_like(expected: str, base: str, revision: str | None = None) -> str
 
 
 def recorded_revision(base: str, adapters: Iterable[str | Path | None]) -> str | None:
-    """The commit of a base on the Hub that adapters were trained on, as the first one that says it does.
+    """The commit of a base on the Hub that adapters were trained on, from the first adapter that records it.
 
     Args:
-        adapters: folders; those of whole models and of other bases say nothing.
+        adapters: folders; folders of whole models and of other bases are ignored.
     """
     for adapter in adapters:
         path = Path(adapter or "") / ADAPTER_CONFIG

@@ -10,17 +10,17 @@ from mella_hf.errors import MellaError
 def load_model(
     base: str, adapter: str | Path | None = None, *, revision: str | None = None, device: str | None = None
 ) -> tuple[Any, Any]:
-    """The model, in evaluation mode, and its processor.
+    """Load a model in evaluation mode, and its processor.
 
     Args:
         base: Hub id or folder of an image-text-to-text model.
-        adapter: folder of a PEFT adapter of that base; its own chat template is used where it has one.
+        adapter: folder of a PEFT adapter of that base; its chat template is used if it has one.
         revision: branch, tag or commit of a base on the Hub; by default the one that the adapter was trained on, else
             main.
-        device: "cuda", "cpu", ...; the accelerator where there is one by default.
+        device: "cuda", "cpu", ...; by default the accelerator, if there is one.
 
     Raises:
-        MellaError: when either cannot be loaded, or when the adapter belongs to another base.
+        MellaError: if either cannot be loaded, or the adapter belongs to another base.
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -45,7 +45,7 @@ def load_model(
         except (RuntimeError, ValueError) as error:  # torch names the shapes, PEFT the modules that do not fit
             raise MellaError(
                 f"The adapter {str(adapter)!r} does not fit the base model {base!r}: {_first_line(error)} "
-                "Pass as base the model that the adapter was trained on."
+                "Give as base the model that the adapter was trained on."
             ) from error
     if device is None:
         device = str(torch.accelerator.current_accelerator() or "cpu") if torch.accelerator.is_available() else "cpu"
@@ -53,7 +53,7 @@ def load_model(
 
 
 def processor_source(base: str, adapter: str | Path | None) -> str:
-    """Where the processor comes from: the adapter's folder where it carries one, else the base."""
+    """The source of the processor: the adapter's folder if it has one, otherwise the base."""
     if adapter is not None and (Path(adapter) / "tokenizer_config.json").exists():
         return str(adapter)
     return base

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mella_hf.metrics import MellaMetric
     from mella_hf.metrics.metric import ItemStatistics
 
-# Answers are about 14 (know) and 258 (ling) tokens long (paper, dataset table); four and two times that.
+# Answers have about 14 (know) and 258 (ling) tokens (paper, dataset table); the limits are four and two times that.
 MAX_NEW_TOKENS = {"know": 64, "ling": 512}
 ROW_COLUMNS = ("id", "text", "keywords", "category", "entity", "domain")
 
@@ -43,14 +43,14 @@ def answer_rows(
     Args:
         answerer: `mella_hf.answers.generate.LocalModel` or `mella_hf.answers.endpoint.Endpoint`.
         rows: a test split with the columns of `mella_hf.sample`; images decode as PIL.
-        language: code of the language asked and answered in.
-        source: "know" or "ling"; chooses the prompt.
-        out: the predictions file (.jsonl); `<out>.meta.json` beside it says what it was made from.
-        identity: what the model is (`model_identity`); predictions of another identity are not reused.
+        language: code of the language of prompts and answers.
+        source: "know" or "ling"; selects the prompt.
+        out: the predictions file (.jsonl); `<out>.meta.json` beside it records what it was made from.
+        identity: the model's identity (`model_identity`); predictions of another identity are not reused.
         prompt: another user turn than the language's test prompt.
-        seen_entities: entities in training; sets `seen` of each prediction, null where not given.
-        batch_size: answers computed together.
-        max_new_tokens: tokens per answer at most; `MAX_NEW_TOKENS` of the source by default. An answer
+        seen_entities: entities in training; sets `seen` of each prediction, which is null without it.
+        batch_size: answers per batch.
+        max_new_tokens: maximum number of tokens per answer; `MAX_NEW_TOKENS` of the source by default. An answer
             that was cut off there has `truncated: true`.
 
     Returns:
@@ -58,7 +58,7 @@ def answer_rows(
         keywords, category, entity, domain, seen, truncated.
 
     Raises:
-        MellaError: when there are no rows, an image stands in them twice, or one does not decode.
+        MellaError: if there are no rows, an image occurs twice, or one does not decode.
     """
     out = Path(out)
     limit = max_new_tokens or MAX_NEW_TOKENS[source]
@@ -90,10 +90,10 @@ def answer_rows(
 def count_answers(
     metric: "MellaMetric", predictions: Sequence[Mapping[str, Any]], *, check_references: bool = False
 ) -> "ItemStatistics":
-    """What the metric counts of predictions, one item each in their order.
+    """Item statistics of predictions, in their order.
 
     Args:
-        check_references: raise where references are in another language; done when a run is scored, and not again.
+        check_references: raise an error if references are in another language; needed only once per run.
     """
     return metric.statistics(
         predictions=[p["prediction"] for p in predictions],
@@ -104,22 +104,22 @@ def count_answers(
 
 
 def open_image(rows: "Dataset", at: int) -> "Image":
-    """The decoded image of a row, RGB. Raises MellaError, naming the image, when it does not decode."""
+    """The decoded image of a row as RGB. Raises MellaError with the image's id if it does not decode."""
     try:
         return on_white(rows[at]["image"])
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises these for broken files
         broken = rows.select_columns(["id"])[at]["id"]
         raise MellaError(
-            f"The image {broken} of the test split does not decode ({error}); build the dataset again, "
-            "which drops such images and counts them."
+            f"The image {broken} of the test split does not decode ({error}). Build the dataset again; the build "
+            "drops such images and counts them."
         ) from error
 
 
 def describe_answers(
     answerer: Answerer, identity: Mapping[str, Any], settings: Mapping[str, Any], content: Sequence[Any]
 ) -> dict[str, Any]:
-    """What answers are made from, for their meta file; its `fingerprint` is that of all that they depend on."""
-    named = {key: identity[key] for key in ("base_hash", "adapter_hash")}  # names may move
+    """What answers are made from, for their meta file; `fingerprint` covers everything that they depend on."""
+    named = {key: identity[key] for key in ("base_hash", "adapter_hash")}  # names may change
     mark = fingerprint(named, settings, dict(answerer.facts), content)
     size = {"parameters": answerer.parameters, "rows": len(content)}
     return {**identity, **settings, **answerer.facts, **size, "fingerprint": mark}
@@ -132,7 +132,7 @@ def _check_rows(records: Sequence[Mapping[str, Any]], split: str) -> None:
     for record in records:
         if record["id"] in seen:
             raise MellaError(
-                f"The split {split} holds the image {record['id']} twice; predictions are kept by image. "
+                f"The split {split} holds the image {record['id']} twice, but predictions are stored by image. "
                 "Build the dataset again without duplicates."
             )
         seen.add(record["id"])

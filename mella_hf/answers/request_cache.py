@@ -21,12 +21,12 @@ CREATE TABLE IF NOT EXISTS answers (
     PRIMARY KEY (service, version, source, target, question)
 ) WITHOUT ROWID"""
 _KEY = "service = ? AND version = ? AND source = ? AND target = ? AND question = ?"
-_BUSY = 60.0  # seconds to wait for another process that writes
+_BUSY = 60.0  # seconds to wait while another process writes
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Who was asked for what: the part of a key that the questions of a run share.
+    """The part of a key that all questions of a run share: who is asked for what.
 
     Attributes:
         service, version: name and version of the translator or captioner.
@@ -40,23 +40,23 @@ class Asked:
 
 
 class RequestCache:
-    """Answers by (service, version, source, target, question), on disk. Threads may share it."""
+    """Answers by (service, version, source, target, question), on disk. Threads can share it."""
 
     def __init__(self, path: Path | str):
-        """Open or create the file. Raises MellaError when it is no SQLite file."""
+        """Open or create the file. Raises MellaError if it is not an SQLite file."""
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(self.path, timeout=_BUSY, check_same_thread=False, isolation_level=None)
         try:
             self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")  # answers cost more than a write to disk
+            self._connection.execute("PRAGMA synchronous=FULL")  # an answer costs more than a disk write
             self._connection.execute(_SCHEMA)
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise MellaError(
                 f"The request cache {self.path} cannot be read ({error}); move it away to start a new one, "
-                "which asks and pays for everything again."
+                "but then everything is asked and paid for again."
             ) from error
 
     def get(self, asked: Asked, question: str) -> str | None:
@@ -68,7 +68,7 @@ class RequestCache:
         return None if row is None else str(row[0])
 
     def put(self, asked: Asked, answers: Mapping[str, str]) -> None:
-        """Store answers by question; when this returns they are on disk."""
+        """Store answers by question; they are on disk when this returns."""
         rows = [(*astuple(asked), _digest(question), answer) for question, answer in answers.items()]
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -84,7 +84,7 @@ class RequestCache:
             return int(self._connection.execute("SELECT count(*) FROM answers").fetchone()[0])
 
     def close(self) -> None:
-        """Close the file; what was stored stays."""
+        """Close the file; stored answers remain."""
         self._connection.close()
 
     def __enter__(self) -> "RequestCache":

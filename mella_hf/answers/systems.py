@@ -27,10 +27,10 @@ class System:
     """A model under evaluation.
 
     Attributes:
-        name: in the run: "base", "adapter", or the folder's own.
-        base: Hub id or folder; at an endpoint the name that it is served under.
-        adapter: folder of an adapter of it, or of a whole model made from it; at an endpoint the adapter's name there.
-        urls: of the endpoint; none for a model in this process.
+        name: its name in the run: "base", "adapter", or the name of the folder.
+        base: Hub id or folder; at an endpoint its name on the server.
+        adapter: folder of an adapter, or of a merged model made from it; at an endpoint its name on the server.
+        urls: addresses of the endpoint; empty for a model in this process.
         revision: branch, tag or commit of a base on the Hub; main by default.
     """
 
@@ -42,19 +42,19 @@ class System:
 
     @property
     def merged(self) -> bool:
-        """Whether `adapter` is the folder of a whole model."""
+        """Whether `adapter` is the folder of a merged model."""
         if self.adapter is None or self.urls:
             return False
         folder = Path(self.adapter)
         return (folder / "config.json").is_file() and not (folder / ADAPTER_CONFIG).is_file()
 
     def check(self) -> None:
-        """Raise MellaError on an adapter that is none, or of another base, before minutes go into answers."""
+        """Raise MellaError early if the adapter is invalid or belongs to another base."""
         if self.adapter is not None and not self.urls and not self.merged:
             check_adapter(self.base, self.adapter, self.revision)
 
     def identity(self) -> dict[str, Any]:
-        """What its predictions are known by."""
+        """The identity of its predictions."""
         if self.urls:
             return endpoint_identity(self.base, self.adapter)
         if self.merged:
@@ -64,7 +64,7 @@ class System:
         return model_identity(self.base, self.adapter, self.revision)
 
     def answerer(self, device: str | None) -> Answerer:
-        """The model, loaded, or the way to it."""
+        """The loaded model, or the connection to the served one."""
         if self.urls:
             return Endpoint(self.adapter or self.base, self.urls)
         if self.merged:
@@ -72,7 +72,7 @@ class System:
         return LocalModel(*load_model(self.base, self.adapter, revision=self.revision, device=device))
 
     def record(self) -> dict[str, Any]:
-        """How a report names it; folders by name only, since a report travels and paths do not."""
+        """Its record for a report; folders by name only, because paths mean nothing on other machines."""
         record: dict[str, Any] = {"base": model_name(self.base), "base_is_local": Path(self.base).is_dir()}
         if self.adapter is None:
             return record
@@ -87,24 +87,24 @@ class System:
         return {**record, "adapter": Path(self.adapter).resolve().name, "adapter_kind": kind, "trained_on": trained_on}
 
     def training(self) -> dict[str, Any] | None:
-        """What training wrote beside its adapter; None where it is not there."""
+        """The training record beside its adapter; None if there is none."""
         path = Path(self.adapter).resolve().parent / "training.json" if self.adapter and not self.urls else None
         return json.loads(path.read_text("utf-8")) if path is not None and path.is_file() else None
 
     @property
     def trained_on(self) -> list[str] | None:
-        """The configs that the adapter was trained on; None where nobody says."""
+        """The configs that the adapter was trained on; None if unknown."""
         languages = (self.training() or {}).get("settings", {}).get("languages")
         return [languages] if isinstance(languages, str) else languages
 
     def saw(self, language: str) -> bool:
-        """Whether training may have seen this config; no is cross-lingual transfer."""
+        """Whether training may have used this config; if not, the test is cross-lingual transfer."""
         trained_on = self.trained_on
         return trained_on is None or language in trained_on or "all" in trained_on
 
 
 def named(text: str | Path) -> tuple[str | None, str]:
-    """NAME=FOLDER as (name, folder); a folder whose own name has the sign is no name."""
+    """Split NAME=FOLDER into (name, folder); a folder whose own name contains "=" has no name."""
     name, sign, folder = str(text).partition("=")
     return (name, folder) if sign and not Path(text).exists() else (None, str(text))
 
@@ -116,18 +116,18 @@ def line_up(
     urls: Sequence[str] = (),
     revision: str | None = None,
 ) -> list[System]:
-    """The systems of a run: the base, the adapter, and the others that it is compared with.
+    """The systems of a run: the base, the adapter, and the others to compare with.
 
-    Another system is called as NAME=FOLDER says, else as its folder; one in a folder called "adapter" as the folder
-    around that. Without a `revision` the base on the Hub is the one that the adapters were trained on, else main.
+    Another system has the name in NAME=FOLDER, or that of its folder; if the folder is called "adapter", that of the
+    parent folder. Without a `revision`, a base on the Hub has the one that the adapters were trained on, or main.
 
     Raises:
-        MellaError: when an adapter does not fit, or two systems would have one name.
+        MellaError: if an adapter does not fit, or two systems have the same name.
     """
     served = tuple(urls)
     if revision is not None and (served or Path(base).is_dir()):
         where = "at an endpoint" if served else "in a folder"
-        raise MellaError(f"--revision is {revision!r}, but the base {base!r} is {where}; leave --revision out.")
+        raise MellaError(f"--revision is {revision!r}, but the base {base!r} is {where}; remove --revision.")
     revision = revision or recorded_revision(base, [adapter, *(named(other)[1] for other in against)])
     systems = [System("base", base, None, served, revision)]
     if adapter is not None:
@@ -139,7 +139,7 @@ def line_up(
         name = name.replace("/", "-")
         if same := next((system for system in systems if system.name == name), None):
             raise MellaError(
-                f"Two systems would be called {name!r}: {same.adapter or same.base} and {folder}. "
+                f"Two systems have the name {name!r}: {same.adapter or same.base} and {folder}. "
                 f"Give one another name, as in --against NAME={folder}."
             )
         systems.append(System(name, base, folder, served, revision))

@@ -37,12 +37,12 @@ TASK_FILE = "task.json"
 
 @dataclass(frozen=True)
 class Variant:
-    """A way of training.
+    """A training variant.
 
     Attributes:
-        title: what the page calls it.
-        recipe: among the recipes.
-        second_stage: whether it goes on with the adapter of `STAGE_ONE`.
+        title: its name on the page.
+        recipe: name of the recipe.
+        second_stage: whether it continues from the adapter of `STAGE_ONE`.
         distilled: whether it trains on SDRRL's transfer set.
     """
 
@@ -66,7 +66,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to do: make the transfer set, or train a variant with a seed and answer, or answer with the base."""
+    """One task: make the transfer set, or train a variant with a seed and answer, or answer with the base."""
 
     name: str
     paths: DemoPaths
@@ -97,7 +97,7 @@ class Task:
 
     @property
     def needs(self) -> tuple[str, int] | None:
-        """The key of the task whose outcome this one goes on from."""
+        """The key of the task that must be done before this one."""
         if self.variant is not None and self.variant.second_stage:
             return STAGE_ONE, self.seed
         if self.variant is not None and self.variant.distilled:
@@ -118,17 +118,17 @@ def run_ablation(
     """Train and answer every variant with every seed, and write the page.
 
     Args:
-        out: the demo's folder; its dataset and base are made when they are not there.
-        seeds: of initialisation, order and draws.
-        source: an unpacked stamps folder, where the Debian package cannot be fetched.
-        workers: runs at a time; the number of cores by default.
+        out: the demo's folder; dataset and base are made if they are missing.
+        seeds: seeds of initialisation, order and draws.
+        source: an unpacked stamps folder, if the Debian package cannot be fetched.
+        workers: concurrent runs; the number of cores by default.
         scale: how much to train; the full demo by default.
 
     Returns:
         The path of ablation.html.
 
     Raises:
-        MellaError: on an unknown language or variant, no seeds, or a run that failed.
+        MellaError: for an unknown language or variant, no seeds, or a failed run.
     """
     from mella_hf.demo.ablation_report import write_ablation
 
@@ -136,11 +136,11 @@ def run_ablation(
     if unknown := [name for name in variants if name not in VARIANTS]:
         raise MellaError(f"Unknown variant {unknown[0]!r}; choose among {', '.join(VARIANTS)}.")
     if not seeds or len(set(seeds)) != len(seeds):
-        raise MellaError(f"seeds is {list(seeds)}; give at least one, and none twice.")
+        raise MellaError(f"seeds is {list(seeds)}; give at least one, and each only once.")
     scale = scale or Scale()
     chosen = {name: VARIANTS[name] for name in variants}
     if STAGE_ONE not in chosen and any(variant.second_stage for variant in chosen.values()):
-        raise MellaError(f"Second stages go on from {STAGE_ONE}; name that among the variants too.")
+        raise MellaError(f"Second stages continue from {STAGE_ONE}; add it to the variants.")
     paths = DemoPaths(Path(out).resolve(), language)
     stamps = prepare(paths, source, workers, scale.budget)
     tasks = [Task(name, paths, scale, stamps, variant, seed) for seed in seeds for name, variant in chosen.items()]
@@ -153,8 +153,8 @@ def run_ablation(
 
 
 def _run(tasks: Sequence[Task], workers: int) -> None:
-    """Run the tasks side by side, each when what it needs is done."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the workers and the runs that they launch
+    """Run the tasks in parallel, each as soon as the task that it needs is done."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the workers and the runs that they launch
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with (
         ProcessPoolExecutor(workers, get_context("spawn"), initializer=_draw_no_bars) as pool,
@@ -176,7 +176,7 @@ def _run(tasks: Sequence[Task], workers: int) -> None:
 
 
 def _draw_no_bars() -> None:
-    """In the workers: the bar of the runs is the only one."""
+    """Turn off progress bars in the workers; only the bar of the runs is shown."""
     import datasets
     from transformers.utils import logging
 
@@ -186,7 +186,7 @@ def _draw_no_bars() -> None:
 
 
 def run_task(task: Task) -> float:
-    """Do it; returns the seconds it took, 0 when it was done before."""
+    """Run a task and return the seconds it took; 0 if it was already done."""
     start = time.perf_counter()
     if task.name == TRANSFER:
         return _make_transfer_set(task)
@@ -194,7 +194,7 @@ def run_task(task: Task) -> float:
     mark = _mark(task, flags)
     record = task.folder / TASK_FILE
     state = json.loads(record.read_text("utf-8")) if record.is_file() else {}
-    if state.get("mark") != mark:  # another recipe, base or data: nothing of it can be used
+    if state.get("mark") != mark:  # another recipe, base or data: nothing can be reused
         shutil.rmtree(task.folder, ignore_errors=True)
         state = {"mark": mark, "variant": task.name, "seed": task.seed, "done": False}
         write_atomic(record, json.dumps(state))
@@ -211,7 +211,7 @@ def run_task(task: Task) -> float:
 
 
 def _flags(task: Task) -> dict[str, str]:
-    """The settings that place a run."""
+    """The settings of a run's paths and data."""
     if task.variant is None:
         return {}
     flags = {
@@ -254,7 +254,7 @@ def _make_transfer_set(task: Task) -> float:
 
 
 def _mark(task: Task, flags: Mapping[str, str]) -> str:
-    """Everything that decides what the task computes, by content."""
+    """Everything that determines what the task computes, by content."""
     import yaml
 
     from mella_hf.files import recipe_path
@@ -273,7 +273,7 @@ def _mark(task: Task, flags: Mapping[str, str]) -> str:
 
 
 def _answer(task: Task) -> None:
-    """Greedy answers to the test prompts, with what is needed to score them."""
+    """Answer the test prompts greedily."""
     from datasets import load_dataset
 
     from mella_hf.answers.generate import generate

@@ -21,8 +21,8 @@ from mella_hf.languages import get_language
 TEMPLATES = Path(__file__).parent / "templates"
 
 PAGE, RECORD = "ablation.html", "ablation.json"
-NEAR = 0.9  # of the best: what "near the best of both" is taken to mean
-KINDS = {"base": "base", "joint": "adapter"}  # the colours of the pages; others have none
+NEAR = 0.9  # share of the best score that counts as "near the best of both"
+KINDS = {"base": "base", "joint": "adapter"}  # the colours of the pages; other variants have none
 FORGETTING = ("two_stage", "two_stage_replay", "two_stage_replay_even", "two_stage_ewc")
 MEASURE_TITLES = {
     "know_keyword": ("Keyword accuracy", "know"),
@@ -33,11 +33,11 @@ MEASURE_TITLES = {
 
 @dataclass(frozen=True)
 class Claim:
-    """That one way of training scores higher than another, or than a share of it.
+    """A claim that one variant scores higher than another, or than a share of it.
 
     Attributes:
         text: the claim, in words.
-        published: the paper's numbers, where it gives them; "" for a question that it leaves open.
+        published: the paper's numbers, if it gives them; "" for an open question.
     """
 
     text: str
@@ -75,7 +75,7 @@ CLAIMS = (
 
 
 def verdict(difference: SeedMean) -> str:
-    """What a difference's interval says of the claim that it is above zero: "holds", "fails" or "open"."""
+    """Whether a difference is above zero, by its interval: "holds", "fails" or "open"."""
     return "holds" if difference.low > 0 else "fails" if difference.high < 0 else "open"
 
 
@@ -83,9 +83,9 @@ def write_ablation(folders: Mapping[str, Sequence[Path]], titles: Mapping[str, s
     """Score the answers and write the page and its numbers.
 
     Args:
-        folders: as `Comparison` takes them; "base" among them, and a `training.json` under each `train/`.
-        titles: of each, in the order of the table.
-        out: folder of the files.
+        folders: the argument of `Comparison`, with "base"; each `train/` has a `training.json`.
+        titles: titles of the variants, in the order of the table.
+        out: folder for the files.
 
     Returns:
         The path of ablation.html.
@@ -100,7 +100,7 @@ def write_ablation(folders: Mapping[str, Sequence[Path]], titles: Mapping[str, s
 
 
 def ablation_record(folders: Mapping[str, Sequence[Path]], titles: Mapping[str, str], language: str) -> dict[str, Any]:
-    """Everything that the page shows, as JSON: scores, claims, forgetting, and what they were made with."""
+    """Everything that the page shows, as JSON: scores, claims, forgetting and settings."""
     comparison = Comparison(folders, language)
     base = read_meta(Path(folders["base"][0]) / "predictions" / "know_test.jsonl")
     return {
@@ -121,7 +121,7 @@ def ablation_record(folders: Mapping[str, Sequence[Path]], titles: Mapping[str, 
 
 
 def _variant(name: str, title: str, comparison: Comparison, folders: Sequence[Path]) -> dict[str, Any]:
-    """One way of training: its scores, by seed and over seeds, its failures, and what it was trained on."""
+    """The record of one variant: scores by seed and over seeds, failures, and training data."""
     measured = {measure: comparison.estimate(name, measure).as_dict() for measure in MEASURES}
     for measure, score in measured.items():
         score["by_seed"] = [round(value, 2) for value in comparison.by_seed(name, measure)]  # type: ignore[assignment]
@@ -153,9 +153,9 @@ def _claim(claim: Claim, comparison: Comparison) -> dict[str, Any]:
 
 
 def _forgetting(name: str, title: str, comparison: Comparison) -> dict[str, Any]:
-    """METEOR on ling before and after the second stage, and the share of the plain second stage's loss won back.
+    """METEOR on ling before and after the second stage, and the share of the plain second stage's drop recovered.
 
-    The share is left out where the plain second stage shows no loss, since there is nothing to win back.
+    The share is left out if the plain second stage shows no drop, because there is nothing to recover.
     """
     before, after = (comparison.estimate(n, "ling_meteor") for n in ("ling_only", name))
     lost = comparison.difference("ling_only", "two_stage", "ling_meteor")
@@ -185,7 +185,7 @@ def _view(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _points(variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Keyword accuracy on know to the right, METEOR on ling upwards; labels are the numbers of the legend."""
+    """Points of the plot: keyword accuracy on know (x) and METEOR on ling (y), labelled with legend numbers."""
     axes = {"x": "know_keyword", "y": "ling_meteor"}
     return [
         {"kind": KINDS.get(variant["name"], ""), "label": str(number)}

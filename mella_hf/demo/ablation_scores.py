@@ -21,7 +21,7 @@ from mella_hf.metrics.significance import RESAMPLES, SEED, interval
 from mella_hf.metrics.statistics import FLAGS
 from mella_hf.progress import progress_bar
 
-# What is measured: (test split, score). The paper reports the first and the last.
+# The measurements: (test split, score). The paper reports the first and the last.
 MEASURES = {
     "know_keyword": ("know_test", "keyword_micro"),
     "know_meteor": ("know_test", "meteor"),
@@ -44,15 +44,15 @@ class SeedMean:
 
 
 class Comparison:
-    """Item statistics of every way of training, and bootstrap draws that they share.
+    """Item statistics of every variant, with shared bootstrap draws.
 
     Args:
-        folders: by name, one folder a seed that holds predictions/{know_test,ling_test}.jsonl; the seeds in the same
-            order for all, or a single folder for what has no seed (the base).
+        folders: by name, one folder per seed with predictions/{know_test,ling_test}.jsonl, seeds in the same order for
+            all variants; a single folder for a variant without seeds (the base).
         language: code of the answers.
 
     Raises:
-        MellaError: when the answers are not about the same images.
+        MellaError: if the answers are not about the same images.
     """
 
     def __init__(self, folders: Mapping[str, Sequence[Path]], language: str) -> None:
@@ -68,7 +68,9 @@ class Comparison:
                     answers = read_predictions(Path(folder) / "predictions" / f"{split}.jsonl")
                     ids = [answer["id"] for answer in answers]
                     if asked.setdefault(split, ids) != ids:
-                        raise MellaError(f"{folder} answers other {split} images than the first; answer all anew.")
+                        raise MellaError(
+                            f"{folder} has answers about other {split} images than the first; answer all again."
+                        )
                     chunk = count_answers(self.metric, answers).chunk
                     self.statistics.setdefault((name, split), []).append(chunk.rows)
                     flags.append(chunk.flags)
@@ -82,26 +84,26 @@ class Comparison:
 
     @cached_property
     def _drawn_seeds(self) -> np.ndarray:
-        """[resamples, seeds] numbers of seeds, drawn with replacement."""
+        """Seed indices drawn with replacement: [resamples, seeds]."""
         return np.random.RandomState(SEED).randint(self.seeds, size=(RESAMPLES, self.seeds))
 
     def _drawn_images(self, split: str) -> np.ndarray:
-        """[resamples, n] how often each image of a split was drawn."""
+        """How often each image of a split was drawn: [resamples, n]."""
         n = self.images[split]
         return np.random.RandomState(SEED).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
 
     def _draw(self, name: str, measure: str) -> np.ndarray:
-        """[resamples] scores; a resample is some images and some seeds."""
+        """Resampled scores, [resamples]; each resample draws images and seeds."""
         split, score = MEASURES[measure]
         counts, rows = self._drawn_images(split), self.statistics[name, split]
         by_seed = np.stack(
             [score_sums(counts @ seed, self.images[split])[score] for seed in rows]
         )  # [seeds, resamples]
-        drawn = self._drawn_seeds % len(rows)  # what has one seed is drawn with it each time
+        drawn = self._drawn_seeds % len(rows)  # a variant with one seed uses it every time
         return np.take_along_axis(by_seed, drawn.T, axis=0).mean(axis=0)
 
     def by_seed(self, name: str, measure: str) -> list[float]:
-        """The score over all images of each seed, in [0, 100]."""
+        """The score of each seed over all images, in [0, 100]."""
         split, score = MEASURES[measure]
         return [float(score_sums(rows.sum(axis=0), self.images[split])[score]) for rows in self.statistics[name, split]]
 

@@ -10,7 +10,7 @@ VERDICTS = {"holds": "holds", "fails": "reversed", "open": "open"}
 
 
 def ablation_tables(record: Mapping[str, Any]) -> list[Table]:
-    """What `ablation_record` gives, as three tables; those without a row are left out.
+    """Three tables from the result of `ablation_record`; empty tables are left out.
 
     Args:
         record: the content of ablation.json.

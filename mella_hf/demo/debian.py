@@ -10,22 +10,22 @@ from mella_hf.errors import MellaError
 
 
 def fetch_package(package: str, home: Path, mend: str = "") -> Path:
-    """The folder HOME/PACKAGE with the package's files, fetched the first time.
+    """Return the folder HOME/PACKAGE with the package's files; fetch them the first time.
 
-    The download is checked against the sha256 that apt publishes, unpacked aside and renamed, so a
-    folder that is there is whole.
+    The download is checked against the sha256 that apt publishes, unpacked aside and renamed, so an existing folder is
+    complete.
 
     Args:
-        mend: what to do where apt cannot be used, for the error messages.
+        mend: what to do if apt cannot be used, for the error messages.
 
     Raises:
-        MellaError: apt is absent, its lists are empty, or the download does not match its sha256.
+        MellaError: if apt is missing, its lists are empty, or the download does not match its sha256.
     """
     folder = home / package
     if folder.is_dir():
         return folder
     home.mkdir(parents=True, exist_ok=True)
-    # A folder of its own, since another process may fetch the same package.
+    # A separate folder, because another process may fetch the same package.
     with tempfile.TemporaryDirectory(prefix=f".{package}.", dir=home) as aside:
         place = Path(aside)
         expected = _published_hashes(_run(["apt-cache", "show", package], place, package, mend))
@@ -42,18 +42,18 @@ def fetch_package(package: str, home: Path, mend: str = "") -> Path:
         try:
             (place / "whole").rename(folder)
         except OSError:
-            if not folder.is_dir():  # or the other was first
+            if not folder.is_dir():  # or the other process was first
                 raise
     return folder
 
 
 def _run(command: Sequence[str], cwd: Path, package: str, mend: str) -> str:
-    """The output of an apt or dpkg command; a MellaError that names the way out when it fails."""
+    """The output of an apt or dpkg command. Raises MellaError with what to do if it fails."""
     mend = f"Run `apt-get update` once and try again{mend and ', or ' + mend}."
     try:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
     except FileNotFoundError:
-        raise MellaError(f"Cannot fetch {package}: the command '{command[0]}' is not on this system. {mend}") from None
+        raise MellaError(f"Cannot fetch {package}: the command '{command[0]}' is not installed. {mend}") from None
     except subprocess.CalledProcessError as error:
         said = (error.stderr or error.stdout).strip().splitlines() or [f"exit status {error.returncode}"]
         message = f"Cannot fetch {package}: `{' '.join(command)}` failed: {said[-1]}. {mend}"

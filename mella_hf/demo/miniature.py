@@ -29,7 +29,7 @@ SPECIAL_TOKENS = {
     "video": "<|video_pad|>",
 }
 
-# Qwen2-VL's template without its system turn, which would be half of a sequence here.
+# Qwen2-VL's template without the system turn, which would be half of a sequence here.
 CHAT_TEMPLATE = """{%- for message in messages -%}
 <|im_start|>{{ message.role }}
 {% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content -%}
@@ -42,7 +42,7 @@ CHAT_TEMPLATE = """{%- for message in messages -%}
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int = VOCABULARY) -> "PreTrainedTokenizerBase":
-    """A byte-level BPE tokenizer of Qwen2's kind, trained on these texts."""
+    """Train a byte-level BPE tokenizer like Qwen2's on these texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import Qwen2Tokenizer
 

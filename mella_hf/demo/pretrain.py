@@ -43,15 +43,15 @@ RECORD = "pretrain.json"  # written last
 NAME_PROMPTS = ("What is this?", "What does the picture show?", "Name what you see.")
 DESCRIBE_PROMPTS = ("Describe this picture.", "What does the picture look like?", "Describe what you see.")
 CACHED_SIDE = 112  # px; pictures are kept in memory at this size
-ZOOM, SHIFT, STRETCH = 0.22, 0.2, 0.04  # of the side: how far a variant of a picture may differ from it
-VARIANTS = 8  # of each picture, drawn once
+ZOOM, SHIFT, STRETCH = 0.22, 0.2, 0.04  # share of the side: how far a variant may differ from the picture
+VARIANTS = 8  # variants per picture, drawn once
 VISION_RATE, ENGLISH_RATE = 3e-3, 2e-3  # peak learning rates
-TEXT_REPEATS = 2  # of the plain text, for each time that all variants of the pictures are named
+TEXT_REPEATS = 2  # passes over the plain text per pass over all variants
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of the miniature's English training: encoded image, what it shows, how it looks."""
+    """One picture of the miniature's English training: encoded image, name and description."""
 
     image: bytes
     name: str
@@ -71,18 +71,18 @@ class Budget:
 
 
 def pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, budget: Budget | None = None) -> Path:
-    """Train a miniature and save it with its processor as `folder/model`; go on where a run was stopped.
+    """Train a miniature and save it with its processor as `folder/model`; resume an interrupted run.
 
     Args:
-        pictures: what it learns to name and describe in English.
-        texts: plain lines in every language that adapters are to teach.
-        folder: of this run; also holds the checkpoints and, at the end, `pretrain.json` with the curves.
+        pictures: pictures to name and describe in English.
+        texts: plain lines in every language that adapters will teach.
+        folder: folder of this run, for checkpoints and finally `pretrain.json` with the curves.
     """
     budget = budget or Budget()
     inputs = [[p.image.hex(), p.name, p.description] for p in pictures]
     settings = {"budget": vars(budget), "inputs": fingerprint(inputs, list(texts))}
     if (folder / RECORD).exists() and json.loads((folder / RUN_FILE).read_text("utf-8")) == settings:
-        return folder / "model"  # without the lock: demos of several languages may share a finished base
+        return folder / "model"  # without the lock: demos of several languages can share a finished base
     with sole_use(folder):
         claim(folder, settings, overwrite=True)
         if not (folder / RECORD).exists():
@@ -110,7 +110,7 @@ def _pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, b
 
 
 def _mark_as_miniature(folder: Path) -> None:
-    """Say in the config that this is a stand-in, where every later stage can see it."""
+    """Write into the config that this is a stand-in, so that every later stage knows."""
     path = folder / "config.json"
     config = json.loads(path.read_text("utf-8"))
     config["mella_miniature"] = f"{miniature.NAME}: a stand-in of a few million parameters, for demonstration only"
@@ -120,8 +120,7 @@ def _mark_as_miniature(folder: Path) -> None:
 class Views:
     """The pictures in memory, and a fixed set of variants of each: zoomed, shifted, slightly stretched.
 
-    Variants are drawn once from the seed, so that what a step sees does not depend on whether the
-    run was interrupted.
+    Variants are drawn once from the seed, so the data of a step does not depend on interruptions.
     """
 
     def __init__(self, pictures: Sequence[Picture], processor: "Qwen2VLProcessor", seed: int):
@@ -144,7 +143,7 @@ class Views:
         return len(self.pictures) * VARIANTS
 
     def inputs(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        """`pixel_values` and `image_grid_thw` of some variants, by number in [0, len(self))."""
+        """`pixel_values` and `image_grid_thw` of variants, by their numbers in [0, len(self))."""
         index = torch.tensor(indices)
         images = self.images[index // VARIANTS].float()  # [B, 3, H, W]
         zoom, stretch, right, down = self.draws[index // VARIANTS, index % VARIANTS].unbind(1)
@@ -154,14 +153,14 @@ class Views:
         affine[:, 0, 2], affine[:, 1, 2] = SHIFT * right, SHIFT * down
         side = miniature.IMAGE_SIDE
         grid = functional.affine_grid(affine, [len(indices), 3, side, side], align_corners=False)
-        corner = images[:, :, :1, :1]  # what lies beyond the picture takes the colour of its corner
+        corner = images[:, :, :1, :1]  # the area outside the picture gets the colour of its corner
         moved = functional.grid_sample(images - corner, grid, align_corners=False) + corner
         batch = list(moved.round().clamp(0, 255).to(torch.uint8))
         return dict(self.processor.image_processor(batch, return_tensors="pt"))
 
 
 class _Numbers(torch.utils.data.Dataset[int]):
-    """0 … n-1: the collator fetches what a number stands for, a whole batch at a time."""
+    """The numbers 0 … n-1; the collator builds a whole batch from them."""
 
     def __init__(self, size: int):
         self.size = size
@@ -174,7 +173,7 @@ class _Numbers(torch.utils.data.Dataset[int]):
 
 
 class _VisionClassifier(nn.Module):
-    """A vision tower under a linear head that names the picture."""
+    """A vision tower with a linear head that names the picture."""
 
     def __init__(self, tower: nn.Module, hidden: int, classes: int):
         super().__init__()
@@ -188,7 +187,7 @@ class _VisionClassifier(nn.Module):
 
 
 def _train_vision(model: Any, views: Views, folder: Path, budget: Budget) -> list[dict[str, Any]]:
-    """Teach the vision tower to tell the names apart; the head is thrown away."""
+    """Train the vision tower to tell the names apart; the head is discarded."""
     classes = {name: i for i, name in enumerate(sorted({p.name for p in views.pictures}))}
     labels = [classes[p.name] for p in views.pictures]
     set_seed(budget.seed)
@@ -209,13 +208,13 @@ def _train_english(
     folder: Path,
     budget: Budget,
 ) -> list[dict[str, Any]]:
-    """Teach the whole model to name and describe in English, and to read plain text."""
+    """Train the whole model to name and describe in English, and to read plain text."""
     rng = random.Random(budget.seed)
     examples: list[tuple[str, int | None, list[int], int]] = []  # group, variant, token ids, prompt tokens
     for number in range(len(views)):
         picture = views.pictures[number // VARIANTS]
         examples.append(("name", number, *_turns(processor, rng.choice(NAME_PROMPTS), picture.name)))
-        if number % VARIANTS < VARIANTS // 4:  # descriptions are longer and all alike
+        if number % VARIANTS < VARIANTS // 4:  # descriptions are longer and similar to each other
             prompt = rng.choice(DESCRIBE_PROMPTS)
             examples.append(("describe", number, *_turns(processor, prompt, picture.description)))
     end = processor.tokenizer.eos_token
@@ -245,7 +244,7 @@ def _train_english(
 
 
 def _turns(processor: "Qwen2VLProcessor", prompt: str, answer: str) -> tuple[list[int], int]:
-    """Token ids of a conversation about one image, and how many of them are the prompt."""
+    """Token ids of a conversation about one image, and the number of prompt tokens."""
     turn: Any = user_turn(prompt)
     question = processor.apply_chat_template([turn], add_generation_prompt=True)
     patches = (miniature.IMAGE_SIDE // miniature.PATCH) ** 2
@@ -264,7 +263,7 @@ def _run(
     rate: float,
     budget: Budget,
 ) -> list[dict[str, Any]]:
-    """One resumable Trainer run over numbered examples; returns its log."""
+    """Run a resumable Trainer over numbered examples and return its log."""
 
     class _Trainer(Trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:

@@ -38,12 +38,12 @@ ORIGIN = (
 
 @dataclass(frozen=True)
 class Scale:
-    """How much the demo trains and answers; smaller for tests of the way through.
+    """How much the demo trains and answers; tests use less.
 
     Attributes:
-        budget: of the miniature backbone's training; its defaults when None.
+        budget: training budget of the miniature backbone; None for its defaults.
         training_flags: added to the recipe's settings.
-        max_new_tokens: of an answer, by source.
+        max_new_tokens: maximum answer length, by source.
     """
 
     budget: "Budget | None" = None
@@ -53,7 +53,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class DemoPaths:
-    """Where the demo keeps what."""
+    """The folders of the demo."""
 
     out: Path
     language: str
@@ -96,17 +96,17 @@ def run_demo(
     workers: int | None = None,
     scale: Scale | None = None,
 ) -> DemoPaths:
-    """Run every step that is not done, in order.
+    """Run all steps in order; finished steps are skipped.
 
     Args:
         language: code of the language to teach.
-        out: folder for everything that is made.
-        source: an unpacked stamps folder, where the Debian package cannot be fetched.
+        out: folder for all output.
+        source: an unpacked stamps folder, if the Debian package cannot be fetched.
         workers: processes for building data; the number of cores by default.
         scale: how much to train; the full demo by default.
 
     Raises:
-        MellaError: on an unknown language, a source that is no stamps folder, or a step that failed.
+        MellaError: for an unknown language, a source that is not a stamps folder, or a failed step.
     """
     get_language(language)
     paths, scale = DemoPaths(Path(out).resolve(), language), scale or Scale()
@@ -124,7 +124,7 @@ def run_demo(
 def prepare(
     paths: DemoPaths, source: Path | str | None = None, workers: int | None = None, budget: "Budget | None" = None
 ) -> Path:
-    """The steps that every language shares: views, dataset and base. Returns the stamps' folder."""
+    """Run the steps that all languages share: views, dataset and base. Return the stamps' folder."""
     from mella_hf.demo.stamps.stamps import fetch_stamps, read_stamps, stamps_folder
 
     with _step(1, "Stamps: real images with native names"):
@@ -164,7 +164,7 @@ def build_stamp_dataset(root: Path, rendered: Path, folder: Path, workers: int |
 
 
 def _write_language(shard: Shard, output: ShardOutput) -> None:
-    """One language's splits, and what became of every view by source."""
+    """Write one language's splits, and count what happened to every view, by source."""
     from mella_hf.dataset.write import write_split
     from mella_hf.demo.stamps.rows import rows
     from mella_hf.demo.stamps.stamps import read_stamps
@@ -182,7 +182,7 @@ def _write_language(shard: Shard, output: ShardOutput) -> None:
 
 
 def train_base(paths: DemoPaths, root: Path, budget: "Budget | None" = None) -> Path:
-    """Train the miniature backbone; it serves every language, so it is trained once."""
+    """Train the miniature backbone once, for all languages."""
     from mella_hf.demo.pretrain import pretrain
     from mella_hf.demo.stamps.reading import english_pictures, reading_texts
     from mella_hf.demo.stamps.stamps import read_stamps
@@ -193,7 +193,7 @@ def train_base(paths: DemoPaths, root: Path, budget: "Budget | None" = None) -> 
 
 
 def launch_sft(paths: DemoPaths, flags: tuple[str, ...] = ()) -> None:
-    """`accelerate launch recipes/sft.py`, in a process of its own as users run it."""
+    """Run `accelerate launch recipes/sft.py` in its own process, as users do."""
     from mella_hf.training.launch import launch_recipe
 
     places = {
@@ -207,7 +207,7 @@ def launch_sft(paths: DemoPaths, flags: tuple[str, ...] = ()) -> None:
 
 
 def evaluate(paths: DemoPaths, max_new_tokens: Mapping[str, int]) -> Path:
-    """Answers and scores of base and adapter."""
+    """Answer and score with base and adapter."""
     from mella_hf.evaluation.run import evaluate_run
 
     return evaluate_run(
@@ -221,7 +221,7 @@ def evaluate(paths: DemoPaths, max_new_tokens: Mapping[str, int]) -> Path:
 
 
 def publish(paths: DemoPaths) -> None:
-    """The page to look at, and the folder to push."""
+    """Write the report and the folder to push."""
     from mella_hf.evaluation.reports.report import write_report
     from mella_hf.hub.push import prepare_adapter
 
@@ -242,7 +242,7 @@ def _print_counts(name: str, counts: Counter[str]) -> None:
 
 
 def _print_splits(paths: DemoPaths) -> None:
-    """Rows of each split, read back the way a user reads them."""
+    """Print the number of rows of each split, loaded as a user would."""
     from datasets import load_dataset
 
     for split in SPLITS:

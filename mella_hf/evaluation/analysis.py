@@ -11,20 +11,20 @@ from mella_hf.evaluation.questions.long_tail import EntityCounts, accuracy_by_fr
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics, MellaMetric
 
-FEWEST_IMAGES = 3  # below it one answer moves a group by more than a third
+FEWEST_IMAGES = 3  # in a smaller group one answer changes the score by more than a third
 REST = "fewer images"
 NONE = "none"
-EXAMPLES = 5  # images or names that a failure is shown by
+EXAMPLES = 5  # images or names shown for each failure
 REPEATING = ("repetition", "loop")
 
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What the training split of a source names.
+    """The names in the training split of a source.
 
     Attributes:
-        entities: what its images show; None where they do not say.
-        counts: in how many samples each keyword occurs; None where there are no keywords.
+        entities: what its images show; None if the dataset does not say.
+        counts: number of samples with each keyword; None if there are no keywords.
     """
 
     entities: frozenset[str] | None
@@ -42,10 +42,10 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What was found.
+    """The findings about one system on one split.
 
     Attributes:
-        groups: one record of scores a category and a domain: `by`, `group`, and what `MellaMetric.score` gives.
+        groups: one score record per category and domain: `by`, `group`, and the result of `MellaMetric.score`.
         failures: `wrong_languages`, how many answers are in which language instead; `repeating`, ids of such
             answers; `hallucination`, the summary of entity precision, the made-up `names` said most often and, of each
             image whose answer names anything, what is `named` and what of it is `unsupported`;
@@ -62,11 +62,11 @@ def analyse(
     metric: "MellaMetric",
     training: TrainingFacts | None = None,
 ) -> Analysis:
-    """Look at the answers of one system to one split.
+    """Analyse the answers of one system to one split.
 
     Args:
-        predictions: as `mella_hf.answers.answers.read_predictions` gives them.
-        counted: what the metric counted of them.
+        predictions: the result of `mella_hf.answers.answers.read_predictions`.
+        counted: their item statistics.
         training: of the split's source; without it there is no long tail.
 
     Raises:
@@ -104,7 +104,7 @@ def _long_tail(predictions: Sequence[Mapping[str, Any]], counts: EntityCounts) -
 
 
 def _groups(predictions: Sequence[Mapping[str, Any]], by: str) -> dict[str, list[int]]:
-    """Places of the answers by their first category or their domain, most first; small groups together at the end."""
+    """Indices of the answers by first category or domain, largest group first; small groups are joined at the end."""
     found: dict[str, list[int]] = defaultdict(list)
     for at, prediction in enumerate(predictions):
         value = prediction[by]

@@ -26,14 +26,14 @@ NAMES = ("entity_precision", "hallucinating_rate")  # of mella_hf.evaluation.que
 
 @dataclass(frozen=True)
 class Limit:
-    """What a system must keep to.
+    """A limit that a system must meet.
 
     Attributes:
         metric: a score of the metric, a rate, or one of `NAMES`.
-        min, max: the least and the most that is right.
+        min, max: smallest and largest allowed value.
         above: "floor": the 95% interval must lie above the floor; scores only.
-        split, languages: where it holds; everywhere by default.
-        model: whose; the adapter's by default, the base's in a run without one.
+        split, languages: where the limit applies; everywhere by default.
+        model: the system it applies to; the adapter by default, or the base in a run without adapter.
     """
 
     metric: str
@@ -47,13 +47,15 @@ class Limit:
     def __post_init__(self) -> None:
         known = (*all_scores(), *RATES, *NAMES)
         if self.metric not in known:
-            raise MellaError(f"The gate knows no metric {self.metric!r}; choose among {', '.join(known)}.")
+            raise MellaError(f"Unknown metric {self.metric!r} in the gate; choose among {', '.join(known)}.")
         if self.split not in (None, *TEST_SPLITS):
-            raise MellaError(f"The gate knows no split {self.split!r}; choose among {', '.join(TEST_SPLITS)}.")
+            raise MellaError(f"Unknown split {self.split!r} in the gate; choose among {', '.join(TEST_SPLITS)}.")
         if self.above not in (None, "floor") or (self.above and self.metric not in all_scores()):
-            raise MellaError(f"The gate's `above: {self.above}` on {self.metric}: only scores can be above: floor.")
+            raise MellaError(
+                f"The gate has `above: {self.above}` for {self.metric}; only scores can have `above: floor`."
+            )
         if self.min is None and self.max is None and self.above is None:
-            raise MellaError(f"The gate's limit on {self.metric} says neither min nor max nor above: floor.")
+            raise MellaError(f"The gate's limit on {self.metric} has no bound; give min, max or above: floor.")
         for name in ("min", "max"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -61,7 +63,7 @@ class Limit:
 
 
 def read_gate(path: Path | str) -> list[Limit]:
-    """The limits of a gate file. Raises MellaError when it is not one, naming the entry."""
+    """Read the limits of a gate file. Raises MellaError with the wrong entry."""
     path = Path(path)
     try:
         entries = yaml.safe_load(path.read_text("utf-8"))
@@ -69,7 +71,7 @@ def read_gate(path: Path | str) -> list[Limit]:
         raise MellaError(f"Cannot read the gate {str(path)!r}: {error}") from error
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise MellaError(
-            f"The gate {str(path)!r} is no list of limits; write lines such as `- {{metric: bleu, min: 1}}`."
+            f"The gate {str(path)!r} is not a list of limits; write lines such as `- {{metric: bleu, min: 1}}`."
         )
     known = {field.name for field in fields(Limit)}
     for entry in entries:
@@ -78,18 +80,20 @@ def read_gate(path: Path | str) -> list[Limit]:
                 f"The gate {str(path)!r} has an unknown key {unknown[0]!r}; choose among {', '.join(known)}."
             )
         if "metric" not in entry:
-            raise MellaError(f"An entry of the gate {str(path)!r} names no metric: {entry}.")
+            raise MellaError(
+                f"An entry of the gate {str(path)!r} has no metric: {entry}. Add one, such as metric: bleu."
+            )
     return [Limit(**{**entry, "languages": _codes(entry.get("languages"))}) for entry in entries]
 
 
 def check_gate(limits: Iterable[Limit], runs: Mapping[str, Run]) -> list[str]:
-    """What is broken, one line each; nothing when all is well.
+    """The broken limits, one line each; an empty list if all limits are met.
 
     Args:
         runs: by language.
 
     Raises:
-        MellaError: on a limit that no run was measured for: it would guard nothing.
+        MellaError: for a limit that applies to no run, because it would check nothing.
     """
     broken = []
     for limit in limits:
@@ -106,7 +110,10 @@ def check_gate(limits: Iterable[Limit], runs: Mapping[str, Run]) -> list[str]:
                 if problem := _problem(limit, run, score):
                     broken.append(f"{language} {split}: {limit.metric} of {model} {problem}")
         if not measured:
-            raise MellaError(f"The gate's limit on {limit.metric} fits nothing that was evaluated: {limit}.")
+            raise MellaError(
+                f"The gate's limit on {limit.metric} applies to nothing that was evaluated: {limit}. "
+                "Change or remove it."
+            )
     return broken
 
 
@@ -115,13 +122,13 @@ def _codes(languages: Any) -> tuple[str, ...] | None:
 
 
 def _problem(limit: Limit, run: Run, score: Mapping[str, Any]) -> str | None:
-    """How a measurement breaks a limit; None when it keeps to it."""
+    """How a measurement breaks a limit; None if it does not."""
     where = (score["model"], score["split"])
     finding = run.finding(*where)
     facts = {**score, **finding.get("hallucination", {}), "n": score["n"]}
     value = facts.get(limit.metric)
     if value is None:
-        # Nothing on know, or on ling where no sample has keywords: that is no measurement to fail.
+        # There is no measurement, for example if no sample has keywords; that cannot fail.
         return None if limit.split is None else "was not measured: nothing to count (are there keywords?)"
     example = _example(limit.metric, finding, run.predictions.get(where, []))
     if limit.max is not None and value > limit.max:
@@ -136,7 +143,7 @@ def _problem(limit: Limit, run: Run, score: Mapping[str, Any]) -> str | None:
 
 
 def _example(metric: str, finding: Mapping[str, Any], predictions: Iterable[Mapping[str, Any]]) -> str:
-    """What to look at: which languages instead, which names, which image."""
+    """An example of the failure: other languages, names, or an image."""
     if not finding:
         return ""
     if metric == "wrong_language_rate":

@@ -26,26 +26,26 @@ Answers = list[dict[str, Any]]
 def compare_runs(
     runs: Mapping[str, Run], others: Mapping[str, Mapping[str, Run]] | None = None, *, out: Path | None = None
 ) -> list[dict[str, Any]]:
-    """Paired tests of the adapter, or the base where there is none, against every other system.
+    """Paired tests of the adapter (or of the base, if there is no adapter) against every other system.
 
     Args:
         runs: by language.
-        others: further runs to compare with, by name and language; their adapter stands for them.
+        others: other runs to compare with, by name and language; each is represented by its adapter.
         out: a folder to write `comparisons.json` to.
 
     Returns:
-        One record a language, split and pair: `language`, `split`, `first`, `second`, and what
-        `mella_hf.metrics.comparison.corrected` gives: differences are second - first.
+        One record per language, split and pair: `language`, `split`, `first`, `second`, and the result of
+        `mella_hf.metrics.comparison.corrected`. Differences are second - first.
 
     Raises:
-        MellaError: when two systems did not answer about the same images.
+        MellaError: if two systems did not answer about the same images.
     """
     from mella_hf.metrics import MellaMetric
     from mella_hf.metrics.comparison import compare, corrected
     from mella_hf.metrics.installed import all_scores
 
     pairs = [pair for language, run in runs.items() for pair in _pairs(language, run, others or {})]
-    # With r resamples no p-value is below 1 / (r + 1); Holm multiplies it by the number of tests.
+    # With r resamples the smallest p-value is 1 / (r + 1); Holm multiplies it by the number of tests.
     resamples = max(significance.RESAMPLES, 40 * len(pairs) * len(all_scores()))
     found: dict[str, dict[str, Any]] = {}
     for language, split, first, second, answers in progress_bar(pairs, desc="paired tests", unit="pair", delay=2):
@@ -60,10 +60,10 @@ def compare_runs(
 
 
 def name_runs(folders: Sequence[str], languages: Sequence[str]) -> dict[str, dict[str, Run]]:
-    """Finished runs by name, that of the folder or of NAME=FOLDER, and language.
+    """Load finished runs by name (the folder's, or NAME of NAME=FOLDER) and language.
 
     Raises:
-        MellaError: when a folder holds none of the languages, or two have one name.
+        MellaError: if a folder has none of the languages, or two runs have the same name.
     """
     found: dict[str, dict[str, Run]] = {}
     places: dict[str, str] = {}
@@ -71,7 +71,7 @@ def name_runs(folders: Sequence[str], languages: Sequence[str]) -> dict[str, dic
         name = given or Path(folder).resolve().name
         if name in found:
             raise MellaError(
-                f"Two runs would be called {name!r}: {places[name]} and {folder}. "
+                f"Two runs have the name {name!r}: {places[name]} and {folder}. "
                 f"Give one another name, as in --against NAME={folder}."
             )
         found[name], places[name] = load_runs(folder, languages), folder
@@ -79,16 +79,16 @@ def name_runs(folders: Sequence[str], languages: Sequence[str]) -> dict[str, dic
 
 
 def holds_runs(folder: Path | str, languages: Sequence[str]) -> bool:
-    """Whether `mella evaluate` wrote a folder: a run, or one a language."""
+    """Whether `mella evaluate` wrote this folder: one run, or one run per language."""
     folder = Path(folder)
     return any((place / SCORES_FILE).is_file() for place in (folder, *(folder / code for code in languages)))
 
 
 def load_runs(folder: Path | str, languages: Sequence[str]) -> dict[str, Run]:
-    """The finished runs in a folder that `mella evaluate` wrote, by language: one, or one a subfolder.
+    """Load the finished runs in a folder that `mella evaluate` wrote, by language.
 
     Raises:
-        MellaError: when there is none of the languages.
+        MellaError: if it has none of the languages.
     """
     folder = Path(folder)
     if (folder / SCORES_FILE).is_file():
@@ -107,7 +107,7 @@ def load_runs(folder: Path | str, languages: Sequence[str]) -> dict[str, Run]:
 def _pairs(
     language: str, run: Run, others: Mapping[str, Mapping[str, Run]]
 ) -> list[tuple[str, str, str, str, tuple[Answers, Answers]]]:
-    """(language, split, first, second, their answers) of every comparison within a language."""
+    """All comparisons within a language: (language, split, first, second, their answers)."""
     ours = tuned(run)
     pairs = []
     for (model, split), answers in run.predictions.items():
@@ -125,24 +125,24 @@ def _pairs(
 
 
 def tuned(run: Run) -> str:
-    """The system that a run is about."""
+    """The main system of a run: its adapter, or its base if it has no adapter."""
     return "adapter" if "adapter" in run.models else "base"
 
 
 def aligned(ours: Answers, theirs: Answers, name: str, where: str) -> Answers:
-    """Another run's answers in our order, judged by our references. Raises MellaError when the images differ."""
+    """Another run's answers in our order, with our references. Raises MellaError if the images differ."""
     by_id = {p["id"]: p for p in theirs}
     if set(by_id) != {p["id"] for p in ours}:
         shared = len(set(by_id) & {p["id"] for p in ours})
         raise MellaError(
-            f"The run {name!r} answered about {len(theirs)} images of {where}, this one about {len(ours)}, and only "
-            f"{shared} are the same; evaluate both on one dataset."
+            f"The run {name!r} has answers about {len(theirs)} images of {where}, this one about {len(ours)}, and only "
+            f"{shared} are the same; evaluate both on the same dataset."
         )
     return [{**p, "prediction": by_id[p["id"]]["prediction"]} for p in ours]
 
 
 def comparison_line(record: Mapping[str, Any]) -> str:
-    """One comparison for the screen: differences with 95% intervals, starred where Holm's p is below `LEVEL`."""
+    """One comparison for the screen: differences with 95% intervals; a star if Holm's p is below `LEVEL`."""
     shown = []
     for name in metric_titles():
         if record[f"{name}_delta"] is not None:

@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 TEST_SPLITS = ("know_test", "ling_test")
-THUMBNAIL_SIDE = 144  # px of the longer side: the report shows them at 96 CSS px
+THUMBNAIL_SIDE = 144  # px of the longer side; the report shows them at 96 CSS px
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds.
+    """The content of a run folder.
 
     Attributes:
-        folder: where it was read from.
+        folder: the folder that was read.
         language: code.
-        models: "base" and, where there were any, "adapter" and others: identity, settings, parameters.
+        models: "base", "adapter" and others, if there were any: identity, settings, parameters.
         data: name of the dataset folder, rows of each split, and the funnel (counts by source).
         scores: one flat record per model, split and subset (all | seen | unseen): scores from 0 to 100, rates
             from 0 to 1.
-        training: samples, parameters and loss curve of the adapter's training, where they are known.
-        versions: of what computed it.
-        predictions: by model and split.
-        groups, findings: what `mella_hf.evaluation.analysis` found by category and domain, and about failures.
+        training: samples, parameters and loss curve of the adapter's training, if known.
+        versions: versions of the packages that computed the run.
+        predictions: the answers by model and split.
+        groups, findings: results of `mella_hf.evaluation.analysis`: by category and domain, and about failures.
     """
 
     folder: Path
@@ -60,12 +60,12 @@ class Run:
     findings: list[dict[str, Any]] = field(default_factory=list)
 
     def score(self, model: str, split: str, subset: str = "all") -> dict[str, Any] | None:
-        """The record of one model, split and subset; None where it was not measured."""
+        """The score record of one model, split and subset; None if it was not measured."""
         wanted = (model, split, subset)
         return next((s for s in self.scores if (s["model"], s["split"], s["subset"]) == wanted), None)
 
     def finding(self, model: str, split: str) -> dict[str, Any]:
-        """What was found about one model and split; empty where nothing was looked for."""
+        """The findings about one model and split; empty if there was no analysis."""
         return next((f for f in self.findings if (f["model"], f["split"]) == (model, split)), {})
 
 
@@ -78,7 +78,7 @@ def evaluate_run(
     adapter: Path | str | None = None,
     **options: Any,
 ) -> Path:
-    """Answer and score the test splits of a language with the base and with the adapter; see `evaluate_runs`.
+    """Answer and score the test splits of one language with a base and an adapter; see `evaluate_runs`.
 
     Returns:
         The path of scores.json.
@@ -99,26 +99,26 @@ def evaluate_runs(
     device: str | None = None,
     progress: bool = True,
 ) -> bool:
-    """Answer and score the test splits of languages with systems; each is loaded once.
+    """Answer and score the test splits of several languages with several systems; each system is loaded once.
 
     Under `accelerate launch` every process calls this, and the first one scores.
 
     Args:
-        systems: as `line_up` gives them.
+        systems: the result of `line_up`.
         runs: the run folder of each language.
-        data_dir: dataset folder; the dataset on the Hub when None.
-        max_new_tokens: by source; `predictions.MAX_NEW_TOKENS` for a source that is not named.
+        data_dir: dataset folder; None takes the dataset from the Hub.
+        max_new_tokens: maximum answer length by source; `predictions.MAX_NEW_TOKENS` for other sources.
 
     Returns:
         Whether this process is the one that scored.
 
     Raises:
-        MellaError: on an unknown language or split, an empty split.
+        MellaError: for an unknown language or split, or an empty split.
     """
     tests = _load_tests(list(runs), splits, data_dir)
     state = process_state(device)
     for out in runs.values() if state.is_main_process else ():
-        (out / SCORES_FILE).unlink(missing_ok=True)  # it vouches for answers that may be about to change
+        (out / SCORES_FILE).unlink(missing_ok=True)  # scores.json means that all answers are final; they may change now
     training = {key: _training_facts(key[0], data_dir, key[1].removesuffix("_test")) for key in tests}
     for system in systems:
         identity, answerer = system.identity(), system.answerer(device)
@@ -149,7 +149,7 @@ def evaluate_runs(
 def _load_tests(
     languages: Sequence[str], splits: Sequence[str], data_dir: Path | str | None
 ) -> dict[tuple[str, str], "Dataset"]:
-    """The test splits by language and name. Raises MellaError on an unknown one, or an empty one."""
+    """Load the test splits by language and name. Raises MellaError for an unknown or empty split."""
     if unknown := [split for split in splits if split not in TEST_SPLITS]:
         raise MellaError(f"Unknown test split {unknown[0]!r}; choose among {', '.join(TEST_SPLITS)}.")
     for language in languages:
@@ -161,7 +161,7 @@ def _load_tests(
 
 
 def write_thumbnails(rows: "Dataset", folder: Path) -> None:
-    """A small JPEG of each image, named by its id; those that are there already are left."""
+    """Write a small JPEG of each image, named by its id; existing files are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     for i, image_id in enumerate(progress_bar(rows["id"], desc="thumbnails", unit="image", delay=2)):
         target = folder / f"{image_id}.jpg"
@@ -171,7 +171,7 @@ def write_thumbnails(rows: "Dataset", folder: Path) -> None:
 
 
 def load_run(folder: Path | str) -> Run:
-    """Read a run folder. Raises MellaError when it is not one, or not finished."""
+    """Read a run folder. Raises MellaError if it is not a finished run."""
     folder = Path(folder)
     path = folder / SCORES_FILE
     if not path.is_file():
@@ -188,7 +188,7 @@ def load_run(folder: Path | str) -> Run:
 
 
 def load_split(language: str, data_dir: Path | str | None, split: str, **options: Any) -> "Dataset":
-    """A split of a language's config, from a folder or from the Hub."""
+    """Load a split of a language, from a folder or from the Hub."""
     from datasets import load_dataset
 
     import mella_hf  # noqa: F401  (makes "mella" known to datasets)
@@ -197,9 +197,9 @@ def load_split(language: str, data_dir: Path | str | None, split: str, **options
 
 
 def _training_facts(language: str, data_dir: Path | str | None, source: str) -> TrainingFacts | None:
-    """The names in a source's training split; None where there is no such split."""
+    """The names in a source's training split; None if there is no such split."""
     try:
         rows = load_split(language, data_dir, source, columns=["entity", "keywords"])
-    except MellaError:  # a dataset of test splits only: nobody can say what was seen
+    except MellaError:  # a dataset with test splits only: what was seen in training is unknown
         return None
     return TrainingFacts.of(rows["entity"], rows["keywords"], language)

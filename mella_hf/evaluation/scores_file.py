@@ -28,14 +28,14 @@ def write_scores(
     data_dir: Path | str | None,
     training: Mapping[str, TrainingFacts | None],
 ) -> Path:
-    """Score the predictions in a run folder and write scores.json with all that it takes to read them.
+    """Score the predictions in a run folder and write scores.json.
 
     Args:
-        training: what the training data of each test split's source holds.
+        training: names in the training data of each test split's source.
 
     Raises:
-        MellaError: when references are in another language.
-        MissingExtraError: when the language's tokenizer or the gazetteer is not installed.
+        MellaError: if the references are in another language.
+        MissingExtraError: if the language's tokenizer or the gazetteer is not installed.
     """
     from mella_hf.metrics import MellaMetric
 
@@ -68,10 +68,10 @@ def write_scores(
 def score_subsets(
     predictions: Sequence[Mapping[str, Any]], counted: "ItemStatistics", metric: "MellaMetric"
 ) -> list[dict[str, Any]]:
-    """Scores over all images, and over seen and unseen entities where marked; their floors are those of all images.
+    """Scores over all images, and over seen and unseen entities if known; floors always use all images.
 
     Args:
-        counted: what the metric counted of the predictions.
+        counted: item statistics of the predictions.
     """
     places = range(len(predictions))
     subsets = {
@@ -88,12 +88,12 @@ def score_subsets(
 
 
 def predictions_path(run: Path, model: str, split: str) -> Path:
-    """Where the answers of a model to a split stand in a run folder."""
+    """The file with a model's answers to a split in a run folder."""
     return run / "predictions" / model / f"{split}.jsonl"
 
 
 def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, int]) -> dict[str, Any]:
-    """What was tested on, and by source what its build kept and dropped, where it left that."""
+    """The test data, and how many rows its build kept and dropped by source, if the build recorded it."""
     from mella_hf.dataset.builder import MELLA_REPO
     from mella_hf.dataset.card import read_funnel
 
@@ -103,7 +103,7 @@ def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, 
 
 
 def _model_record(system: System, files: Mapping[str, Path]) -> dict[str, Any]:
-    """What answered: from the meta files, and what the system calls itself in public."""
+    """The model that answered, from the meta files, and its public name."""
     metas = {split: read_meta(path) for split, path in files.items()}
     first = next(iter(metas.values()))
     names = ("base", "base_hash", "adapter", "adapter_hash", "parameters", "batch_size", "decoding", "device", "dtype")
@@ -112,7 +112,7 @@ def _model_record(system: System, files: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def _training_record(systems: Sequence[System]) -> dict[str, Any] | None:
-    """What training wrote beside the adapter, without its paths: samples, parameters and loss curve."""
+    """The training record beside the adapter, without paths: samples, parameters and loss curve."""
     record = next((system.training() for system in systems if system.name == "adapter"), None)
     kept = ("samples", "tokens", "parameters", "log_history")
     return record and {key: record[key] for key in kept if key in record}
@@ -123,6 +123,6 @@ def _versions() -> dict[str, str]:
     for package in VERSIONED:
         try:
             found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # running from a checkout that is not installed
+        except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
             found[package] = "not installed"
     return found

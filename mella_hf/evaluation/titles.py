@@ -18,7 +18,7 @@ FAILURES = {  # rates in [0, 1]
     "empty_rate": "empty",
     "truncated_rate": "cut off at the limit",
 }
-FLAGS = {  # what makes an answer degenerate, as `mella_hf.metrics.degenerate` finds it
+FLAGS = {  # the kinds of degenerate answers that `mella_hf.metrics.degenerate` finds
     "empty": "empty",
     "repetition": "repetitive",
     "loop": "looping",

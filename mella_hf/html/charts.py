@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-STEPS = (1, 2, 2.5, 5, 10)  # tick distances people read easily
+STEPS = (1, 2, 2.5, 5, 10)  # tick distances that are easy to read
 LABEL_WIDTH, LABEL_HEIGHT = 8.0, 4.5  # percent of the plot, on a phone
 ENDS = ("value", "low", "high")  # of a score and its interval
-WATCHED = {  # what is drawn of a watched run, in percent: (title, factor)
+WATCHED = {  # the drawn scores of a watched run, in percent: (title, factor)
     "/know_keyword_micro": ("keyword accuracy on know", 1),
     "/ling_meteor": ("METEOR on ling", 1),
     "/know_wrong_language_rate": ("wrong language on know", 100),
@@ -22,10 +22,10 @@ WATCHED = {  # what is drawn of a watched run, in percent: (title, factor)
 
 @dataclass(frozen=True)
 class Curve:
-    """A value by step, ready to draw.
+    """A curve of a value by step, ready to draw.
 
     Attributes:
-        title: what the value is.
+        title: name of the value.
         path: SVG path data in a 100 x 100 box, y downwards.
         x_ticks, y_ticks: (position in percent, label); y from the top.
         first, last: the values at both ends.
@@ -42,7 +42,7 @@ class Curve:
 
 
 def ticks(high: float, count: int = 4) -> list[float]:
-    """Round numbers from 0 up to the first one that is at least `high`, about `count` steps of them."""
+    """About `count` round numbers from 0 to the first one that is at least `high`."""
     if not high > 0:
         return [0.0, 1.0]
     power = 10.0 ** math.floor(math.log10(high / count))
@@ -51,14 +51,14 @@ def ticks(high: float, count: int = 4) -> list[float]:
 
 
 def scale_end(scores: Iterable[Mapping[str, Any] | None], metrics: Sequence[str]) -> float:
-    """The right end of a score axis that holds every interval and floor of these records; at most 100."""
+    """The right end of a score axis that contains all intervals and floors of these records; at most 100."""
     keys = [f"{metric}{suffix}" for metric in metrics for suffix in ("", "_high", "_floor")]
     values = [score[key] for score in scores if score for key in keys if score.get(key) is not None]
     return min(100.0, ticks(max(values, default=0.0))[-1])
 
 
 def on_axis(value: float | None, end: float) -> float | None:
-    """Where a score stands on an axis from 0 to `end`, in percent of it; None where it was not measured."""
+    """Position of a score on an axis from 0 to `end`, in percent; None if it was not measured."""
     return None if value is None else round(100 * min(value, end) / end, 2)
 
 
@@ -69,7 +69,7 @@ def loss_curve(log_history: Sequence[Mapping[str, Any]]) -> Curve | None:
 
 
 def watched_curves(log_history: Sequence[Mapping[str, Any]]) -> list[Curve]:
-    """What `mella_hf.training.watch` saw, by step; the mean over languages. Empty where nothing was watched."""
+    """The curves of `mella_hf.training.watch`, as means over languages; empty if nothing was watched."""
     curves = []
     for ending, (title, factor) in WATCHED.items():
         looks = [
@@ -83,7 +83,7 @@ def watched_curves(log_history: Sequence[Mapping[str, Any]]) -> list[Curve]:
 
 
 def _curve(title: str, points: Sequence[tuple[int, float]]) -> Curve | None:
-    """The points joined up; None with fewer than two."""
+    """A curve through the points; None with fewer than two."""
     if len(points) < 2:
         return None
     x_marks, y_marks = ticks(points[-1][0]), ticks(max(value for _, value in points))
@@ -102,11 +102,11 @@ def _curve(title: str, points: Sequence[tuple[int, float]]) -> Curve | None:
 
 @dataclass(frozen=True)
 class Plane:
-    """Points by two scores, ready to draw.
+    """A scatter plot of two scores, ready to draw.
 
     Attributes:
-        points: one dict a point: what was given, and `x_value`, `x_low`, `x_high`, `y_value`, `y_low`, `y_high`
-            in percent of the plot, y from the top; `label_y`, where its label collides with no other.
+        points: one dict per point: the given keys, and `x_value`, `x_low`, `x_high`, `y_value`, `y_low`, `y_high`
+            in percent of the plot, y from the top; `label_y` is a label position without overlap.
         x_ticks, y_ticks: (position in percent, label).
     """
 
@@ -133,7 +133,7 @@ def plane(points: Sequence[Mapping[str, Any]]) -> Plane:
 
 
 def _spread_labels(points: list[dict[str, Any]]) -> None:
-    """Give each point a `label_y`: its own height, or as far above as the labels near it need."""
+    """Give each point a `label_y`: its own height, or higher if other labels are near."""
     placed: list[tuple[float, float]] = []
     for point in sorted(points, key=lambda p: -p["y_value"]):
         y = point["y_value"]

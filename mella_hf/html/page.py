@@ -33,7 +33,7 @@ def environment(*folders: Path) -> Any:
 
 
 def text_attributes(text: str, language: Language) -> dict[str, str]:
-    """`dir` by the first letter that has one, and `lang` unless the direction shows that it is another language."""
+    """HTML attributes of a text: `dir` by its first letter, and `lang` unless the direction shows another language."""
     kinds = (unicodedata.bidirectional(character) for character in text)
     first = next((kind for kind in kinds if kind in ("L", "R", "AL")), "R" if language.rtl else "L")
     direction = "ltr" if first == "L" else "rtl"
@@ -46,7 +46,7 @@ def embedded_jpeg(path: Path) -> str:
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """A score as text; a score that was not measured is a dash, never a zero."""
+    """A score as text; a missing score is a dash, never a zero."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 

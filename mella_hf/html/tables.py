@@ -19,7 +19,7 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A score in [0, 100], or a signed difference, with its 95% interval; all None where it was not measured."""
+    """A score in [0, 100], or a signed difference, with its 95% interval; all None if it was not measured."""
 
     value: float | None
     low: float | None
@@ -28,12 +28,12 @@ class Cell:
 
     @classmethod
     def of(cls, score: Mapping[str, Any] | None, metric: str) -> "Cell":
-        """The cell of one metric of a score record; an empty one without the record."""
+        """The cell for one metric of a score record; an empty cell without a record."""
         value, low, high = (score[f"{metric}{end}"] if score else None for end in ("", "_low", "_high"))
         return cls(value, low, high)
 
     def texts(self) -> tuple[str, str, str]:
-        """Value and ends of the interval as text; a difference has its sign."""
+        """Value and interval as text; a difference has its sign."""
         ends = (self.value, self.low, self.high)
         value, low, high = (f"{end:+.1f}" if self.signed and end is not None else number(end) for end in ends)
         return value, low, high
@@ -41,13 +41,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Scores to be pasted.
+    """A table of scores for Markdown and LaTeX.
 
     Attributes:
         caption: what is measured, on what.
         header: titles of the columns.
-        rows: an entry a column, a word or a score.
-        signatures: of the metric, as the scores carry them.
+        rows: one entry per column, a word or a score.
+        signatures: the metric signatures of the scores.
     """
 
     caption: str
@@ -86,7 +86,7 @@ class Table:
 
 
 def escape_latex(text: str) -> str:
-    """Text in which LaTeX finds no commands."""
+    """Escape a text for LaTeX."""
     return re.sub("|".join(map(re.escape, _LATEX)), lambda found: _LATEX[found[0]], text)
 
 

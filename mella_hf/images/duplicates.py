@@ -7,13 +7,13 @@ import numpy as np
 from mella_hf.images.phash import NEAR
 
 _BANDS = NEAR + 1  # hashes at most NEAR bits apart agree in at least one of NEAR + 1 bands (pigeonhole)
-_PAIRS = 1 << 20  # compared at a time: 8 MB an array
+_PAIRS = 1 << 20  # pairs compared at a time: 8 MB per array
 
 KEPT, SAME_BYTES, SAME_PICTURE = 0, 1, 2
 
 
 def find_duplicates(ids: np.ndarray, hashes: np.ndarray | None) -> np.ndarray:
-    """What each row is to the rows before it: KEPT, SAME_BYTES or SAME_PICTURE.
+    """Compare each row with the rows before it: KEPT, SAME_BYTES or SAME_PICTURE.
 
     A row is SAME_PICTURE when its hash is at most four bits from the hash of a row that is kept, so no
     two kept rows look alike. Later rows never change the verdict on earlier ones.
@@ -30,24 +30,24 @@ def find_duplicates(ids: np.ndarray, hashes: np.ndarray | None) -> np.ndarray:
     verdict[first] = KEPT
     if hashes is None or not len(first):
         return verdict
-    values, index = np.unique(hashes[first], return_index=True)  # [U], where each value comes first
+    values, index = np.unique(hashes[first], return_index=True)  # [U], first position of each value
     order = np.argsort(index, kind="stable")
-    values, index = values[order], index[order]  # by first appearance
+    values, index = values[order], index[order]  # in order of first appearance
     del order
     repeats = np.ones(len(first), dtype=bool)
     repeats[index] = False
     verdict[first[repeats]] = SAME_PICTURE
     verdict[first[index[_near_earlier(values)]]] = SAME_PICTURE
-    # Rows whose hash is that of a dropped value are repeats already; rows of a kept value's repeats as well.
+    # All other rows with a dropped or a kept value are already marked as repeats.
     return verdict
 
 
 def _first_of_each(ids: np.ndarray) -> np.ndarray:
-    """The rows whose digest did not come before, in order. Sorts by eight bytes of it, to save memory."""
+    """The rows whose digest did not occur before, in order. Sorts by eight bytes of the digest to save memory."""
     words = np.ascontiguousarray(ids).view(np.uint64).reshape(-1, 4)  # [N, 4]
     order = np.argsort(words[:, 0], kind="stable")
     again = np.zeros(len(ids), dtype=bool)
-    runs = np.flatnonzero(words[order[1:], 0] == words[order[:-1], 0]) + 1  # places that repeat the one before
+    runs = np.flatnonzero(words[order[1:], 0] == words[order[:-1], 0]) + 1  # positions that repeat the one before
     seen: dict[bytes, int] = {}
     for place in runs:
         before, row = order[place - 1], order[place]
@@ -57,7 +57,7 @@ def _first_of_each(ids: np.ndarray) -> np.ndarray:
 
 
 def _near_earlier(values: np.ndarray) -> np.ndarray:
-    """Whether each hash is near an earlier one that is not near an earlier one itself: [U] bool.
+    """Whether each hash is near an earlier kept hash (one that is not near an earlier kept hash itself): [U] bool.
 
     Greedy in the order given; `values` are distinct.
     """
@@ -69,14 +69,14 @@ def _near_earlier(values: np.ndarray) -> np.ndarray:
     dropped = np.zeros(len(values), dtype=bool)
     if later:
         pairs = np.unique(np.stack([np.concatenate(later), np.concatenate(earlier)], axis=1), axis=0)
-        for j, i in pairs.tolist():  # by later row: every verdict that it needs is final
+        for j, i in pairs.tolist():  # sorted by later row, so every verdict that it needs is final
             if not dropped[i]:
                 dropped[j] = True
     return dropped
 
 
 def near_pairs(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of positions whose hashes differ in at most `NEAR` bits, some more than once, in blocks."""
+    """Pairs of positions whose hashes differ in at most `NEAR` bits, in blocks; a pair can occur more than once."""
     cuts = [64 * i // _BANDS for i in range(_BANDS + 1)]
     for low, high in zip(cuts, cuts[1:], strict=False):
         keys = ((values >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)).astype(np.uint16)  # 12 or 13 bits

@@ -12,24 +12,24 @@ from collections.abc import Iterator
 from mella_hf.images.opening import Rejected
 
 _JPEG_KEEP_APP = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}  # by marker, how they must begin
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # none is within a scan, but for restarts
-# Chunks of the PNG specification, third edition, that say how to show the picture, beside the critical ones.
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # inside a scan only restart markers occur
+# Besides the critical ones: chunks of the PNG specification, third edition, that define how to show the picture.
 _PNG_KEEP = frozenset(
     b"tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs sPLT".split()
 )  # fmt: skip
 _WEBP_KEEP = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP"})
-_WEBP_FLAGS = 0b0000_1100  # of VP8X: EXIF and XMP are there
+_WEBP_FLAGS = 0b0000_1100  # flags of VP8X for EXIF and XMP
 _GIF_GRAPHIC_CONTROL = 0xF9
 
 
 def strip_metadata(data: bytes, image_format: str) -> bytes:
-    """An image of one frame without metadata; the very bytes when there is none.
+    """Remove the metadata of an image with one frame; without metadata, the bytes are unchanged.
 
     Args:
         image_format: as Pillow names it: "JPEG", "PNG", "WEBP", "GIF" or "BMP"; an AVIF must be encoded anew.
 
     Raises:
-        Rejected: `image_broken`, when the file's segments do not add up.
+        Rejected: `image_broken`, if the file's segments are not consistent.
     """
     formats = {"JPEG": _jpeg_segments, "PNG": _png_chunks, "WEBP": _webp_chunks, "GIF": _gif_blocks, "BMP": _bmp_file}
     strip = formats[image_format]
@@ -57,7 +57,7 @@ def _jpeg_segments(data: bytes) -> Iterator[bytes]:
             end = at + 2 + length
             if marker == 0xDA:
                 found = _JPEG_MARKER.search(data, end)
-                if found is None:  # cut off; decoding says whether that hurts
+                if found is None:  # cut off; decoding shows whether that matters
                     yield data[at:]
                     return
                 end = found.start()
@@ -71,7 +71,7 @@ def _jpeg_segments(data: bytes) -> Iterator[bytes]:
 
 
 def _png_chunks(data: bytes) -> Iterator[bytes]:
-    """Critical chunks, those with a capital letter, and what else is to be kept, up to IEND."""
+    """The critical chunks (first letter is a capital) and the other chunks to keep, up to IEND."""
     yield data[:8]
     at = 8
     kind = b""
@@ -84,7 +84,7 @@ def _png_chunks(data: bytes) -> Iterator[bytes]:
 
 
 def _webp_chunks(data: bytes) -> Iterator[bytes]:
-    """The header with the new size, and the chunks to keep, up to the end that the header tells."""
+    """The header with the new size, and the chunks to keep, up to the end given in the header."""
     kept = []
     at = 12
     last = min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
@@ -102,7 +102,7 @@ def _webp_chunks(data: bytes) -> Iterator[bytes]:
 
 
 def _gif_blocks(data: bytes) -> Iterator[bytes]:
-    """All but extensions of other kinds than graphic control, which has the transparency, up to the trailer."""
+    """All blocks up to the trailer, except extensions other than graphic control (which has the transparency)."""
     at = 13 + _gif_colours(data[10])
     yield data[:at]
     while at < len(data) and data[at] != 0x3B:
@@ -124,7 +124,7 @@ def _gif_blocks(data: bytes) -> Iterator[bytes]:
 
 
 def _gif_colours(packed: int) -> int:
-    """Bytes of the colour table that a packed field announces."""
+    """Size of the colour table in bytes, from a packed field."""
     return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 64_000_000  # 8,000 x 8,000: 256 MB decoded; no photograph of a web page needs more
 MAX_ASPECT = 200  # longer side to shorter; Qwen2-VL's processor and its successors' refuse more
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP")  # what browsers show and Pillow decodes without other programs
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP")  # formats that browsers show and Pillow decodes by itself
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".mpo", ".png", ".webp", ".gif", ".avif", ".bmp")  # how their files end
 _MOVING = ("PNG", "WEBP", "GIF", "AVIF")  # formats that can hold a film; a camera's JPEG holds previews (MPO)
 _LAYERED = ("RGBA", "LA", "PA", "RGBa", "La")  # modes with an alpha channel
 
 
 class Rejected(MellaError):
-    """A row that must not enter the dataset. `reason` is short and fixed, fit for counting."""
+    """A row that must not enter the dataset. `reason` is short and fixed, so it can be counted."""
 
     def __init__(self, reason: str, detail: str = ""):
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -35,11 +35,11 @@ class Rejected(MellaError):
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turn what Pillow raises on hostile images into Rejected: `image_too_large`, `image_format`, `image_broken`."""
+    """Turn Pillow's errors into Rejected: `image_too_large`, `image_format`, `image_broken`."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():  # Pillow warns of sizes that are checked here
+        with warnings.catch_warnings():  # Pillow warns about sizes that are checked here
             warnings.simplefilter("ignore")
             yield
     except Image.DecompressionBombError as error:
@@ -54,11 +54,11 @@ def guarded() -> Iterator[None]:
 
 
 def open_image(data: bytes, *, side: int | None = None) -> "Image.Image":
-    """Decode an image fully, upright, as RGB on white. Its size is what readers of the dataset see.
+    """Decode an image fully, upright, as RGB on white. Its size is the one that readers of the dataset see.
 
     Args:
-        side: allow a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size, its sides no smaller than this
-            many pixels; a fraction of the work.
+        side: allow decoding a JPEG at 1/2, 1/4 or 1/8 of its size, which is faster; no side becomes smaller than
+            this many pixels.
 
     Raises:
         Rejected: with the reason `image_empty`, `image_format`, `image_too_large`, `image_aspect`,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SIDE = 32  # px, after rescaling
 LOW = 8  # frequencies kept in each direction
-NEAR = 4  # bits; at most this far apart counts as the same picture
+NEAR = 4  # bits; hashes at most this far apart count as the same picture
 
 
 @cache
@@ -40,12 +40,12 @@ def phash(image: "Image.Image") -> int:
 
 
 def hamming(a: int, b: int) -> int:
-    """Bits in which two hashes differ, 0 to 64."""
+    """Number of bits in which two hashes differ, 0 to 64."""
     return (a ^ b).bit_count()
 
 
 def nearest(value: int, hashes: "np.ndarray") -> int:
-    """The least distance of a hash to any of `hashes` (uint64, [N]); 65 when there are none."""
+    """The smallest distance of a hash to any of `hashes` (uint64, [N]); 65 if there are none."""
     import numpy as np
 
     if not len(hashes):

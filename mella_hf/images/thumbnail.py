@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def small_jpeg(image: "Image", side: int) -> bytes:
-    """A JPEG of a copy of the image, its longer side at most `side` px."""
+    """A small copy of the image as JPEG; its longer side has at most `side` px."""
     small = on_white(image).copy()
     small.thumbnail((side, side))
     out = io.BytesIO()

@@ -17,25 +17,25 @@ from mella_hf.text import lid
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PROMPT_VERSION = "1"  # stored with every caption; raise it when a prompt changes
+PROMPT_VERSION = "1"  # stored with every caption; increase it when a prompt changes
 PROMPT = (
     "Describe this image in English, in one paragraph of four to eight full sentences. Say literally what can be seen: "
     "the objects, people and animals, how many there are and where, their colours, shapes and materials, what they "
     "are doing, the background and the light. Copy any text in the image as it is written. Do not guess names, "
     "places, feelings or meanings, and do not address the reader."
 )
-# After an answer of no use. Decoding is greedy, so the same words would bring the same answer.
+# Used after an unusable answer. Decoding is greedy, so the same prompt would give the same answer.
 SECOND_PROMPT = (
     "Write a plain English description of this picture for someone who cannot see it: at least four complete "
     "sentences and no list, nothing said twice, only what is visible."
 )
-REFUSED = "status_4"  # how a captioner's reasons begin that lie in the image or the request (RFC 9110, 15.5)
-# How a caption's problem begins that says nothing of the image: its server went down, timed out, or broke. A rerun asks
-# again for those, and for no others.
+REFUSED = "status_4"  # prefix of a captioner's reasons that are caused by the image or the request (RFC 9110, 15.5)
+# Prefix of problems that are not caused by the image: the server stopped, timed out or failed. Only for these a rerun
+# asks again.
 UNANSWERED = "captioner_unanswered_"
-MANY_REFUSED = 6  # images, with no other answer: then it is not the images
+MANY_REFUSED = 6  # if so many images and no other get an answer, the server is the problem
 MIN_WORDS = 12  # two short sentences; the paper's captions have about 258 tokens
-# At the beginning only: a shop sign may say "I'm sorry".
+# At the start only: a shop sign may say "I'm sorry".
 _REFUSAL = re.compile(
     r"\W*(?:(?:unfortunately|sorry|apologies|i apologi[sz]e)\W+(?:but\W+)?)?"
     r"(?:as an ai\b|i(?:'m| am) (?:sorry|unable|not able)"
@@ -48,9 +48,9 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class CaptionAnswer:
-    """What a captioner said; `truncated` when it was cut off at the token limit.
+    """A captioner's answer; `truncated` if it was cut off at the token limit.
 
-    `refused`: why the captioner does not take the image, such as "status_400"; then nothing was said.
+    `refused`: why the captioner refused the image, such as "status_400"; then there is no text.
     """
 
     text: str
@@ -62,8 +62,8 @@ class Captioner(Protocol):
     """A model that describes images.
 
     Attributes:
-        name: what provenance columns say of it.
-        version: changes when the same image may be described otherwise; part of the request cache's key.
+        name: its name in provenance columns.
+        version: changes if the same image may get another description; part of the request cache's key.
     """
 
     name: str
@@ -72,25 +72,25 @@ class Captioner(Protocol):
     def caption(
         self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, CaptionAnswer], None]
     ) -> dict[int, str]:
-        """Describe RGB images; `on_answer` is told the index and the answer of each as soon as it is there.
+        """Describe RGB images; `on_answer` receives the index and the answer of each image as soon as it arrives.
 
         Returns:
-            Index -> reason, such as "TimeoutError", of the images that got no answer although the captioner works;
-            it begins with `REFUSED` where asking again would not help.
+            Index -> reason, such as "TimeoutError", for the images without an answer although the captioner works.
+            The reason begins with `REFUSED` if asking again would not help.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A description that passed, or the reason why there is none.
+    """A caption that passed the checks, or the reason why there is none.
 
     Attributes:
-        text: English; empty when `problem` is set and nothing was said.
+        text: in English; empty if the captioner said nothing.
         problem: `caption_empty`, `caption_refusal`, `caption_truncated`, `caption_short`, `caption_repeats`,
             `caption_not_english` of the second answer, `captioner_<status>` of an image that the
             captioner does not take, or `captioner_unanswered_<fault>`; None when the text is good.
-        retried: whether the first answer was no use.
+        retried: whether the first answer was unusable.
     """
 
     text: str
@@ -99,7 +99,7 @@ class Caption:
 
 
 def caption_problem(answer: CaptionAnswer) -> str | None:
-    """The first thing that is wrong with an answer, or None."""
+    """The first problem of an answer, or None."""
     if answer.refused is not None:
         return f"captioner_{answer.refused}"
     text = answer.text.strip()
@@ -120,7 +120,7 @@ def caption_problem(answer: CaptionAnswer) -> str | None:
 
 
 def repeats(words: Sequence[str]) -> bool:
-    """Whether words loop or say the same four in a row too often: the limits of `mella_hf.metrics.degenerate`."""
+    """Whether words or four-word sequences repeat too often, by the limits of `mella_hf.metrics.degenerate`."""
     numbers = np.unique(np.array(words, dtype=str), return_inverse=True)[1]
     return repetition(NGrams(numbers, REPETITION_ORDER), REPETITION_ORDER) > REPETITION_LIMIT or has_loop(numbers)
 
@@ -131,15 +131,15 @@ def caption_images(
     cache: RequestCache,
     on_answer: Callable[[], object] = lambda: None,
 ) -> dict[str, Caption]:
-    """A caption, or the reason why not, for each image.
+    """Caption each image, or return the reason why not.
 
     Args:
-        images: (id, RGB image); the id is the sha256 of the image bytes, and what the cache goes by.
-        on_answer: called for each answer that is not in the cache, for progress.
+        images: (id, RGB image); the id is the sha256 of the image bytes and the key of the cache.
+        on_answer: called for each answer that was not in the cache, for a progress bar.
 
     Raises:
-        MellaError: as the captioner; answers that were given are kept.
-        StageError: it does not take a single image.
+        MellaError: for the captioner's reasons; answers so far are kept.
+        StageError: if the captioner refuses all images.
     """
     first = _ask(captioner, images, PROMPT, cache, on_answer)
     problems = {name: _problem(answer) for name, answer in first.items()}
@@ -165,7 +165,7 @@ def _ask(
     cache: RequestCache,
     on_answer: Callable[[], object],
 ) -> dict[str, CaptionAnswer | str]:
-    """The captioner's answers by id, from the cache where they are there; a reason where there is none."""
+    """The captioner's answers by id, from the cache if possible; or a reason if there is none."""
     asked = Asked(captioner.name, captioner.version, "image", "en")
     answers: dict[str, CaptionAnswer | str] = {}
     new: dict[str, Image] = {}
@@ -187,9 +187,9 @@ def _ask(
     refused = {index: reason for index, reason in failed.items() if reason.startswith(REFUSED)}
     if len(refused) >= MANY_REFUSED and not answers:
         raise StageError(
-            f"The captioner {captioner.name!r} took none of {len(refused)} images "
-            f"({', '.join(sorted(set(refused.values())))}). See in its server's log whether it takes images, of this "
-            "size and one a request; then run the same command again."
+            f"The captioner {captioner.name!r} accepted none of {len(refused)} images "
+            f"({', '.join(sorted(set(refused.values())))}). Check in its server's log that it accepts images of this "
+            "size, one per request; then run the same command again."
         )
     for index, reason in refused.items():
         keep(index, CaptionAnswer("", refused=reason))

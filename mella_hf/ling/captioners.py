@@ -14,15 +14,15 @@ MAX_TOKENS = 512  # twice the paper's 258 tokens a caption
 
 
 class TransformersCaptioner:
-    """A `Captioner` in this process: any image-text-to-text checkpoint, in batches, in the checkpoint's own precision.
+    """A `Captioner` that runs any image-text-to-text checkpoint in this process, in the checkpoint's precision.
 
     Args:
         model: Hub id or folder.
-        batch_size: images described together; one that is done makes place for the next.
-        device: "cuda", "cpu", ...; the accelerator where there is one by default.
+        batch_size: images per batch; a finished image makes room for the next one.
+        device: "cuda", "cpu", ...; by default the accelerator, if there is one.
 
     Raises:
-        MellaError: the checkpoint does not load.
+        MellaError: if the checkpoint does not load.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class TransformersCaptioner:
     def caption(
         self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, CaptionAnswer], None]
     ) -> dict[int, str]:
-        """Greedy answers. Every image gets one."""
+        """Describe images greedily. Every image gets an answer."""
         from mella_hf.answers.generate import answer_turns
 
         def keep(index: int, answer: dict[str, Any]) -> None:
@@ -51,16 +51,16 @@ class TransformersCaptioner:
 
 
 class ServerCaptioner:
-    """A `Captioner` over servers that speak OpenAI's protocol.
+    """A `Captioner` that asks servers that speak OpenAI's protocol.
 
     For a model that fills a GPU:
     `vllm serve Qwen/Qwen2.5-VL-72B-Instruct --port 8000 --limit-mm-per-prompt '{"image": 1}'` on each machine.
 
     Args:
-        model: the name that the servers serve it under.
-        base_urls: addresses that end in /v1, one or more.
-        at_once: requests under way at each.
-        pause: how to wait; tests pass their own.
+        model: the model's name on the servers.
+        base_urls: one or more addresses that end in /v1.
+        at_once: concurrent requests per server.
+        pause: function that waits; tests pass their own.
     """
 
     def __init__(
@@ -83,10 +83,11 @@ class ServerCaptioner:
     def caption(
         self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, CaptionAnswer], None]
     ) -> dict[int, str]:
-        """One request an image.
+        """Send one request per image.
 
         Raises:
-            StageError: no server is left, or they refuse the key or the model. Answers given before have been told.
+            StageError: if no server is left, or they refuse the key or the model. `on_answer` has received all answers
+                so far.
         """
 
         def request(index: int) -> dict[str, Any]:

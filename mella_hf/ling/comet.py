@@ -18,38 +18,38 @@ from mella_hf.ling import comet_worker
 from mella_hf.ling.comet_worker import BATCH_TOKENS, CometModel, Pair
 
 KIWI = "Unbabel/wmt22-cometkiwi-da"  # Rei et al. 2022, "CometKiwi", WMT22
-DEATHS = 2  # of the worker over one request
+DEATHS = 2  # deaths of the worker on one request before it gives up
 PYTHON_VARIABLE = "MELLA_COMET_PYTHON"
 
 
 class Scorer(Protocol):
-    """A quality-estimation model: `max_tokens` a pair may have, `version`, `count` of tokens and `score` of pairs."""
+    """A quality-estimation model: counts the tokens of pairs and scores pairs of at most `max_tokens`."""
 
     max_tokens: int
     version: str
 
     def count(self, pairs: Sequence[Pair]) -> list[int]:
-        """Tokens of each pair, marks included."""
+        """Number of tokens of each pair, with special tokens."""
         ...
 
     def score(self, pairs: Sequence[Pair]) -> list[float]:
-        """A score for each pair of at most `max_tokens`."""
+        """Score each pair; a pair may have at most `max_tokens`."""
         ...
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
         ...
 
 
 def open_scorer(model: str = KIWI, *, python: Path | None = None, batch_tokens: int = BATCH_TOKENS) -> Scorer:
-    """The checkpoint, ready to score.
+    """Open a checkpoint for scoring.
 
     Args:
         model: Hub id, or a folder with hparams.yaml and checkpoints/model.ckpt.
-        python: the interpreter that has COMET; `$MELLA_COMET_PYTHON`, else `.venv-comet` of `make comet`.
+        python: a Python with COMET; by default `$MELLA_COMET_PYTHON`, or `.venv-comet` from `make comet`.
 
     Raises:
-        MellaError: there is no such interpreter, or the checkpoint does not load.
+        MellaError: if there is no such Python, or the checkpoint does not load.
     """
     python = comet_python(python)
     if python is not None:
@@ -61,30 +61,30 @@ def open_scorer(model: str = KIWI, *, python: Path | None = None, batch_tokens: 
 
 
 def comet_python(python: Path | None = None) -> Path | None:
-    """The interpreter to run COMET in; None for this one, where COMET can be imported. Raises as `find_python`."""
+    """The Python to run COMET in; None if COMET can be imported here. Raises the same errors as `find_python`."""
     if python is None and find_spec("comet") is not None:
         return None
     return python or find_python()
 
 
 def find_python() -> Path:
-    """The interpreter that has COMET. Raises MellaError, naming the command that makes one."""
+    """Find a Python with COMET. Raises MellaError with the command that installs one."""
     if named := os.environ.get(PYTHON_VARIABLE):
         return Path(named)
     for root in (Path.cwd(), Path(__file__).parents[2]):
         if (python := root / ".venv-comet" / "bin" / "python").exists():
             return python
     raise MellaError(
-        "COMET is not installed here, and there is no .venv-comet: run `make comet`, which makes it an environment "
-        f"of its own, or set {PYTHON_VARIABLE} to a Python that has unbabel-comet."
+        "COMET is not installed here, and there is no .venv-comet. Run `make comet`, which creates it, or set "
+        f"{PYTHON_VARIABLE} to a Python that has unbabel-comet."
     )
 
 
 class CometWorker:
-    """A `Scorer` in another interpreter. Use it in a `with` block, or `close` it.
+    """A `Scorer` in another Python process. Use it in a `with` block, or call `close`.
 
     Raises:
-        MellaError: the interpreter or the checkpoint does not start.
+        MellaError: if the Python or the checkpoint does not start.
     """
 
     def __init__(self, model: str, python: Path, batch_tokens: int = BATCH_TOKENS):
@@ -94,14 +94,14 @@ class CometWorker:
         self._start()
 
     def count(self, pairs: Sequence[Pair]) -> list[int]:
-        """Tokens of each pair, marks included."""
+        """Number of tokens of each pair, with special tokens."""
         return [int(value) for value in self._ask("count", pairs)]
 
     def score(self, pairs: Sequence[Pair]) -> list[float]:
         """A score for each pair.
 
         Raises:
-            StageError: the worker died twice over these pairs, or says that they cannot be scored.
+            StageError: if the worker died twice on these pairs, or reports that it cannot score them.
         """
         return [float(value) for value in self._ask("score", pairs)]
 
@@ -120,7 +120,7 @@ class CometWorker:
 
     def _start(self) -> None:
         self.close()
-        # -P: this script's folder must not offer its modules as top-level ones.
+        # -P: modules in the script's folder must not be importable as top-level modules.
         command = [str(self._python), "-P", comet_worker.__file__, self._model, str(self._batch_tokens)]
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=_log())
@@ -149,12 +149,12 @@ class CometWorker:
                 return list(answer["values"])
             self._start()
         raise StageError(
-            f"The worker of the quality-estimation model {self._model!r} died {DEATHS} times over the "
+            f"The worker of the quality-estimation model {self._model!r} died {DEATHS} times on the "
             f"same {len(pairs)} pairs (out of memory?). Run again with --qe-batch-tokens below {self._batch_tokens}."
         )
 
     def _exchange(self, request: bytes) -> dict[str, Any] | None:
-        """The answer to a request, or None when the worker is dead."""
+        """Send a request and return the answer; None if the worker is dead."""
         if self._process is None or self._process.stdin is None:
             return None
         try:
@@ -171,5 +171,5 @@ class CometWorker:
 
 
 def _log() -> int | Any:
-    """Where the worker's own words go: nowhere, unless MELLA_COMET_LOG asks for them."""
+    """The file for the worker's output: none, unless MELLA_COMET_LOG names one."""
     return sys.stderr if os.environ.get("MELLA_COMET_LOG") else subprocess.DEVNULL

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 Pair = tuple[str, str]  # source, translation
-BATCH_TOKENS = 2048  # fastest on a CPU; a GPU wants ten times as many
+BATCH_TOKENS = 2048  # fastest on a CPU; use ten times as many on a GPU
 
 
 class CometModel:
@@ -23,10 +23,10 @@ class CometModel:
 
     Args:
         model: folder with hparams.yaml and checkpoints/model.ckpt, or a Hub id.
-        batch_tokens: tokens computed together, padding included.
+        batch_tokens: tokens per batch, with padding.
 
     Raises:
-        ValueError: no checkpoint there, or one that needs references.
+        ValueError: if there is no checkpoint, or it needs references.
     """
 
     def __init__(self, model: str, batch_tokens: int):
@@ -54,7 +54,7 @@ class CometModel:
             self.version = hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
     def count(self, pairs: Sequence[Pair]) -> list[int]:
-        """Tokens of each pair as the encoder sees it, marks included."""
+        """Number of tokens of each pair for the encoder, with special tokens."""
         marks = 2 + self._model.encoder.size_separator
         tokenize = self._model.encoder.tokenizer
         texts = [text for pair in pairs for text in pair]
@@ -62,10 +62,10 @@ class CometModel:
         return [a + b + marks for a, b in zip(lengths[::2], lengths[1::2], strict=True)]
 
     def score(self, pairs: Sequence[Pair]) -> list[float]:
-        """A score for each pair. Batches hold pairs of like length and as many as the token budget allows.
+        """Score each pair. Batches hold pairs of similar length, as many as the token limit allows.
 
         Raises:
-            ValueError: a pair is longer than the encoder sees; COMET would cut it without a word.
+            ValueError: if a pair is longer than the encoder's limit; COMET would cut it silently.
         """
         import torch
 
@@ -84,11 +84,11 @@ class CometModel:
         return scores
 
     def close(self) -> None:
-        """Nothing to end: it lives in this process."""
+        """Do nothing: the model is in this process."""
 
 
 def plan_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Indices in batches, longest first: memory runs out early or never, and little is padding."""
+    """Indices in batches, longest first: this needs little padding, and memory runs out early or never."""
     batches: list[list[int]] = []
     width = 0
     for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
@@ -100,9 +100,9 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
 
 
 def main(model_name: str, batch_tokens: int) -> None:
-    """Serve until the input ends."""
+    """Answer requests until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print must not get among the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
 
     def answer(**fields: Any) -> None:
         answers.write(json.dumps(fields) + "\n")
@@ -110,7 +110,7 @@ def main(model_name: str, batch_tokens: int) -> None:
 
     try:
         model = CometModel(model_name, batch_tokens)
-    except Exception as error:  # any: it is told to the process that can report it
+    except Exception as error:  # any error: the other process reports it
         answer(error=f"{type(error).__name__}: {error}")
         return
     answer(max_tokens=model.max_tokens, version=model.version)
@@ -119,7 +119,7 @@ def main(model_name: str, batch_tokens: int) -> None:
         request = json.loads(line)
         try:
             values = operations[request["op"]]([(source, mt) for source, mt in request["pairs"]])
-        except Exception as error:  # any: as above; the next request may be sound
+        except Exception as error:  # any error, as above; the next request may succeed
             answer(error=f"{type(error).__name__}: {error}")
         else:
             answer(values=values)

@@ -27,7 +27,7 @@ from mella_hf.stage import StageReport
 
 @dataclass
 class DescribeReport:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
         captions: the caption stage; `translations` and `verdicts` by language.
@@ -46,9 +46,9 @@ def describe_images(
     """Describe every image in every language, and build the dataset.
 
     Raises:
-        QuotaExhaustedError: the translation service gives no more; run again when it does.
-        MellaError: bad settings; no images; a captioner, service or model that does not work. What was
-            answered before is kept.
+        QuotaExhaustedError: if the quota of the translation service is used up; run again when it is renewed.
+        MellaError: for bad settings, no images, or a captioner, service or model that does not work. Answers so
+            far are kept.
     """
     check_settings(languages, settings)
     with Description(Path(images), Path(out), settings, progress) as work:
@@ -72,10 +72,10 @@ def describe_images(
 def estimate_costs(
     images: Path | str, out: Path | str, languages: Sequence[str], settings: DescribeSettings, *, progress: bool = True
 ) -> dict[str, TranslationCost]:
-    """What translating would take, by language, after captioning what has no caption yet; asks no service.
+    """Estimate the cost of translation by language. Captions images without a caption; asks no translation service.
 
     Raises:
-        MellaError: as `describe_images`.
+        MellaError: for the same reasons as `describe_images`.
     """
     check_settings(languages, settings)
     with Description(Path(images), Path(out), settings, progress) as work:
@@ -85,9 +85,9 @@ def estimate_costs(
 
 
 def check_settings(languages: Sequence[str], settings: DescribeSettings) -> None:
-    """Raise MellaError for what would fail later, before anything is paid for."""
+    """Raise MellaError for settings that would fail later, before anything costs money."""
     if not languages:
-        raise MellaError("No language given; name one or more, such as --languages ar,cs.")
+        raise MellaError("No language given; give one or more, such as --languages ar,cs.")
     for language in languages:
         get_language(language)
         if settings.qe_model is not None:
@@ -103,7 +103,7 @@ def check_settings(languages: Sequence[str], settings: DescribeSettings) -> None
 
 
 def _source(images: Path, report: DescribeReport) -> DescribedSource:
-    """What `build_dataset` reads: the rows that are left, and the rejects of all stages."""
+    """The source for `build_dataset`: the remaining rows, and the rejects of all stages."""
     rows = {code: [str(path) for path in stage.outputs] for code, stage in report.verdicts.items()}
     rejects = {
         code: [
@@ -127,7 +127,7 @@ def _origin(settings: DescribeSettings) -> str:
 
 
 def funnel_lines(report: DescribeReport) -> Iterator[str]:
-    """What became of the images, a line a stage."""
+    """The funnel as text: one line per stage."""
     stages = [report.captions, *(stage for by in (report.translations, report.verdicts) for stage in by.values())]
     for stage in stages:
         lost = sorted(stage.dropped.items(), key=lambda item: (-item[1], item[0]))

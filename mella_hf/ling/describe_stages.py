@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 WORK = ".describe"
 CAPTIONERS = "mella_hf.captioners"  # group of entry points
 CACHE = "requests.sqlite"
-LING_VERSION = 1  # a change of what the stages do to rows; makes them run again
+LING_VERSION = 1  # increase it when the stages change rows differently; they then run again
 SHARD_IMAGES = 64
-JUDGED_SHARDS = 16  # scored together: a thousand pairs make batches of like length
-CAPTION_SIDE = 1024  # px of the longer side that a captioner is shown
+JUDGED_SHARDS = 16  # shards scored together: with a thousand pairs, batches have similar lengths
+CAPTION_SIDE = 1024  # px of the longer side of the image for the captioner
 
 
 @dataclass(frozen=True)
 class DescribeSettings:
-    """How to describe.
+    """Settings of `mella describe`.
 
     Attributes:
         captioner: Hub id or folder of an image-text-to-text model, or the name of an entry point of the group
@@ -53,17 +53,17 @@ class DescribeSettings:
         base_urls: OpenAI-compatible servers; none runs the model in this process.
         translator: "auto", a service, an entry point of the group `mella_hf.translators`, or an NLLB or MADLAD
             checkpoint.
-        translator_url: address of the service, where it is not the public one.
-        captioner_label, translator_label: what provenance columns say instead.
-        at_once: requests under way, at each server and service; None for their own defaults.
-        qe_model: a COMET quality-estimation checkpoint; None judges by the guards alone.
-        qe_python: the interpreter that has COMET.
-        qe_batch_tokens: tokens scored together.
-        threshold: the least score that is kept, in [0, 1].
-        force_qe: score languages that the encoder never read.
-        price: US dollars a million characters, instead of the service's list price.
-        batch_size: images described together by a captioner in this process.
-        license: of the images that `metadata.jsonl` says none of.
+        translator_url: address of the service, if it is not the public one.
+        captioner_label, translator_label: names for the provenance columns.
+        at_once: concurrent requests per server or service; None for their defaults.
+        qe_model: a COMET quality-estimation checkpoint; None uses only the checks without a model.
+        qe_python: a Python with COMET.
+        qe_batch_tokens: tokens per scoring batch.
+        threshold: lowest score that is kept, in [0, 1].
+        force_qe: also score languages that the encoder was not trained on.
+        price: US dollars per million characters, instead of the service's list price.
+        batch_size: images per batch for a captioner in this process.
+        license: licence of images for which `metadata.jsonl` gives none.
         test_size: images in the test split, at most a fifth.
     """
 
@@ -86,7 +86,7 @@ class DescribeSettings:
 
 
 class Description:
-    """One run over one folder: the three stages, and what they need, opened at first use."""
+    """One run over one folder: the three stages; models and connections are opened at first use."""
 
     def __init__(self, images: Path, out: Path, settings: DescribeSettings, progress: bool):
         self._images, self._work, self._settings, self._progress = images, out / WORK, settings, progress
@@ -105,7 +105,7 @@ class Description:
 
     @cached_property
     def _bar(self) -> Any:
-        """Answers so far: a shard may take minutes, and the engine's bar counts shards."""
+        """A bar that counts answers: the engine's bar counts shards, and a shard may take minutes."""
         return self._opened.enter_context(
             progress_bar(desc="answers", unit="answer", position=1, leave=False, shown=self._progress)
         )
@@ -133,7 +133,7 @@ class Description:
         return scorer
 
     def translator(self, language: str) -> CachedTranslator:
-        """The translator into a language, over the cache."""
+        """The translator into a language, with the cache."""
         s = self._settings
         choice = choose_service(language) if s.translator == "auto" else s.translator
         if choice not in self._translators:
@@ -145,16 +145,16 @@ class Description:
         return self._translators[choice]
 
     def price(self, language: str) -> float:
-        """US dollars for a million characters into a language."""
+        """US dollars per million characters for a language."""
         s = self._settings
         choice = choose_service(language) if s.translator == "auto" else s.translator
         listed = SERVICES[choice].price if choice in SERVICES else 0.0
         return listed if s.price is None else s.price
 
     def caption(self) -> StageReport:
-        """English captions of all images; they do for every language.
+        """Caption all images in English, once for all languages.
 
-        Images that got no answer last time, though nothing is known against them, are asked for again.
+        Images that got no answer last time, for a reason not caused by them, are asked for again.
         """
         s = self._settings
         _reopen_unanswered(self._work / "caption")
@@ -167,14 +167,14 @@ class Description:
         return self._run("caption", self._caption_shard, shards, settings)
 
     def translate(self, captions: StageReport, language: str) -> StageReport:
-        """Translations of the captions into one language."""
+        """Translate the captions into one language."""
         s = self._settings
         route = choose_service(language) if s.translator == "auto" else s.translator
         settings = {"translator": route, "label": s.translator_label, "url": s.translator_url}
         return self._run(f"translate-{language}", self._translate_shard, _after(captions, language), settings)
 
     def judge(self, translations: StageReport, language: str) -> StageReport:
-        """Those of the translations that are good."""
+        """Keep the translations that pass the checks."""
         s = self._settings
         settings = {"model": s.qe_model, "threshold": s.threshold}
         shards = _after(translations, language, JUDGED_SHARDS)
@@ -187,7 +187,7 @@ class Description:
         shards: Sequence[Shard],
         settings: Mapping[str, Any],
     ) -> StageReport:
-        # In this process: models and connections are opened once, and the services set the pace.
+        # In this process: models and connections are opened once, and the services limit the speed.
         versioned = {"version": LING_VERSION, **settings}
         return run_stage(name, work, shards, self._work / name, settings=versioned, workers=0, progress=self._progress)
 
@@ -250,7 +250,7 @@ class Description:
             if names := changed_names(row["caption_en"], row["text"], entry):
                 output.counts["names_changed"] += 1
                 row["names_changed"] = sorted(names)
-            # Kiwi was trained towards [0, 1] and leaves it by a little; the column may not.
+            # Kiwi's scores can lie slightly outside [0, 1]; the column's may not.
             row["qe_score"] = None if verdict.score is None else min(1.0, max(0.0, verdict.score))
             row["qe_model"] = None if scorer is None else f"{short_name(str(s.qe_model))} {scorer.version}"
             kept.append(row)
@@ -259,20 +259,21 @@ class Description:
 
 
 def _reopen_unanswered(stage: Path) -> None:
-    """Take the completion markers of shards away in which an image got no answer. The other answers are in the cache,
-    and the next stage goes by the rows, so that only what is new is asked for and done."""
+    """Remove the completion markers of shards in which an image got no answer.
+
+    The other answers are in the cache, and the next stage compares rows, so only what is new is asked for and done."""
     for marker in (stage / "done").glob("*.json"):
         if count_unanswered(json.loads(marker.read_text("utf-8"))["counts"]):
             marker.unlink()
 
 
 def count_unanswered(counts: Mapping[str, int]) -> int:
-    """Images, by the counts of a stage or shard, that got no answer for reasons outside of them."""
+    """Number of images without an answer, for reasons not caused by them, from the counts of a stage or shard."""
     return sum(n for reason, n in counts.items() if reason.startswith(f"dropped_{UNANSWERED}"))
 
 
 def _after(stage: StageReport, language: str, together: int = 1) -> list[Shard]:
-    """A stage's outputs as shards of the next, some together; each is done again when its input changes."""
+    """Group a stage's outputs into shards of the next stage; a shard runs again if its input changes."""
     groups = [stage.outputs[start : start + together] for start in range(0, len(stage.outputs), together)]
     return [
         Shard(
@@ -288,7 +289,7 @@ def _rows_in(shard: Shard) -> list[dict[str, Any]]:
 
 
 def digest_rows(folder: Path) -> str:
-    """What the rows of a shard are, without when they were made."""
+    """A hash of a shard's rows without their timestamps."""
     rows = [{name: value for name, value in row.items() if name != "collected_at"} for row in read_rows(folder)]
     return sha256_hex(json.dumps(rows, sort_keys=True).encode())
 

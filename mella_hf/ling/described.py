@@ -23,7 +23,7 @@ CARRIED = ("page_url", "image_url", "domain", "category", "entity", "license")
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image to describe: its path in the folder, size and time, and what `metadata.jsonl` says of it."""
+    """An image to describe: its path in the folder, size and time, and its entry in `metadata.jsonl`."""
 
     path: str
     size: int
@@ -32,10 +32,10 @@ class ImageFile:
 
 
 def find_images(root: Path) -> list[ImageFile]:
-    """The images under a folder, by path; a `metadata.jsonl` in it may give columns such as `page_url` by `file_name`.
+    """Find the images in a folder; a `metadata.jsonl` may give columns such as `page_url` by `file_name`.
 
     Raises:
-        MellaError: there is no folder, or no image in it, or the metadata is not JSON lines.
+        MellaError: if the folder does not exist or has no images, or the metadata is not JSON lines.
     """
     if not root.is_dir():
         raise MellaError(f"{str(root)!r} is not a folder; give one with images ({', '.join(SUFFIXES)}).")
@@ -104,7 +104,7 @@ class DescribedSource:
         return f"the described images `{self.root.resolve().name}`"
 
     def units(self, work: Path) -> list[Unit]:
-        """One unit a language: rows are short, and the images are few beside what describing them took."""
+        """One unit per language: rows are short, and describing the images took much longer than this."""
         return [
             Unit(
                 f"{code}-ling-described",
@@ -119,7 +119,7 @@ class DescribedSource:
         ]
 
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:
-        """The described rows as candidates, then what the stages lost."""
+        """Yield the described rows as candidates, then the rows that the stages rejected."""
         for path, _ in unit.payload["rows"]:
             for row in read_rows(Path(path).parent):
                 columns = {name: row[name] for name in COLUMNS if name in row and name not in COMPUTED}
@@ -136,5 +136,5 @@ class DescribedSource:
 
 
 def _state(path: Path) -> list[Any]:
-    """A file and the time of its last change: the build scans anew when it was written anew."""
+    """A file and its modification time; if it changes, the build scans again."""
     return [str(path), path.stat().st_mtime_ns]

@@ -17,18 +17,18 @@ from mella_hf.ling.translation_checks import translation_problem
 from mella_hf.ling.translators.sentences import split_sentences, split_text
 from mella_hf.text import lid
 
-THRESHOLD = 0.75  # paper, construction of D_ling
+THRESHOLD = 0.75  # the paper, construction of D_ling
 ATOM_CHARS = 160  # a sentence, or a part of a long one: windows are cut between these
 AFRICOMET = "africomet"  # in the name of a checkpoint that stands on AfroXLM-R (masakhane/africomet-qe-stl)
 
 
 @dataclass(frozen=True)
 class QualityVerdict:
-    """What became of a pair.
+    """The verdict on a pair of caption and translation.
 
     Attributes:
-        score: the mean over its windows; None when a guard dropped it before.
-        problem: the reason why it must go, or None: those of `translation_problem`, `wrong_script`,
+        score: mean over its windows; None if an earlier check dropped it.
+        problem: the reason to drop it, or None: those of `translation_problem`, `wrong_script`,
             `wrong_language`, `translation_repeats`, `too_long`, `low_quality`.
         windows: how many windows were scored.
     """
@@ -39,7 +39,7 @@ class QualityVerdict:
 
 
 def check_language(language: str, force: bool = False, model: str = "") -> None:
-    """Raise MellaError for a language that the encoder never read, whose scores would mean nothing.
+    """Raise MellaError for a language that the encoder was not trained on; its scores would mean nothing.
 
     Args:
         model: the checkpoint: AfriCOMET's encoder is told by its name, any other is taken for XLM-R.
@@ -58,11 +58,11 @@ def check_language(language: str, force: bool = False, model: str = "") -> None:
 
 
 def guard(source: str, translation: str, language: Language) -> str | None:
-    """The first reason why a translation must go that needs no model, or None."""
+    """The first reason to drop a translation that can be found without a model, or None."""
     if (problem := translation_problem(source, translation)) is not None:
         return problem
     excerpt = lid.excerpt(translation)
-    # The first script only: Serbian is written in two, and a split of both teaches neither.
+    # Only the first script: Serbian is written in two, and a split with both teaches neither.
     if lid.script_share(excerpt, language.scripts[:1]) < lid.SCRIPT_SHARE:
         return "wrong_script"
     if not _in_language(excerpt, language):
@@ -73,7 +73,7 @@ def guard(source: str, translation: str, language: Language) -> str | None:
 
 
 def _in_language(text: str, language: Language) -> bool:
-    """Whether identification agrees. A language without labels cannot be identified, only told from English."""
+    """Whether language identification agrees. Without labels, the text only must not be English."""
     if not language.lid:
         return lid.identify(text)[0] != "en"
     return lid.is_language(text, language.code)
@@ -82,10 +82,10 @@ def _in_language(text: str, language: Language) -> bool:
 def judge(
     pairs: Sequence[Pair], language: str, scorer: Scorer | None, threshold: float = THRESHOLD
 ) -> list[QualityVerdict]:
-    """A verdict for each (caption, translation).
+    """Judge each (caption, translation).
 
     Args:
-        scorer: None leaves scores out, and judges by the guards alone.
+        scorer: None uses only the checks without a model.
     """
     entry = get_language(language)
     problems = [guard(source, translation, entry) for source, translation in pairs]
@@ -102,7 +102,7 @@ def judge(
 
 
 def score_pairs(pairs: Sequence[Pair], scorer: Scorer) -> list[tuple[float | None, int]]:
-    """(score, windows) of each pair; the score is None where no window of it fits the encoder."""
+    """Score and number of windows of each pair; the score is None if no window fits the encoder."""
     groups = cut_windows(pairs, scorer)
     flat = scorer.score([window for group in groups for window in group])
     scores: list[tuple[float | None, int]] = []
@@ -115,10 +115,10 @@ def score_pairs(pairs: Sequence[Pair], scorer: Scorer) -> list[tuple[float | Non
 
 
 def cut_windows(pairs: Sequence[Pair], scorer: Scorer) -> list[list[Pair]]:
-    """Each pair as windows that the encoder sees whole; no windows for one that cannot be cut so.
+    """Cut each pair into windows that fit the encoder; no windows if that is not possible.
 
-    Both sides are cut between sentences at the same shares of their length: a translation follows its
-    source sentence by sentence, though not always with as many.
+    Both sides are cut between sentences at the same relative length: a translation follows its source sentence by
+    sentence, but not always with the same number of sentences.
     """
     groups = [[pair] for pair in pairs]
     atoms: dict[int, list[list[str]]] = {}
@@ -137,19 +137,19 @@ def cut_windows(pairs: Sequence[Pair], scorer: Scorer) -> list[list[Pair]]:
 
 
 def _atoms(text: str) -> list[str]:
-    """What is never cut in two: sentences, and of long ones, and of scripts that mark no sentences, the parts."""
+    """The smallest units of a cut: sentences; or parts of long sentences and of scripts without sentence marks."""
     return [part for sentence in split_sentences(text) for part in split_text(sentence, ATOM_CHARS)]
 
 
 def _share(atoms: Sequence[str], count: int) -> list[str]:
-    """Atoms joined to `count` texts of about the same length, none of them empty."""
+    """Join atoms to `count` non-empty texts of about the same length."""
     total, seen = sum(map(len, atoms)), 0
     texts = [""] * count
     window = 0
     for number, atom in enumerate(atoms):
         middle = seen + len(atom) / 2
         due = min(count - 1, int(middle * count / total))
-        left = len(atoms) - number  # atoms to place, this one among them
+        left = len(atoms) - number  # remaining atoms, with this one
         if texts[window] and window < count - 1 and (window < due or left <= count - 1 - window):
             window += 1
         texts[window] += atom

@@ -18,16 +18,16 @@ from mella_hf.ling.translators.translator import Translator
 from mella_hf.plugins import find_plugins, load_plugin
 
 TRANSLATORS = "mella_hf.translators"  # group of entry points
-AT_ONCE = 4  # requests under way; the token bucket sets the pace
+AT_ONCE = 4  # concurrent requests; the token bucket limits the rate
 
 
 class CachedTranslator:
-    """A `Translator` over another: splits long texts, asks for each piece once, keeps every answer.
+    """A `Translator` around another one: splits long texts, asks for each piece once, and stores every answer.
 
     Args:
-        translator: asked for what is not in the cache.
-        at_once: requests under way; 1 for a model on this machine.
-        on_request: told the texts of each request that was answered, for progress; by any thread.
+        translator: translates what is not in the cache.
+        at_once: concurrent requests; 1 for a model on this machine.
+        on_request: receives the texts of each answered request, for a progress bar; called from any thread.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class CachedTranslator:
         self.max_chars, self.batch_size = 1 << 30, translator.batch_size
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """One translation for each text; "" where a piece of it has none, since half a text is no translation.
+        """One translation per text; "" if a piece of it has none, because half a text is not a translation.
 
         Raises:
-            MellaError: as the translator under it; what was answered before is kept.
+            MellaError: for the inner translator's reasons; answers so far are kept.
         """
         pieces = [split_text(text, self._translator.max_chars) for text in texts]
         cores = dict.fromkeys(core for group in pieces for piece in group if (core := piece.strip()))
@@ -59,7 +59,7 @@ class CachedTranslator:
         return translations
 
     def missing(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """The pieces that would have to be asked for."""
+        """The pieces that are not in the cache."""
         cores = dict.fromkeys(p.strip() for t in texts for p in split_text(t, self._translator.max_chars) if p.strip())
         return [core for core in cores if self._cache.get(self._asked(source, target), core) is None]
 
@@ -70,7 +70,7 @@ class CachedTranslator:
         asked = self._asked(source, target)
         known = {core: answer for core in cores if (answer := self._cache.get(asked, core)) is not None}
 
-        failed = Event()  # cancelling the others comes too late for the one that follows at once
+        failed = Event()  # cancelling alone is too late for the request that follows immediately
 
         def ask(group: Sequence[str]) -> dict[str, str]:
             if failed.is_set():
@@ -90,7 +90,7 @@ class CachedTranslator:
         with ThreadPoolExecutor(self._at_once) as pool:
             futures = [pool.submit(ask, group) for group in groups]
             wait(futures, return_when=FIRST_EXCEPTION)
-            pool.shutdown(wait=True, cancel_futures=True)  # those under way still reach the cache
+            pool.shutdown(wait=True, cancel_futures=True)  # requests in flight still reach the cache
         for future in futures:
             if not future.cancelled():
                 known.update(future.result())
@@ -99,7 +99,7 @@ class CachedTranslator:
 
 @dataclass(frozen=True)
 class TranslationCost:
-    """What translating would take: characters and requests not in the cache, and US dollars."""
+    """Estimated cost: characters and requests that are not in the cache, and US dollars."""
 
     characters: int
     requests: int
@@ -109,10 +109,10 @@ class TranslationCost:
 def estimate(
     translator: CachedTranslator, texts: Sequence[str], target: str, price: float, source: str = "en"
 ) -> TranslationCost:
-    """What is still to be asked for.
+    """Estimate the cost of what is not in the cache.
 
     Args:
-        price: US dollars a million characters.
+        price: US dollars per million characters.
     """
     missing = translator.missing(texts, source, target)
     characters = sum(map(len, missing))
@@ -120,10 +120,10 @@ def estimate(
 
 
 def choose_service(language: str) -> str:
-    """The first service of the language's entry that can be used here: its key is set, or it needs none.
+    """The first service in the language's entry that can be used: its key is set, or it needs none.
 
     Raises:
-        MellaError: there is none, with what would make one usable.
+        MellaError: if there is none; the message says how to make one usable.
     """
     routes = [name for name, _ in get_language(language).translation if name in SERVICES]
     for name in routes:
@@ -144,7 +144,7 @@ def choose_service(language: str) -> str:
 
 
 def open_translator(choice: str, language: str, url: str | None = None, label: str | None = None) -> Translator:
-    """A translator by name.
+    """Open a translator by name.
 
     Args:
         choice: "auto", one of `SERVICES`, the name of an entry point of the group `mella_hf.translators` (a class or

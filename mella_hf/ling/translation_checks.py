@@ -14,7 +14,7 @@ MAX_SPELLED_OUT = 12  # a translator may write these as words: "2 dogs", "dva ps
 # Characters of a translation for each one of the English text. The Universal Declaration of Human Rights has 0.45 (ko)
 # to 1.24 (vi) as a whole, 0.30 (ko) to 1.96 (vi) in single paragraphs; half as much room again.
 LENGTH_RATIO = (0.2, 3.0)
-MIN_RATIO_CHARS = 40  # below it, a ratio says nothing
+MIN_RATIO_CHARS = 40  # for shorter texts the ratio means nothing
 COPY_SHARE = 0.7  # of the English words of a text, four in a row or more, found in its translation
 _COPY_RUN = 4
 
@@ -52,8 +52,10 @@ def missing_tags(source: str, translation: str) -> set[str]:
 
 
 def changed_names(source: str, translation: str, language: Language) -> set[str]:
-    """Names that cannot be found again: abbreviations and brands verbatim; in Latin script also capitalised words
-    by their first letters, since endings change."""
+    """Names of the source that the translation lacks.
+
+    Abbreviations and brands are searched verbatim; in Latin script also capitalised words by their first letters,
+    because endings change."""
     names = {name for name in _BRAND.findall(source) if name not in translation}
     if language.scripts[0] == "Latn":
         folded = _fold(translation)
@@ -62,7 +64,7 @@ def changed_names(source: str, translation: str, language: Language) -> set[str]
 
 
 def is_copy(source: str, translation: str) -> bool:
-    """Whether most of the English text stands untranslated in its translation."""
+    """Whether most of the English text is untranslated in the translation."""
     words, others = _WORD.findall(source.lower()), _WORD.findall(translation.lower())
     if len(words) < _COPY_RUN:
         return bool(words) and words == others
@@ -83,8 +85,9 @@ def length_ratio_problem(source: str, translation: str) -> bool:
 
 
 def translation_problem(source: str, translation: str) -> str | None:
-    """The first reason why a translation cannot stand for its source, or None: `translation_empty`,
-    `untranslated`, `numbers_missing`, `tags_missing`, `length_ratio`."""
+    """The first problem of a translation, or None.
+
+    Problems: `translation_empty`, `untranslated`, `numbers_missing`, `tags_missing`, `length_ratio`."""
     if not translation.strip():
         return "translation_empty"
     if is_copy(source, translation):

@@ -22,10 +22,10 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float 
         first, second: the verdicts, sample by sample.
 
     Returns:
-        None when it is not defined: no sample in common, or both gave one and the same verdict throughout.
+        None if it is not defined: no common samples, or both reviewers always gave the same single verdict.
     """
     if len(first) != len(second):
-        raise MellaError(f"{len(first)} verdicts against {len(second)}; give one of each reviewer for every sample.")
+        raise MellaError(f"There are {len(first)} and {len(second)} verdicts; give one per reviewer for every sample.")
     if not first:
         return None
     n = len(first)
@@ -87,7 +87,7 @@ def krippendorff_alpha(verdicts: Sequence[Sequence[Hashable]]) -> float | None:
 def bootstrapped(
     statistic: Callable[[Sequence[Sample]], float | None], samples: Sequence[Sample]
 ) -> tuple[float, float] | None:
-    """The 95% interval of a statistic over samples drawn anew; None where no draw has it."""
+    """The 95% bootstrap interval of a statistic over samples; None if it is defined for no resample."""
     random = np.random.RandomState(significance.SEED)
     n = len(samples)
     draws = (random.randint(n, size=n) for _ in range(significance.RESAMPLES if n else 0))
@@ -96,7 +96,7 @@ def bootstrapped(
 
 
 def sign_test(wins: int, losses: int) -> float:
-    """Two-sided p-value of the exact sign test: ties are left out, each of the others is a fair coin.
+    """Two-sided p-value of the exact sign test. Ties are left out; under the null, the others are fair coin flips.
 
     Source: Dixon and Mood 1946, The statistical sign test.
     """
@@ -106,7 +106,7 @@ def sign_test(wins: int, losses: int) -> float:
 
 
 def win_rate(wins: int, losses: int) -> tuple[float, float, float] | None:
-    """(rate, low, high) in [0, 1]: wins among the decided, with the exact 95% interval (Clopper and Pearson 1934)."""
+    """Share of wins without ties: (rate, low, high) in [0, 1], with the exact 95% interval (Clopper, Pearson 1934)."""
     if not wins + losses:
         return None
     from scipy.stats import binomtest

@@ -56,7 +56,7 @@ def build_app(review: Review) -> Starlette:
 
 
 class _Answers:
-    """What the server says to each kind of request; to strangers, only that they need a link."""
+    """Answers to each kind of request; without a valid token, only that a link is needed."""
 
     def __init__(self, review: Review):
         self.review = review
@@ -106,9 +106,9 @@ class _Answers:
         try:
             body = json.loads(await _body(request))
         except ValueError as error:
-            raise HTTPException(400, f"The decision is no JSON: {error}") from error
+            raise HTTPException(400, f"The decision is not JSON: {error}") from error
         if not isinstance(body, dict):
-            raise HTTPException(400, "The decision is no JSON object.")
+            raise HTTPException(400, "The decision is not a JSON object.")
         self.review.decide(body, reviewer)
         return JSONResponse({"saved": True})
 
@@ -146,7 +146,7 @@ class _SafeHeaders:
 
 
 async def _body(request: Request) -> bytes:
-    """The body of a request, as far as it is not too large."""
+    """Read the body of a request, up to the size limit."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -156,7 +156,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _picture(data: bytes) -> tuple[bytes, int, None, str]:
-    """An answer with the image: as it is where browsers show its format, else as PNG."""
+    """A response with the image: unchanged if browsers show its format, otherwise as PNG."""
     from mella_hf.images.opening import open_header, open_image, plain_format
 
     kind = plain_format(open_header(data))

@@ -34,23 +34,23 @@ class Pair:
 
     @property
     def shown(self) -> str:
-        """What `Decision.shown` holds: the hash of both answers."""
+        """The value of `Decision.shown`: a hash of both answers."""
         return shown_hash(self.first, self.second)
 
 
 def shown_hash(first: str, second: str) -> str:
-    """What `Decision.shown` holds for a choice between two answers."""
+    """The value of `Decision.shown` for a choice between two answers."""
     return text_hash(json.dumps([first, second]))
 
 
 def read_pairs(items: Sequence[Item], first: Path, second: Path) -> list[Pair]:
-    """Pairs of answers joined by image id, where the two differ.
+    """Read two systems' answers and pair them by image id; equal answers are left out.
 
     Args:
         first, second: JSON-lines files with `id` and `prediction`, as `mella evaluate` writes them.
 
     Raises:
-        MellaError: when an id is missing in one of the files, twice in one, or without its image; names it.
+        MellaError: if an id is missing in one file, occurs twice, or has no image; the message names it.
     """
     answers = [_answers(path) for path in (first, second)]
     if odd := sorted(answers[0].keys() ^ answers[1].keys()):
@@ -62,7 +62,7 @@ def read_pairs(items: Sequence[Item], first: Path, second: Path) -> list[Pair]:
         key: by_key.get((key, a["language"])) if "language" in a else by_id.get(key) for key, a in answers[0].items()
     }
     if missing := [key for key, item in found.items() if item is None]:
-        raise MellaError(f"The image {missing[0]} of {first} is not in the queue; name the dataset it came from.")
+        raise MellaError(f"The image {missing[0]} of {first} is not in the queue; give the dataset that it comes from.")
     pairs = [
         Pair(item, answers[0][key].get("prompt") or "", answers[0][key]["prediction"], answers[1][key]["prediction"])
         for key, item in found.items()
@@ -76,13 +76,13 @@ def read_pairs(items: Sequence[Item], first: Path, second: Path) -> list[Pair]:
 def _answers(path: Path) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     if not path.is_file():
-        raise MellaError(f"The answers {path} do not exist; name a predictions file of mella evaluate.")
+        raise MellaError(f"The file of answers {path} does not exist; give a predictions file of mella evaluate.")
     for number, answer in json_lines(path):
         try:
             key = answer["id"]
             answer["prediction"]
         except (KeyError, TypeError) as error:
-            raise MellaError(f"{path}:{number} is no JSON object with 'id' and 'prediction': {error}") from error
+            raise MellaError(f"{path}:{number} is not a JSON object with 'id' and 'prediction': {error}") from error
         if key in found:
             raise MellaError(f"{path}:{number} answers {key} a second time; keep one answer for each image.")
         found[key] = answer
@@ -90,10 +90,10 @@ def _answers(path: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def votes(decisions: Iterable[Decision], shown: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], int]:
-    """Reviewers for the second system less those for the first, by (sample, language) that one of them chose on.
+    """Votes for the second system minus votes for the first, by (sample, language).
 
     Args:
-        shown: the hash of both answers of each sample; a decision on other answers does not count.
+        shown: hash of both answers of each sample; decisions about other answers do not count.
     """
     balance: dict[tuple[str, str], int] = defaultdict(int)
     for decision in decisions:
@@ -104,9 +104,9 @@ def votes(decisions: Iterable[Decision], shown: Mapping[tuple[str, str], str]) -
 
 
 def tally(pairs: Sequence[Pair], decisions: Iterable[Decision]) -> dict[str, Any]:
-    """Wins of each system over images, with the interval and the sign test.
+    """Count the images that each system wins, with an interval and the sign test.
 
-    An image counts once: for the system that more of its reviewers chose, as a tie when they are split.
+    An image counts once: for the system that more reviewers chose, or as a tie if they are split.
 
     Returns:
         `first`, `second`, `tie`: images; `first_rate` with `_low` and `_high` among the decided, in [0, 1], None when

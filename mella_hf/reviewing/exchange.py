@@ -27,23 +27,23 @@ _QUESTIONS = {"verdict": "action", "text": "text", "reason": "reason"}
 
 
 def write_reviewed(queue: Queue, source: Path | str, out: Path | str, *, with_open: bool = False) -> Counter[str]:
-    """Write the samples that reviewers kept, as a dataset folder; what they did not keep is in `rejects`, with why.
+    """Write the samples that reviewers kept as a dataset folder; `rejects` has the others with their reasons.
 
     Accepted samples have `review` "accepted"; edited ones "edited" and the wording of the newest edit.
 
     Args:
-        source: the queue's folder or file; a folder's funnel is carried on.
-        with_open: also keep samples without a decision, their `review` null.
+        source: the queue's folder or file; a folder's funnel is continued.
+        with_open: also keep samples without a decision; their `review` is null.
 
     Returns:
-        Rows by what became of them: `accepted`, `edited`, `open`, `dropped_<reason>`.
+        Number of rows by outcome: `accepted`, `edited`, `open`, `dropped_<reason>`.
 
     Raises:
-        MellaError: when nothing is left, or `out` is not empty.
+        MellaError: if no sample is left, or `out` is not empty.
     """
     out = Path(out)
     if out.exists() and any(out.iterdir()):
-        raise MellaError(f"{out} is not empty; name a new folder for the reviewed dataset.")
+        raise MellaError(f"{out} is not empty; give a new folder for the reviewed dataset.")
     by_split: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for item in queue.items.values():
         by_split[item.language, item.place[0].name.split("-")[0] if Path(source).is_dir() else "ling"].append(item)
@@ -69,7 +69,7 @@ def write_reviewed(queue: Queue, source: Path | str, out: Path | str, *, with_op
 def _kept(
     queue: Queue, items: Sequence[Item], with_open: bool, counts: Counter[str], rejects: list[str]
 ) -> Iterator[dict[str, Any]]:
-    """The rows that stay; the others are counted, and named in `rejects`."""
+    """The rows that are kept; the others are counted and written to `rejects`."""
     for item, row in _rows(items):
         given = list(queue.given[item.key].values())
         outcome = queue.outcome(item.key)
@@ -87,7 +87,7 @@ def _kept(
 
 
 def _rows(items: Iterable[Item]) -> Iterator[tuple[Item, dict[str, Any]]]:
-    """Items with their whole rows, each row group read once."""
+    """Items with their full rows; each row group is read once."""
     groups: dict[tuple[Path, int], list[Item]] = defaultdict(list)
     for item in items:
         groups[item.place[:2]].append(item)
@@ -99,10 +99,10 @@ def _rows(items: Iterable[Item]) -> Iterator[tuple[Item, dict[str, Any]]]:
 
 
 def write_decisions(queue: Queue, history: Sequence[Decision], out: Path | str) -> int:
-    """Write decisions to a `.parquet` file (all of them) or a `.jsonl` file (the standing ones, as Argilla's records).
+    """Write decisions to a `.parquet` file (all) or a `.jsonl` file (the current ones, as Argilla's records).
 
     Returns:
-        How many lines or rows.
+        The number of lines or rows.
 
     Raises:
         MellaError: on another ending.
@@ -118,7 +118,7 @@ def write_decisions(queue: Queue, history: Sequence[Decision], out: Path | str) 
         records = [_record(queue, item) for item in queue.items.values() if queue.given[item.key]]
         write_atomic(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
         return len(records)
-    raise MellaError(f"Cannot tell the form of {out}; end its name in .parquet or .jsonl.")
+    raise MellaError(f"The format of {out} is unknown; use a name that ends in .parquet or .jsonl.")
 
 
 def _record(queue: Queue, item: Item) -> dict[str, Any]:
@@ -138,25 +138,27 @@ def _record(queue: Queue, item: Item) -> dict[str, Any]:
 
 
 def read_decisions(path: Path | str) -> list[Decision]:
-    """Decisions that `write_decisions` wrote, or that Argilla's own export holds.
+    """Read decisions that `write_decisions` wrote or that Argilla exported.
 
     Raises:
-        MellaError: on a file of another form; names the line and what is wrong with it.
+        MellaError: for a file with another format; the message names the line and the problem.
     """
     path = Path(path)
     if not path.is_file():
-        raise MellaError(f"The decisions {path} do not exist.")
+        raise MellaError(f"The file of decisions {path} does not exist; check the path.")
     if path.suffix == ".parquet":
         rows = pq.read_table(path).to_pylist()
         if rows and (missing := sorted(set(_NAMES) - set(rows[0]))):
-            raise MellaError(f"{path} has no column {missing[0]!r}; it is no export of decisions.")
+            raise MellaError(f"{path} has no column {missing[0]!r}; give an export of decisions.")
         return [Decision(**{name: row[name] for name in _NAMES}) for row in rows]
     found: list[Decision] = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         try:
             found += _decisions(json.loads(line))
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise MellaError(f"{path}:{number} is no Argilla record with the question 'verdict': {error!r}") from error
+            raise MellaError(
+                f"{path}:{number} is not an Argilla record with the question 'verdict': {error!r}"
+            ) from error
     return found
 
 
@@ -180,7 +182,7 @@ def _decisions(record: Mapping[str, Any]) -> Iterator[Decision]:
 
 
 def imported(decision: Decision, queue: Queue) -> Decision:
-    """A decision from elsewhere that does not say what it was shown: bound to the text that the queue has now."""
+    """An imported decision without the shown text; it is assumed to be about the text that the queue has now."""
     item = queue.items.get((decision.sample, decision.language))
     if decision.shown or item is None:
         return decision

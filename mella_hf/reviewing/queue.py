@@ -18,7 +18,7 @@ from mella_hf.errors import MellaError
 from mella_hf.reviewing.store import VERDICTS, Decision, text_hash
 
 ORDERS = ("worst", "random", "disagreement")
-LEASE = 600.0  # s that a shown sample is kept for its reviewer, so that two do not do the same work
+LEASE = 600.0  # seconds that a shown sample is reserved for its reviewer
 _COLUMNS = ["id", "language", "text", "caption_en", "qe_score", "translator", "page_url"]
 
 
@@ -42,16 +42,16 @@ class Item:
 
 
 def read_items(queue: Path | str, splits: Sequence[str] = ("ling", "ling_test")) -> list[Item]:
-    """The samples of a queue, images left on disk.
+    """Read the samples of a queue, without their images.
 
     Raises:
-        MellaError: when there is none, a file is no Parquet with the record's columns, or a sample is there twice.
+        MellaError: if there are no samples, a file is not Parquet with the record's columns, or a sample occurs twice.
     """
     items: dict[tuple[str, str], Item] = {}
     for path in queue_files(queue, splits):
         for item in _items_of(path):
             if item.key in items:
-                raise MellaError(f"The sample {item.id} ({item.language}) is in {queue} twice; build the queue anew.")
+                raise MellaError(f"The sample {item.id} ({item.language}) is in {queue} twice; build the queue again.")
             items[item.key] = item
     if not items:
         raise MellaError(
@@ -61,12 +61,12 @@ def read_items(queue: Path | str, splits: Sequence[str] = ("ling", "ling_test"))
 
 
 def queue_files(queue: Path | str, splits: Sequence[str] = ("ling", "ling_test")) -> list[Path]:
-    """The Parquet files of a queue, in their order."""
+    """The Parquet files of a queue, in order."""
     path = Path(queue)
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise MellaError(f"The queue {queue} does not exist; name a Parquet file or a dataset folder.")
+        raise MellaError(f"The queue {queue} does not exist; give a Parquet file or a dataset folder.")
     return [file for code in languages_in(path) for split in splits for file in shard_paths(path, code, split)]
 
 
@@ -74,7 +74,7 @@ def _items_of(path: Path) -> Iterator[Item]:
     try:
         file = pq.ParquetFile(path)
     except (OSError, ValueError) as error:
-        raise MellaError(f"{path} is no Parquet file: {error}") from error
+        raise MellaError(f"{path} is not a Parquet file: {error}") from error
     with file:
         if missing := [name for name in ["image", *_COLUMNS] if name not in file.schema_arrow.names]:
             raise MellaError(f"{path} has no column {missing[0]!r}; a queue has the columns of mella_hf.sample.")
@@ -91,14 +91,14 @@ def image_bytes(item: Item) -> bytes:
 
 
 class Queue:
-    """Who judges what next.
+    """Decides which sample a reviewer sees next.
 
     Args:
         items: the samples.
-        decisions: what was decided before.
-        double: share of the samples, in [0, 1], that two reviewers judge, so that agreement can be measured; drawn by
-            the sample's hash, so the same ones at each start.
-        shown: for samples that show something else than their text, the hash of it; every reviewer sees all of these.
+        decisions: earlier decisions.
+        double: share of the samples, in [0, 1], that two reviewers judge, to measure agreement; chosen by the sample's
+            hash, so they are the same at each start.
+        shown: hash of what is shown, for samples that do not show their text; every reviewer sees all of these.
     """
 
     def __init__(
@@ -117,12 +117,12 @@ class Queue:
         self._worst = sorted(items, key=lambda i: (i.qe_score is not None, i.qe_score or 0.0, i.id))
         self._orders: dict[str, list[Item]] = {}
         self.progress = Counter({"open": len(self.items)})  # samples by outcome
-        self.stale = 0  # decisions on samples or texts that are not in this queue
+        self.stale = 0  # decisions about samples or texts that are not in this queue
         for decision in decisions:
             self.take(decision)
 
     def take(self, decision: Decision) -> None:
-        """Count a decision. One on a text that is not the queue's own is left out, and counted as stale."""
+        """Add a decision. A decision about a text that is not the queue's is ignored and counted as stale."""
         key = (decision.sample, decision.language)
         item = self.items.get(key)
         if item is None or decision.shown != self.shown_hash(item):
@@ -134,29 +134,29 @@ class Queue:
         self._leases[key].pop(decision.reviewer, None)
 
     def shown_hash(self, item: Item) -> str:
-        """What a decision on this sample must have been shown."""
+        """The hash that a decision about this sample must have in `shown`."""
         return text_hash(item.text) if self.shown is None else self.shown[item.key]
 
     def needed(self, item: Item) -> int:
-        """How many reviewers judge this sample: 1 or 2, and one more as long as they are split."""
+        """How many reviewers must judge this sample: 1 or 2, and one more while they are split."""
         verdicts = self.verdicts(item.key)
         if len(verdicts) >= 2 and majority(verdicts) is None:
             return len(verdicts) + 1
         return 2 if _share(item.id) < self.double else 1
 
     def verdicts(self, key: tuple[str, str]) -> list[str]:
-        """accept, edit or reject of each reviewer, skips left out."""
+        """Each reviewer's accept, edit or reject; skips are left out."""
         return [decision.action for decision in self.given[key].values() if decision.action in VERDICTS]
 
     def next(self, reviewer: str, order: str = "worst") -> Item | None:
-        """The next sample for a reviewer, kept for them for ten minutes; None when there is none left.
+        """The next sample for a reviewer, reserved for ten minutes; None if there is none left.
 
         Args:
-            order: `worst` (lowest score first), `random` (another order for each reviewer) or `disagreement` (only
+            order: `worst` (lowest score first), `random` (a different order for each reviewer) or `disagreement` (only
                 samples on which two reviewers did not agree).
 
         Raises:
-            MellaError: on an unknown order.
+            MellaError: for an unknown order.
         """
         if order not in ORDERS:
             raise MellaError(f"Unknown order {order!r}; choose among {', '.join(ORDERS)}.")
@@ -188,9 +188,9 @@ class Queue:
 
 
 def majority(verdicts: Sequence[str]) -> str | None:
-    """What more than half of the reviewers say of keeping the text, and how; None when they are split.
+    """The verdict of more than half of the reviewers; None if they are split.
 
-    Accepting and editing both keep the sample. Where it is kept, it counts as edited as soon as one of them edited.
+    Accept and edit both keep the sample. A kept sample counts as edited if at least one reviewer edited it.
     """
     kept = [verdict for verdict in verdicts if verdict != "reject"]
     if 2 * len(kept) > len(verdicts):

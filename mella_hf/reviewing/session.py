@@ -19,12 +19,12 @@ REASONS = (
 
 
 class Review:
-    """What the application answers with.
+    """Queue and store behind the application.
 
     Args:
-        queue: the samples and what was decided.
-        store: where decisions go.
-        pairs: for a blind comparison, the answers by sample; the queue then holds just their samples.
+        queue: the samples and decisions.
+        store: where decisions are saved.
+        pairs: for a blind comparison, the answers by sample; the queue then holds only these samples.
     """
 
     def __init__(self, queue: Queue, store: ReviewStore, pairs: list[Pair] | None = None):
@@ -32,12 +32,12 @@ class Review:
         self.pairs = {pair.item.key: pair for pair in pairs} if pairs is not None else None
 
     def page_settings(self, reviewer: str) -> dict[str, Any]:
-        """What the page needs once."""
+        """The settings that the page loads once."""
         mode = "judge" if self.pairs is None else "compare"
         return {"reviewer": reviewer, "mode": mode, "orders": ORDERS, "reasons": REASONS}
 
     def progress(self, reviewer: str) -> dict[str, int]:
-        """How many samples there are, how many are decided, and by this reviewer; agreement is for `--status`."""
+        """Number of samples, decided samples, and decisions by this reviewer; `--status` has the agreement."""
         mine = sum(reviewer in given for given in self.queue.given.values())
         total = len(self.queue.items)
         return {
@@ -47,7 +47,7 @@ class Review:
         }
 
     def view(self, item: Item, reviewer: str) -> dict[str, Any]:
-        """A sample as the page shows it."""
+        """A sample with what the page shows."""
         language = get_language(item.language)
         shown = {
             "id": item.id,
@@ -63,7 +63,7 @@ class Review:
             return {**shown, "text": item.text, "earlier": self._earlier(item, reviewer)}
         pair = self.pairs[item.key]
         left, right = (pair.second, pair.first) if pair.swapped(reviewer) else (pair.first, pair.second)
-        # No English and no score here: they would tell the answers apart.
+        # No English and no score here: they could reveal the systems.
         return {**shown, "english": None, "score": None, "prompt": pair.prompt, "left": left, "right": right}
 
     def _earlier(self, item: Item, reviewer: str) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ class Review:
         return {"action": decision.action, "text": decision.text, "reason": decision.reason} if decision else None
 
     def decided_before(self, sample: str | None, reviewer: str) -> Item | None:
-        """What the reviewer decided last before a sample, or last of all where that is none of theirs."""
+        """The reviewer's decision before a given sample, or their last one if they did not decide on that sample."""
         mine = [(d.sample, d.language) for d in self.store.standing() if d.reviewer == reviewer]
         keys = [key for key in mine if key in self.queue.items]
         ids = [sample_id for sample_id, _ in keys]
@@ -79,14 +79,14 @@ class Review:
         return self.queue.items[keys[place - 1]] if place else None
 
     def decide(self, body: dict[str, Any], reviewer: str) -> None:
-        """Store a decision that the page sent. Raises MellaError when it is none."""
+        """Store a decision from the page. Raises MellaError if it is not valid."""
         key = (str(body.get("id")), str(body.get("language")))
         item = self.queue.items.get(key)
         if item is None:
             raise MellaError(f"The sample {key[0]} is not in this queue; load the page again.")
         action, text, reason = body.get("action"), body.get("text"), body.get("reason")
         if not all(value is None or isinstance(value, str) for value in (action, text, reason)) or action is None:
-            raise MellaError("A decision has the strings action, text and reason.")
+            raise MellaError("The decision is not complete; send the strings action, text and reason.")
         allowed = (*VERDICTS, "skip") if self.pairs is None else ("left", "right", "tie", "skip")
         if action not in allowed:
             raise MellaError(f"Unknown action {action!r}; choose among {', '.join(allowed)}.")

@@ -10,12 +10,12 @@ from mella_hf.reviewing.store import VERDICTS
 
 
 def status(queue: Queue) -> dict[str, Any]:
-    """Where the review stands, as JSON.
+    """Progress and agreement of a review, as JSON.
 
     Returns:
         `outcomes`: samples by outcome; `reviewers`: decisions of each by action; `agreement`: `pairs`, a list of
-        {reviewers, samples, cohen_kappa}, and `fleiss_kappa` over the samples with the commonest number (two or more)
-        of verdicts, `samples` of them. Kappas are of keeping or rejecting and editing, so of three verdicts.
+        {reviewers, samples, cohen_kappa}, and `fleiss_kappa` over the `samples` with the most frequent number (two or
+        more) of verdicts. All kappas use three verdicts: accept, edit and reject.
     """
     by_reviewer: dict[str, dict[tuple[str, str], str]] = {}
     reviewers: dict[str, Counter[str]] = {}

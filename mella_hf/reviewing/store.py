@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mella_hf.errors import MellaError
 
-VERDICTS = ("accept", "edit", "reject")  # of translations; skip is no verdict
-CHOICES = ("first", "second", "tie")  # of a blind comparison, the sides named as in the comparison, not as shown
+VERDICTS = ("accept", "edit", "reject")  # about translations; skip is not a verdict
+CHOICES = ("first", "second", "tie")  # in a blind comparison; first and second as in the comparison, not as shown
 ACTIONS = (*VERDICTS, *CHOICES, "skip")
 
 _SCHEMA = f"""
@@ -34,15 +34,15 @@ CREATE TRIGGER IF NOT EXISTS decisions_kept BEFORE DELETE ON decisions BEGIN SEL
 
 @dataclass(frozen=True)
 class Decision:
-    """What a reviewer decided of a sample.
+    """A reviewer's decision about a sample.
 
     Attributes:
         sample: the sample's id.
         action: one of `ACTIONS`.
         text: the edited text, for `edit`.
         reason: why, for `reject`.
-        shown: sha256 of the text that the reviewer saw, so that a decision is never carried over to another text.
-        at: when, UTC, ISO 8601.
+        shown: sha256 of the text that the reviewer saw, so that a decision never applies to another text.
+        at: time in UTC, ISO 8601.
     """
 
     sample: str
@@ -56,7 +56,7 @@ class Decision:
 
 
 def text_hash(text: str) -> str:
-    """What `Decision.shown` holds for a text."""
+    """The value of `Decision.shown` for a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -69,11 +69,11 @@ class ReviewStore:
         self._db = sqlite3.connect(self.path, isolation_level=None)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")  # a decision that was acknowledged survives a power cut
+            self._db.execute("PRAGMA synchronous=FULL")  # an acknowledged decision survives a power failure
             self._db.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             raise MellaError(
-                f"{self.path} is no file of decisions ({error}); name another one with --state."
+                f"{self.path} is not a file of decisions ({error}); give another one with --state."
             ) from error
 
     def close(self) -> None:
@@ -81,20 +81,20 @@ class ReviewStore:
         self._db.close()
 
     def add_reviewer(self, name: str) -> str:
-        """Give a reviewer a new token and return it; it cannot be read again, and an older one no longer works."""
+        """Create a new token for a reviewer and return it. It cannot be read again; the old token stops working."""
         if not name.strip() or len(name) > 80 or not name.isprintable():
-            raise MellaError(f"{name!r} is no reviewer's name; give 1 to 80 printable characters.")
+            raise MellaError(f"{name!r} is not a valid name; give 1 to 80 printable characters.")
         token = secrets.token_urlsafe(24)
         digest = hashlib.sha256(token.encode()).hexdigest()
         self._db.execute("INSERT INTO reviewers VALUES (?, ?, ?)", (name, digest, _now()))
         return token
 
     def reviewers(self) -> list[str]:
-        """Names of the reviewers, in the order in which they came."""
+        """Names of the reviewers, oldest first."""
         return list(dict.fromkeys(name for (name,) in self._db.execute("SELECT name FROM reviewers ORDER BY rowid")))
 
     def who(self, token: str) -> str | None:
-        """The reviewer whose token this is; compared in constant time."""
+        """The reviewer with this token; compared in constant time."""
         digest = hashlib.sha256(token.encode()).hexdigest()
         newest = dict(self._db.execute("SELECT name, token_sha256 FROM reviewers ORDER BY rowid"))
         found = None
@@ -104,10 +104,10 @@ class ReviewStore:
         return found
 
     def add(self, decisions: Iterable[Decision]) -> int:
-        """Add decisions, all or none; they are on disk when this returns. Returns how many are new.
+        """Add all decisions or none, and return how many are new. They are on disk when this returns.
 
         Raises:
-            MellaError: on an action that does not exist, an edit without a text or a rejection without a reason.
+            MellaError: for an unknown action, an edit without a text or a rejection without a reason.
         """
         rows = [_checked(decision) for decision in decisions]
         new = 0
@@ -126,11 +126,11 @@ class ReviewStore:
         return new
 
     def history(self) -> list[Decision]:
-        """Every decision there ever was, oldest first."""
+        """All decisions ever made, oldest first."""
         return [Decision(*row) for row in self._db.execute("SELECT * FROM decisions ORDER BY rowid")]
 
     def standing(self) -> list[Decision]:
-        """The newest decision of each reviewer on each sample, in the order in which they were made."""
+        """The newest decision of each reviewer on each sample, oldest first."""
         newest: dict[tuple[str, str, str], Decision] = {}
         for decision in self.history():
             key = (decision.sample, decision.language, decision.reviewer)
@@ -145,7 +145,7 @@ def _checked(decision: Decision) -> Decision:
     if decision.action == "edit" and not (decision.text or "").strip():
         raise MellaError(f"The edit of {decision.sample} has no text; reject the sample instead, with a reason.")
     if decision.action == "reject" and not (decision.reason or "").strip():
-        raise MellaError(f"The rejection of {decision.sample} has no reason; say why.")
+        raise MellaError(f"The rejection of {decision.sample} has no reason; give one.")
     if decision.at:
         return decision
     return Decision(**{**asdict(decision), "at": _now()})

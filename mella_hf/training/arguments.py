@@ -17,7 +17,7 @@ def parse_settings(args: Sequence[str] | None = None) -> Settings:
 
     Raises:
         MellaError: on a configuration file that is missing or no mapping, a key that does not
-            exist, or a value that one of the arguments refuses.
+            exist, or a value that is not valid.
     """
     from trl import ModelConfig, SFTConfig, TrlParser
 

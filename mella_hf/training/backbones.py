@@ -19,13 +19,13 @@ PARTS = ("language_model", "projector", "vision_tower")
 
 @dataclass(frozen=True)
 class Backbone:
-    """Where the parts of a family of models live, as regular expressions on module paths.
+    """The parts of a family of models, as regular expressions on module paths.
 
     A part is matched in the order projector, vision tower, language model, since some families keep
     the projector inside the vision tower.
 
     Attributes:
-        image_bounds: settings that bound the size of its images; a processor ignores the others without a word.
+        image_bounds: settings that limit its image size; the processor silently ignores the others.
     """
 
     projector: str
@@ -53,7 +53,7 @@ BACKBONES = {
 
 
 def get_backbone(model_type: str) -> Backbone:
-    """The parts of a `config.model_type`. Raises MellaError, naming the families known."""
+    """The parts of a `config.model_type`. Raises MellaError for an unknown family."""
     if model_type not in BACKBONES:
         raise MellaError(
             f"The model type {model_type!r} is not known here; choose a backbone of {', '.join(BACKBONES)}, "

@@ -21,24 +21,25 @@ ROUNDS_PER_BUCKET = 50  # samples are sorted by length within a window of this m
 
 
 class LengthBuckets(Sampler[list[int]]):
-    """Yields the batches of an epoch: every index once, one group a batch, `ranks` batches a round.
+    """Batch sampler: batches of one group and similar length, `ranks` batches per round, each index once per epoch.
 
     Batch `i` is for rank `i % ranks`, which is how accelerate's `BatchSamplerShard` shares them out. The number of
-    batches is a multiple of `ranks`, so nothing needs to be repeated to fill it up. What does not fill a round of its
-    group is shared evenly among the ranks; fewer samples than ranks join other batches, which then hold one more.
+    batches is a multiple of `ranks`, so no sample is repeated to fill up the last round. If the last samples of a group
+    do not fill a round, they are divided evenly among the ranks; if they are fewer than the ranks, they join other
+    batches, which then hold one more.
 
     Args:
         lengths: tokens of each sample.
         groups: a label for each sample (its source).
         batch_size: samples in a batch, per rank.
-        seed: with the epoch, decides the order entirely.
+        seed: seed and epoch determine the order.
         ranks: processes that train together.
 
     Raises:
-        MellaError: on lists of unlike length, no samples, or a group with fewer samples than ranks.
+        MellaError: for lists of different lengths, no samples, or a group with fewer samples than ranks.
     """
 
-    batch_size = None  # accelerate reads it: None says that batches differ in size
+    batch_size = None  # for accelerate: None means that batches differ in size
 
     def __init__(self, lengths: Lengths, groups: Sequence[str], batch_size: int, seed: int = 0, *, ranks: int = 1):
         if len(lengths) != len(groups):
@@ -127,10 +128,10 @@ def padding_share(lengths: Lengths, batches: Sequence[Sequence[int]]) -> float:
 def loss_shares(
     loss_tokens: Lengths, groups: Sequence[str], batches: Sequence[Sequence[int]], batches_per_step: int
 ) -> dict[str, float]:
-    """The share of the loss that each group gets over an epoch when each step is a mean over its tokens.
+    """Each group's share of the loss over an epoch, if the loss of a step is the mean over its tokens.
 
     Args:
-        loss_tokens: tokens of each sample that the loss is on.
+        loss_tokens: number of tokens with a loss, for each sample.
         batches_per_step: ranks x accumulation steps.
     """
     names, labels = _labels(groups)
@@ -150,7 +151,7 @@ def _labels(groups: Sequence[str]) -> tuple[list[str], np.ndarray]:
 
 
 def loss_denominators(weights: Mapping[str, float], tokens: Mapping[str, float], steps: float) -> dict[str, float]:
-    """What a source's summed token losses are divided by in a step, so that it gets its share of the epoch's loss.
+    """The number to divide a source's summed token losses by, so that it gets its share of the epoch's loss.
 
     With w the normalised weights, T_s the loss tokens of source s in an epoch and S the steps of an epoch, a step's
     loss is the sum over its tokens of w_s S / T_s times the token's loss. The mean of an epoch's steps is then the sum

@@ -27,7 +27,7 @@ COUNTED_COLUMNS = ("id", "language", "source", "text", "width", "height", "promp
 
 
 def draw_prompt(language: str, source: str, sample_id: str, seed: int) -> str:
-    """One of the language's prompts for the source: always the same one for the same sample and seed.
+    """Draw one of the language's prompts for the source; the same sample and seed always give the same prompt.
 
     The paper draws from about ten prompts a source and language (training settings).
     """
@@ -37,12 +37,12 @@ def draw_prompt(language: str, source: str, sample_id: str, seed: int) -> str:
 
 
 def user_turn(prompt: str) -> dict[str, Any]:
-    """The user turn of an image and a prompt."""
+    """The user turn with an image and a prompt."""
     return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
 
 
 def assistant_turn(text: str) -> dict[str, Any]:
-    """The assistant turn that says the text."""
+    """The assistant turn with the text."""
     return {"role": "assistant", "content": [{"type": "text", "text": text}]}
 
 
@@ -74,7 +74,7 @@ class TokenCounts:
 
     Attributes:
         sequence: all of them: template, image, prompt and text.
-        completion: those that the loss is on: the text and the end of the turn.
+        completion: those with a loss: the text and the end of the turn.
     """
 
     sequence: "np.ndarray"
@@ -82,7 +82,7 @@ class TokenCounts:
 
 
 class TokenCounter:
-    """Counts the tokens of samples without decoding an image: image tokens follow from width and height.
+    """Count the tokens of samples without decoding images: width and height give the number of image tokens.
 
     Args:
         processor: of the backbone.
@@ -158,7 +158,7 @@ def count_tokens(
         batched=True,
         remove_columns=columns.column_names,
         num_proc=num_proc,
-        # The processor's own pickle differs from run to run, and nothing would be found again.
+        # The processor's own pickle differs from run to run, so the cache would never be found again.
         new_fingerprint=Hasher.hash([*parts, sorted(map(str, image_settings.items())), seed]),
         desc="Counting tokens",
     ).with_format("numpy")
@@ -168,10 +168,10 @@ def count_tokens(
 def image_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
     """Image tokens of images of (height, width) in pixels, without decoding them.
 
-    The processors' own count, which serving engines rely on too.
+    Uses the processor's own function, which serving engines use too.
 
     Raises:
-        SampleError: on a size that the processor refuses; Qwen-VL's do when one side is 200 times the other.
+        SampleError: for a size that the processor refuses, such as one side 200 times the other (Qwen-VL).
     """
     distinct = list(set(sizes))
     try:
@@ -182,7 +182,7 @@ def image_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
                 _token_counts(processor, [(height, width)])
             except ValueError as error:
                 raise SampleError(
-                    f"An image of {width} x {height} px cannot be shown to this backbone: {error}. Drop such samples."
+                    f"An image of {width} x {height} px does not fit this backbone: {error}. Remove such samples."
                 ) from error
         raise
     known = dict(zip(distinct, counts, strict=True))

@@ -21,7 +21,7 @@ ADAPTER_FOLDER = "adapter"
 
 
 class MarkComplete(TrainerCallback):
-    """Marks each checkpoint once all of it is on disk, the part of every process."""
+    """Mark each checkpoint as complete when the parts of all processes are on disk."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Wait for all processes, then write the marker."""
@@ -31,25 +31,25 @@ class MarkComplete(TrainerCallback):
 
 
 def last_checkpoint(output_dir: Path) -> Path | None:
-    """The newest checkpoint that is whole; a killed run may have left a newer one that is not."""
+    """The newest complete checkpoint. A killed run may have left a newer one that is incomplete."""
     found = [path.parent for path in output_dir.glob(f"checkpoint-*/{COMPLETE}")]
     return max(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
 
 
 def finished_log(checkpoint: Path) -> list[dict[str, Any]] | None:
-    """The log of a run whose last step this checkpoint holds, else None.
+    """The log of a run that had reached its last step at this checkpoint; otherwise None.
 
-    Resumed at its last step, transformers' Trainer takes one step more before it looks whether it is done.
+    When transformers' Trainer resumes at the last step, it takes one more step before it stops.
     """
     state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
     return state["log_history"] if state["global_step"] >= state["max_steps"] else None
 
 
 def restore_weights(model: Any, checkpoint: Path) -> None:
-    """Load a checkpoint's weights into a model that is no adapter.
+    """Load a checkpoint's weights into a model that has no adapter.
 
     transformers' Trainer looks for the module's own names, but saves under the names of the Hub's checkpoints, which
-    for Qwen2-VL are others: it would load next to nothing, and only log that.
+    differ for Qwen2-VL. It would load almost nothing, and only log that.
     """
     if isinstance(model, PreTrainedModel):
         loaded = type(model).from_pretrained(checkpoint, dtype=model.dtype)
@@ -61,7 +61,7 @@ def restore_weights(model: Any, checkpoint: Path) -> None:
 
 
 def remove_incomplete(output_dir: Path) -> None:
-    """Remove checkpoints that a killed run left unfinished, so that their numbers are free again."""
+    """Remove incomplete checkpoints of a killed run, so that their numbers can be used again."""
     for folder in output_dir.glob("checkpoint-*"):
         if not (folder / COMPLETE).exists():
             shutil.rmtree(folder)
@@ -69,10 +69,10 @@ def remove_incomplete(output_dir: Path) -> None:
 
 @contextmanager
 def sole_use(output_dir: Path) -> Iterator[None]:
-    """Keep a second run out of the folder, such as the orphan of a launcher that was killed.
+    """Allow only one run in the folder. A killed launcher can leave a process that still trains there.
 
     Raises:
-        MellaError: when another process runs there. The lock goes with its process, also with a killed one.
+        MellaError: if another process trains there. The lock ends with its process, also if that is killed.
     """
     output_dir.parent.mkdir(parents=True, exist_ok=True)
     path = output_dir.parent / f".{output_dir.name}.lock"
@@ -81,18 +81,18 @@ def sole_use(output_dir: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise MellaError(
-                f"Another process is training in {output_dir}; wait for it, or end it (`fuser {path}` names it)."
+                f"Another process is training in {output_dir}; wait for it, or stop it (`fuser {path}` shows its id)."
             ) from error
         yield
 
 
 def claim(output_dir: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
-    """Tie the folder to a run's settings, so that a resume never mixes two runs.
+    """Record the run's settings in its folder, so that a resumed run never mixes two settings.
 
-    A run that saved nothing, such as one that a wrong setting ended at its start, has no claim any more.
+    A run that saved nothing, such as one that stopped at a wrong setting, does not block the folder.
 
     Raises:
-        MellaError: when the folder holds a run with other settings; names the first that differs.
+        MellaError: if the folder holds a run with other settings; the message names the first difference.
     """
     path = output_dir / RUN_FILE
     if path.exists():
@@ -104,7 +104,7 @@ def claim(output_dir: Path, settings: Mapping[str, Any], overwrite: bool) -> Non
             key = differing[0]
             raise MellaError(
                 f"{output_dir} holds a run with other settings: {key} was {before.get(key)!r} and is now "
-                f"{now.get(key)!r}. Choose another output_dir, or pass --overwrite true to start anew."
+                f"{now.get(key)!r}. Choose another output_dir, or pass --overwrite true to start again."
             )
         if not differing:
             return

@@ -31,30 +31,31 @@ class DataArguments:
     )
     max_samples: int | None = field(
         default=None,
-        metadata={"help": "Samples used of each language and source; all by default (the paper: 80-140 thousand)."},
+        metadata={"help": "Samples per language and source; all by default (the paper: 80-140 thousand)."},
     )
-    prompt_seed: int = field(default=42, metadata={"help": "Seed of the draw of a prompt for each sample."})
+    prompt_seed: int = field(default=42, metadata={"help": "Seed for drawing a prompt for each sample."})
     min_pixels: int | None = field(default=None, metadata={"help": "Smallest image area after resizing, px²."})
     max_pixels: int | None = field(
         default=None, metadata={"help": "Largest image area after resizing, px²; caps the image tokens (Qwen-VL)."}
     )
     max_patches: int | None = field(
-        default=None, metadata={"help": "Most dynamic tiles of an image, thumbnail not counted (InternVL; paper: 6)."}
+        default=None,
+        metadata={"help": "Maximum number of tiles per image, without the thumbnail (InternVL; paper: 6)."},
     )
     lora_scope: list[str] = field(
         default_factory=lambda: ["language_model"],
         metadata={"help": "Parts that LoRA adapts: language_model (the paper), projector, vision_tower."},
     )
     length_buckets: bool = field(
-        default=True, metadata={"help": "Batches of one source and like length; False draws batches at random."}
+        default=True, metadata={"help": "Batches of one source and similar length; False draws batches at random."}
     )
     source_weights: list[str] | None = field(
         default=None,
         metadata={
-            "help": "Share of the loss of each source over an epoch, however many batches and tokens it has, such as "
-            "know=0.5 ling=0.5 (in a recipe {know: 0.5, ling: 0.5}); normalised to sum 1. Left out, every token of a "
-            "step weighs the same, as in TRL: with one batch a step a source then weighs by its share of the batches, "
-            "with several (accumulation, or random batches) by its share of the tokens, where ling drowns know."
+            "help": "Each source's share of the loss over an epoch, such as know=0.5 ling=0.5 (in a recipe "
+            "{know: 0.5, ling: 0.5}); normalised to sum 1. Without it every token of a step has the same weight, as in "
+            "TRL: with one batch per step a source's share is its share of the batches; with several batches per step "
+            "(accumulation, or random batches) it is its share of the tokens, and know is nearly lost."
         },
     )
     streaming: bool = field(
@@ -62,7 +63,7 @@ class DataArguments:
         metadata={"help": "Read samples while training, without preparing the dataset first; needs max_steps."},
     )
     overwrite: bool = field(
-        default=False, metadata={"help": "Start anew where output_dir holds a run with other settings."}
+        default=False, metadata={"help": "Start again if output_dir holds a run with other settings."}
     )
 
     def __post_init__(self) -> None:
@@ -75,12 +76,12 @@ class DataArguments:
         if self.max_samples is not None and self.max_samples < 1:
             raise MellaError(f"max_samples is {self.max_samples}; give a positive number, or leave it out for all.")
         if self.weights is not None and not self.length_buckets:
-            raise MellaError("source_weights needs length_buckets: true, whose batches hold one source each.")
+            raise MellaError("source_weights needs length_buckets: true, because then each batch has one source.")
         if self.streaming and not self.length_buckets:
-            raise MellaError("streaming needs length_buckets: true; it has no other order.")
+            raise MellaError("streaming works only with length_buckets: true; set it.")
         if self.streaming and (self.max_samples is not None or self.transfer_set is not None):
             name = "max_samples" if self.max_samples is not None else "transfer_set"
-            raise MellaError(f"{name} does not go with streaming; leave it out, or set streaming: false.")
+            raise MellaError(f"{name} cannot be combined with streaming; remove it, or set streaming: false.")
 
     @property
     def weights(self) -> dict[str, float] | None:
@@ -89,10 +90,13 @@ class DataArguments:
 
 
 def parse_weights(given: Sequence[str] | Mapping[str, Any]) -> dict[str, float]:
-    """Weights by source that sum to 1, from a mapping, from `know=0.5` and so on, or from one JSON object.
+    """Read source weights and normalise them to sum 1.
+
+    Args:
+        given: a mapping, entries such as `know=0.5`, or one JSON object.
 
     Raises:
-        MellaError: on what is none of these, an unknown source, a weight that is negative or no number, or sum 0.
+        MellaError: for another form, an unknown source, a weight that is negative or not a number, or sum 0.
     """
     pairs: dict[str, Any]
     try:

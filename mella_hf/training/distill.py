@@ -61,21 +61,21 @@ def build_transfer_set(
     seed: int = 0,
     progress: bool = True,
 ) -> Path:
-    """Ask the base about every image in English, translate, and write the transfer set.
+    """Ask the base about every image in English, translate the answers, and write the transfer set.
 
     Args:
         base: Hub id or folder of the backbone.
         revision: branch, tag or commit of a backbone on the Hub; main by default.
         rows: images by source ("know", "ling"), with the columns of `mella_hf.sample`; their texts are not used.
         language: code of the language to teach.
-        max_new_tokens: of an English answer, by source.
+        max_new_tokens: maximum length of an English answer, by source.
         seed: decides which questions are asked and which variants an image gets.
 
     Returns:
-        `out`. Answers that were given are kept: the same call does only what is missing.
+        `out`. Finished answers are kept: the same call again does only what is missing.
 
     Raises:
-        MellaError: when nothing is left after the checks.
+        MellaError: if no answer passes the checks.
     """
     out = Path(out)
     answers = _english_answers(base, revision, rows, out, batch_size, max_new_tokens or {}, progress)
@@ -85,7 +85,9 @@ def build_transfer_set(
     counts: Counter[str] = Counter()
     lines = [json.dumps(turn, ensure_ascii=False) for turn in _turns(answers, language, translator, seed, counts)]
     if not lines:
-        raise MellaError(f"No answer of {base!r} could be used for the transfer set: {dict(counts)}.")
+        raise MellaError(
+            f"No answer of {base!r} can be used for the transfer set: {dict(counts)}. Use another base or translator."
+        )
     write_atomic(out / TURNS_FILE, "".join(line + "\n" for line in lines))
     record = {
         "fingerprint": mark,
@@ -101,7 +103,7 @@ def build_transfer_set(
 
 
 def transfer_set_hash(folder: Path | str) -> str:
-    """The sha256 of a transfer set's samples. Raises MellaError when the folder holds no finished one."""
+    """The sha256 of a transfer set's samples. Raises MellaError if the folder has no complete one."""
     if not (Path(folder) / RECORD_FILE).is_file():
         raise MellaError(
             f"No transfer set in {str(folder)!r}: {RECORD_FILE} is missing. Make one with `mella distill`."
@@ -117,13 +119,13 @@ def read_record(folder: Path | str) -> dict[str, Any]:
 def ask_about(
     pictures: "Dataset", folder: Path | str
 ) -> tuple["Dataset", Callable[[dict[str, list[Any]]], Conversation]]:
-    """A transfer set's samples, and the transform that makes conversations of them.
+    """A transfer set's samples, and the transform that turns them into conversations.
 
     Args:
-        pictures: rows with the images; a sample refers to one by its id, so that each image is stored once.
+        pictures: rows with the images; samples refer to them by id, so each image is stored once.
 
     Raises:
-        MellaError: when the folder is no transfer set, or asks about an image that is not there.
+        MellaError: if the folder is not a transfer set, or an image is missing.
     """
     from datasets import Dataset
 
@@ -135,7 +137,7 @@ def ask_about(
         if turn["id"] not in where:
             raise MellaError(
                 f"The transfer set {str(folder)!r} asks about the image {turn['id']}, which is in none of the run's "
-                "sources. Train with the data_dir, languages and sources that it was made from."
+                "sources. Use the same data_dir, languages and sources as `mella distill`."
             )
         turn["row"] = where[turn["id"]]
         turn |= sizes[turn["row"]]
@@ -214,16 +216,18 @@ def _turns(
 
 
 def _instructions(language: str, translator: Translator) -> dict[tuple[str, str], str]:
-    """By (language it is written in, language asked for): "Answer in ..."; "translate" asks for a translation.
+    """Instructions such as "Answer in ...", by (language of the instruction, language to answer in or "translate").
 
     Raises:
-        MellaError: when the translator has no translation of one.
+        MellaError: if the translator cannot translate one.
     """
     name = get_language(language).name
     english = {language: f"Answer in {name}.", "en": "Answer in English.", "translate": f"Translate into {name}:"}
     native = dict(zip(english, translator.translate(list(english.values()), "en", language), strict=True))
     if missing := [english[key] for key, text in native.items() if not text]:
-        raise MellaError(f"The translator {translator.name!r} has no {name} for {missing[0]!r}; choose another one.")
+        raise MellaError(
+            f"The translator {translator.name!r} has no {name} for {missing[0]!r}; choose another translator."
+        )
     return {("en", key): text for key, text in english.items()} | {
         (language, key): text for key, text in native.items()
     }
@@ -238,7 +242,7 @@ def _variants(
     instructions: Mapping[tuple[str, str], str],
     seed: int,
 ) -> Iterator[dict[str, str]]:
-    """One image's samples: every combination of languages, and by draw a code-switched one and a translation."""
+    """One image's samples: every combination of languages; some also get a code-switched one or a translation."""
     digest = hashlib.sha256(f"{seed}/{source}/{image}".encode()).digest()
     which, switched, translated, back = (int.from_bytes(digest[i : i + 4], "big") / 2**32 for i in (0, 4, 8, 12))
     questions = QUESTIONS[source]

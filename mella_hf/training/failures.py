@@ -13,33 +13,32 @@ from mella_hf.errors import TrainingError
 from mella_hf.training.checkpoints import last_checkpoint
 
 NOT_FINITE = (
-    "Lower learning_rate or max_grad_norm, use bf16 in place of fp16, and look for samples that are broken "
-    "(`mella verify`)."
+    "Lower learning_rate or max_grad_norm, use bf16 instead of fp16, and look for broken samples (`mella verify`)."
 )
 MEMORY = (
     "Lower per_device_train_batch_size and raise gradient_accumulation_steps by as much, set gradient_checkpointing, "
     "or lower max_pixels (Qwen-VL) or max_patches (InternVL)."
 )
-WORKER = "Mostly the machine's memory ran out: lower dataloader_num_workers."
+WORKER = "Usually the machine's memory was full: lower dataloader_num_workers."
 SAVING = "If the disk is full, free some space, or lower save_total_limit."
 
 
 def failure(what: str, mend: str, step: int, output_dir: Path) -> TrainingError:
-    """The error to raise, which names the newest checkpoint that is whole."""
+    """The error to raise; it names the newest complete checkpoint."""
     checkpoint = last_checkpoint(output_dir)
     onwards = (
-        f"The last usable checkpoint is {checkpoint}; the same command goes on from it."
+        f"The last usable checkpoint is {checkpoint}; the same command resumes from it."
         if checkpoint
-        else "No checkpoint was saved yet, so the same command starts anew."
+        else "No checkpoint was saved yet, so the same command starts again."
     )
     return TrainingError(f"{what} at step {step}. {mend} {onwards}")
 
 
 @contextmanager
 def named_errors(trainer: Any) -> Iterator[None]:
-    """Turn running out of memory or of disk into a TrainingError; other errors pass.
+    """Turn out-of-memory and disk-full errors into a TrainingError; other errors pass unchanged.
 
-    Linux may end a process that asks for too much before any error reaches it; nothing can be said then.
+    Linux may kill a process that uses too much memory; then no message is possible.
     """
     try:
         yield
@@ -60,12 +59,12 @@ def saving(trainer: Any, what: str) -> Iterator[None]:
 
 
 def _known(error: Exception) -> tuple[str, str] | None:
-    """What went wrong and how to mend it, where an error says so."""
+    """What went wrong and how to fix it, for errors that are known."""
     said = next(iter(str(error).splitlines()), type(error).__name__)
     memory = (MemoryError, torch.OutOfMemoryError)
     if isinstance(error, memory) or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return f"Out of memory ({said})", MEMORY
-    if said.startswith("DataLoader worker"):  # raised wherever the main process happens to be
+    if said.startswith("DataLoader worker"):  # can be raised at any place in the main process
         return f"A worker died ({said.strip()})", WORKER
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"Writing failed ({error})", SAVING

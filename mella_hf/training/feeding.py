@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Feed:
-    """What a trainer is fed with.
+    """The input of a trainer.
 
     Attributes:
-        dataset: conversations, decoded when they are asked for.
+        dataset: conversations; images are decoded on access.
         batches: their order in an epoch.
-        denominators: what each source's summed loss is divided by in a step; None for the step's tokens.
+        denominators: divisor of each source's summed loss in a step; None divides by the step's tokens.
         facts: about the data, as JSON.
     """
 
@@ -36,12 +36,12 @@ class Feed:
 
 
 def load_training_data(data: DataArguments, replay_share: float | None = None, seed: int = 0) -> "Dataset":
-    """All samples of the run's languages and sources, one after the other, images not yet decoded.
+    """Load all samples of the run's languages and sources, one after the other, without decoding images.
 
-    A `replay_share` adds that share of the other sources, drawn by seed.
+    `replay_share` adds this share of the samples of the other sources, drawn by seed.
 
     Raises:
-        MellaError: when a language has no sample of a source.
+        MellaError: if a language has no samples of a source.
     """
     from datasets import concatenate_datasets, load_dataset
 
@@ -53,7 +53,9 @@ def load_training_data(data: DataArguments, replay_share: float | None = None, s
         for source in [*data.sources, *replayed]:
             part = load_dataset(data.dataset, code, data_dir=data.data_dir, split=source)
             if not len(part):
-                raise MellaError(f"The split {source!r} of {code!r} is empty; build it or leave the source out.")
+                raise MellaError(
+                    f"The split {source!r} of {code!r} is empty; build it, or remove the source from `sources`."
+                )
             if data.max_samples is not None:
                 part = part.select(range(min(data.max_samples, len(part))))
             if replay_share is not None and source in replayed:
@@ -63,10 +65,10 @@ def load_training_data(data: DataArguments, replay_share: float | None = None, s
 
 
 def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
-    """The samples of the run, in memory-mapped files.
+    """Prepare the samples of the run, in memory-mapped files.
 
     Raises:
-        MellaError: on data that is missing, or weights that do not fit the sources.
+        MellaError: for missing data, or weights that do not fit the sources.
     """
     data, training = settings.data, settings.training
     with training.main_process_first(desc="counting tokens"):  # the others find it in the cache
@@ -100,7 +102,7 @@ def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
 def facts(
     tokens: TokenCounts, sources: list[str], batches: LengthBuckets, per_step: int, weights: dict[str, float] | None
 ) -> dict[str, Any]:
-    """Samples, tokens, padding of the first epoch, and how the loss is shared between the sources."""
+    """Numbers for the log: samples, tokens, padding of the first epoch, and each source's share of the loss."""
     order = list(batches)
     shares = weights or loss_shares(tokens.completion, sources, order, per_step)
     return {

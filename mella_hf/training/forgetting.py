@@ -44,7 +44,7 @@ SAME_LORA = ("r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "targe
 
 @dataclass
 class ForgettingArguments:
-    """Which adapter a second stage goes on with, and what keeps it from forgetting the first."""
+    """Settings of a second stage: the adapter to continue with, and replay or EWC against forgetting."""
 
     init_adapter: str | None = field(
         default=None, metadata={"help": "Folder of a first stage's adapter; this stage goes on training it."}
@@ -63,34 +63,34 @@ class ForgettingArguments:
 
     def __post_init__(self) -> None:
         if self.replay_share is not None and not 0 < self.replay_share <= 1:
-            raise MellaError(f"replay_share is {self.replay_share}; give a share in (0, 1], or leave it out.")
+            raise MellaError(f"replay_share is {self.replay_share}; give a share in (0, 1], or remove it.")
         if self.fisher_samples is not None and self.fisher_samples < 1:
-            raise MellaError(f"fisher_samples is {self.fisher_samples}; give a positive number, or leave it out.")
+            raise MellaError(f"fisher_samples is {self.fisher_samples}; give a positive number, or remove it.")
         if self.ewc_lambda is not None and self.ewc_lambda <= 0:
-            raise MellaError(f"ewc_lambda is {self.ewc_lambda}; give a positive number, or leave it out.")
+            raise MellaError(f"ewc_lambda is {self.ewc_lambda}; give a positive number, or remove it.")
         if self.ewc_lambda is not None and self.init_adapter is None:
-            raise MellaError("ewc_lambda needs init_adapter: the first stage's adapter, whose weights are to be held.")
+            raise MellaError("ewc_lambda needs init_adapter; set it to the adapter of the first stage.")
 
 
 def replayed_sources(sources: Sequence[str]) -> list[str]:
-    """The sources that replay draws from: those that the stage does not train on. Raises MellaError without one."""
+    """The sources that this stage does not train on, for replay. Raises MellaError if there are none."""
     left = [source for source in SOURCES if source not in sources]
     if not left:
         raise MellaError(
-            f"replay_share is set, but sources is {list(sources)}: nothing is left to replay. Leave the first stage's "
-            "source out of `sources`."
+            f"replay_share is set, but sources is {list(sources)}, so nothing is left to replay. Remove the first "
+            "stage's source from `sources`."
         )
     return left
 
 
 def draw_replay(rows: "Dataset", share: float, seed: int) -> "Dataset":
-    """A share of the rows, at least one, drawn without replacement: the same for the same seed, in the rows' order."""
+    """Draw a share of the rows (at least one) without replacement, by seed, and keep their order."""
     count = max(1, round(share * len(rows)))
     return rows.select(sorted(random.Random(f"replay/{seed}").sample(range(len(rows)), count)))
 
 
 def adapter_hash(adapter: str) -> str:
-    """The sha256 of an adapter's content. Raises MellaError when the folder is none."""
+    """The sha256 of an adapter's content. Raises MellaError if the folder is not an adapter."""
     from mella_hf.answers.identity import content_hash, read_adapter_config
 
     read_adapter_config(adapter)
@@ -98,10 +98,10 @@ def adapter_hash(adapter: str) -> str:
 
 
 def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "LoraConfig") -> "PeftModel":
-    """The model with a first stage's adapter on it, ready to be trained further.
+    """The model with the first stage's adapter, ready for further training.
 
     Raises:
-        MellaError: when the folder is no adapter of this model, or the recipe asks for another kind of LoRA.
+        MellaError: if the folder is not an adapter of this model, or the recipe sets another kind of LoRA.
     """
     from peft import PeftModel
 
@@ -114,14 +114,14 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "Lora
         have, want = getattr(config, name), getattr(recipe, name)
         if have != want:
             raise MellaError(
-                f"The adapter {adapter!r} has {name} {have!r} and the recipe asks for {want!r}. A second stage goes on "
-                "with the first stage's LoRA: give both the same lora_ settings."
+                f"The adapter {adapter!r} has {name} {have!r}, but the recipe asks for {want!r}. A second stage "
+                "continues with the first stage's LoRA: give both the same lora_ settings."
             )
     return loaded
 
 
 def check_devices(arguments: ForgettingArguments, distribution: str) -> None:
-    """Refuse what cannot work where weights or gradients are kept by someone else, before the run and not after it.
+    """Refuse EWC and Fisher estimation under FSDP and ZeRO, before the run starts.
 
     Args:
         distribution: the value of accelerate's `distributed_type`.
@@ -129,7 +129,7 @@ def check_devices(arguments: ForgettingArguments, distribution: str) -> None:
     for name in ("fisher_samples", "ewc_lambda"):
         if getattr(arguments, name) is not None and distribution in ("FSDP", "DEEPSPEED"):
             raise MellaError(
-                f"{name} does not go with {distribution}, which keeps weights or gradients in parts of its own. "
+                f"{name} does not work with {distribution}, which splits weights or gradients over the processes. "
                 "Launch with accelerate/ddp.yaml or accelerate/one_gpu.yaml."
             )
 
@@ -141,7 +141,7 @@ def diagonal_fisher(
 
     Args:
         parameters: by name; each log-likelihood is a function of them.
-        log_likelihoods: one scalar a sample, in nats, computed when it is asked for.
+        log_likelihoods: one scalar per sample, in nats, computed lazily.
     """
     import torch
 
@@ -156,20 +156,20 @@ def diagonal_fisher(
 
 
 def trainable(model: "nn.Module") -> dict[str, "nn.Parameter"]:
-    """The parameters that train, by the names under which PEFT saves them."""
+    """The trainable parameters, by the names under which PEFT saves them."""
     return {n.replace(".default.", "."): p for n, p in model.named_parameters() if p.requires_grad}
 
 
 def answer_log_likelihood(model: "nn.Module", batch: Mapping[str, Any]) -> "torch.Tensor":
     """The log-likelihood of the labelled tokens of a batch of one sample, in nats."""
-    tokens = (batch["labels"][:, 1:] != -100).sum()  # the first position is never predicted
+    tokens = (batch["labels"][:, 1:] != -100).sum()  # no token is predicted for the first position
     return -model(**batch).loss * tokens
 
 
 def save_fisher(trainer: Any, samples: int, folder: Path) -> None:
-    """Estimate the Fisher information on training samples drawn by the run's seed, and save it with the adapter.
+    """Estimate the Fisher information on training samples drawn by the run's seed; save it with the adapter.
 
-    Each process takes its share of the samples; all of them have to call this.
+    Each process takes its share of the samples, so all processes must call this.
     """
     import torch
     from safetensors.torch import save_file
@@ -194,7 +194,7 @@ def save_fisher(trainer: Any, samples: int, folder: Path) -> None:
 
 
 def read_fisher(adapter: Path | str) -> dict[str, "torch.Tensor"]:
-    """The Fisher information saved with an adapter, by parameter. Raises MellaError when none is whole."""
+    """The Fisher information saved with an adapter, by parameter. Raises MellaError if it is missing or damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -211,13 +211,13 @@ def read_fisher(adapter: Path | str) -> dict[str, "torch.Tensor"]:
 
 
 class ElasticWeights:
-    """The penalty of EWC: holds parameters to the values that they have when this is made.
+    """The penalty of EWC: pulls parameters back to the values that they have when this object is made.
 
-    Its gradient has a closed form, λ F_i (θ_i − θ*_i), and is added to the gradient of the loss once an optimizer
-    step: the same on every process, however many batches the step has.
+    Its gradient has a closed form, λ F_i (θ_i − θ*_i). It is added to the gradient of the loss once per optimizer
+    step, the same on every process.
 
     Raises:
-        MellaError: when the Fisher information is not that of these parameters.
+        MellaError: if the Fisher information belongs to other parameters.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class ElasticWeights:
             if have != want:
                 raise MellaError(
                     f"{FISHER_FILE} does not fit this run: for {name} it has {have}, the adapter has {want}. Estimate "
-                    "it on the adapter that init_adapter names."
+                    "it with the adapter that init_adapter names."
                 )
         self.strength = strength
         # [(θ, F, θ*)], alike in shape and device

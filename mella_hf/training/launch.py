@@ -30,10 +30,10 @@ def launch_recipe(recipe: str, flags: Sequence[str], *, accelerate: str = "cpu",
         recipe: such as "demo/joint".
         flags: settings that override the recipe's.
         accelerate: the launcher's configuration.
-        log: takes what the run prints, after what it printed before; the terminal by default.
+        log: file to which the run's output is appended; the terminal by default.
 
     Raises:
-        MellaError: when the run ends with an error; its own message stands in the log.
+        MellaError: if the run ends with an error; the log has the run's own message.
     """
     command = launch_command(accelerate, [recipe, *flags])
     spoken = " ".join(["accelerate", "launch", *command[3:]])

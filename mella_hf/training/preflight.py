@@ -15,16 +15,15 @@ if TYPE_CHECKING:
     from trl import ModelConfig, SFTConfig
 
 IMAGE_BOUNDS = ("min_pixels", "max_pixels", "max_patches")
-# TRL names the choices of these in its help, and does not check them in a recipe.
+# TRL lists the choices of these in its help but does not check them in a recipe.
 _CHOICES = {"dtype": ("auto", "bfloat16", "float16", "float32"), "bnb_4bit_quant_type": ("nf4", "fp4")}
 
 
 def check_machine(data: DataArguments, model: "ModelConfig", training: "SFTConfig") -> None:
-    """Refuse what this machine cannot run: quantization without its package, attention without its own or a GPU, and
-    reports to a package that is not installed.
+    """Refuse what this machine cannot run: quantization, attention or reporting whose package or GPU is missing.
 
     Raises:
-        MellaError: naming the setting, its value and what would do.
+        MellaError: names the setting, its value and what to set instead.
         MissingExtraError: when bitsandbytes is not installed or too old, or tensorboard for report_to.
     """
     for name, choices in _CHOICES.items():
@@ -37,10 +36,10 @@ def check_machine(data: DataArguments, model: "ModelConfig", training: "SFTConfi
 
 
 def check_backbone(data: DataArguments, model: "ModelConfig") -> None:
-    """Refuse what the backbone cannot do. Reads its config.json, from the Hub where it is not a folder.
+    """Refuse what the backbone cannot do. Reads its config.json from the folder or the Hub.
 
     Raises:
-        MellaError: when its family is unknown, or a bound on image size means nothing to its processor.
+        MellaError: if its family is unknown, or its processor does not know a limit on the image size.
     """
     from transformers import AutoConfig
 
@@ -58,7 +57,7 @@ def check_backbone(data: DataArguments, model: "ModelConfig") -> None:
         value = getattr(data, bound)
         if value is not None and bound not in bounds:
             raise MellaError(
-                f"{bound} is {value}, which means nothing to {config.model_type}; bound its images with "
+                f"{bound} is {value}, but {config.model_type} does not use it; limit its images with "
                 f"{' and '.join(bounds)}."
             )
 
@@ -69,7 +68,7 @@ def _check_scope(data: DataArguments, model: "ModelConfig") -> None:
         raise MellaError(f"lora_scope is {data.lora_scope}; choose among {', '.join(PARTS)}.")
     low, high = data.min_pixels, data.max_pixels
     if low is not None and high is not None and low > high:
-        raise MellaError(f"min_pixels is {low}, more than max_pixels, {high}; exchange them.")
+        raise MellaError(f"min_pixels is {low}, which is more than max_pixels, {high}; swap them.")
 
 
 def _check_quantization(model: "ModelConfig") -> None:
@@ -77,7 +76,7 @@ def _check_quantization(model: "ModelConfig") -> None:
         return
     name = "load_in_4bit" if model.load_in_4bit else "load_in_8bit"
     if not model.use_peft:
-        raise MellaError(f"{name} needs use_peft: true; quantized weights cannot be trained themselves.")
+        raise MellaError(f"{name} needs use_peft: true, because quantized weights cannot be trained; set it.")
     from transformers.utils import is_bitsandbytes_available
 
     if not is_bitsandbytes_available():
@@ -100,12 +99,12 @@ def _check_attention(model: "ModelConfig", training: "SFTConfig") -> None:
     if training.use_cpu or not torch.cuda.is_available():
         why = "use_cpu is true" if training.use_cpu else "torch sees none"
         raise MellaError(
-            f"attn_implementation is {attention!r}, which needs a GPU with CUDA, and {why}. Set it to sdpa, or run on "
+            f"attn_implementation is {attention!r}, which needs a GPU with CUDA, but {why}. Set it to sdpa, or run on "
             "a GPU."
         )
     if not _installed(attention):
         raise MellaError(
-            f"attn_implementation is {attention!r}, and its package is not installed. Install "
+            f"attn_implementation is {attention!r}, but its package is not installed. Install "
             f"{'kernels' if kernel else 'flash-attn'} for your CUDA and torch, or set it to sdpa."
         )
     if model.dtype not in ("bfloat16", "float16"):
@@ -114,7 +113,7 @@ def _check_attention(model: "ModelConfig", training: "SFTConfig") -> None:
 
 
 def _check_reporters(training: "SFTConfig") -> None:
-    """The Trainer finds out only after the tokens are counted and the weights are loaded."""
+    """Check report_to now; the Trainer checks it only after counting tokens and loading weights."""
     from transformers.integrations import get_reporting_integration_callbacks
 
     for name in training.report_to or []:

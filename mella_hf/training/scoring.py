@@ -13,7 +13,7 @@ IGNORED = -100  # a position without a label
 
 
 class LabelledScores:
-    """A model in the place of TRL's, with the same scores for the positions that predict a label in some row.
+    """A stand-in for TRL's model that scores only positions that predict a label in some row.
 
     Args:
         model: wrapped or not, whose `forward` takes `logits_to_keep`.
@@ -43,5 +43,5 @@ class LabelledScores:
 
 
 def is_quicker(device: torch.device) -> bool:
-    """Whether TRL itself scores positions without a label there, where shapes may change from batch to batch."""
+    """Whether this is faster than TRL's own scoring on this device."""
     return device.type == "cpu"

@@ -45,7 +45,7 @@ class Settings:
         if self.forgetting.replay_share is not None:
             replayed_sources(self.data.sources)
         if self.forgetting.ewc_lambda is not None and self.training.fp16:
-            raise MellaError("ewc_lambda does not go with fp16, whose gradients are scaled; set bf16 instead.")
+            raise MellaError("ewc_lambda does not work with fp16, which scales the gradients; set bf16 instead.")
         if self.data.streaming:
             self._check_streaming()
         check_machine(self.data, self.model, self.training)
@@ -53,12 +53,12 @@ class Settings:
     def _check_streaming(self) -> None:
         if self.training.max_steps < 1:
             raise MellaError(
-                "streaming needs max_steps, since a stream does not know its length; as in --max_steps 5000."
+                "streaming needs max_steps, because a stream has no known length; set it, as in --max_steps 5000."
             )
         if self.training.dataloader_num_workers > 1:
             raise MellaError(
-                f"dataloader_num_workers is {self.training.dataloader_num_workers}; a stream has one reader a process: "
-                "set 0 or 1."
+                f"dataloader_num_workers is {self.training.dataloader_num_workers}, but a stream has one reader per "
+                "process; set 0 or 1."
             )
         if self.forgetting.replay_share is not None or self.forgetting.fisher_samples is not None:
             raise MellaError("replay_share and fisher_samples draw samples at random; set streaming: false for them.")

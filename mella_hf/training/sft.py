@@ -46,19 +46,19 @@ if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, ProcessorMixin
 
-# Settings that change where or how fast a run goes, not what it computes.
+# Settings that change where a run is stored or how fast it is, not what it computes.
 _NOT_IDENTITY = ("output_dir", "logging_dir", "overwrite", "resume_from_checkpoint", "save_steps", "save_total_limit")
-_KNOWN_BY_HASH = ("init_adapter", "transfer_set")  # folders may move; what they hold is part of the identity
+_KNOWN_BY_HASH = ("init_adapter", "transfer_set")  # folders may move; their content is part of the identity
 
 
 def backbone_commit(settings: Settings) -> str | None:
-    """The commit of a backbone on the Hub, by which the run, the adapter and its card name it; None for a folder."""
+    """The commit of a backbone on the Hub, for the run, the adapter and its card; None for a folder."""
     name = str(settings.model.model_name_or_path)
     return None if Path(name).is_dir() else hub_commit(name, settings.model.model_revision)
 
 
 def load_processor(settings: Settings) -> "ProcessorMixin":
-    """The backbone's processor, with the run's bounds on image size."""
+    """Load the backbone's processor, with the run's limits on the image size."""
     from transformers import AutoProcessor
 
     bounds = {"min_pixels": settings.data.min_pixels, "max_pixels": settings.data.max_pixels}
@@ -71,7 +71,7 @@ def load_processor(settings: Settings) -> "ProcessorMixin":
 
 
 def load_backbone(settings: Settings) -> "PreTrainedModel":
-    """The backbone in the run's dtype, quantized where the recipe says so."""
+    """Load the backbone in the run's dtype, quantized if the recipe says so."""
     from accelerate import PartialState
     from transformers import AutoModelForImageTextToText
     from trl import get_quantization_config
@@ -89,7 +89,7 @@ def load_backbone(settings: Settings) -> "PreTrainedModel":
 
 
 def lora_config(settings: Settings, model: "PreTrainedModel") -> "LoraConfig":
-    """LoRA on the parts that `lora_scope` names."""
+    """The LoRA configuration for the parts that `lora_scope` names."""
     from peft import LoraConfig
 
     return LoraConfig(
@@ -105,7 +105,7 @@ def lora_config(settings: Settings, model: "PreTrainedModel") -> "LoraConfig":
 
 
 def build_trainer(settings: Settings) -> Any:
-    """A trainer that is ready to run, and the facts about its data and its parameters.
+    """Build a trainer that is ready to run, and collect facts about its data and parameters.
 
     Returns:
         (trainer, facts): facts are JSON-serialisable.
@@ -121,10 +121,10 @@ def build_trainer(settings: Settings) -> Any:
     peft_config = lora_config(settings, model) if settings.model.use_peft else None
     if forgetting.init_adapter is not None:
         if peft_config is None:
-            raise MellaError("init_adapter needs use_peft: true, since it is an adapter that is trained further.")
+            raise MellaError("init_adapter needs use_peft: true, because an adapter is trained further; set it.")
         model, peft_config = load_trainable_adapter(model, forgetting.init_adapter, peft_config), None
     settings.training.remove_unused_columns = False  # the transform reads the columns by name
-    settings.training.ignore_data_skip = settings.data.streaming  # a stream goes on by itself
+    settings.training.ignore_data_skip = settings.data.streaming  # a stream finds its place by itself
     if model.device.type == "cpu":
         settings.training.dataloader_pin_memory = False
     trainer: Any = MellaTrainer(
@@ -155,7 +155,7 @@ def _elastic(forgetting: ForgettingArguments, trainer: Any) -> ElasticWeights:
 
 
 def identity(settings: Settings) -> dict[str, Any]:
-    """The settings that decide what a run computes, as JSON."""
+    """The settings that determine what a run computes, as JSON."""
     merged = {**settings.training.to_dict(), **asdict(settings.model), **asdict(settings.data)}
     merged |= asdict(settings.forgetting)
     merged["model_revision"] = backbone_commit(settings)
@@ -163,24 +163,24 @@ def identity(settings: Settings) -> dict[str, Any]:
         merged["init_adapter_hash"] = adapter_hash(settings.forgetting.init_adapter)
     if settings.data.transfer_set is not None:
         merged["transfer_set_hash"] = transfer_set_hash(settings.data.transfer_set)
-    if settings.watch.watch_early_stop:  # otherwise watching changes nothing
+    if settings.watch.watch_early_stop:  # otherwise watching does not change the run
         merged |= asdict(settings.watch)
-    merged["processes"] = settings.training.world_size  # they share out the samples
+    merged["processes"] = settings.training.world_size  # the samples are divided among them
     return {
         k: v for k, v in json.loads(json.dumps(merged, default=str)).items() if k not in _NOT_IDENTITY + _KNOWN_BY_HASH
     }
 
 
 def train(settings: Settings) -> Path:
-    """Run to the end, or go on where an earlier run of the same settings was stopped.
+    """Train to the end, or resume an interrupted run with the same settings.
 
     Returns:
         The adapter's folder: weights and processor. Beside it, `training.json` holds the loss curve
-        and the facts about data and parameters; a run that has it is done and is not run again.
+        and the facts about data and parameters. A run that has this file is done and is not run again.
 
     Raises:
-        MellaError: when the folder holds a run with other settings, or another process trains in it.
-        TrainingError: when the run breaks: a loss that is no number, memory, a full disk.
+        MellaError: if the folder holds a run with other settings, or another process trains in it.
+        TrainingError: if the run fails: a loss that is not finite, memory or disk full.
     """
     output_dir = Path(str(settings.training.output_dir))
     with sole_use(output_dir) if settings.training.process_index == 0 else nullcontext():
@@ -194,7 +194,7 @@ def train(settings: Settings) -> Path:
 
 
 def _agree(settings: Settings, output_dir: Path) -> tuple[bool, Path | None]:
-    """Whether the run is done, and the checkpoint to go on from: what the main process finds, told to all."""
+    """Whether the run is done, and the checkpoint to resume from: the main process decides for all."""
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
@@ -207,14 +207,14 @@ def _agree(settings: Settings, output_dir: Path) -> tuple[bool, Path | None]:
         broadcast_object_list(found)
     if found[1] is not None and not found[1].is_dir():
         raise MellaError(
-            f"{found[1]} is not seen by process {settings.training.process_index}; give an output_dir that "
+            f"{found[1]} does not exist for process {settings.training.process_index}; give an output_dir that "
             "all machines share."
         )
     return found[0], found[1]
 
 
 def _run(trainer: Any, checkpoint: Path | None) -> list[dict[str, Any]]:
-    """Train to the last step, from the checkpoint on; returns the log."""
+    """Train to the last step, starting at the checkpoint; return the log."""
     from mella_hf.training.failures import named_errors
 
     if checkpoint and (log := finished_log(checkpoint)) is not None:
@@ -226,7 +226,7 @@ def _run(trainer: Any, checkpoint: Path | None) -> list[dict[str, Any]]:
 
 
 def _save(trainer: Any, settings: Settings, adapter: Path, record: dict[str, Any]) -> None:
-    """The adapter's folder, written aside and renamed, and the record of the run, which marks it done."""
+    """Write the adapter's folder aside and rename it, then the record of the run, which marks it as done."""
     from mella_hf.training.failures import saving
 
     aside = adapter.with_name(f".{adapter.name}")

@@ -34,10 +34,10 @@ class Place:
     """A point between two batches of a stream.
 
     Attributes:
-        epoch: passes over the data before this one.
-        window: windows before this one, over all epochs.
-        rounds: of this window that are done; a round is a batch for every rank.
-        starts: by source, shard and row in the shard, in the epoch's order, where the window starts; None at the end.
+        epoch: number of completed passes over the data.
+        window: number of completed windows, over all epochs.
+        rounds: number of completed rounds of this window; a round is a batch for every rank.
+        starts: where the window starts, by source: shard and row, in the epoch's order; None at the end.
     """
 
     epoch: int = 0
@@ -47,21 +47,21 @@ class Place:
 
 
 class SourceRows:
-    """The rows of one source in an order that follows from seed and epoch, readable from any row on.
+    """The rows of one source, in an order that seed and epoch determine; reading can start at any row.
 
     Args:
-        streams: of each language.
-        seed: with the epoch, decides the order of the shards.
-        ahead: rows that `take` leaves, unless it takes all; a remainder that no round could hold does not come about.
+        streams: one stream per language.
+        seed: seed and epoch determine the order of the shards.
+        ahead: `take` leaves at least this many rows or none, so that the last window is never smaller than one round.
     """
 
     def __init__(self, streams: Sequence["datasets.IterableDataset"], seed: int, ahead: int):
-        # A row group is a shard where the format allows it: a finer shuffle, and less to skip when going on.
+        # A row group is a shard if the format allows it: this shuffles better, and a resumed run skips less.
         self.shards = [(s, i) for s in (stream.reshard() for stream in streams) for i in range(s.num_shards)]
         self.seed, self.ahead = seed, ahead
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is being read, so that a loader's worker can be started with it; it opens its own."""
+        """The state without open readers, so that a loader's worker can be started with it."""
         return {key: value for key, value in self.__dict__.items() if key not in ("_buffer", "_rows")}
 
     def open(self, epoch: int, start: list[int] | None) -> None:
@@ -84,7 +84,7 @@ class SourceRows:
         return self._buffer[0][0] if self._buffer else None
 
     def take(self, count: int) -> list[Row]:
-        """The next `count` rows, and those after them too when they are fewer than `ahead`."""
+        """The next `count` rows; also the rows after them, if those are fewer than `ahead`."""
         self._fill(count + self.ahead)
         whole = len(self._buffer) < count + self.ahead
         return [self._buffer.popleft()[1] for _ in range(len(self._buffer) if whole else count)]
@@ -95,11 +95,11 @@ class SourceRows:
 
 
 class BatchStream(IterableDataset):
-    """Endless batches of one rank, each with the place after it: (place as JSON, conversations).
+    """Endless batches of one rank: (place after the batch as JSON, conversations).
 
     Args:
         sources: rows by source.
-        rounds: rounds of a full window, by source.
+        rounds: number of rounds in a full window, by source.
         counter: counts the tokens of rows.
         per_rank: samples in a batch.
     """
@@ -120,7 +120,7 @@ class BatchStream(IterableDataset):
         self.start = Place(starts={source: [0, 0] for source in self.sources})
 
     def go_on(self, place: str) -> None:
-        """Let the next iteration begin after the batch that this place came with."""
+        """Start the next iteration after the batch that came with this place."""
         self.start = Place(**json.loads(place))
 
     def __iter__(self) -> Iterator[tuple[str, list[Conversation]]]:
@@ -174,7 +174,7 @@ def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 
 def open_sources(data: DataArguments, seed: int, ranks: int) -> dict[str, SourceRows]:
-    """The run's streams by source, images not decoded. Raises MellaError on a source without samples."""
+    """Open the run's streams by source, without decoding images. Raises MellaError for a source without samples."""
     from datasets import Image, load_dataset
 
     import mella_hf  # noqa: F401  (makes "mella" known to datasets)
@@ -195,10 +195,10 @@ def open_sources(data: DataArguments, seed: int, ranks: int) -> dict[str, Source
 
 
 def build_stream_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
-    """The samples of the run, read while it goes.
+    """Prepare the samples of the run as a stream.
 
-    The sources' share of an epoch and the length of their answers, which `source_weights` needs, are estimated: the one
-    from the number of shards, the other from the first window.
+    `source_weights` needs each source's share of an epoch and the length of its answers. Both are estimated: the share
+    from the number of shards, the length from the first window.
     """
     from datasets import Dataset
 
@@ -233,6 +233,6 @@ def build_stream_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
         "answer_tokens_estimated": {source: round(value, 1) for source, value in mean.items()},
         "loss_share": data.weights,
     }
-    # TRL looks at one conversation, to see that there are images; the batches come from the stream.
+    # TRL reads one conversation to see that there are images; the batches come from the stream.
     shown = {key: [value] for key, value in batches.conversation(first[0]).items()}
     return Feed(Dataset.from_dict({"row": [0]}).with_transform(lambda batch: shown), batches, denominators, facts)

@@ -22,14 +22,14 @@ from mella_hf.training.forgetting import ElasticWeights
 from mella_hf.training.scoring import LabelledScores, is_quicker
 from mella_hf.training.streaming import BatchStream
 
-LOSS_TOKENS = "loss_tokens"  # what a batch's summed loss is divided by, where sources have weights
-PLACE = "stream_place"  # where a stream goes on after a batch
+LOSS_TOKENS = "loss_tokens"  # divisor of a batch's summed loss, if sources have weights
+PLACE = "stream_place"  # where a stream continues after a batch
 PLACE_FILE = "stream.json"  # the same, in a checkpoint
 
 
 @dataclass(frozen=True)
 class SourceCollator:
-    """A collator whose batches also say what their summed loss is divided by.
+    """A collator that adds the divisor of the summed loss to each batch.
 
     Attributes:
         collate: makes a batch of conversations.
@@ -40,15 +40,15 @@ class SourceCollator:
     denominators: Mapping[str, float] | None
 
     def __call__(self, conversations: list[Conversation]) -> Any:
-        """The batch of conversations of one source."""
+        """Collate conversations of one source."""
         batch = self.collate(conversations)
         if self.denominators is not None:
             (source,) = {conversation["source"] for conversation in conversations}
-            batch[LOSS_TOKENS] = self.denominators[source]  # no tensor: DeepSpeed would round it to bfloat16
+            batch[LOSS_TOKENS] = self.denominators[source]  # not a tensor: DeepSpeed would round it to bfloat16
         return batch
 
     def streamed(self, item: tuple[str, list[Conversation]]) -> Any:
-        """The batch of what a `BatchStream` yields."""
+        """Collate what a `BatchStream` yields."""
         place, conversations = item
         batch = self(conversations)
         batch[PLACE] = place
@@ -81,7 +81,7 @@ class MellaTrainer(SFTTrainer):
         self._place: str | None = None
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train to the last step, from a checkpoint on where one is given."""
+        """Train to the last step, from a checkpoint if one is given."""
         if isinstance(self.batches, BatchStream) and resume_from_checkpoint:
             self.batches.go_on((Path(resume_from_checkpoint) / PLACE_FILE).read_text("utf-8"))
         return super().train(resume_from_checkpoint, *args, **kwargs)
@@ -100,26 +100,26 @@ class MellaTrainer(SFTTrainer):
             "worker_init_fn": partial(seed_worker, num_workers=args.dataloader_num_workers, rank=args.process_index),
         }
         if isinstance(self.batches, BatchStream):
-            # A generator of its own: going on, the Trainer restores the random state before the loader would draw.
+            # Its own generator: when resuming, the Trainer restores the random state before the loader draws.
             how |= {"collate_fn": collator.streamed, "generator": torch.Generator().manual_seed(args.seed)}
             loader = DataLoader(self.batches, batch_size=None, **how)
-            # One process, as accelerate sees it: each rank's stream yields its own batches.
+            # For accelerate this is one process: each rank's stream yields its own batches.
             return prepare_data_loader(
                 loader, self.accelerator.device, 1, 0, put_on_device=True, dispatch_batches=False
             )
-        # The batches come in whole rounds; accelerate would otherwise ask for a batch size to even them up.
+        # The batches come in complete rounds; otherwise accelerate would need a batch size to even them out.
         self.accelerator.even_batches = False
         dataset: Any = self.train_dataset
         loader = DataLoader(dataset, batch_sampler=self.batches, collate_fn=collator, **how)
         return self.accelerator.prepare(loader)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(self.batches, LengthBuckets):  # resuming within an epoch, neither Trainer nor accelerate does it
+        if isinstance(self.batches, LengthBuckets):  # nobody else does when resuming within an epoch
             self.batches.set_epoch(kwargs["epoch"])
         return super()._run_epoch(*args, **kwargs)
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
-        """The batches of a step; of a stream, the place after them is kept for the next checkpoint."""
+        """The batches of a step. For a stream, the place after them is kept for the next checkpoint."""
         samples, tokens = super().get_batch_samples(*args, **kwargs)
         for batch in samples:
             self._place = batch.pop(PLACE, None)
@@ -128,10 +128,10 @@ class MellaTrainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """TRL's loss, over the tokens of the step or by the weight of the batch's source."""
+        """TRL's loss, divided by the tokens of the step or weighted by the batch's source."""
         denominator = inputs.pop(LOSS_TOKENS, None)
         if denominator is not None:
-            # TRL multiplies by the number of ranks only then, and gradients are averaged over them.
+            # TRL multiplies by the number of ranks only in this case, because gradients are averaged over them.
             num_items_in_batch = denominator / (1 if self.args.average_tokens_across_devices else self.args.world_size)
         whole = return_outputs or self.aux_loss_enabled or self.label_smoother or self.compute_loss_func
         if not whole and is_quicker(inputs["labels"].device):
@@ -139,7 +139,7 @@ class MellaTrainer(SFTTrainer):
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """One batch, forwards and backwards. Raises TrainingError on a loss that is no number."""
+        """Forward and backward pass of one batch. Raises TrainingError if the loss is not finite."""
         loss = super().training_step(*args, **kwargs)
         if not torch.isfinite(loss):
             raise self.failed(f"The loss is {loss.item()}", NOT_FINITE)
@@ -150,7 +150,7 @@ class MellaTrainer(SFTTrainer):
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm)
-        # Under fp16 the gradient scaler meets overflows itself.
+        # Under fp16 the gradient scaler handles overflows.
         if norm is not None and not self.args.fp16 and not torch.isfinite(torch.as_tensor(norm)):
             raise self.failed(f"The gradient's norm is {float(norm)}", NOT_FINITE)
         return norm
@@ -163,13 +163,13 @@ class MellaTrainer(SFTTrainer):
                 write_atomic(folder / PLACE_FILE, self._place)
 
     def failed(self, what: str, mend: str) -> Exception:
-        """The error that says what went wrong at this step, how to mend it, and from where the run goes on."""
+        """The error for this step: what went wrong, how to fix it, and where the run resumes."""
         return failure(what, mend, self.state.global_step, Path(str(self.args.output_dir)))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if isinstance(self.model, PreTrainedModel) and not self.is_fsdp_enabled:
             restore_weights(self.model, Path(resume_from_checkpoint))
-        else:  # an adapter, which PEFT loads into float32, whatever it was trained in: bfloat16 on a quantized model
+        else:  # PEFT loads an adapter into float32, although it was trained in bfloat16 on a quantized model
             trained: Any = self.model
             dtypes = {name: p.dtype for name, p in trained.named_parameters() if p.requires_grad}
             super()._load_from_checkpoint(resume_from_checkpoint, model)
@@ -178,4 +178,4 @@ class MellaTrainer(SFTTrainer):
                     parameter.data = parameter.data.to(dtypes[name])
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """No card here: TRL's is for text models; `mella_hf.hub.push` writes ours."""
+        """Write no card: TRL's is for text models; `mella_hf.hub.push` writes ours."""

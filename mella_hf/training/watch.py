@@ -24,13 +24,13 @@ from mella_hf.sample import SOURCES
 
 OBJECTIVES = {"know": "keyword_micro", "ling": "meteor"}  # the paper's metric of each source
 METRICS = ("keyword_micro", "meteor", "repetition_rate", "wrong_language_rate")
-GAIN = 1.0  # of 100: what counts as a gain; on a few dozen images less than that is noise
-BATCH = 16  # images answered together
+GAIN = 1.0  # points of 100 that count as a gain; on a few dozen images less than that is noise
+BATCH = 16  # images per generation batch
 
 
 @dataclass
 class WatchArguments:
-    """How often a run is watched, on how many images, and what follows from it."""
+    """Settings for scoring a few answers during training, and for early stopping."""
 
     watch_steps: int | None = field(
         default=None, metadata={"help": "Steps between two looks at the model's answers; none by default."}
@@ -52,13 +52,15 @@ class WatchArguments:
             if (value := getattr(self, name)) is not None and value < 1:
                 raise MellaError(f"{name} is {value}; give a positive number.")
         if self.watch_early_stop and self.watch_steps is None:
-            raise MellaError("watch_early_stop needs watch_steps, the steps between two looks.")
+            raise MellaError(
+                "watch_early_stop needs watch_steps; set it to the number of steps between two evaluations."
+            )
 
 
 def watch_set(
     dataset: str, data_dir: str | None, languages: Sequence[str], samples: int, seed: int
 ) -> dict[tuple[str, str], Any]:
-    """Rows to look at by (language, source), drawn by seed from the training splits that there are."""
+    """Draw the rows to watch by seed from the available training splits, by (language, source)."""
     from datasets import load_dataset
 
     import mella_hf  # noqa: F401  (makes "mella" known to datasets)
@@ -68,7 +70,7 @@ def watch_set(
         for source in SOURCES:
             try:
                 rows = load_dataset(dataset, language, data_dir=data_dir, split=source)
-            except MellaError:  # a dataset of one source; what the run trains on has been checked before
+            except MellaError:  # a dataset with one source; the run's own sources were checked before
                 continue
             count = min(samples, len(rows))
             drawn[language, source] = rows.select(
@@ -80,7 +82,7 @@ def watch_set(
 def look(
     model: Any, processor: Any, rows: Mapping[tuple[str, str], Any], new_tokens: int | None = None
 ) -> dict[str, float]:
-    """Scores of the model's answers by "watch/<language>/<source>_<metric>": 0 to 100, rates 0 to 1."""
+    """Score the model's answers: "watch/<language>/<source>_<metric>" -> score in [0, 100] or rate in [0, 1]."""
     from mella_hf.answers.generate import answer_batch
     from mella_hf.answers.predictions import MAX_NEW_TOKENS
     from mella_hf.metrics import MellaMetric
@@ -105,24 +107,24 @@ def look(
 
 
 def course(log: Iterable[Mapping[str, Any]], source: str) -> list[float]:
-    """The source's objective at each look, from a Trainer's log; the mean over languages."""
+    """The source's main metric over time, from the Trainer's log; the mean over languages."""
     ending = f"/{source}_{OBJECTIVES[source]}"
     looks = [[v for k, v in entry.items() if k.startswith("watch/") and k.endswith(ending)] for entry in log]
     return [sum(values) / len(values) for values in looks if values]
 
 
 def gains(values: Sequence[float], patience: int) -> bool | None:
-    """Whether the last `patience` looks went above all before them; None while there are too few to say."""
+    """Whether the last `patience` scores exceed all earlier ones; None if there are too few scores."""
     if len(values) <= patience:
         return None
     best = max(values[:-patience])
-    return max(values[-patience:]) >= best + GAIN or best > 100 - GAIN  # there is nothing left to gain
+    return max(values[-patience:]) >= best + GAIN or best > 100 - GAIN  # no gain is possible any more
 
 
 class Watch(TrainerCallback):
-    """Looks at the answers of the model in training; changes nothing of the training, its random numbers included.
+    """Score the model's answers during training, without changing the training or its random numbers.
 
-    Every process answers the same images, so that none waits for another.
+    Every process answers the same images, so none waits for another.
 
     Args:
         trainer: whose model is watched and whose log is written.
@@ -144,7 +146,7 @@ class Watch(TrainerCallback):
         with torch.random.fork_rng():
             found = look(model, self.trainer.processing_class, self.rows, self.arguments.watch_new_tokens)
         self.trainer.log(found)
-        control.should_log = should_log  # or the loss of this step would not be logged
+        control.should_log = should_log  # otherwise the loss of this step would not be logged
         model.train()
         self._judge(state, control)
 

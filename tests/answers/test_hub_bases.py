@@ -100,7 +100,7 @@ say(error(line_up, str(Path("adapter")), revision="v1"))
     assert same and not differs
     assert f"was trained on {REPO!r} at revision {hub.old}, not at main. Give --revision {hub.old}." in wrong
     assert tag is None, "the tag stands for that commit"
-    assert "is in a folder; leave --revision out" in folder
+    assert "is in a folder; remove --revision" in folder
 
 
 def test_a_base_that_was_a_folder_and_is_on_the_hub_now_is_known_by_content(

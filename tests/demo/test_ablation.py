@@ -74,8 +74,8 @@ def test_errors_come_before_any_work(tmp_path: Path) -> None:
         run_ablation("xx", tmp_path / "out")
     with pytest.raises(MellaError, match="Unknown variant 'three_stage'; choose among know_only"):
         run_ablation("ar", tmp_path / "out", variants=["three_stage"])
-    with pytest.raises(MellaError, match="give at least one, and none twice"):
+    with pytest.raises(MellaError, match="give at least one, and each only once"):
         run_ablation("ar", tmp_path / "out", seeds=[1, 1])
-    with pytest.raises(MellaError, match="Second stages go on from ling_only"):
+    with pytest.raises(MellaError, match="Second stages continue from ling_only"):
         run_ablation("ar", tmp_path / "out", variants=["two_stage"])
     assert not (tmp_path / "out").exists()

@@ -91,7 +91,7 @@ def test_killed_anywhere_it_ends_the_same(tmp_path: Path) -> None:
 def test_errors_come_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(MellaError, match="Unknown language 'xx'; choose one of ar, cs, hu, ko, ru, sr, th, vi"):
         run_demo("xx", tmp_path / "out")
-    with pytest.raises(MellaError, match="The stamps folder .*nowhere does not exist; leave --source out"):
+    with pytest.raises(MellaError, match="The stamps folder .*nowhere does not exist; remove --source"):
         run_demo("ar", tmp_path / "out", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(MellaError, match=r"No stamps under .*empty: expected NAME\.png beside NAME\.txt"):

@@ -26,13 +26,13 @@ def test_two_runs_of_one_folder_name_are_told_apart_or_refused(make_run, tmp_pat
     with pytest.raises(MellaError) as caught:
         name_runs([str(first), str(second)], ["ar"])
     assert str(caught.value) == (
-        f"Two runs would be called 'evaluation': {first} and {second}. "
+        f"Two runs have the name 'evaluation': {first} and {second}. "
         f"Give one another name, as in --against NAME={second}."
     )
 
 
 def test_two_systems_of_one_name_are_refused():
-    with pytest.raises(MellaError, match=r"would be called 'sdrrl': org/sdrrl.* and org/other\. Give one another name"):
+    with pytest.raises(MellaError, match=r"have the name 'sdrrl': org/sdrrl.* and org/other\. Give one another name"):
         line_up("org/base", "org/mella", ["sdrrl=org/sdrrl", "sdrrl=org/other"], NOBODY)
     names = [system.name for system in line_up("org/base", "org/mella", ["org/a", "b=org/a"], NOBODY)]
     assert names == ["base", "adapter", "org-a", "b"]
@@ -40,7 +40,7 @@ def test_two_systems_of_one_name_are_refused():
 
 def test_a_system_and_a_finished_run_of_one_name_are_refused(make_run, tmp_path):
     others = name_runs([str(make_run(tmp_path / "mella"))], ["ar"])
-    with pytest.raises(MellaError, match=f"would be called 'mella': mella and one of {tmp_path / 'mella'}"):
+    with pytest.raises(MellaError, match=f"have the name 'mella': mella and one of {tmp_path / 'mella'}"):
         check_names(line_up("org/base", "mella", [], NOBODY), others)
     check_names(line_up("org/base", "other", [], NOBODY), others)
 
@@ -50,5 +50,5 @@ def test_the_command_says_so_before_it_asks(make_run, tmp_path):
     arguments = ["evaluate", "--base", "org/base", "--adapter", "mella", "--endpoint", NOBODY[0], "--languages", "ar"]
     arguments += ["--out", str(tmp_path / "out"), "--against", str(first), "--against", str(second)]
     result = CliRunner().invoke(app, [*arguments, "--data-dir", str(tmp_path / "no-data")])
-    assert "Two runs would be called 'evaluation'" in str(result.exception)
+    assert "Two runs have the name 'evaluation'" in str(result.exception)
     assert not (tmp_path / "out").exists()

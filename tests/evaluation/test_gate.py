@@ -83,21 +83,21 @@ def test_a_limit_that_guards_nothing_is_an_error():
         Limit("meteor", min=1, languages=("ar",)),
         Limit("bleu", min=1, model="other"),
     ):
-        with pytest.raises(MellaError, match="fits nothing that was evaluated"):
+        with pytest.raises(MellaError, match="applies to nothing that was evaluated"):
             check_gate([limit], {"sr": make_run()})
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("meteor: 3", "is no list of limits"),
-        ("- {metric: meteors, min: 1}", "no metric 'meteors'; choose among bleu"),
-        ("- {metric: meteor}", "neither min nor max"),
+        ("meteor: 3", "is not a list of limits"),
+        ("- {metric: meteors, min: 1}", "Unknown metric 'meteors' in the gate; choose among bleu"),
+        ("- {metric: meteor}", "has no bound"),
         ("- {metric: meteor, minimum: 1}", "unknown key 'minimum'"),
         ("- {metric: meteor, min: high}", "is 'high'; give a number"),
-        ("- {metric: empty_rate, above: floor}", "only scores can be above: floor"),
-        ("- {min: 1}", "names no metric"),
-        ("- {metric: meteor, split: know, min: 1}", "no split 'know'"),
+        ("- {metric: empty_rate, above: floor}", "only scores can have `above: floor`"),
+        ("- {min: 1}", "has no metric"),
+        ("- {metric: meteor, split: know, min: 1}", "Unknown split 'know'"),
         ("- [", "Cannot read the gate"),
     ],
 )

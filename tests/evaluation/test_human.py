@@ -110,12 +110,12 @@ def test_exports_are_read_too(judged: tuple[Path, Path], tmp_path: Path) -> None
 
 
 def test_files_without_choices_are_told(tmp_path: Path) -> None:
-    with pytest.raises(MellaError, match=r"The choices .*nothing\.sqlite do not exist"):
+    with pytest.raises(MellaError, match=r"The file of choices .*nothing\.sqlite does not exist"):
         read_choices(tmp_path / "nothing.sqlite")
     store = ReviewStore(tmp_path / "r.sqlite")
     store.add([Decision("a", "ar", "layla", "accept")])
     store.close()
-    with pytest.raises(MellaError, match="holds 1 decisions and no choice"):
+    with pytest.raises(MellaError, match="holds 1 decisions but no choice"):
         read_choices(tmp_path / "r.sqlite")
 
 

@@ -188,7 +188,7 @@ def test_what_one_server_fails_at_is_asked_again_another_time(judged):
 def test_a_judge_that_takes_nothing_says_why(judged):
     with (
         CaptionServer(lambda image, prompt: 400) as server,
-        pytest.raises(StageError, match=r"took none of 15 questions \(status_400\).*JSON schema"),
+        pytest.raises(StageError, match=r"answered none of 15 questions \(status_400\).*JSON schema"),
     ):
         ask(server, judged)
     with CaptionServer(lambda image, prompt: 401) as server, pytest.raises(StageError, match="MELLA_JUDGE_KEY"):
@@ -323,14 +323,16 @@ def test_wrong_data_and_wrong_names_are_told(judged, tmp_path, make_rows):
     from mella_hf.dataset.write import write_split
 
     run = load_run(judged[0])
-    with pytest.raises(MellaError, match="made on the folder 'stand-in-data'; name it with --data-dir"):
+    with pytest.raises(MellaError, match="evaluated on the folder 'stand-in-data'; give it with --data-dir"):
         JudgedImages(run, None).open("x")
     for source in ("know", "ling"):
         rows = make_rows(2, source=source, start=90).cast_column("image", Image(decode=False))
         write_split(rows, tmp_path / "other", "ar", f"{source}_test")
     with pytest.raises(MellaError, match="8 of the 8 test images .* are not in"):
         JudgedImages(run, tmp_path / "other").open("x")
-    with pytest.raises(MellaError, match="'bsae' is neither a run's folder nor another system of it; it has base"):
+    with pytest.raises(
+        MellaError, match="'bsae' is neither a run's folder nor another system of this run; choose among base"
+    ):
         pairwise_plan(run, "bsae", None, None)
 
 

@@ -87,13 +87,13 @@ def test_a_difference_is_over_the_same_images_and_corrected(two_methods, tmp_pat
 
 
 def test_two_systems_of_one_name_are_refused(two_methods, tmp_path):
-    with pytest.raises(MellaError, match=r"Two runs of 'ar' are both called 'stand-in-adapter': .*joint and .*sdrrl"):
+    with pytest.raises(MellaError, match=r"Two runs of 'ar' have the name 'stand-in-adapter': .*joint and .*sdrrl"):
         write_comparison(two_methods, tmp_path / "c.html")
     assert not (tmp_path / "c.html").exists()
 
 
 def test_one_run_is_no_comparison(stand_in_run, tmp_path):
-    with pytest.raises(MellaError, match="two runs, or a run of three systems"):
+    with pytest.raises(MellaError, match="two runs, or one run with three systems"):
         write_comparison([("a", stand_in_run), ("b", stand_in_run)], tmp_path / "c.html")
 
 
@@ -106,7 +106,7 @@ def test_scores_of_another_signature_are_refused(two_methods, tmp_path):
 def test_other_images_are_refused(two_methods, tmp_path):
     for model in ("base", "adapter"):
         change_answers(two_methods[1], model, "ling_test", id=[f"{i}".zfill(64) for i in range(4)])
-    with pytest.raises(MellaError, match="answered about other images of ling_test of 'ar'"):
+    with pytest.raises(MellaError, match="have answers about different images of ling_test of 'ar'"):
         write_comparison([("a", two_methods[0]), ("b", two_methods[1])], tmp_path / "c.html")
 
 

@@ -155,7 +155,7 @@ def test_a_server_that_refuses_every_image_is_at_fault_itself(tmp_path: Path) ->
     status = [400]
     with CaptionServer(lambda i, p: status[0] or GOOD) as server, RequestCache(tmp_path / "c.sqlite") as cache:
         captioner = ServerCaptioner("text-only", [server.url], at_once=1, pause=no_pause)
-        with pytest.raises(StageError, match=r"'text-only' took none of 6 images \(status_400\)"):
+        with pytest.raises(StageError, match=r"'text-only' accepted none of 6 images \(status_400\)"):
             caption_images(captioner, images(6), cache)
         assert len(cache) == 0
         few = caption_images(captioner, images(2), cache)  # too few to tell: it is the images
@@ -197,7 +197,7 @@ def test_no_server_left_stops_the_run_and_keeps_what_was_said(tmp_path: Path) ->
         assert len(cache) == 2
     with pytest.raises(StageError, match="refuses the request"), CaptionServer(lambda i, p: 404) as server:
         ServerCaptioner("wrong", [server.url]).caption([images(1)[0][1]], PROMPT, lambda i, a: None)
-    with pytest.raises(MellaError, match="is no address"):
+    with pytest.raises(MellaError, match="is not an address"):
         ServerCaptioner("m", ["localhost:8000"])
 
 

@@ -32,7 +32,7 @@ def test_cohen_kappa_at_its_ends() -> None:
     assert cohen_kappa(["a", "b"], ["b", "a"]) == -1
     assert cohen_kappa([], []) is None
     assert cohen_kappa(["a", "a"], ["a", "a"]) is None  # chance alone would agree as well
-    with pytest.raises(MellaError, match="1 verdicts against 2"):
+    with pytest.raises(MellaError, match="1 and 2 verdicts"):
         cohen_kappa(["a"], ["a", "b"])
 
 

@@ -175,7 +175,7 @@ def test_an_argilla_record_of_ones_own(queue_folder: Path, tmp_path: Path) -> No
     (found,) = [imported(d, queue) for d in read_decisions(tmp_path / "own.jsonl")]
     assert (found.action, found.reviewer, found.reason) == ("reject", "8f0c", "rejected elsewhere")
     (tmp_path / "bad.jsonl").write_text("{}\n", "utf-8")
-    with pytest.raises(MellaError, match=r"bad\.jsonl:1 is no Argilla record"):
+    with pytest.raises(MellaError, match=r"bad\.jsonl:1 is not an Argilla record"):
         read_decisions(tmp_path / "bad.jsonl")
 
 
@@ -223,7 +223,7 @@ def test_a_blind_choice_is_counted_for_the_right_system(queue_folder: Path, tmp_
 def test_errors_name_what_is_wrong(queue_folder: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     for arguments, message in {
-        (str(tmp_path / "nowhere"),): "does not exist; name a Parquet file or a dataset folder",
+        (str(tmp_path / "nowhere"),): "does not exist; give a Parquet file or a dataset folder",
         (str(queue_folder),): "Nobody can open this review yet; name someone with --reviewer NAME",
         (
             str(queue_folder),
@@ -231,7 +231,7 @@ def test_errors_name_what_is_wrong(queue_folder: Path, tmp_path: Path) -> None:
             str(tmp_path / "x.csv"),
             "--state",
             str(queue_folder / "README.md"),
-        ): "is no file of",
+        ): "is not a file of",
         (str(queue_folder), "--answers", str(tmp_path)): "--answers was given 1 times",
     }.items():
         result = run(app, ["review", *arguments])

@@ -139,7 +139,7 @@ def test_a_size_that_no_processor_takes_is_named(tiny_qwen2vl: Path) -> None:
     from transformers import AutoProcessor
 
     processor = AutoProcessor.from_pretrained(tiny_qwen2vl)
-    with pytest.raises(SampleError, match="An image of 5000 x 10 px cannot be shown to this backbone"):
+    with pytest.raises(SampleError, match="An image of 5000 x 10 px does not fit this backbone"):
         image_tokens(processor, [(112, 112), (10, 5000)])
 
 

@@ -106,7 +106,7 @@ def test_answers_that_cannot_be_used_are_counted(
     build(tiny_qwen2vl, rows, tmp_path / "two")
     assert read_record(tmp_path / "two")["counts"]["dropped_untranslated"] == 3
     answers["What is this?"] = {"prediction": "", "truncated": False}
-    with pytest.raises(MellaError, match="No answer of .* could be used .*'dropped_empty': 2"):
+    with pytest.raises(MellaError, match="No answer of .* can be used .*'dropped_empty': 2"):
         build(tiny_qwen2vl, rows, tmp_path / "three")
     answers["What is this?"] = {"prediction": "a house", "truncated": False}
     with pytest.raises(MellaError, match="has no Arabic for 'Answer in Arabic.'"):

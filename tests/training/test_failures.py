@@ -77,7 +77,7 @@ def poison(model: Any) -> None:
 def test_a_loss_that_is_no_number(tmp_path: Path, broken: Any, go_on: Any) -> None:
     message = broken(tmp_path / "run", "on_step_begin", STEP, poison)
     assert message.startswith("The loss is nan at step 4. Lower learning_rate")
-    assert f"The last usable checkpoint is {tmp_path}/run/checkpoint-4; the same command goes on from it." in message
+    assert f"The last usable checkpoint is {tmp_path}/run/checkpoint-4; the same command resumes from it." in message
     go_on(tmp_path / "run")
 
 
@@ -90,7 +90,7 @@ def test_a_gradient_that_is_no_number(tmp_path: Path, broken: Any) -> None:
 
     message = broken(tmp_path / "run", "on_step_begin", 1, spoil)
     assert message.startswith("The gradient's norm is inf at step 1.")
-    assert message.endswith("No checkpoint was saved yet, so the same command starts anew.")
+    assert message.endswith("No checkpoint was saved yet, so the same command starts again.")
     assert not list((tmp_path / "run").glob("checkpoint-*"))
 
 
@@ -100,7 +100,7 @@ def test_out_of_the_cpus_memory(tmp_path: Path, broken: Any) -> None:
     message = broken(tmp_path / "run", "on_step_begin", 3, lambda model: torch.empty(2**60, dtype=torch.int8))
     assert message.startswith("Out of memory (")
     assert "at step 3. Lower per_device_train_batch_size" in message
-    assert "checkpoint-2; the same command goes on from it." in message
+    assert "checkpoint-2; the same command resumes from it." in message
 
 
 def test_out_of_the_gpus_memory(tmp_path: Path, broken: Any) -> None:
@@ -168,6 +168,6 @@ def test_a_full_disk(
     assert message.startswith(what)
     assert "No space left on device" in message or "write" in message
     assert "If the disk is full, free some space" in message
-    assert f"{small_disk}/run/{checkpoint}; the same command goes on from it." in message
+    assert f"{small_disk}/run/{checkpoint}; the same command resumes from it." in message
     (small_disk / "filler").unlink()
     go_on(small_disk / "run")

@@ -209,9 +209,9 @@ def test_settings_that_cannot_work_are_refused(
     fails("nothing is left to replay", replay_share=0.5)
     fails("ewc_lambda needs init_adapter", ewc_lambda=1.0)
     fails("fisher_samples is 0", fisher_samples=0)
-    with pytest.raises(MellaError, match="fisher_samples does not go with DEEPSPEED.*ddp.yaml"):
+    with pytest.raises(MellaError, match="fisher_samples does not work with DEEPSPEED.*ddp.yaml"):
         check_devices(ForgettingArguments(fisher_samples=1), DistributedType.DEEPSPEED.value)
-    fails("has r 4 and the recipe asks for 8", init_adapter=stage_one, lora_r=8)
+    fails("has r 4, but the recipe asks for 8", init_adapter=stage_one, lora_r=8)
     fails("No adapter at .*nowhere", init_adapter=tmp_path / "nowhere")
     without = tmp_path / "without"
     without.mkdir()

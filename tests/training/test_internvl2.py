@@ -269,8 +269,8 @@ def edit(path: Path, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(model_type="qwen2_vl"), "model_type 'qwen2_vl', and only 'internvl_chat' can be converted"),
-        (lambda c: c.update(ps_version="v1"), "ps_version 'v1', and only 'v2'"),
+        (lambda c: c.update(model_type="qwen2_vl"), "model_type 'qwen2_vl', but only 'internvl_chat' can be converted"),
+        (lambda c: c.update(ps_version="v1"), "ps_version 'v1', but only 'v2'"),
         (
             lambda c: c["llm_config"].update(architectures=["Qwen2ForCausalLM"]),
             "The language model is Qwen2ForCausalLM",
@@ -310,7 +310,7 @@ def test_a_parameter_of_no_known_name(broken: Path, tmp_path: Path) -> None:
 def test_weights_that_cannot_be_read(broken: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (broken / SHARD).write_bytes((broken / SHARD).read_bytes()[:-100])
-    with pytest.raises(MellaError, match=f"{SHARD} is no whole safetensors file"):
+    with pytest.raises(MellaError, match=f"{SHARD} is not a complete safetensors file"):
         convert_internvl2(broken, out)
     (broken / SHARD).unlink()
     with pytest.raises(MellaError, match=rf"lacks {SHARD} \(1 of 3 files\)"):
@@ -328,14 +328,14 @@ def test_a_tokenizer_that_does_not_fit(broken: Path, tmp_path: Path) -> None:
     config, model = broken / "tokenizer_config.json", broken / "tokenizer.model"
     whole = config.read_text()
     edit(config, lambda c: c["added_tokens_decoder"].pop("902"))
-    with pytest.raises(MellaError, match=r"gives '<quad>' the id 903, and it would get 902"):
+    with pytest.raises(MellaError, match=r"gives '<quad>' the id 903, but it would get 902"):
         convert_internvl2(broken, tmp_path / "out")
     edit(config, lambda c: c.update(added_tokens_decoder={}))
     with pytest.raises(MellaError, match="has no added_tokens_decoder"):
         convert_internvl2(broken, tmp_path / "out")
     config.write_text(whole)
     model.write_bytes(b"version https://git-lfs.github.com/spec/v1")
-    with pytest.raises(MellaError, match="is no sentencepiece model"):
+    with pytest.raises(MellaError, match="is not a sentencepiece model"):
         convert_internvl2(broken, tmp_path / "out")
     model.unlink()
     with pytest.raises(MellaError, match="The checkpoint has no tokenizer.model"):

@@ -35,7 +35,7 @@ def parse(tmp_path: Path) -> Any:
         ("attn_implementation: flash", "'flash'; choose among eager, flash_attention_2, .*sdpa"),
         ("lora_scope: [decoder]", r"lora_scope is \['decoder'\]; choose among language_model, projector, vision_tower"),
         ("lora_scope: []", r"lora_scope is \[\]; choose among"),
-        ("min_pixels: 5000\nmax_pixels: 4000", "min_pixels is 5000, more than max_pixels, 4000"),
+        ("min_pixels: 5000\nmax_pixels: 4000", "min_pixels is 5000, which is more than max_pixels, 4000"),
         ("gradient_checkpointing: true\nbf16: true\nfp16: true", "settings are refused: .*fp16 and bf16"),
         ("report_to: wandb", "report_to is 'wandb': .*[Rr]un `?pip install wandb.*Or set report_to: none"),
         ("report_to: [none, tensorbord]", "report_to: (none|tensorbord) is not supported, only .*tensorboard"),
@@ -118,9 +118,7 @@ def check(settings: Settings) -> None:
 
 def test_a_bound_that_the_processor_would_ignore(parse: Any, tiny_qwen2vl: Path) -> None:
     check(parse("max_pixels: 50176", tiny_qwen2vl))
-    with pytest.raises(
-        MellaError, match="max_patches is 6, which means nothing to qwen2_vl; bound its images with min"
-    ):
+    with pytest.raises(MellaError, match="max_patches is 6, but qwen2_vl does not use it; limit its images with min"):
         check(parse("max_patches: 6", tiny_qwen2vl))
 
 

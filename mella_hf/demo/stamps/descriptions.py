@@ -37,15 +37,15 @@ def _draw(wordings: tuple[str, ...], seed: str, name: str) -> str:
 
 
 def capitalise(sentence: str) -> str:
-    """A capital first letter, and the rest as it is; scripts without case stay as they are."""
+    """Make the first letter a capital and keep the rest; scripts without case do not change."""
     return sentence[:1].upper() + sentence[1:]
 
 
 def describe(measures: Measures, language: str, seed: str = "") -> str:
-    """A description of what was measured, in a language; the seed draws among its wordings.
+    """Describe the measurements in a language; the seed selects the wording.
 
     Raises:
-        MellaError: the language has no phrases.
+        MellaError: if the language has no phrases.
     """
     phrases = phrases_of(language)
     rest = "rest_none" if measures.second is None else "rest_one" if measures.third is None else "rest_two"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-# The eleven basic colour terms (Berlin & Kay 1969), and beige, which wood, stone and skin ask for.
+# The eleven basic colour terms (Berlin & Kay 1969), and beige, which wood, stone and skin need.
 COLOURS = (
     "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "beige", "black", "grey", "white",
 )  # fmt: skip
@@ -32,9 +32,9 @@ TEXTURES = ("smooth", "some", "detailed")
 BRIGHTNESSES = ("bright", "medium", "dark")
 CONTRASTS = ("strong", "medium", "weak")
 
-SECOND_SHARE, THIRD_SHARE = 0.08, 0.05  # of the object's pixels; a colour below that is not worth a mention
-SMALL_SHARE, LARGE_SHARE = 0.12, 0.30  # of the picture's pixels
-OFF_CENTRE = 0.08  # of the picture's side, from its middle to the middle of the object's box
+SECOND_SHARE, THIRD_SHARE = 0.08, 0.05  # share of the object's pixels; rarer colours are not mentioned
+SMALL_SHARE, LARGE_SHARE = 0.12, 0.30  # share of the picture's pixels
+OFF_CENTRE = 0.08  # share of the picture's side, between the centres of the picture and of the object's box
 ELONGATED = 1.3  # longer side of the object's box over the shorter
 BOXY_FILL, COMPACT_FILL = 0.9, 0.6  # share of the box that the object fills
 ROUND_OVERLAP = 0.88  # intersection over union of the object and the ellipse in its box
@@ -45,7 +45,7 @@ STRONG_DISTANCE, WEAK_DISTANCE = 55.0, 28.0  # CIE76 distance between the mean c
 
 @dataclass(frozen=True)
 class Measures:
-    """What a view looks like. `second` and `third` are None where the object has no such colour."""
+    """The measurements of a view. `second` and `third` are None if the object has no such colour."""
 
     main: str
     second: str | None
@@ -65,7 +65,7 @@ class Measures:
 
 
 def name_colours(rgb: "np.ndarray") -> "np.ndarray":
-    """Indices into COLOURS of pixels: uint8 [..., 3] -> int8 [...]. By hue, saturation and value."""
+    """Name the colours of pixels by hue, saturation and value: uint8 [..., 3] -> int8 [...], indices into COLOURS."""
     import numpy as np
 
     pixels = rgb.astype(np.float32) / 255
@@ -166,14 +166,14 @@ def _roughness(grey: "np.ndarray", mask: "np.ndarray") -> float:
 
 
 def measure(image: "Image.Image", mask: "np.ndarray") -> Measures:
-    """What an RGB view looks like.
+    """Measure an RGB view.
 
     Args:
         image: RGB, W x H px.
-        mask: bool [H, W], where the object is; a white swan on white cannot be found otherwise.
+        mask: bool [H, W], the object's pixels; without it a white swan on white cannot be found.
 
     Raises:
-        ValueError: the mask is empty.
+        ValueError: if the mask is empty.
     """
     import numpy as np
 

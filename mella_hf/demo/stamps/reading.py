@@ -16,7 +16,7 @@ from mella_hf.demo.stamps.rows import read_views
 from mella_hf.demo.stamps.stamps import Stamp, plain_text
 from mella_hf.know.alt_text import clean_alt_text
 
-DESCRIPTIONS = 150  # of each language, read as text, of pictures that `ling` does not use
+DESCRIPTIONS = 150  # descriptions per language, of pictures that `ling` does not use
 
 
 def english_pictures(rendered: Path | str, stamps: Sequence[Stamp]) -> list[Picture]:
@@ -35,8 +35,8 @@ def english_pictures(rendered: Path | str, stamps: Sequence[Stamp]) -> list[Pict
 def reading_texts(rendered: Path | str, stamps: Sequence[Stamp], languages: Sequence[str]) -> list[str]:
     """Lines in every language, without pictures: names of stamps that are in no `know` sample, and descriptions.
 
-    The descriptions are of `know` pictures, drawn with a seed, and stand for the prose that a real
-    backbone has read in these languages; `ling` describes other pictures.
+    The descriptions are of `know` pictures, drawn with a seed. They stand for the prose that a real backbone has read
+    in these languages; `ling` describes other pictures.
     """
     views = read_views(Path(rendered) / "train", ["source", "measures"]).to_pylist()
     measured = [view for view in views if view["source"] == "know"]

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SHARDS = 8
-RENDERING = 1  # raise it when views or measures come out otherwise, so that finished shards are rendered again
-# Of each stamp that is trained on. A name is learned from the looks of one thing, so it needs many; a template's
-# sentences are learned from all pictures together.
+RENDERING = 1  # increase it when views or measures change; finished shards are then rendered again
+# Views per training stamp. A name is learned from the views of one thing, so it needs many; the sentences of a
+# template are learned from all pictures together.
 TRAIN_VIEWS = {"know": 8, "ling": 4}
 FIRST_TEST_VIEW = max(TRAIN_VIEWS.values())
 TEST_VIEWS = 2  # of each stamp
-TEST_TRIES = 24  # drawn views before a stamp is given up as too like the training views
+TEST_TRIES = 24  # views drawn before a stamp is dropped as too similar to the training views
 
 VIEW_SCHEMA = pa.schema(
     [
@@ -81,7 +81,7 @@ def _row(stamp: str, entity: str, kind: str, number: int, view: View) -> dict[st
 
 
 def _opened(shard: Shard, output: ShardOutput, *, unseen: bool) -> Iterator[tuple[str, str, "Image.Image"]]:
-    """(path, entity, RGBA image) of each readable stamp of a shard; entities kept unseen only if asked for."""
+    """Open the readable stamps of a shard: (path, entity, RGBA image); unseen entities only on request."""
     for path, entity, _ in shard.payload["stamps"]:
         if role(entity).unseen and not unseen:
             continue
@@ -97,7 +97,7 @@ def _write(rows: list[dict[str, Any]], output: ShardOutput) -> None:
 
 
 def render_train_views(shard: Shard, output: ShardOutput) -> None:
-    """Views 0 up to the TRAIN_VIEWS of its source, of each stamp whose entity is trained on."""
+    """Render views 0 up to the TRAIN_VIEWS of its source, for each stamp whose entity is trained on."""
     rows = [
         _row(path, entity, "train", number, render(image, path, number))
         for path, entity, image in _opened(shard, output, unseen=False)
@@ -107,7 +107,7 @@ def render_train_views(shard: Shard, output: ShardOutput) -> None:
 
 
 def render_test_views(shard: Shard, output: ShardOutput) -> None:
-    """TEST_VIEWS views of each stamp, none of them near a training view.
+    """Render TEST_VIEWS views of each stamp, none of them near a training view.
 
     A stamp whose whole picture (view 0) is near that of another entity in training shows the same
     thing under another name: it is dropped as `near_duplicate`, as is a stamp for which no drawn view
@@ -133,7 +133,7 @@ def render_test_views(shard: Shard, output: ShardOutput) -> None:
 def _far_views(
     path: str, entity: str, image: "Image.Image", hashes: "np.ndarray", digests: frozenset[str]
 ) -> list[dict[str, Any]]:
-    """Up to TEST_VIEWS views that are no training view and near none; an unseen stamp may show its view 0."""
+    """Up to TEST_VIEWS views that are not near any training view; an unseen stamp may use its view 0."""
     first = 0 if role(entity).unseen else FIRST_TEST_VIEW
     rows: list[dict[str, Any]] = []
     for number in range(first, first + TEST_TRIES):
@@ -172,7 +172,7 @@ def render_stage(
 
 
 def read_views(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """The views of a rendered stage, by stamp and view."""
+    """Read the views of a rendered stage, by stamp and view."""
     files = sorted(Path(folder).glob("shard-*/views.parquet"))
     if not files:
         raise MellaError(f"No rendered views under {folder}; run render_stage first.")

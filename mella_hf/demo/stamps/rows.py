@@ -20,18 +20,20 @@ from mella_hf.stage import ShardOutput
 
 __all__ = ["keywords_of", "read_views", "render_stage", "rows"]
 
-# Images of entities in training, and of entities never seen; the paper tests on 100 to 150 a language.
+# Test images of trained and of unseen entities; the paper tests on 100 to 150 per language.
 TEST_CAPS = {"know": (70, 30), "ling": (42, 18)}
 COLLECTED = utc(2022, 6, 4)  # release of the package
-MAX_KEYWORD_WORDS = 4  # a name of that many words is one keyword; a sentence has several
+MAX_KEYWORD_WORDS = 4  # a name with at most so many words is one keyword; a sentence has several
 MAX_WORD_CHARACTERS = 30  # Thai writes a sentence as one word
-_SYLLABLES_APART = frozenset({"vi"})  # written with a space between syllables, about two to a word
-_EXPLANATION = re.compile(r"\s[-–—]+\s|—|\s*[(:;]\s*|[.!?]+\s")  # what comes after it tells more about the name
+_SYLLABLES_APART = frozenset({"vi"})  # languages with spaces between syllables, about two per word
+_EXPLANATION = re.compile(r"\s[-–—]+\s|—|\s*[(:;]\s*|[.!?]+\s")  # the text after it explains the name
 
 
 def keywords_of(text: str, language: str) -> list[str]:
-    """What an answer must mention: a short name as a whole, or the name that an explanation follows
-    ("Merkur - planeta, která je nejblíž ke Slunci."), or else the keywords of the sentence."""
+    """The keywords of a line: a short name, or the name before an explanation, or the keywords of a sentence.
+
+    "Merkur - planeta, která je nejblíž ke Slunci." explains the name "Merkur".
+    """
     name = _EXPLANATION.split(text, maxsplit=1)[0].rstrip(".!?؟ ")
     words = len(name.split()) / (2 if language in _SYLLABLES_APART else 1)
     if name and words <= MAX_KEYWORD_WORDS and max(map(len, name.split())) <= MAX_WORD_CHARACTERS:
@@ -42,7 +44,7 @@ def keywords_of(text: str, language: str) -> list[str]:
 
 
 def _train_lines(stamps: Sequence[Stamp], language: str) -> set[str]:
-    """The lines, without case and punctuation, that training says of some picture in this language."""
+    """All training lines in this language, without case and punctuation."""
     trained = [s for s in stamps if s.has_image and role(s.entity).source == "know" and not role(s.entity).unseen]
     return {entity_of(clean_alt_text(native_line(stamp, language))) for stamp in trained}
 
@@ -56,18 +58,18 @@ def rows(
         rendered: the `out` of `render_stage`.
         stamps: as `read_stamps` returns them.
         split: `know`, `ling`, `know_test` or `ling_test`.
-        output: if given, its `drop` is told each view that becomes no row, with the reason:
+        output: if given, its `drop` receives each dropped view with the reason:
             "missing_text", "untranslated" (same as the English line), those of `check_alt_text`,
             "duplicate" (same bytes as an earlier row), "text_in_train" (an unseen entity whose name
             in this language is the name of a trained one), "over_cap" (the test split is full).
-            Rows that stay are for the caller to count.
+            The caller counts the kept rows.
 
     Raises:
-        MellaError: unknown split, unknown language, or nothing rendered.
+        MellaError: for an unknown split or language, or if nothing is rendered.
     """
     if split not in SPLITS:
         raise MellaError(f"Unknown split {split!r}; choose one of {', '.join(SPLITS)}.")
-    get_language(language)  # an unknown one would only be missing in every text
+    get_language(language)  # otherwise an unknown language would only be missing in every text
     source, _, test = split.partition("_")
     views = [v for v in read_views(Path(rendered) / (test or "train")).to_pylist() if v["source"] == source]
     by_path = {stamp.path: stamp for stamp in stamps}
@@ -83,7 +85,7 @@ def rows(
 
 
 class _Admission:
-    """Which of a split's records may enter, given those that have entered."""
+    """Decides which records enter a split, given those already in it."""
 
     def __init__(self, source: str, test: bool, train_lines: set[str]):
         self.caps = TEST_CAPS[source] if test else None
@@ -92,7 +94,7 @@ class _Admission:
         self.ids: set[str] = set()
 
     def check(self, record: dict[str, Any], unseen: bool) -> dict[str, Any] | Dropped:
-        """The record itself, or why it stays out."""
+        """The record, or the reason to drop it."""
         if record["id"] in self.ids:
             return Dropped("duplicate")
         if unseen and entity_of(record["text"]) in self.train_lines:
@@ -105,7 +107,7 @@ class _Admission:
 
 
 def _test_order(view: dict[str, Any]) -> tuple[int, str]:
-    """One view of every stamp before a second of any; stamps by hash."""
+    """The order of test views: first one view of every stamp, then the second ones; stamps by hash."""
     first = view["view"] in (0, FIRST_TEST_VIEW)
     return (0 if first else 1, hashlib.sha256(view["stamp"].encode()).hexdigest())
 

@@ -22,10 +22,10 @@ from mella_hf.languages.normalize import normalize_text
 PACKAGE = "tuxpaint-stamps-default"
 LICENSE = "GPL-2"
 STAMPS = Path("usr/share/tuxpaint/stamps")  # inside the package
-SYMBOLS = "symbols"  # letters, coins and signs: no picture of a thing, so no samples
+SYMBOLS = "symbols"  # letters, coins and signs are not pictures of things, so they give no samples
 ROLE_SEED = 0
-KNOW_SHARE = 0.6  # of the entities; the others are described by template
-UNSEEN_SHARE = 0.12  # of either role's entities: kept out of training altogether
+KNOW_SHARE = 0.6  # share of the entities; the others are described by templates
+UNSEEN_SHARE = 0.12  # share of each role's entities that is kept out of training
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Stamp:
 
     @property
     def entity(self) -> str:
-        """What the stamp shows, by its English line: stamps with the same line are one entity."""
+        """The entity on the stamp, from its English line; stamps with the same line show the same entity."""
         return entity_of(self.english)
 
 
 @dataclass(frozen=True)
 class Role:
-    """What an entity is used for, in every language alike: its source, and whether it is only tested on."""
+    """The role of an entity, the same in every language: its source, and whether it is only in the test."""
 
     source: str
     unseen: bool
@@ -75,10 +75,10 @@ def role(entity: str, seed: int = ROLE_SEED) -> Role:
 
 
 def fetch_stamps(cache: Path | None = None) -> Path:
-    """The stamps folder, fetched with apt and unpacked into the user's cache the first time (161 MB). Needs no root.
+    """Return the stamps folder; the first time, fetch it with apt into the user's cache (161 MB, without root).
 
     Raises:
-        MellaError: apt is absent, its lists are empty, or the download does not match its sha256.
+        MellaError: if apt is missing, its lists are empty, or the download does not match its sha256.
     """
     mend = (
         f"unpack the Debian package {PACKAGE} yourself and pass its stamps folder: "
@@ -112,10 +112,10 @@ def read_stamps(root: Path | str, counts: Counter[str] | None = None) -> list[St
 
     Args:
         root: a stamps folder, or a folder into which the Debian package was unpacked.
-        counts: if given, receives what was odd: "not_utf8", "odd_line", "no_english", "no_picture".
+        counts: if given, counts of irregularities: "not_utf8", "odd_line", "no_english", "no_picture".
 
     Raises:
-        MellaError: the folder holds no stamps.
+        MellaError: if the folder has no stamps.
     """
     root = stamps_folder(root)
     odd: Counter[str] = Counter() if counts is None else counts
@@ -137,22 +137,22 @@ def read_stamps(root: Path | str, counts: Counter[str] | None = None) -> list[St
 
 
 def stamps_folder(root: Path | str) -> Path:
-    """The stamps folder itself, when given it or a folder with the unpacked package."""
+    """Find the stamps folder: the given folder, or inside the unpacked package."""
     root = Path(root)
     inside = root / STAMPS
     folder = inside if inside.is_dir() else root
     if not folder.is_dir():
-        raise MellaError(f"The stamps folder {root} does not exist; leave --source out to fetch {PACKAGE} with apt.")
+        raise MellaError(f"The stamps folder {root} does not exist; remove --source to fetch {PACKAGE} with apt.")
     return folder
 
 
 def native_line(stamp: Stamp, language: str) -> str:
-    """The stamp's line in a language as the package has it; empty where there is none."""
+    """The stamp's line in a language, as in the package; empty if there is none."""
     return stamp.english if language == "en" else stamp.texts.get(language, "")
 
 
 def _readable(stamps: Sequence[Stamp], language: str) -> Iterator[tuple[bool, str]]:
-    """(whether it is about an entity kept apart, cleaned line) of each usable line."""
+    """The usable lines: (whether the entity must not be read, cleaned line)."""
     pictured = {stamp.entity for stamp in stamps if stamp.has_image}
     kept_apart = {entity for entity in pictured if role(entity).source == "know" or role(entity).unseen}
     for stamp in stamps:
@@ -164,9 +164,8 @@ def _readable(stamps: Sequence[Stamp], language: str) -> Iterator[tuple[bool, st
 def plain_text(stamps: Sequence[Stamp], language: str) -> list[str]:
     """Native lines that a base model may read without images, each once, in the order of the stamps.
 
-    Lines of vector stamps, of `symbols/` and of stamps that are described by template. Left out is
-    every entity whose name is asked for or that is kept unseen, and every line that reads the same
-    as the line of such an entity.
+    These are lines of vector stamps, of `symbols/` and of stamps that are described by templates. Entities whose name
+    is tested or that are kept unseen are left out, and so is every line that equals a line of such an entity.
     """
     lines = list(_readable(stamps, language))
     banned = {entity_of(text) for apart, text in lines if apart}

@@ -30,7 +30,7 @@ INSTRUCTIONS = {
 
 
 class StampTranslator:
-    """A `mella_hf.ling.translators.translator.Translator` from English, of what the stamps say."""
+    """A `mella_hf.ling.translators.translator.Translator` from English, for texts about the stamps only."""
 
     name = "stamps' own translations (stand-in)"
     version = "1"
@@ -41,7 +41,7 @@ class StampTranslator:
         self.stamps = stamps
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """One translation for each text; "" for what the stamps do not say. Raises MellaError on other pairs."""
+        """One translation per text; "" for any other text. Raises MellaError for other language pairs."""
         if source != "en" or target not in INSTRUCTIONS:
             raise MellaError(
                 f"{self.name} translates from en into {', '.join(INSTRUCTIONS)}, not {source} to {target}."
@@ -69,7 +69,7 @@ def _instructions(target: str) -> dict[str, str]:
 
 
 class _Sentences:
-    """The template sentences of one language, found by pattern, said in another."""
+    """Translates the template sentences of one language, found by pattern, to another."""
 
     def __init__(self, source: Phrases, target: Phrases):
         self.target = target
@@ -92,7 +92,7 @@ class _Sentences:
         return re.compile("".join(parts) + r"(?:\s+|$)", re.IGNORECASE)
 
     def translate(self, text: str) -> str:
-        """The text sentence by sentence; "" when one of its sentences is none of the templates'."""
+        """Translate sentence by sentence; "" if a sentence comes from no template."""
         said, at = [], 0
         while at < len(text):
             found = next(((m, name, n) for p, name, n in self.patterns if (m := p.match(text, at))), None)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 SIDE = 224  # px; CLIP's and ViT's usual input
 QUALITY = 90  # JPEG
-MAX_PIXELS = 20_000_000  # a stamp has at most 1.6 million; a bomb is refused before it is decoded
-OPAQUE = 128  # alpha from which a pixel belongs to the object
+MAX_PIXELS = 20_000_000  # a stamp has at most 1.6 million; a decompression bomb is refused before decoding
+OPAQUE = 128  # lowest alpha of the object's pixels
 WHOLE_SCALE = 0.9  # of the side, view 0
 SCALES = (0.6, 1.0)  # of the side, other views
 MAX_CROP = 0.08  # of the stamp's own width and height, off each edge
@@ -66,14 +66,14 @@ def open_stamp(path: Path) -> "Image.Image":
 
 
 def _draws(name: str, view: int) -> Iterator[float]:
-    """Numbers in [0, 1) from a hash of the stamp's name and the view number."""
+    """Random numbers in [0, 1) from a hash of the stamp's name and the view number."""
     digest = hashlib.sha256(f"{name}:{view}".encode()).digest()
     for start in range(0, 32, 4):
         yield int.from_bytes(digest[start : start + 4], "big") / 2**32
 
 
 def render(stamp: "Image.Image", name: str, view: int) -> View:
-    """One view of an opened stamp.
+    """Render one view of an opened stamp.
 
     Args:
         stamp: RGBA, as `open_stamp` returns it.
@@ -118,7 +118,7 @@ def render_view(path: Path | str, view: int, name: str | None = None) -> bytes:
     """The JPEG bytes of one view of a PNG; `name` seeds it, the file's stem by default.
 
     Raises:
-        ImageRejected: the file is not a readable picture of reasonable size.
+        ImageRejected: if the file is not a readable picture of reasonable size.
     """
     path = Path(path)
     return render(open_stamp(path), path.stem if name is None else name, view).jpeg

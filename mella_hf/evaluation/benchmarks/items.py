@@ -15,7 +15,7 @@ CHOICE_PROMPT = "{question}\n{options}"
 
 @dataclass(frozen=True)
 class BenchmarkItem:
-    """What a row asks, and what is right: the references, or the options and the place of the right one."""
+    """The question of a row and its right answer: references, or options and the index of the right one."""
 
     prompt: str
     references: tuple[str, ...] = ()
@@ -24,12 +24,12 @@ class BenchmarkItem:
 
     @property
     def longest(self) -> int:
-        """Characters of the longest reference; 0 for a choice."""
+        """Length of the longest reference in characters; 0 for a choice."""
         return max(map(len, self.references), default=0)
 
 
 def read_item(benchmark: Benchmark, row: Mapping[str, Any], at: int) -> BenchmarkItem:
-    """What row number `at` asks. Raises MellaError when it has no reference, or no right option."""
+    """Read row number `at`. Raises MellaError if it has no reference or no right option."""
     if benchmark.task == "caption":
         found = row[str(benchmark.references)]
         references = tuple([found] if isinstance(found, str) else found or ())
@@ -44,12 +44,15 @@ def read_item(benchmark: Benchmark, row: Mapping[str, Any], at: int) -> Benchmar
     answer = row[str(benchmark.answer)]
     right = int(answer) if isinstance(answer, int) else read_choice(str(answer), options)
     if right is None or not 0 <= right < len(options):
-        raise MellaError(f"Row {at} of {benchmark.path!r} says that {answer!r} is right, of {len(options)} options.")
+        raise MellaError(
+            f"Row {at} of {benchmark.path!r} has the right answer {answer!r}, none of its {len(options)} options; "
+            "correct `answer` or `options`."
+        )
     return BenchmarkItem(prompt, options=options, right=right)
 
 
 def read_choice(answer: str, options: Sequence[str]) -> int | None:
-    """Which option an answer names: by its text alone, its letter at the start, or the one text in it; None if none."""
+    """Find the option that an answer chooses: by its whole text, a leading letter, or one option's text in it."""
     said = answer.strip().casefold()
     texts = [option.strip().casefold() for option in options]
     if said in texts:

@@ -45,14 +45,14 @@ class Benchmark:
     """A column mapping; the keys of the YAML.
 
     Attributes:
-        language: of the answers: a code that `mella_hf.languages` has for captions, any name for choices.
-        images: columns of the images that a row shows, in order.
-        references: column with the text or texts of a caption.
-        question: column with the question of a choice.
+        language: language of the answers; for captions a code of `mella_hf.languages`, for choices any name.
+        images: columns with the images of a row, in order.
+        references: column with the reference caption or captions.
+        question: column with the question (choices).
         options: column with the options, or the options themselves.
-        answer: column with the right one.
-        prompt: user turn; may name {question} and {options}. The language's ling prompt for captions by default.
-        limit: rows at most, from the start; all by default.
+        answer: column with the right option.
+        prompt: user turn; may contain {question} and {options}. For captions the language's ling prompt by default.
+        limit: maximum number of rows, from the start; all by default.
     """
 
     name: str
@@ -71,13 +71,13 @@ class Benchmark:
 
     @property
     def columns(self) -> list[str]:
-        """The columns that it reads."""
+        """The columns that the mapping reads."""
         named = (self.references, self.question, self.options if isinstance(self.options, str) else None, self.answer)
         return [*self.images, *(name for name in named if name is not None)]
 
 
 def read_benchmark(path: Path | str) -> Benchmark:
-    """A column mapping from its file. Raises MellaError, naming the key that is wrong or missing."""
+    """Read a column mapping. Raises MellaError with the wrong or missing key."""
     try:
         entry = yaml.safe_load(Path(path).read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -98,12 +98,12 @@ def read_benchmark(path: Path | str) -> Benchmark:
 
 
 def load_rows(benchmark: Benchmark) -> "Dataset":
-    """The rows with the mapped columns only. Raises MellaError when they do not load, lack a column, or are none."""
+    """Load the rows with the mapped columns only. Raises MellaError if loading fails, or something is missing."""
     from datasets import load_dataset
 
     try:
         rows = load_dataset(benchmark.path, benchmark.config, split=benchmark.split)
-    except (OSError, ValueError) as error:  # datasets' own errors derive from these
+    except (OSError, ValueError) as error:  # datasets' own errors are subclasses of these
         raise MellaError(f"Cannot load the split {benchmark.split!r} of {benchmark.path!r}: {error}") from error
     for name in benchmark.columns:
         if name not in rows.column_names:

@@ -37,9 +37,9 @@ def run_benchmarks(
     device: str | None = None,
     progress: bool = True,
 ) -> Iterator[dict[str, Any]]:
-    """`run_benchmark` of every benchmark with every system, each loaded once, into `out/<system>/`.
+    """Run every benchmark with every system into `out/<system>/`; each system is loaded once.
 
-    Under a launcher every process iterates over this, and the first one gets the results.
+    Under a launcher every process must iterate over this; the first one gets the results.
     """
     for system in systems if benchmarks else ():
         answerer, identity = system.answerer(device), system.identity()
@@ -66,21 +66,21 @@ def run_benchmark(
     batch_size: int = 16,
     progress: bool = True,
 ) -> dict[str, Any] | None:
-    """Answer every row, greedily, and score the answers.
+    """Answer every row greedily and score the answers.
 
     Args:
         answerer: `mella_hf.answers.generate.LocalModel` or `mella_hf.answers.endpoint.Endpoint`.
-        out: a folder for `<name>.jsonl` and `<name>.json`.
-        identity: of the model (`model_identity`).
+        out: folder for `<name>.jsonl` and `<name>.json`.
+        identity: the model's identity (`model_identity`).
 
     Returns:
-        What `<name>.json` holds: benchmark, model, and scores. For captions those of `MellaMetric`, each image judged
-        by the reference that its answer is nearest to (METEOR). For choices `accuracy` in [0, 100] with its 95% Wilson
-        interval, `chance`, and `unreadable_rate`: answers that name no option, which count as wrong. None in all
-        processes of a launcher but the first.
+        The content of `<name>.json`: benchmark, model, and scores. For captions these are the scores of `MellaMetric`,
+        against the reference that is nearest to the answer (METEOR). For choices they are `accuracy` in [0, 100] with
+        its 95% Wilson interval, `chance`, and `unreadable_rate`, the share of answers that choose no option; these
+        count as wrong. Under a launcher only the first process gets a result, the others None.
 
     Raises:
-        MellaError: when the dataset does not load, lacks a column or an image, or a row has no right answer.
+        MellaError: if the dataset does not load, a column or image is missing, or a row has no right answer.
     """
     rows = load_rows(benchmark)
     items = [read_item(benchmark, row, at) for at, row in enumerate(rows.remove_columns(list(benchmark.images)))]
@@ -113,7 +113,7 @@ def run_benchmark(
 
 
 def benchmark_line(record: Mapping[str, Any]) -> str:
-    """A result for the screen."""
+    """A result as a line for the screen."""
     scores = record["scores"]
     name = "accuracy" if "accuracy" in scores else "meteor"
     beside = f"chance {scores['chance']:.1f}" if name == "accuracy" else f"floor {scores['meteor_floor'] or 0:.1f}"
@@ -123,14 +123,14 @@ def benchmark_line(record: Mapping[str, Any]) -> str:
 
 
 def _open_images(benchmark: Benchmark, rows: "Dataset", at: int) -> list[Any]:
-    """The images that a row shows, RGB."""
+    """Open the images of a row as RGB."""
     try:
         shown = rows[at]
         return [on_white(shown[name]) for name in benchmark.images]
-    except (AttributeError, OSError, SyntaxError, ValueError) as error:  # no image; what Pillow raises on broken ones
+    except (AttributeError, OSError, SyntaxError, ValueError) as error:  # no image, or Pillow's errors
         raise MellaError(
-            f"Row {at} of {benchmark.path!r} has no image that opens in {' and '.join(benchmark.images)} ({error}); "
-            "filter it out."
+            f"Row {at} of {benchmark.path!r} has an image in {' and '.join(benchmark.images)} that cannot be opened "
+            f"({error}); filter the row out."
         ) from error
 
 

@@ -31,14 +31,16 @@ HUMAN_FILE = "human.json"
 
 
 def read_choices(path: Path | str) -> list[Decision]:
-    """The standing choices of a file of `mella review`: its .sqlite, or an exported .parquet or .jsonl.
+    """Read the current choices from a file of `mella review`: its .sqlite, or an exported .parquet or .jsonl.
 
     Raises:
-        MellaError: when it does not exist, is of another form, or holds no choice between two answers.
+        MellaError: if it does not exist, has another format, or holds no choice between two answers.
     """
     path = Path(path)
     if not path.is_file():
-        raise MellaError(f"The choices {path} do not exist; name the --state of mella review, or its --export.")
+        raise MellaError(
+            f"The file of choices {path} does not exist; give the --state of mella review, or its --export."
+        )
     if path.suffix in (".parquet", ".jsonl"):
         decisions = read_decisions(path)
     else:
@@ -48,14 +50,14 @@ def read_choices(path: Path | str) -> list[Decision]:
     chosen = [decision for decision in _standing(decisions) if decision.action in CHOICES]
     if not chosen:
         raise MellaError(
-            f"{path} holds {len(decisions)} decisions and no choice between two answers; those are made with "
+            f"{path} holds {len(decisions)} decisions but no choice between two answers; make some with "
             "mella review --answers FIRST --answers SECOND."
         )
     return chosen
 
 
 def keep_choices(run: Run, decisions: Iterable[Decision]) -> int:
-    """Add the choices on a run's images to its human.json. Returns how many it holds now."""
+    """Add the choices about a run's images to its human.json, and return how many it now holds."""
     asked = {p["id"] for predictions in run.predictions.values() for p in predictions}
     ours = [d for d in decisions if d.language == run.language and d.sample in asked]
     hidden = [replace(d, reviewer=hashlib.sha256(d.reviewer.encode()).hexdigest()[:8]) for d in ours]
@@ -68,15 +70,15 @@ def keep_choices(run: Run, decisions: Iterable[Decision]) -> int:
 
 
 def kept_choices(run: Run) -> list[Decision]:
-    """The choices in a run's human.json; none where there is no such file."""
+    """The choices in a run's human.json; an empty list if there is no such file."""
     path = run.folder / HUMAN_FILE
     return [Decision(**record) for record in json.loads(path.read_text("utf-8"))] if path.is_file() else []
 
 
 def match_choices(decisions: Sequence[Decision], answers: Answers) -> tuple[list[Choices], int]:
-    """The choices of each pair of systems, and how many decisions were on none of these answers.
+    """Assign choices to pairs of systems; also count the decisions that match no pair's answers.
 
-    An image counts once: for the system that more of its reviewers chose, as a tie when they are split.
+    An image counts once: for the system that more reviewers chose, or as a tie if they are split.
     """
     found = []
     matched: set[int] = set()
@@ -96,7 +98,7 @@ def match_choices(decisions: Sequence[Decision], answers: Answers) -> tuple[list
 
 
 def reviewer_agreement(decisions: Iterable[Decision]) -> dict[str, Any]:
-    """`samples` with two reviewers or more, and Krippendorff's `alpha` over them with its 95% interval."""
+    """Number of `samples` with two or more reviewers, and Krippendorff's `alpha` over them with its 95% interval."""
     by_sample: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for decision in decisions:
         by_sample[decision.sample, decision.language, decision.shown].append(decision.action)
@@ -108,7 +110,7 @@ def reviewer_agreement(decisions: Iterable[Decision]) -> dict[str, Any]:
 
 
 def _standing(decisions: Iterable[Decision]) -> list[Decision]:
-    """Of decisions, oldest first, the newest of each reviewer on each sample and two answers."""
+    """Each reviewer's newest decision on each sample and pair of answers; `decisions` are oldest first."""
     return list({(d.sample, d.language, d.reviewer, d.shown): d for d in decisions}.values())
 
 

@@ -15,17 +15,17 @@ from mella_hf.evaluation.run import Run, load_split
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PATCH_SIDE = 28  # px of an image token's square, as Qwen2-VL has it (arXiv 2409.12191, section 2.1)
-BYTES_A_TOKEN = 4  # of UTF-8 text, about; only the estimate before a run goes by it
-REPLY_TOKENS = 80  # of a verdict, about; only the estimate
+PATCH_SIDE = 28  # px of an image token's side in Qwen2-VL (arXiv 2409.12191, section 2.1)
+BYTES_A_TOKEN = 4  # approximate, UTF-8; used only for the estimate before a run
+REPLY_TOKENS = 80  # approximate length of a verdict; used only for the estimate
 
 
 @dataclass(frozen=True)
 class JudgedImages:
-    """The test images of a run, from the dataset that it was made on.
+    """The test images of a run, from the dataset that it was evaluated on.
 
     Raises:
-        MellaError: on the first use, when no folder is named and the run was made on one, or it has other images.
+        MellaError: at the first use, if the dataset folder is needed but not given, or it has other images.
     """
 
     run: Run
@@ -37,7 +37,7 @@ class JudgedImages:
         return open_image(rows, at)
 
     def tokens(self, image_id: str) -> int:
-        """About how many tokens it is, after it was made to fit."""
+        """Approximate number of tokens of the image after resizing."""
         rows, at = self._places[image_id]
         width, height = (rows[side][at] for side in ("width", "height"))
         scale = min(1.0, IMAGE_SIDE / max(width, height))
@@ -47,7 +47,7 @@ class JudgedImages:
     def _places(self) -> dict[str, tuple[Any, int]]:
         if self.data_dir is None and self.run.data["local"]:
             name = self.run.data["name"]
-            raise MellaError(f"{self.run.folder} was made on the folder {name!r}; name it with --data-dir.")
+            raise MellaError(f"{self.run.folder} was evaluated on the folder {name!r}; give it with --data-dir.")
         found: dict[str, tuple[Any, int]] = {}
         for split in dict.fromkeys(split for _, split in self.run.predictions):
             rows = load_split(self.run.language, self.data_dir, split)
@@ -56,14 +56,14 @@ class JudgedImages:
         if missing := sorted(asked - found.keys()):
             raise MellaError(
                 f"{len(missing)} of the {len(asked)} test images of {self.run.folder}, {missing[0]} among them, are "
-                f"not in {self.data_dir or self.run.data['name']}; name the dataset of that evaluation with --data-dir."
+                f"not in {self.data_dir or self.run.data['name']}; give the dataset of that evaluation with --data-dir."
             )
         return found
 
 
 @dataclass(frozen=True)
 class JudgeCost:
-    """What judging would take: `questions` in all, `answered` before, and tokens of the others, about."""
+    """Estimated cost of judging: `questions` in total, `answered` already, and tokens of the rest."""
 
     questions: int
     answered: int
@@ -72,7 +72,7 @@ class JudgeCost:
 
 
 def estimate(questions: Sequence[JudgeQuestion], judge: Judge, images: JudgedImages) -> JudgeCost:
-    """What asking questions would take."""
+    """Estimate the cost of asking questions."""
     language = images.run.language
     new = [question for question in questions if not judge.asked_before(question, language)]
     texts = sum(len(question.text.encode()) // BYTES_A_TOKEN for question in new)

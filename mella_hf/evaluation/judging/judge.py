@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 KEY_VARIABLE = "MELLA_JUDGE_KEY"
-MAX_TOKENS = 1024  # a list of what is unsupported in an answer of 512 tokens, quoted
-IMAGE_SIDE = 1024  # px of the longer side; what is larger is sent smaller, so that no image costs more than the others
-MANY_REFUSED = 6  # questions, with no reply to any: then it is not the questions
+MAX_TOKENS = 1024  # room for a list of quotes from an answer of 512 tokens
+IMAGE_SIDE = 1024  # px of the longer side; larger images are resized, which limits the cost
+MANY_REFUSED = 6  # if so many questions in a row get no reply, the server is the problem
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class JudgeQuestion:
     """One question to the judge.
 
     Attributes:
-        image_id: of the image that goes with it.
-        text: the prompt with its material, as `judge_prompts.prompt_text` gives it.
-        seed: of the sampling, for servers that heed it.
+        image_id: id of the image to send.
+        text: the prompt with its material, from `prompts.prompt_text`.
+        seed: sampling seed, for servers that use it.
     """
 
     kind: Kind
@@ -50,22 +50,22 @@ class JudgeQuestion:
 
     @property
     def key(self) -> str:
-        """What its reply is kept by."""
+        """The key under which the reply is stored."""
         return f"{self.image_id}\n{self.seed}\n{self.text}"
 
     def again(self) -> "JudgeQuestion":
-        """The same question after a reply of no use."""
+        """The question to ask after an unusable reply."""
         return replace(self, text=self.text + REMINDER, seed=self.seed + 1000)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of a question.
+    """The outcome of a question.
 
     Attributes:
-        verdict: None where there is a problem.
+        verdict: None if there is a problem.
         problem: `unparsed_<reason>` of the second reply, or `unanswered_<fault>`; a rerun asks the latter again.
-        requests, prompt_tokens, completion_tokens: what it took, over both replies.
+        requests, prompt_tokens, completion_tokens: cost of both replies.
     """
 
     verdict: JudgeVerdict | Preference | None
@@ -76,11 +76,11 @@ class Reply:
 
 
 class Judge:
-    """A served vision-language model that judges, with the replies that it gave before.
+    """A served vision-language model as a judge, with its stored replies.
 
     Args:
-        servers: of the model.
-        cache: where its replies are kept.
+        servers: the servers that run the model.
+        cache: where its replies are stored.
     """
 
     def __init__(self, servers: ChatServers, cache: RequestCache) -> None:
@@ -88,7 +88,7 @@ class Judge:
         self.model = servers.model
 
     def asked_before(self, question: JudgeQuestion, language: str) -> bool:
-        """Whether there is a reply to a question already."""
+        """Whether a question already has a reply."""
         return self._cache.get(self._asked(question, language), question.key) is not None
 
     def ask(
@@ -99,16 +99,16 @@ class Judge:
         *,
         progress: bool = True,
     ) -> dict[JudgeQuestion, Reply]:
-        """A verdict on each question, or the reason why there is none.
+        """Ask for a verdict on each question; the outcome is a verdict or a reason.
 
         Args:
             open_image: image id -> RGB image.
-            language: code; part of what replies are kept by.
+            language: code; part of the key of a reply.
 
         Raises:
-            StageError: no server is left, they refuse the key or the model, or take not a single question. Replies
-                that were given are kept.
-            MellaError: an image does not decode.
+            StageError: if no server is left, or they refuse the key, the model or all questions. Replies so far are
+                kept.
+            MellaError: if an image does not decode.
         """
         first = self._complete(questions, open_image, language, progress)
         replies = {question: _read(question.kind, [said]) for question, said in first.items()}
@@ -121,7 +121,7 @@ class Judge:
     def _complete(
         self, questions: Sequence[JudgeQuestion], open_image: Callable[[str], "Image"], language: str, progress: bool
     ) -> dict[JudgeQuestion, Completion | str]:
-        """The model's replies, from the cache where they are there; a reason where there is none."""
+        """The model's replies, from the cache if possible; or a reason if there is none."""
         found: dict[JudgeQuestion, Completion | str] = {}
         for question in questions:
             stored = self._cache.get(self._asked(question, language), question.key)
@@ -141,8 +141,8 @@ class Judge:
             failed = self._servers.ask(len(new), lambda i: _request(new[i], open_image), keep)
         if len(failed) >= MANY_REFUSED and not found:
             raise StageError(
-                f"The judge {self.model!r} took none of {len(failed)} questions "
-                f"({', '.join(sorted(set(failed.values())))}). See in its server's log whether it takes images and "
+                f"The judge {self.model!r} answered none of {len(failed)} questions "
+                f"({', '.join(sorted(set(failed.values())))}). Check in its server's log that it accepts images and "
                 "a response_format with a JSON schema; then run the same command again."
             )
         return found | {new[index]: reason for index, reason in failed.items()}
@@ -165,7 +165,7 @@ def _request(question: JudgeQuestion, open_image: Callable[[str], "Image"]) -> M
 
 
 def _read(kind: Kind, said: Sequence[Completion | str]) -> Reply:
-    """The replies to a question, the last of which counts, with what all of them took."""
+    """The outcome of the replies to a question: the last one counts; the cost is that of all."""
     given = [entry for entry in said if isinstance(entry, Completion)]
     took = (len(given), sum(c.prompt_tokens for c in given), sum(c.completion_tokens for c in given))
     last = said[-1]

@@ -20,12 +20,12 @@ from mella_hf.reviewing.agreement import sign_test
 
 @dataclass(frozen=True)
 class Pairwise:
-    """Two systems' answers, judged against each other, where they differ.
+    """Judge two systems' answers against each other, on the images where they differ.
 
     Attributes:
-        answers: of both systems to each split of one language, over the same images.
+        answers: answers of both systems to each split of one language, about the same images.
         first, second: names of the systems.
-        sample: images of each split, drawn by the hash of their id; all when None.
+        sample: number of images per split, drawn by the hash of their id; None for all.
     """
 
     answers: Answers
@@ -44,12 +44,12 @@ class Pairwise:
 
     @cached_property
     def differing(self) -> list[tuple[str, str, str]]:
-        """Those of them where there is something to choose."""
+        """The sampled images on which the answers differ."""
         return [key for key in self.images if len({p["prediction"] for p in self._pair(key)}) == 2]
 
     @property
     def questions(self) -> list[JudgeQuestion]:
-        """All that the judge is asked."""
+        """All questions to the judge."""
         return [question for key in self.differing for question in self._orders(key)]
 
     def _pair(self, key: tuple[str, str, str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -57,7 +57,7 @@ class Pairwise:
         return systems[self.first][key[2]], systems[self.second][key[2]]
 
     def _orders(self, key: tuple[str, str, str]) -> Iterator[JudgeQuestion]:
-        """The question with the first system's answer as A, then with the second's."""
+        """The question twice: with the first system's answer as A, then with the second's."""
         pair = self._pair(key)
         for a, b in (pair, pair[::-1]):
             material = {"question": a["prompt"], "reference": pair[1]["reference"]}
@@ -65,7 +65,7 @@ class Pairwise:
             yield JudgeQuestion("pairwise", key[2], prompt_text("pairwise", get_language(key[0]).name, material))
 
     def record(self, replies: Mapping[JudgeQuestion, Reply]) -> dict[str, Any]:
-        """What the choices say.
+        """Summarise the choices.
 
         Returns:
             `comparisons`, as `mella_hf.evaluation.judging.preferences.compare_choices` gives them; `votes`, the choices
@@ -100,7 +100,7 @@ class Pairwise:
         }
 
     def rows(self, replies: Mapping[JudgeQuestion, Reply]) -> list[dict[str, Any]]:
-        """One record a question: the systems as they were shown, the choice with its reason, or the problem."""
+        """One record per question: the systems in the order shown, and the choice with its reason, or the problem."""
         found = []
         for language, split, image_id in self.differing:
             names = (self.first, self.second)
@@ -117,7 +117,7 @@ _SWAPPED: dict[str, Vote] = {"A": "second", "B": "first", "tie": "tie"}
 
 
 def _place(forth: str, back: str) -> str:
-    """What the two orders gave, by the places they chose."""
+    """Compare the choices of the two orders by the position that they chose."""
     if _VOTES[forth] == _SWAPPED[back]:
         return "same"
     return {"A": "first_place", "B": "second_place"}[forth] if forth == back else "half_tied"

@@ -20,19 +20,19 @@ from mella_hf.metrics import significance
 from mella_hf.reviewing.agreement import win_rate
 
 MEASURES = ("hallucinated", "adequacy", "fluency")
-EXAMPLES = 5  # answers that are shown with what the judge found unsupported
+EXAMPLES = 5  # answers shown with what the judge found unsupported
 Key = tuple[str, str, str]  # model, split, image id
 
 
 @dataclass(frozen=True)
 class Pointwise:
-    """Each answer of a run's systems, judged alone.
+    """Judge each answer of a run's systems alone.
 
     Attributes:
-        run: whose answers.
-        sample: images of each split, drawn by the hash of their id; all when None.
-        repeat: answers asked about a second time, the reference after the answer and another seed, to see whether the
-            judge agrees with itself.
+        run: the run to judge.
+        sample: number of images per split, drawn by the hash of their id; None for all.
+        repeat: number of answers that are judged a second time, with the reference after the answer and another seed,
+            to measure whether the judge agrees with itself.
     """
 
     run: Run
@@ -50,12 +50,12 @@ class Pointwise:
 
     @cached_property
     def repeated(self) -> list[Key]:
-        """The answers that are asked about twice."""
+        """The answers that are judged twice."""
         return sorted(self.answers, key=lambda key: _hash("/".join(key)))[: self.repeat]
 
     @property
     def questions(self) -> list[JudgeQuestion]:
-        """All that the judge is asked."""
+        """All questions to the judge."""
         return [*map(self._question, self.answers), *(self._question(key, again=True) for key in self.repeated)]
 
     def _question(self, key: Key, again: bool = False) -> JudgeQuestion:
@@ -66,7 +66,7 @@ class Pointwise:
         return JudgeQuestion("pointwise", answer["id"], text, seed=int(again))
 
     def record(self, replies: Mapping[JudgeQuestion, Reply]) -> dict[str, Any]:
-        """What the verdicts say.
+        """Summarise the verdicts.
 
         Returns:
             `scores`: by model and split, `n` answers, `judged`, `problems` by reason, and `hallucinated` in [0, 1],
@@ -97,7 +97,7 @@ class Pointwise:
         }
 
     def rows(self, replies: Mapping[JudgeQuestion, Reply]) -> list[dict[str, Any]]:
-        """One record an answer: the verdict or its problem."""
+        """One record per answer: the verdict or its problem."""
         found = []
         for key in self.answers:
             reply = replies[self._question(key)]
@@ -114,7 +114,7 @@ class Pointwise:
             record = {"model": model, "split": split, "n": len(here), "judged": len(values), "problems": dict(reasons)}
             record |= _means(values, "")
             made_up = int(values[:, 0].sum())
-            if rate := win_rate(made_up, len(values) - made_up):  # at 0 and 1 a bootstrap has no width
+            if rate := win_rate(made_up, len(values) - made_up):  # at 0 and 1 a bootstrap interval has no width
                 record["hallucinated_low"], record["hallucinated_high"] = rate[1:]
             found.append(record)
         return found
@@ -134,7 +134,7 @@ class Pointwise:
         return found
 
     def _entity_pairs(self, judged: Mapping[Key, JudgeVerdict]) -> list[tuple[bool, bool]]:
-        """(the judge's hallucinated, ours) of each judged answer."""
+        """Whether an answer has made-up names, for each judged answer: (the judge, our rules)."""
         answers = [self.answers[key] for key in judged]
         if not answers:
             return []
@@ -143,7 +143,7 @@ class Pointwise:
 
 
 def drawn(predictions: Sequence[Mapping[str, Any]], sample: int | None) -> list[Mapping[str, Any]]:
-    """The predictions of a sample of images: the same ones for every system, and more of them in a larger sample."""
+    """Draw a sample of predictions: the same images for every system; a larger sample contains the smaller one."""
     kept = {p["id"] for p in sorted(predictions, key=lambda p: _hash(p["id"]))[:sample]}
     return [p for p in predictions if p["id"] in kept]
 
@@ -153,7 +153,7 @@ def _hash(text: str) -> bytes:
 
 
 def _values(verdicts: Iterable[JudgeVerdict]) -> np.ndarray:
-    """[n, 3] of each verdict: hallucinated, adequacy, fluency."""
+    """The verdicts as an array [n, 3]: hallucinated, adequacy, fluency."""
     rows = [[float(getattr(verdict, measure)) for measure in MEASURES] for verdict in verdicts]
     return np.array(rows).reshape(-1, len(MEASURES))
 

@@ -19,15 +19,15 @@ Vote = Literal["first", "second", "tie"]
 SIGNS: dict[str, int] = {"first": -1, "tie": 0, "second": 1}  # as a difference, second - first
 Predictions = Mapping[str, Mapping[str, Any]]  # by image id
 Answers = Mapping[tuple[str, str], Mapping[str, Predictions]]  # by language and split, then by system
-Pair = tuple[ItemStatistics, ItemStatistics]  # of two systems' answers to the same images
+Pair = tuple[ItemStatistics, ItemStatistics]  # item statistics of two systems' answers to the same images
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Which of two systems' answers was chosen, image by image; images with equal answers are none of them.
+    """Which of two systems' answers was chosen, by image. Images on which both gave the same answer are excluded.
 
     Attributes:
-        language, split: of the answers.
+        language, split: language and split of the answers.
         first, second: names of the systems.
         votes: image id -> "first", "second" or "tie".
     """
@@ -40,7 +40,7 @@ class Choices:
 
     @property
     def signs(self) -> np.ndarray:
-        """[n] -1 where the first was chosen, 1 where the second was, 0 for a tie."""
+        """Choices as an array [n]: -1 for the first, 1 for the second, 0 for a tie."""
         return np.array([SIGNS[vote] for vote in self.votes.values()])
 
     def swapped(self) -> "Choices":
@@ -51,10 +51,10 @@ class Choices:
 
 
 def count_choices(choices: Choices, answers: Answers) -> Pair:
-    """What the metric counts of both systems' answers to the chosen images, in the order of `choices.votes`.
+    """Item statistics of both systems' answers to the chosen images, in the order of `choices.votes`.
 
     Raises:
-        MissingExtraError: when the language's tokenizer is not installed.
+        MissingExtraError: if the language's tokenizer is not installed.
     """
     from mella_hf.metrics import MellaMetric
 
@@ -68,7 +68,7 @@ def compare_choices(found: Sequence[Choices], counted: Sequence[Pair]) -> list[d
     """`preference_record` of each pair of systems, with `p_holm`: their sign tests corrected as one family.
 
     Args:
-        counted: of each of `found`, what `count_choices` gives.
+        counted: the result of `count_choices` for each of `found`.
     """
     records = [preference_record(choices, *pair) for choices, pair in zip(found, counted, strict=True)]
     corrected = significance.holm([record["p_value"] for record in records])
@@ -76,15 +76,15 @@ def compare_choices(found: Sequence[Choices], counted: Sequence[Pair]) -> list[d
 
 
 def preference_record(choices: Choices, first: ItemStatistics, second: ItemStatistics) -> dict[str, Any]:
-    """How often each system was chosen, and beside it each metric's difference on the same images.
+    """How often each system was chosen, and each metric's difference on the same images.
 
     Args:
-        first, second: what the metric counted of the chosen images' answers, in the order of `choices.votes`.
+        first, second: item statistics of the chosen images' answers, in the order of `choices.votes`.
 
     Returns:
         `language`, `split`, `first`, `second`, `n` images; `first_wins`, `second_wins`, `ties`; `second_rate` in [0, 1]
         among the decided with `_low` and `_high` (95%, exact; None when nothing is decided); `p_value` of the two-sided
-        sign test; `majority`, the share of the commonest outcome, which is the accuracy of always saying it; and
+        sign test; `majority`, the share of the most frequent outcome (the accuracy of always predicting it); and
         `metrics`: what `metric_agreement` gives for each metric that exists there, with its difference (second - first,
         in points) as `delta`, `delta_low`, `delta_high`.
     """
@@ -124,11 +124,11 @@ def preference_record(choices: Choices, first: ItemStatistics, second: ItemStati
 def metric_agreement(
     signs: np.ndarray, differences: np.ndarray, resamples: int = significance.RESAMPLES, seed: int = significance.SEED
 ) -> dict[str, Any]:
-    """Whether a metric's per-image differences go with the choices.
+    """Whether a metric's differences per image agree with the choices.
 
     Args:
         signs: [n] choices as -1, 0, 1.
-        differences: [n] of the metric, second - first; equal within rounding is equal.
+        differences: [n] differences of the metric, second - first; values equal within rounding are ties.
 
     Returns:
         `n`; `tau`: Kendall's tau-b over pairs of images (None when one side is all ties); `accuracy`: share of images
@@ -152,11 +152,11 @@ def metric_agreement(
 
 
 def cross_table(signs: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[..., 3, m] weight of the images by choice and by rank of the difference among its m values.
+    """Table [..., 3, m]: weight of the images by choice and by rank of the difference among its m values.
 
     Args:
         signs, differences: [n].
-        weights: [..., n] of the images.
+        weights: [..., n] weights of the images.
     """
     order = np.argsort(differences, kind="stable")
     starts = np.flatnonzero(np.diff(differences[order], prepend=-np.inf))
@@ -165,13 +165,13 @@ def cross_table(signs: np.ndarray, differences: np.ndarray, weights: np.ndarray)
 
 
 def tau_b(table: np.ndarray) -> np.ndarray:
-    """[...] Kendall's tau-b of [..., 3, m] counts; NaN when one side is all ties.
+    """Kendall's tau-b [...] of counts [..., 3, m]; NaN if one side has only ties.
 
     tau_b = (P - Q) / sqrt((n0 - n1)(n0 - n2)), P and Q the concordant and discordant pairs, n0 all pairs, n1 and n2
     those tied on one side (Kendall 1945, The treatment of ties in ranking problems).
     """
     below = np.cumsum(table, axis=-1) - table
-    # Images of a choice with a lower difference, less those with a higher one: [..., 3, m].
+    # Images of a choice with a lower difference, minus those with a higher one: [..., 3, m].
     balance = 2 * below + table - table.sum(axis=-1, keepdims=True)
     surplus = sum((table[..., b, :] * balance[..., a, :]).sum(axis=-1) for a, b in ((0, 1), (0, 2), (1, 2)))
     pairs, by_choice, by_rank = (
@@ -185,7 +185,7 @@ def tau_b(table: np.ndarray) -> np.ndarray:
 def pairwise_accuracy(
     signs: np.ndarray, differences: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """([r] accuracy, [r] accuracy with calibrated ties, epsilon of the first row) under [r, n] weights."""
+    """Accuracy [r], accuracy with calibrated ties [r], and epsilon of the first row, for weights [r, n]."""
     total = weights.sum(axis=-1)
     size = np.abs(differences)
     order = np.argsort(size, kind="stable")
@@ -193,7 +193,7 @@ def pairwise_accuracy(
     right = weights[:, order] * (np.sign(differences) == signs)[order]
     tied = weights[:, order] * (signs == 0)[order]
     plain = right.sum(axis=-1)
-    # Up to each size the metric says "tie", above it its sign.
+    # Differences up to this size count as a tie; above it the sign decides.
     hits = np.cumsum(tied, axis=-1)[:, ends] + plain[:, None] - np.cumsum(right, axis=-1)[:, ends]
     hits = np.hstack((plain[:, None], hits))
     best = int(np.argmax(hits[0]))
@@ -202,10 +202,10 @@ def pairwise_accuracy(
 
 
 def agreement(pairs: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
-    """How often two judges say the same of a sample: `n`, `share` in [0, 1], and Cohen's `kappa` with its 95% interval.
+    """How often two judges agree: `n`, `share` in [0, 1], and Cohen's `kappa` with its 95% interval.
 
     Args:
-        pairs: the two verdicts on each sample.
+        pairs: both verdicts on each sample.
     """
     kappa = cohen_kappa([a for a, _ in pairs], [b for _, b in pairs])
     ends = bootstrapped(lambda drawn: cohen_kappa([a for a, _ in drawn], [b for _, b in drawn]), pairs)
@@ -215,7 +215,7 @@ def agreement(pairs: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
 
 
 def common_votes(one: Sequence[Choices], other: Sequence[Choices]) -> list[tuple[Vote, Vote]]:
-    """The two votes on each image and pair of systems that a judge and people, say, both chose between."""
+    """The votes of two groups, such as a judge and people, on the images and pairs that both have seen."""
     by_pair = {(c.language, c.split, c.first, c.second): c.votes for given in other for c in (given, given.swapped())}
     found = []
     for choices in one:

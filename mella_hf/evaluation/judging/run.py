@@ -32,7 +32,7 @@ Plan = Pointwise | Pairwise
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars a million tokens, of the prompt and of the reply."""
+    """US dollars per million tokens of prompt and reply."""
 
     prompt: float
     completion: float
@@ -43,10 +43,10 @@ class Prices:
 
 
 def pairwise_plan(run: Run, against: str, other: Run | None, sample: int | None) -> Pairwise:
-    """The tuned system of a run against another of its systems, or against another run's.
+    """Plan to judge a run's main system against another of its systems, or against another run.
 
     Raises:
-        MellaError: when the run has no system of that name, or the other run is over other images.
+        MellaError: if the run has no system of that name, or the other run has other images.
     """
     ours = tuned(run)
     splits = [split for model, split in run.predictions if model == ours]
@@ -54,7 +54,7 @@ def pairwise_plan(run: Run, against: str, other: Run | None, sample: int | None)
         if against == ours or against not in run.models:
             rest = ", ".join(name for name in run.models if name != ours) or "none"
             raise MellaError(
-                f"--against {against!r} is neither a run's folder nor another system of it; it has {rest}."
+                f"--against {against!r} is neither a run's folder nor another system of this run; choose among {rest}."
             )
         theirs = {split: run.predictions[against, split] for split in splits}
     else:
@@ -64,7 +64,9 @@ def pairwise_plan(run: Run, against: str, other: Run | None, sample: int | None)
             if (tuned(other), split) in other.predictions
         }
     if not theirs:
-        raise MellaError(f"{against!r} and {run.folder} have no test split in common; nothing can be compared.")
+        raise MellaError(
+            f"{against!r} and {run.folder} have no test split in common; give a run on the same test split."
+        )
     answers: Answers = {
         (run.language, split): {against: _by_id(given), ours: _by_id(run.predictions[ours, split])}
         for split, given in theirs.items()
@@ -75,16 +77,16 @@ def pairwise_plan(run: Run, against: str, other: Run | None, sample: int | None)
 def judge_run(
     run: Run, plan: Plan, judge: Judge, images: JudgedImages, *, prices: Prices | None = None, progress: bool = True
 ) -> dict[str, Any]:
-    """Ask a plan's questions and write what came of it into RUN/judge.json.
+    """Ask a plan's questions and write the results to RUN/judge.json.
 
-    Verdicts of the other plans stay there as long as judge and answers are the same; see `superseded`.
+    Results of other plans are kept if judge and answers are the same; see `superseded`.
 
     Returns:
         The plan's record with `sample`, `prompt` and `cost`.
 
     Raises:
-        StageError: the judge cannot be reached. Its replies so far are kept.
-        MellaError: an image is not in the dataset, or does not decode.
+        StageError: if the judge cannot be reached. Its replies so far are kept.
+        MellaError: if an image is not in the dataset, or does not decode.
     """
     replies = judge.ask(plan.questions, images.open, run.language, progress=progress)
     kind: Kind = "pointwise" if isinstance(plan, Pointwise) else "pairwise"
@@ -102,12 +104,12 @@ def judge_run(
     write_atomic(run.folder / JUDGE_FILE, json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
     held = {_lines_file(run, part) for part in (whole["pointwise"], *whole["pairwise"]) if part}
     for path in set((run.folder / "judge").glob("*.jsonl")) - held:
-        path.unlink()  # another judge's, or on other answers
+        path.unlink()  # from another judge, or about other answers
     return record
 
 
 def superseded(run: Run, model: str) -> str | None:
-    """Why verdicts of a model would take the place of those in RUN/judge.json; None where they would join them."""
+    """Why a model's verdicts would replace those in RUN/judge.json; None if they would be added."""
     old = read_judged(run)
     if old is None:
         return None
@@ -119,9 +121,9 @@ def superseded(run: Run, model: str) -> str | None:
 
 
 def cost(replies: Iterable[Reply], prices: Prices | None) -> dict[str, Any]:
-    """What replies took: `requests`, tokens as the server counted them, and `usd` where prices are known.
+    """The cost of replies: `requests`, tokens as the server counted them, and `usd` if prices are known.
 
-    `uncounted` are replies that came without a count; the tokens of those are missing from the sums.
+    `uncounted` is the number of replies without a count; their tokens are missing from the sums.
     """
     given = list(replies)
     prompt, completion = sum(r.prompt_tokens for r in given), sum(r.completion_tokens for r in given)
@@ -135,7 +137,7 @@ def cost(replies: Iterable[Reply], prices: Prices | None) -> dict[str, Any]:
 
 
 def read_judged(run: Run) -> dict[str, Any] | None:
-    """RUN/judge.json; None where there is none. Its `stale` says whether the run has other answers by now."""
+    """Read RUN/judge.json; None if it does not exist. `stale` says whether the run's answers have changed since."""
     path = run.folder / JUDGE_FILE
     if not path.is_file():
         return None
@@ -144,7 +146,7 @@ def read_judged(run: Run) -> dict[str, Any] | None:
 
 
 def answers_mark(run: Run) -> str:
-    """A fingerprint of a run's answers, by which verdicts on them are known."""
+    """A fingerprint of a run's answers."""
     return fingerprint([[*key, [[p["id"], p["prediction"]] for p in given]] for key, given in run.predictions.items()])
 
 
@@ -158,7 +160,7 @@ def _kept(run: Run, model: str) -> dict[str, Any]:
 
 
 def _lines_file(run: Run, record: Mapping[str, Any]) -> Path:
-    """Where the verdicts behind a plan's record stand one by one."""
+    """The file with a plan's single verdicts."""
     return run.folder / "judge" / (f"pairwise-{record['first']}.jsonl" if "first" in record else "pointwise.jsonl")
 
 

@@ -22,7 +22,7 @@ SCORES = ("keyword_micro", "meteor", "bleu", "rouge_l", "chrf", "wrong_language_
 
 
 class TaskAnswer(NamedTuple):
-    """What it takes to score an answer; hashable, and it travels between processes."""
+    """Everything needed to score an answer; hashable, and can be sent between processes."""
 
     language: str
     prediction: str
@@ -36,12 +36,12 @@ def doc_to_visual(doc: Mapping[str, Any]) -> "list[Image]":
 
 
 def doc_to_text(doc: Mapping[str, Any]) -> str:
-    """The test prompt of the row's language and source, that of `mella evaluate`."""
+    """The test prompt of the row's language and source, the same as in `mella evaluate`."""
     return get_language(doc["language"]).test_prompt(doc["source"])
 
 
 def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, TaskAnswer]:
-    """The answer under the name of every score: a corpus score needs all answers, so nothing is scored yet."""
+    """The answer under the name of every score. Corpus scores need all answers, so scoring comes later."""
     answer = TaskAnswer(doc["language"], results[0], doc["text"], tuple(doc["keywords"] or ()))
     return dict.fromkeys(SCORES, answer)
 
@@ -50,10 +50,10 @@ def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str,
 def score(answers: tuple[TaskAnswer, ...]) -> dict[str, Any]:
     """`MellaMetric.compute` of the answers to a task; scores in [0, 100], rates in [0, 1].
 
-    The language of the references is not checked: the few that `--limit` leaves can look like a neighbour's language,
-    and an error here would lose the answers.
+    The language of the references is not checked: with `--limit` only a few remain, which can look like a related
+    language, and an error here would lose the answers.
     """
-    # In this process alone: it may hold a model, CUDA and threads, none of which a forked worker survives.
+    # No worker processes: this one may hold a model, CUDA and threads, which do not survive a fork.
     metric = MellaMetric(answers[0].language, workers=1)
     keywords = [answer.keywords for answer in answers]
     return metric.compute(
@@ -65,7 +65,7 @@ def score(answers: tuple[TaskAnswer, ...]) -> dict[str, Any]:
 
 
 def _corpus_score(name: str) -> Callable[[Sequence[TaskAnswer]], Any]:
-    """An aggregation in lmms-eval's sense: the values that `process_results` gave for a score, to that score."""
+    """An aggregation for lmms-eval: from the values of `process_results` to a score."""
 
     def aggregate(answers: Sequence[TaskAnswer]) -> Any:
         return score(tuple(answers))[name]

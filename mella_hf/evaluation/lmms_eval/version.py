@@ -9,7 +9,7 @@ from mella_hf.metrics import MellaMetric
 
 
 def __getattr__(name: str) -> dict[str, str]:
-    """The metadata of a language's tasks. Raises AttributeError for what is no language."""
+    """The metadata of a language's tasks. Raises AttributeError for an unknown language."""
     if name not in language_codes():
         raise AttributeError(f"module {__name__!r} has no language {name!r}")
     return {"version": MellaMetric(name).signature}

@@ -13,10 +13,10 @@ from mella_hf.languages import get_language
 
 Record = Mapping[str, Any]
 
-LEVEL = 0.05  # of a corrected p-value
+LEVEL = 0.05  # significance level for corrected p-values
 FEWEST_NAMES = 10  # even if all ten were supported, the share could be 72% (Wilson, 95%)
-FOREIGN = 0.1  # of the answers; beyond it names of another language decide
-SENTENCES = 4  # comparisons that a page writes out
+FOREIGN = 0.1  # share of the answers; above it, names in another language dominate
+SENTENCES = 4  # up to so many comparisons, each gets its own sentence
 MADE_UP = {
     "foreign": "not comparable, other language",
     "few": "not comparable, few names",
@@ -61,7 +61,7 @@ def gain_outcome(difference: Record) -> str:
 
 
 def made_up_conclusions(records: Sequence[Record]) -> list[str]:
-    """What follows from `made_up_names`: which adapters make up fewer names than their base."""
+    """Conclusions from `made_up_names`: which adapters make up fewer names than their base."""
 
     def sentence(record: Record, base: Record) -> str:
         text = f"{_where(record, records)}: {_said(record)}; {_said(base)}. "
@@ -79,7 +79,7 @@ def made_up_conclusions(records: Sequence[Record]) -> list[str]:
 
 
 def rare_conclusions(records: Sequence[Record]) -> list[str]:
-    """What follows from `rare_names`: the bin of names that training never says, and the one of most."""
+    """Conclusions from `rare_names`: on names that training never says, and on the most frequent ones."""
 
     def sentence(record: Record, base: Record) -> str:
         text = f"{_where(record, records)}: {record['system']} {_clause(RARE[rare_outcome(record, base)])}"
@@ -95,11 +95,11 @@ def rare_conclusions(records: Sequence[Record]) -> list[str]:
 
 
 def transfer_conclusions(differences: Iterable[Record], made_up: Iterable[Record]) -> list[str]:
-    """What follows for adapters on languages that they were not trained on.
+    """Conclusions about adapters in languages that they were not trained on.
 
     Args:
-        differences: as `mella_hf.evaluation.reports.differences` gives them.
-        made_up: as `made_up_names` gives them; they know how many answers are in another language.
+        differences: the result of `mella_hf.evaluation.reports.differences`.
+        made_up: the result of `made_up_names`; it says how many answers are in another language.
     """
     foreign = {(r["system"], r["language"], r["split"]): r["foreign_rate"] for r in made_up}
 
@@ -130,7 +130,7 @@ def _told(
     outcome: Callable[[Record, Record], str],
     outcomes: Mapping[str, str],
 ) -> list[str]:
-    """A sentence a pair, or how many came out how."""
+    """One sentence per pair, or a count of the outcomes if there are many pairs."""
     if len(pairs) <= SENTENCES:
         return [sentence(*pair) for pair in pairs]
     counted = Counter(outcome(*pair) for pair in pairs)
@@ -139,7 +139,7 @@ def _told(
 
 
 def _where(record: Record, records: Sequence[Record]) -> str:
-    """The split, and the language where there are several."""
+    """The split, with the language if there are several."""
     source = SPLIT_TITLES[record["split"]][0]
     several = len({r["language"] for r in records}) > 1
     return f"{get_language(record['language']).name}, {source}" if several else source.capitalize()
@@ -157,5 +157,5 @@ def _accuracy(record: Record) -> str:
 
 
 def _clause(outcome: str) -> str:
-    """An outcome as what a system does."""
+    """An outcome as a verb phrase: what the system does."""
     return f"shows {outcome}".replace(" shown", "") if outcome.startswith("no ") else outcome

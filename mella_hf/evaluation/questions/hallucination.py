@@ -28,7 +28,7 @@ class EntityPrecision:
 
     Attributes:
         entities: [n] named entities in each answer, in order, each once.
-        unsupported: [n] those of them that neither reference nor context names.
+        unsupported: [n] entities that neither reference nor context names.
     """
 
     entities: list[list[str]]
@@ -36,7 +36,7 @@ class EntityPrecision:
 
     @property
     def counts(self) -> np.ndarray:
-        """[n, 2] supported entities and entities of each answer."""
+        """Number of supported entities and of all entities in each answer: [n, 2]."""
         pairs = zip(self.entities, self.unsupported, strict=True)
         return np.array([[len(e) - len(u), len(e)] for e, u in pairs], dtype=np.float64).reshape(-1, 2)
 
@@ -67,17 +67,17 @@ def entity_precision(
     contexts: Sequence[Sequence[str]] | None = None,
     frequencies: DocumentFrequencies | None = None,
 ) -> EntityPrecision:
-    """Find the named entities of each answer and look for them in its reference and context.
+    """Find the named entities of each answer and look them up in its reference and context.
 
     Args:
-        answers, references: one text an image.
+        answers, references: one text per image.
         contexts: other texts of each image's page; none by default.
-        frequencies: of the corpus the references are from, which sharpens what counts as a name.
+        frequencies: word frequencies in the references' corpus; they improve the detection of names.
 
     Raises:
-        MellaError: when the lists differ in length or are empty.
-        UnknownLanguageError: for a code without an entry.
-        MissingExtraError: when the language's tokenizer or the gazetteer is not installed.
+        MellaError: if the lists differ in length or are empty.
+        UnknownLanguageError: for an unknown code.
+        MissingExtraError: if the language's tokenizer or the gazetteer is not installed.
     """
     given = contexts if contexts is not None else [()] * len(answers)
     if not len(answers) == len(references) == len(given):
@@ -86,7 +86,7 @@ def entity_precision(
             "give one of each for every image."
         )
     if not len(answers):
-        raise MellaError("There is nothing to look at: the list of answers is empty.")
+        raise MellaError("The list of answers is empty; give at least one answer.")
     entry = get_language(language)
     entities, unsupported = [], []
     texts_of = zip(answers, references, given, strict=True)
@@ -101,7 +101,7 @@ def entity_precision(
 def predicted_entities(predictions: Sequence[Mapping[str, Any]], language: str) -> EntityPrecision:
     """`entity_precision` of predictions of a run.
 
-    The sample's own keywords and entity are its context: what the page says is not kept with the sample.
+    The context is the sample's keywords and entity; the text of the web page is not stored with the sample.
     """
     return entity_precision(
         [p["prediction"] for p in predictions],
@@ -118,20 +118,18 @@ def compare_precision(
     resamples: int = significance.RESAMPLES,
     seed: int = significance.SEED,
 ) -> dict[str, float | None]:
-    """Two systems' answers about the same images, base and tuned for instance: does the second make up more?
+    """Compare two systems on the same images: does the second one make up more names?
 
     Returns:
         `delta` (second - first, in points of entity precision), `delta_low`, `delta_high` (95%, paired bootstrap over
-        images) and `p_bootstrap` (two-sided); None where a system names nothing.
+        images) and `p_bootstrap` (two-sided); None if a system names nothing.
 
     Raises:
-        MellaError: when the systems answered for different numbers of images.
+        MellaError: if the systems have different numbers of answers.
     """
     ours, theirs = first.counts, second.counts
     if len(ours) != len(theirs):
-        raise MellaError(
-            f"The systems answered for {len(ours)} and {len(theirs)} images; give answers for the same ones."
-        )
+        raise MellaError(f"The systems have {len(ours)} and {len(theirs)} answers; give answers about the same images.")
     before, after = _precision(ours.sum(axis=0)), _precision(theirs.sum(axis=0))
     delta = float(after - before)
     if np.isnan(delta):
@@ -144,6 +142,6 @@ def compare_precision(
 
 
 def _precision(sums: np.ndarray) -> np.ndarray:
-    """[...] precision in [0, 100] of [..., 2] supported entities and entities; NaN without entities."""
+    """Precision [...] in [0, 100] from counts [..., 2] of supported and all entities; NaN without entities."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(100.0 * sums[..., 0] / sums[..., 1])

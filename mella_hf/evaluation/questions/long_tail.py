@@ -22,12 +22,12 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class EntityCounts:
-    """In how many training samples each entity occurs.
+    """The number of training samples that name each entity.
 
     Attributes:
         language: code.
-        samples: how many were counted.
-        by_key: samples by what an entity is looked up by, whatever its ending.
+        samples: number of samples counted.
+        by_key: number of samples by lookup key, which ignores the entity's ending.
     """
 
     language: str
@@ -49,12 +49,12 @@ class EntityCounts:
         return cls(language, samples, by_key)
 
     def __getitem__(self, keyword: str) -> int:
-        """In how many samples an entity occurs, in any form."""
+        """The number of samples that name an entity, in any form."""
         return max(self.by_key[key] for key in _keys(keyword, get_language(self.language)))
 
 
 def _keys(keyword: str, language: Language) -> list[Key]:
-    """What a keyword is counted and looked up by: its stems; in Arabic its words with and without clitics."""
+    """Lookup keys of a keyword: its stems; in Arabic its words with and without clitics."""
     words = analyze(keyword, language).words
     if language.stemmer == "arabic" and words:
         return [(base, *words[1:]) for base in arabic_bases(words[0])]
@@ -67,8 +67,8 @@ class BinAccuracy:
 
     Attributes:
         bin: "0", "1", "2-5" or "6+" training samples name the entity.
-        keywords, hits: keywords of the test images in the bin, and those that the answers name.
-        accuracy: hits of keywords in [0, 100]; None without keywords, as `low` and `high`, its 95% interval.
+        keywords, hits: number of keywords in the bin, and of those that the answers name.
+        accuracy: hits / keywords in [0, 100]; `low` and `high` are its 95% interval; None without keywords.
     """
 
     bin: str
@@ -85,15 +85,15 @@ def accuracy_by_frequency(
     counts: EntityCounts,
     mode: Mode = "stem",
 ) -> list[BinAccuracy]:
-    """Micro keyword accuracy in each bin; together the bins hold every keyword that `keyword_micro` counts.
+    """Micro keyword accuracy in each bin; together the bins contain every keyword that `keyword_micro` counts.
 
     Args:
-        answers: one text an image.
-        keywords: of each test image; None or nothing where it has none.
-        counts: of the training set, in the language of the answers.
+        answers: one text per image.
+        keywords: keywords of each image; None or an empty list if it has none.
+        counts: entity counts of the training set, in the language of the answers.
 
     Raises:
-        MellaError: when the lists differ in length, or on an unknown mode.
+        MellaError: if the lists differ in length, or for an unknown mode.
     """
     if len(answers) != len(keywords):
         raise MellaError(

@@ -31,9 +31,9 @@ def write_comparison(runs: Runs, out: Path | str) -> Path:
         The path of the page.
 
     Raises:
-        MellaError: on an unfinished run, a single one of a base and an adapter, two systems of one name in a language,
-            or runs of a language whose images or signatures differ.
-        MissingExtraError: when a language's tokenizer is not installed.
+        MellaError: for an unfinished run, for a single run with only a base and an adapter, for two systems with the
+            same name in a language, or for runs of a language with different images or signatures.
+        MissingExtraError: if a language's tokenizer is not installed.
     """
     loaded = named_runs(runs)
     systems = find_systems(loaded)
@@ -48,7 +48,7 @@ def write_comparison(runs: Runs, out: Path | str) -> Path:
 
 
 def comparison_json(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
-    """What the page shows, as flat records: scores and findings, answers joined by image, models and versions."""
+    """The page's content as flat records: scores and findings, answers joined by image, models and versions."""
     measured = [(system, code, *system.runs[code]) for code in languages for system in systems if code in system.runs]
     return {
         "languages": list(languages),

@@ -9,12 +9,12 @@ from mella_hf.evaluation.titles import HEADLINE
 
 
 def differences(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
-    """Each adapter against the base of its own run, on the headline metric of each split, paired by image.
+    """Compare each adapter with the base of its own run, on the main metric of each split, paired by image.
 
     Returns:
         Records of `delta` in points with `delta_low` and `delta_high` (95%, bootstrap over images), `p_holm`
         (approximate randomisation, two-sided, corrected by Holm over all of these differences), `trained_on`, the
-        configs that the adapter saw, and `transfer`, whether this one is not among them (None where nobody says).
+        configs that the adapter was trained on, and `transfer`, whether this one is another (None if unknown).
     """
     from mella_hf.metrics import compare
     from mella_hf.metrics.significance import holm

@@ -15,17 +15,17 @@ from mella_hf.languages import get_language
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics
 
-FOLDED_LENGTH = 420  # characters; rather more than the seven lines that a folded answer shows
+FOLDED_LENGTH = 420  # characters; slightly more than the seven lines that a folded answer shows
 SHARED = ("id", "language", "source", "entity", "category", "keywords", "seen", "prompt", "reference")
 
 Counted = Mapping[Path, Mapping[tuple[str, str], "ItemStatistics"]]  # by run folder, then model and split
 
 
 def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
-    """The metric's statistics of a run's answers, by model and split, in the order of `Run.predictions`.
+    """Item statistics of a run's answers, by model and split, in the order of `Run.predictions`.
 
     Raises:
-        MissingExtraError: when the language's tokenizer is not installed.
+        MissingExtraError: if the language's tokenizer is not installed.
     """
     from mella_hf.metrics import MellaMetric
 
@@ -37,8 +37,8 @@ def cards(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: 
     """One record per language, source and test image: the reference, and `answers` by system.
 
     An answer has its `text`, whether it was `truncated`, its `scores` in [0, 100], its `flags`, the `language` that it
-    is in, the names in it that nothing supports (`unsupported`), whether it is another than the first system's
-    (`changed`), and its `rank` among the system's answers of the source, from 0.0, the worst, to 1.0, the best.
+    is in, its unsupported names (`unsupported`), whether it differs from the first system's (`changed`), and its
+    `rank` among the system's answers of the source, from 0.0, the worst, to 1.0, the best.
     """
     found: list[dict[str, Any]] = []
     for language in languages:
@@ -58,7 +58,7 @@ def cards(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: 
 
 
 def _answers(run: Run, key: str, split: str, metric: str, counted: Counted) -> list[dict[str, Any]]:
-    """A model's answers of a split, in the order of the predictions."""
+    """A model's answers to a split, in the order of the predictions."""
     predictions, items = run.predictions[key, split], counted[run.folder][key, split].table()
     unsupported = unsupported_names(run, key, split)
     ranks = _ranks([p["id"] for p in predictions], items, metric)
@@ -77,17 +77,17 @@ def _answers(run: Run, key: str, split: str, metric: str, counted: Counted) -> l
 
 
 def _ranks(ids: Sequence[str], items: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
-    """Place of each answer among its split's, in [0, 1]; chrF++ parts those that are equal by the headline metric."""
+    """Rank of each answer in its split, in [0, 1]; chrF++ decides between equal values of the main metric."""
     order = sorted(range(len(ids)), key=lambda at: (items[at][metric] or 0.0, items[at]["chrf"], ids[at]))
     places = {at: round(place / max(len(ids) - 1, 1), 4) for place, at in enumerate(order)}
     return [places[at] for at in range(len(ids))]
 
 
 def laid_out(card: Mapping[str, Any], systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
-    """A card as the template shows it: its image, directions of its texts, whether it folds, what is wrong.
+    """A card with what the template needs: image, text directions, whether it is folded, what is wrong.
 
-    `filters` are the data attributes by which the page orders and narrows; where they depend on the system, they hold
-    the places of the systems that they are true of, or a rank for each.
+    `filters` are the data attributes by which the page sorts and filters. If they depend on the system, they hold the
+    indices of the systems for which they are true, or a rank for each.
     """
     language = get_language(card["language"])
     shown = [
@@ -118,12 +118,12 @@ def _places(signs: Iterable[Any]) -> str:
 
 
 def _made_up(answer: Mapping[str, Any]) -> list[str]:
-    """Its names that nothing supports; in another script or language every word can look like one, so none there."""
+    """The answer's unsupported names; none in another script or language, where any word can look like a name."""
     return [] if {"wrong_script", "wrong_language"} & set(answer["flags"]) else answer["unsupported"]
 
 
 def _troubles(answer: Mapping[str, Any]) -> list[str]:
-    """What is wrong with an answer, in words; of another language, which one."""
+    """What is wrong with an answer, in words; for another language also which one."""
     named = {**FLAGS, "wrong_language": f"{FLAGS['wrong_language']} ({answer['language']})"}
     troubles = [named[flag] for flag in answer["flags"]]
     return troubles + ([f"names that nothing supports: {', '.join(made_up)}"] if (made_up := _made_up(answer)) else [])

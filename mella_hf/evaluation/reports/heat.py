@@ -7,14 +7,14 @@ from mella_hf.evaluation.analysis import NONE, REST
 from mella_hf.evaluation.titles import GROUPS, HEADLINE
 from mella_hf.html.tables import Cell
 
-MOST_ROWS = 20  # a page shows; the numbers beside it hold all
+MOST_ROWS = 20  # shown on the page; the JSON has all rows
 
 
 def heat_maps(groups: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """A heat map for each kind of group ("category", "domain") and split that there is.
+    """One heat map for each kind of group ("category", "domain") and split.
 
     Args:
-        groups: score records with `column`, the system that they are of, `by`, `group` and `split`.
+        groups: score records with `column` (the system), `by`, `group` and `split`.
     """
     groups = list(groups)
     found: dict[str, dict[str, dict[str, Any]]] = {}
@@ -26,7 +26,7 @@ def heat_maps(groups: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[s
 
 
 def heat_map(groups: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
-    """Groups by column, most images first, for a table whose cells are shaded from 0 to the highest score of all."""
+    """A table of groups by column, largest group first; cells are shaded from 0 to the highest score."""
     cells = {(group["group"], group["column"]): Cell.of(group, metric) for group in groups}
     images: dict[str, int] = {}
     for group in groups:
@@ -43,7 +43,7 @@ def heat_map(groups: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]
 
 
 def transfer_maps(differences: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By split, the gain of each adapter in each language over the base, where several languages were measured."""
+    """The gain of each adapter over the base in each language, by split, if several languages were measured."""
     found: dict[str, dict[str, Any]] = {}
     for d in differences:
         map_ = found.setdefault(d["split"], {"rows": {}, "columns": [], "cells": {}, "highest": 1.0})

@@ -12,9 +12,9 @@ Records = Sequence[Mapping[str, Any]]
 
 
 def judgement_tables(facts: Mapping[str, Any]) -> list[Table]:
-    """Of the choices between two systems, and of a judge's verdicts on each; `facts` as `judgement_facts` gives them.
+    """Tables of the choices between systems and of a judge's verdicts, from the result of `judgement_facts`.
 
-    Instead of the metric's signature each carries the judge and the sha256 of its prompts.
+    Instead of the metric's signature, each table names the judge and the sha256 of its prompts.
     """
     prompts = {
         f"{judge['judge']}|prompt:{prompt['kind']},v{prompt['version']},{prompt['sha256'][:16]}": prompt["kind"]
@@ -28,7 +28,7 @@ def judgement_tables(facts: Mapping[str, Any]) -> list[Table]:
 
 
 def choice_table(records: Records, signatures: Sequence[str]) -> Table:
-    """Wins of the first-named system, and its share where decided."""
+    """Wins of the first system, and its share of the decided images."""
     return Table(
         caption="Blind choices: wins, ties and losses over images; wins where decided, in percent with 95% intervals; "
         "p of the sign test, corrected by Holm",

@@ -20,7 +20,7 @@ PEOPLE = "people"
 
 
 def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> dict[str, Any]:
-    """What was said of the systems' answers, as flat records.
+    """What people and judges said about the systems' answers, as flat records.
 
     Returns:
         `people`: how many `choices` of how many `reviewers`, their `agreement`, and how many were `elsewhere`, on
@@ -42,7 +42,7 @@ def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> dict
     choices = [
         {"by": PEOPLE, **record} for record in compare_choices(matched, [_chosen(c, systems, counted) for c in matched])
     ]
-    judged: dict[tuple[str, ...], dict[str, Any]] = {}  # a base that runs share is shown once
+    judged: dict[tuple[str, ...], dict[str, Any]] = {}  # a base that several runs share is shown once
     judges = []
     for run in runs.values():
         if (found := read_judged(run)) is None:
@@ -79,7 +79,7 @@ def page_answers(systems: Sequence[MeasuredSystem]) -> Answers:
 
 
 def _chosen(choices: Choices, systems: Sequence[MeasuredSystem], counted: Counted) -> Pair:
-    """What `count_choices` gives, out of what the metric counted of all answers."""
+    """The same as `count_choices`, from the statistics of all answers."""
 
     def of(name: str) -> ItemStatistics:
         run, key = next(system for system in systems if system.name == name).runs[choices.language]
@@ -90,7 +90,7 @@ def _chosen(choices: Choices, systems: Sequence[MeasuredSystem], counted: Counte
 
 
 def _names(run: Run, systems: Sequence[MeasuredSystem]) -> dict[str, str]:
-    """What the page calls a run's models. A base that several runs share is the system of the first of them."""
+    """The names of a run's models on the page. A base that several runs share belongs to the first of them."""
     weights = run.models["base"]["base_hash"]
     base = next(s.name for s in systems if s.is_base and s.model["base_hash"] == weights)
     own = {key: s.name for s in systems for place, key in s.runs.values() if place.folder == run.folder}
@@ -98,7 +98,7 @@ def _names(run: Run, systems: Sequence[MeasuredSystem]) -> dict[str, str]:
 
 
 def _one_family(choices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The records with `p_holm` over all that people, or one judge, chose between on the page."""
+    """Add `p_holm`, corrected over all comparisons by people, or by one judge, on the page."""
     families: dict[str, list[Mapping[str, Any]]] = {}
     for record in choices:
         families.setdefault(record["by"], []).append(record)
@@ -110,7 +110,7 @@ def _one_family(choices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _renamed(pair: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """A pairwise record of a run with its systems called as on the page."""
+    """A pairwise record of a run with the system names of the page."""
 
     def rename(record: Mapping[str, Any]) -> dict[str, Any]:
         return {**record, **{place: names.get(record[place], record[place]) for place in ("first", "second")}}
@@ -121,7 +121,7 @@ def _renamed(pair: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any
 def _about(
     run: Run, alone: Mapping[str, Any] | None, pairs: Sequence[Mapping[str, Any]], people: Sequence[Choices]
 ) -> dict[str, Any]:
-    """How far a judge can be trusted, and what it cost."""
+    """How reliable a judge is, and what it cost."""
     votes = [Choices(**record) for pair in pairs for record in pair["votes"]]
     parts = [*([alone] if alone else []), *pairs]
     costs = [part["cost"] for part in parts]
@@ -141,13 +141,13 @@ def _about(
 
 
 def _examples(run: Run, alone: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """What the judge found unsupported, with the entity that the image shows."""
+    """Examples of what the judge found unsupported, with the entity that the image shows."""
     entities = {p["id"]: p["entity"] for predictions in run.predictions.values() for p in predictions}
     return [{**example, "entity": entities[example["id"]]} for example in (alone["examples"] if alone else ())]
 
 
 def judgement_view(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts as the template lays them out: choices with shares of a bar, and which metrics say the same."""
+    """The facts for the template: choices with the shares of a bar, and which metrics agree."""
     return {
         **facts,
         "choices": [{**record, "bar": _bar(record)} for record in facts["choices"]],
@@ -158,7 +158,7 @@ def judgement_view(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bar(record: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """(outcome, percent of the images) from the second system's point of view."""
+    """Pairs (outcome, percent of the images) from the second system's point of view."""
     shares: Iterable[tuple[str, int]] = (
         ("wins", record["second_wins"]),
         ("ties", record["ties"]),

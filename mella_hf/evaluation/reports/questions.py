@@ -24,8 +24,8 @@ def made_up_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -
     """Entity precision of each system in each language and split, and how each adapter differs from its base.
 
     Returns:
-        Records of what `EntityPrecision.summary` gives, `names` that were made up most often, `foreign_rate`, the
-        share of the answers in another script or language, and, for adapters, what `compare_precision` gives with
+        Records with the result of `EntityPrecision.summary`, the `names` made up most often, `foreign_rate` (the share
+        of the answers in another script or language), and for adapters the result of `compare_precision` with
         `p_holm`, corrected over all of them.
     """
     found = []
@@ -42,7 +42,7 @@ def made_up_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -
 
 
 def rare_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
-    """Keyword accuracy by how often training names the entity: a record a system, language, split and bin."""
+    """Keyword accuracy by how often training names the entity: one record per system, language, split and bin."""
     return [
         _place(system, language, split, systems) | accuracy
         for split, language, system, run, key in _measured(systems, languages)
@@ -51,13 +51,13 @@ def rare_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> l
 
 
 def unsupported_names(run: Run, model: str, split: str) -> dict[str, list[str]]:
-    """By image, the names in the model's answer that nothing supports; images without any are left out."""
+    """The unsupported names in the model's answers, by image; images without any are left out."""
     by_image = run.finding(model, split).get("hallucination", {}).get("by_image", {})
     return {image_id: names["unsupported"] for image_id, names in by_image.items() if names["unsupported"]}
 
 
 def _place(system: MeasuredSystem, language: str, split: str, systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
-    """What a record is about; `against` is the base that it is compared with."""
+    """The fields that identify a record; `against` is the base that it is compared with."""
     base = base_of(system, language, systems)
     return {"system": system.name, "against": base and base.name, "language": language, "split": split}
 
@@ -65,7 +65,7 @@ def _place(system: MeasuredSystem, language: str, split: str, systems: Sequence[
 def _measured(
     systems: Sequence[MeasuredSystem], languages: Sequence[str]
 ) -> Iterator[tuple[str, str, MeasuredSystem, Run, str]]:
-    """Split, language, system, its run and its key in there, wherever something was found."""
+    """All measurements with findings: split, language, system, its run, and its key in that run."""
     for split in HEADLINE:
         for language in languages:
             for system in (system for system in systems if language in system.runs):
@@ -75,7 +75,7 @@ def _measured(
 
 
 def _named(run: Run, model: str, split: str) -> EntityPrecision:
-    """The names of every answer again, in the order of the predictions."""
+    """The named entities of every answer, in the order of the predictions."""
     by_image = run.finding(model, split)["hallucination"]["by_image"]
     said = [by_image.get(p["id"], {"named": [], "unsupported": []}) for p in run.predictions[model, split]]
     return EntityPrecision([names["named"] for names in said], [names["unsupported"] for names in said])

@@ -30,7 +30,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One metric on one subset, of the base and of the adapter; positions in percent of the axis."""
+    """One metric on one subset for base and adapter; positions in percent of the axis."""
 
     title: str
     note: str
@@ -51,8 +51,8 @@ def write_report(run: Run | Path | str, out: Path | str | None = None) -> Path:
         The path of the page.
 
     Raises:
-        MellaError: when the folder holds no finished evaluation.
-        MissingExtraError: when the language's tokenizer is not installed.
+        MellaError: if the folder holds no finished evaluation.
+        MissingExtraError: if the language's tokenizer is not installed.
     """
     run = run if isinstance(run, Run) else load_run(run)
     out = Path(out) if out is not None else run.folder / "report.html"
@@ -65,7 +65,7 @@ def write_report(run: Run | Path | str, out: Path | str | None = None) -> Path:
 def write_page(
     out: Path, kind: str, view: Mapping[str, Any], facts: Mapping[str, Any], tables: Sequence[Table]
 ) -> None:
-    """Write a page from the template of its kind and, beside it, its facts with their schema and its tables."""
+    """Write a page from its template, and beside it its facts, their schema and its tables."""
     schema = out.with_suffix(".schema.json")
     write_atomic(schema, json.dumps(facts_schema(kind), ensure_ascii=False, indent=1) + "\n")
     facts = {"$schema": schema.name, **facts}
@@ -92,7 +92,7 @@ def facts_schema(kind: str) -> dict[str, Any]:
 
 
 def report_json(run: Run) -> dict[str, Any]:
-    """The page's numbers and texts, for programs: scores and findings as flat records, answers joined by image."""
+    """The page's numbers and texts for programs: scores and findings as flat records, answers joined by image."""
     return {
         "language": run.language,
         "models": run.models,
@@ -105,7 +105,7 @@ def report_json(run: Run) -> dict[str, Any]:
 
 
 def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template shows, computed: it only lays out."""
+    """Everything that the template shows; the template computes nothing."""
     language = get_language(run.language)
     splits = [split for split in SPLIT_TITLES if run.score("base", split)]
     log_history = (run.training or {}).get("log_history", [])
@@ -129,7 +129,7 @@ def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def score_table(run: Run) -> Table:
-    """The scores over all images, to paste."""
+    """The scores over all images as a table."""
     records = [score for score in run.scores if score["subset"] == "all" and score["split"] in SPLIT_TITLES]
     name, titles = get_language(run.language).name, metric_titles(records)
     return Table(
@@ -145,7 +145,7 @@ def score_table(run: Run) -> Table:
 
 
 def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
-    """What the two 95% intervals say: "higher", "lower" or "overlap"."""
+    """Compare two 95% intervals: "higher", "lower" or "overlap"."""
     if adapter[f"{metric}_low"] > base[f"{metric}_high"]:
         return "higher"
     if adapter[f"{metric}_high"] < base[f"{metric}_low"]:
@@ -154,13 +154,13 @@ def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
 
 
 def reaches_floor(score: dict[str, Any], metric: str) -> bool:
-    """Whether the 95% interval holds the floor or lies under it: it does not show that the image was looked at."""
+    """Whether the 95% interval contains the floor or lies below it; then nothing shows that the image was used."""
     floor = score[f"{metric}_floor"]
     return floor is not None and score[f"{metric}_low"] <= floor
 
 
 def _finding(run: Run, split: str) -> dict[str, Any] | None:
-    """The sentence at the top: the headline metric of a split, base against adapter."""
+    """The sentence at the top: the main metric of a split, base against adapter."""
     metric = HEADLINE[split]
     base, adapter = run.score("base", split), run.score("adapter", split)
     if not base or not adapter or base[metric] is None or adapter[metric] is None:
@@ -172,13 +172,13 @@ def _finding(run: Run, split: str) -> dict[str, Any] | None:
         "base": base[metric],
         "adapter": adapter[metric],
         "verdict": outcome,
-        # Answers that fit any image as well as their own reach the floor, however far above the base.
+        # Answers that fit any image equally well only reach the floor, even if they are far above the base.
         "floor": adapter[f"{metric}_floor"] if outcome == "higher" and reaches_floor(adapter, metric) else None,
     }
 
 
 def _panel(run: Run, split: str) -> dict[str, Any]:
-    """The table of one test split: every metric over all images, the headline metric over the subsets."""
+    """The table of one test split: every metric over all images, the main metric also over the subsets."""
     models = ("base", "adapter")
     scores = [run.score(model, split, subset) for model in models for subset in SUBSETS]
     known = all_scores()
@@ -209,12 +209,12 @@ def _row(metric: str, base: dict[str, Any], adapter: dict[str, Any] | None, spli
 
 
 def _mark(score: dict[str, Any], metric: str, end: float) -> dict[str, Any]:
-    """A score with its interval and floor, and where they stand on an axis from 0 to `end`."""
+    """A score with its interval and floor, and their positions on an axis from 0 to `end`."""
     values = {"value": score[metric], "low": score[f"{metric}_low"], "high": score[f"{metric}_high"]}
     values["floor"] = score[f"{metric}_floor"]
     return {**values, "at": {key: on_axis(value, end) for key, value in values.items()}}
 
 
 def _funnel_step(source: str, counts: dict[str, int]) -> dict[str, Any]:
-    """A source's counts, as `mella_hf.dataset.card.write_funnel` keeps them, split by what they count."""
+    """A source's counts from `mella_hf.dataset.card.write_funnel`, grouped by what they count."""
     return {"source": source, **vars(Counts.of(counts))}

@@ -18,12 +18,12 @@ Records = Sequence[Mapping[str, Any]]
 
 
 def signatures(scores: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The signatures of scores without each score's own n: what has to be equal for scores to be compared."""
+    """The signatures of scores without their n; scores can be compared if these are equal."""
     return list(dict.fromkeys(re.sub(r"\|n:\d+", "", score["signature"]) for score in scores))
 
 
 def question_tables(facts: Mapping[str, Any], signatures: Sequence[str]) -> list[Table]:
-    """The tables that have rows."""
+    """The question tables that have rows."""
     tables = (
         difference_table(facts["differences"], signatures),
         made_up_table(facts["made_up_names"], signatures),

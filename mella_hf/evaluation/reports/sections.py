@@ -28,7 +28,7 @@ from mella_hf.html.tables import Cell
 from mella_hf.languages import get_language
 
 Facts = Mapping[str, Any]
-EXAMPLES = 4  # answers with made-up names that the page shows of a system
+EXAMPLES = 4  # answers with made-up names shown per system
 
 
 def shared_facts(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def shared_facts(systems: Sequence[MeasuredSystem], languages: Sequence[str], co
 
 
 def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequence[str]) -> dict[str, Any]:
-    """What the templates that both pages include show."""
+    """What the shared templates of both pages show."""
     gallery = [laid_out(card, systems) for card in facts["answers"]]
     return {
         "systems": systems,
@@ -83,7 +83,7 @@ def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequ
 
 
 def plane_points(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
-    """Keyword accuracy on know and METEOR on ling of each system in each language that has both."""
+    """Keyword accuracy on know and METEOR on ling, for each system and language that has both."""
     points = []
     for number, system in enumerate(systems, 1):
         for code in languages:
@@ -97,7 +97,7 @@ def plane_points(systems: Sequence[MeasuredSystem], languages: Sequence[str]) ->
 
 
 def _made_up(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The records with how they compare to their base's, in words."""
+    """The records with their outcome against the base, in words."""
     by_place = {(r["system"], r["language"], r["split"]): r for r in records}
     bases = (by_place.get((r["against"], r["language"], r["split"])) for r in records)
     return [
@@ -107,7 +107,7 @@ def _made_up(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _examples(gallery: Sequence[Mapping[str, Any]], systems: Sequence[MeasuredSystem]) -> list[dict[str, Any]]:
-    """Answers of each adapter, or of the base where there is none, with names that nothing supports, each of others."""
+    """Example answers with unsupported names, each with other names; for each adapter, or for the base without one."""
     found = []
     for place, system in enumerate(systems):
         if system.is_base and len(systems) > 1:
@@ -121,7 +121,7 @@ def _examples(gallery: Sequence[Mapping[str, Any]], systems: Sequence[MeasuredSy
 
 
 def _rare(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row per language, split and system, its accuracies by bin."""
+    """One row per language, split and system, with its accuracies by bin."""
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for record in records:
         place = {key: record[key] for key in ("system", "language", "split")}
@@ -131,7 +131,7 @@ def _rare(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _failures(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
-    """The score record of each system, language and split, and which languages were answered in instead."""
+    """The score record of each system, language and split, and the wrong languages of its answers."""
     rows = []
     for code in languages:
         for system in (system for system in systems if code in system.runs):
@@ -147,7 +147,7 @@ def _failures(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> li
 def _columns(
     groups: Iterable[Mapping[str, Any]], systems: Sequence[MeasuredSystem], languages: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The groups with the column of the heat map: the system; of several languages, the language of each adapter."""
+    """The groups with their heat map column: the system, or each adapter's language if there are several languages."""
     adapters = [system.name for system in systems if not system.is_base]
     several = len(languages) > 1
     shown = adapters if several and adapters else [system.name for system in systems]

@@ -14,7 +14,7 @@ from mella_hf.answers.systems import System
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.run import Run, load_run
 
-# Runs or their folders, each alone or with a name for its adapter.
+# Runs or their folders, each with or without a name for its adapter.
 Runs = Sequence[Run | Path | str | tuple[str | None, Run | Path | str]]
 
 
@@ -23,10 +23,10 @@ class MeasuredSystem:
     """One base or adapter.
 
     Attributes:
-        name: what the page calls it.
-        is_base: whether it was measured without an adapter.
-        model: of its first run: identity and settings.
-        runs: by language, with the model's key in that run.
+        name: its name on the page.
+        is_base: whether it has no adapter.
+        model: identity and settings, from its first run.
+        runs: its runs by language, with the model's key in each run.
     """
 
     name: str
@@ -40,7 +40,7 @@ class MeasuredSystem:
         return "base" if self.is_base else "adapter"
 
     def score(self, language: str, split: str) -> dict[str, Any] | None:
-        """Its record over all images; None where it was not measured."""
+        """Its score record over all images; None if it was not measured."""
         if language not in self.runs:
             return None
         run, key = self.runs[language]
@@ -48,27 +48,27 @@ class MeasuredSystem:
 
 
 def run_systems(run: Run) -> list[MeasuredSystem]:
-    """The models of one run as systems, called as the run calls them: "base", "adapter" ..."""
+    """The models of one run as systems, with the run's names: "base", "adapter" ..."""
     return [MeasuredSystem(key, key == "base", model, {run.language: (run, key)}) for key, model in run.models.items()]
 
 
 def base_of(system: MeasuredSystem, language: str, systems: Sequence[MeasuredSystem]) -> MeasuredSystem | None:
-    """The base that an adapter was measured beside; None for a base."""
+    """The base in an adapter's run; None for a base."""
     weights = system.runs[language][0].models["base"]["base_hash"]
     return None if system.is_base else next(s for s in systems if s.is_base and s.model["base_hash"] == weights)
 
 
 def named_runs(runs: Runs) -> list[tuple[str | None, Run]]:
-    """Each run with the name that was given to its adapter; None where none was."""
+    """Each run with the name given to its adapter, or None."""
     pairs = [run if isinstance(run, tuple) else (None, run) for run in runs]
     return [(name, run if isinstance(run, Run) else load_run(run)) for name, run in pairs]
 
 
 def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[MeasuredSystem]:
-    """The systems of runs, bases first, in the order the runs come.
+    """The systems of several runs, bases first, in the order of the runs.
 
     Raises:
-        MellaError: when two runs of a language measured different adapters of one name, or nothing is to be compared.
+        MellaError: if two runs of a language have different adapters with one name, or there is nothing to compare.
     """
     bases: dict[str, MeasuredSystem] = {}
     adapters: dict[str, MeasuredSystem] = {}
@@ -83,24 +83,24 @@ def find_systems(runs: Sequence[tuple[str | None, Run]]) -> list[MeasuredSystem]
             system = adapters.setdefault(called, MeasuredSystem(called, False, model))
             if run.language in system.runs:
                 raise MellaError(
-                    f"Two runs of {run.language!r} are both called {called!r}: {system.runs[run.language][0].folder} "
-                    f"and {run.folder}. Give each a name of its own, as in `mella report joint=RUN sdrrl=RUN`."
+                    f"Two runs of {run.language!r} have the name {called!r}: {system.runs[run.language][0].folder} "
+                    f"and {run.folder}. Give each its own name, as in `mella report joint=RUN sdrrl=RUN`."
                 )
             system.runs[run.language] = (run, key)
     if len({run.folder for _, run in runs}) < 2 and all(len(run.models) < 3 for _, run in runs):
-        raise MellaError("A comparison takes two runs, or a run of three systems; give another run folder.")
+        raise MellaError("A comparison needs two runs, or one run with three systems; give another run folder.")
     named = Counter(system.name for system in bases.values())
     for weights, system in bases.items():
-        if named[system.name] > 1:  # two checkpoints in folders of one name
+        if named[system.name] > 1:  # two checkpoints in folders with the same name
             system.name = f"{system.name} {weights[:8]}"
     return [*bases.values(), *adapters.values()]
 
 
 def check_names(systems: Sequence[System], others: Mapping[str, Mapping[str, Run]]) -> None:
-    """Raise MellaError where a comparison of systems yet to be asked with finished runs would have two of one name.
+    """Raise MellaError if new systems and finished runs would have the same name in a comparison.
 
     Args:
-        systems: as `mella_hf.answers.systems.line_up` gives them.
+        systems: the result of `mella_hf.answers.systems.line_up`.
         others: finished runs, by name and language.
     """
     found = {
@@ -115,14 +115,14 @@ def check_names(systems: Sequence[System], others: Mapping[str, Mapping[str, Run
             folder = next(iter(runs.values())).folder
             if called in found:
                 raise MellaError(
-                    f"Two systems would be called {called!r}: {found[called]} and one of {folder}. "
+                    f"Two systems have the name {called!r}: {found[called]} and one of {folder}. "
                     "Give one another name, as in --against NAME=FOLDER."
                 )
             found[called] = str(folder)
 
 
 def check_comparable(systems: Sequence[MeasuredSystem]) -> None:
-    """Raise MellaError where a language's scores have different signatures, or are over other images."""
+    """Raise MellaError if a language's scores have different signatures or different images."""
     first: dict[tuple[str, str], tuple[Run, str, list[str]]] = {}
     for system in systems:
         for language, (run, key) in system.runs.items():
@@ -136,6 +136,7 @@ def check_comparable(systems: Sequence[MeasuredSystem]) -> None:
                     )
                 if ids != images:
                     raise MellaError(
-                        f"{other.folder} and {run.folder} answered about other images of {split} of {language!r}; "
-                        "evaluate both on one dataset."
+                        f"{other.folder} and {run.folder} have answers about different images of {split} of "
+                        f"{language!r}; "
+                        "evaluate both on the same dataset."
                     )

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-# English only: what is split for translation is English, and a native text that is cut once too often loses nothing.
+# For English only: texts to translate are English, and an extra cut in a native text does no harm.
 _ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st mt no vs etc inc ltd co jr sr approx fig e.g i.e a.m p.m u.s u.k cf ca".split()
 )
@@ -25,14 +25,14 @@ def split_sentences(text: str) -> list[str]:
 
 
 def split_text(text: str, limit: int, size: Callable[[str], int] = len) -> list[str]:
-    """As few pieces as whole sentences allow, none larger than the limit; joined they are the text.
+    """Split a text into as few pieces as possible between sentences, none larger than the limit.
 
-    A sentence that is itself too large is cut between clauses, then between words, then between
+    Joined, the pieces are the text. A sentence that is too large is cut between clauses, then words, then
     characters (never before a combining mark).
 
     Args:
-        limit: the greatest size of a piece without the white space around it, at least 1.
-        size: how a text is measured; characters by default.
+        limit: maximum size of a piece without surrounding white space, at least 1.
+        size: measures a text; characters by default.
     """
     if size(text.strip()) <= limit:
         return [text] if text else []
@@ -48,7 +48,7 @@ def split_text(text: str, limit: int, size: Callable[[str], int] = len) -> list[
 
 
 def reassemble(pieces: Sequence[str], translations: Iterable[str]) -> str:
-    """The translations in the places of the pieces, with the white space that stood around those."""
+    """Put translations in the place of the pieces, with the pieces' surrounding white space."""
     return "".join(
         piece.replace(core, translation.strip(), 1) if (core := piece.strip()) else piece
         for piece, translation in zip(pieces, translations, strict=True)
@@ -71,7 +71,7 @@ def _cut(text: str, cuts: Iterable[int]) -> list[str]:
 
 
 def _divide(sentence: str, limit: int, size: Callable[[str], int]) -> list[str]:
-    """Parts of one sentence that fit, cut at the mildest places that make them fit."""
+    """Cut one sentence into parts that fit, at the best places possible."""
     for pattern in (_CLAUSE, _SPACE):
         parts = _cut(sentence, [match.end() for match in pattern.finditer(sentence)])
         if all(size(part.strip()) <= limit for part in parts):

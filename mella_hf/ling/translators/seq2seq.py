@@ -19,12 +19,12 @@ class Seq2SeqTranslator:
 
     Args:
         model: Hub id or folder of an NLLB or MADLAD checkpoint.
-        batch_size: texts translated together; sorted by length, so that little is padding.
+        batch_size: texts per batch; sorted by length to need little padding.
         beams: width of the beam search.
-        device: "cuda", "cpu", ...; the accelerator where there is one by default.
+        device: "cuda", "cpu", ...; by default the accelerator, if there is one.
 
     Raises:
-        MellaError: the checkpoint does not load, or is of another family.
+        MellaError: if the checkpoint does not load, or belongs to another family.
     """
 
     max_chars = SENTENCE_CHARS
@@ -47,7 +47,7 @@ class Seq2SeqTranslator:
             ) from error
         kind = self._model.config.model_type
         if kind not in FAMILIES:
-            raise MellaError(f"The model {model!r} is a {kind!r}; known are {', '.join(FAMILIES)} (NLLB, MADLAD).")
+            raise MellaError(f"The model {model!r} is a {kind!r}; give one of {', '.join(FAMILIES)} (NLLB, MADLAD).")
         self.family = FAMILIES[kind]
         if device is None:
             device = str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
@@ -56,10 +56,10 @@ class Seq2SeqTranslator:
         self.version = f"{content_hash(model)[:12]} beams {beams} transformers {transformers.__version__}"
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Beam search; "" for a text whose translation found no end, which would otherwise be half a text.
+        """Translate with beam search; "" for a text whose translation did not end, instead of half a text.
 
         Raises:
-            MellaError: the model does not know one of the languages.
+            MellaError: if the model does not know one of the languages.
         """
         order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
         translations = [""] * len(texts)
@@ -95,6 +95,6 @@ class Seq2SeqTranslator:
         number = self._tokenizer.convert_tokens_to_ids(token)
         if number is None or number == self._tokenizer.unk_token_id:
             raise MellaError(
-                f"The translation model {self.name!r} has no token {token!r}: it does not know the language."
+                f"The translation model {self.name!r} has no token {token!r} for the language; use another one."
             )
         return int(number)

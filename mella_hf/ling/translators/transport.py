@@ -13,12 +13,12 @@ from typing import Any
 import requests
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes of the answer
-NO_KEY = "-"  # deep-translator insists on a key where a server of one's own needs none
+NO_KEY = "-"  # deep-translator requires a key, even if your own server needs none
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What came back from the last request of a thread; status 0 when nothing did."""
+    """The response to the last request of a thread; status 0 if there was none."""
 
     status: int = 0
     retry_after: str | None = None
@@ -26,7 +26,7 @@ class Seen:
 
 
 class Transport:
-    """`requests` as deep-translator uses it."""
+    """Replaces `requests` in deep-translator."""
 
     exceptions = requests.exceptions
 
@@ -35,11 +35,11 @@ class Transport:
 
     @property
     def last(self) -> Seen:
-        """What the last request of this thread brought."""
+        """The response to the last request of this thread."""
         return getattr(self._local, "seen", Seen())
 
     def get(self, url: str, params: dict[str, Any] | None = None, **options: Any) -> requests.Response:
-        """GET; a DeepL translation becomes the POST with a key in its header that DeepL documents."""
+        """GET; a DeepL translation is sent as POST with the key in a header, as DeepL documents it."""
         if params is not None and "auth_key" in params:
             form = {name: value for name, value in params.items() if name != "auth_key"}
             headers = {"Authorization": f"DeepL-Auth-Key {params['auth_key']}"}
@@ -47,14 +47,14 @@ class Transport:
         return self._send("GET", url, params=params, **options)
 
     def post(self, url: str, params: dict[str, Any] | None = None, **options: Any) -> requests.Response:
-        """POST; a LibreTranslate form goes into the body, which has no length limit."""
+        """POST; a LibreTranslate form is sent in the body, which has no length limit."""
         if params is not None and "q" in params:
             form = {name: value for name, value in params.items() if (name, value) != ("api_key", NO_KEY)}
             return self._send("POST", url, data=form, **options)
         return self._send("POST", url, params=params, **options)
 
     def forget(self) -> None:
-        """Before a request: what came before it says nothing about it."""
+        """Forget the last response, before a new request."""
         self._local.seen = Seen()
 
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:
@@ -70,5 +70,5 @@ TRANSPORT = Transport()
 
 
 def install(module: ModuleType) -> None:
-    """Let a module of deep-translator talk through `TRANSPORT`."""
+    """Make a module of deep-translator use `TRANSPORT`."""
     module.requests = TRANSPORT  # type: ignore[attr-defined]

@@ -41,7 +41,7 @@ def native_config(source: dict[str, Any], tokenizer: "PreTrainedTokenizerFast") 
         source: the original config.json.
 
     Raises:
-        MellaError: when the checkpoint is not an InternVL2 with InternLM2, or does what the native model cannot.
+        MellaError: if the checkpoint is not an InternVL2 with InternLM2, or the native model cannot represent it.
     """
     from transformers import InternVLConfig, LlamaConfig
     from transformers.models.internvl.configuration_internvl import InternVLVisionConfig
@@ -84,7 +84,7 @@ def native_config(source: dict[str, Any], tokenizer: "PreTrainedTokenizerFast") 
             image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
             image_seq_length=tokens_of_tile(source),
             downsample_ratio=source["downsample_ratio"],
-            tie_word_embeddings=False,  # True by default, and would write the embeddings over the LM head
+            tie_word_embeddings=False,  # the default, True, would overwrite the LM head with the embeddings
             dtype=source.get("torch_dtype", "bfloat16"),
             architectures=["InternVLForConditionalGeneration"],
         )
@@ -96,7 +96,7 @@ def _check(source: dict[str, Any]) -> None:
     for key, value in _REQUIRED.items():
         if source.get(key) != value:
             raise MellaError(
-                f"config.json says {key} {source.get(key)!r}, and only {value!r} can be converted. "
+                f"config.json has {key} {source.get(key)!r}, but only {value!r} can be converted. "
                 "Give an original InternVL2 checkpoint, such as OpenGVLab/InternVL2-8B; "
                 "InternVL 2.5, 3 and 3.5 come ready as OpenGVLab/…-hf."
             )
@@ -106,7 +106,7 @@ def _check(source: dict[str, Any]) -> None:
     architecture = (source["llm_config"].get("architectures") or [None])[0]
     if architecture != "InternLM2ForCausalLM":
         raise MellaError(
-            f"The language model is {architecture}, and only InternLM2ForCausalLM can be converted "
+            f"The language model is {architecture}, but only InternLM2ForCausalLM can be converted "
             "(InternVL2-2B, -8B and -26B have it)."
         )
 
@@ -146,7 +146,7 @@ def native_processor(
 
 
 def generation_config(tokenizer: "PreTrainedTokenizerFast") -> "GenerationConfig":
-    """Greedy, and stopped by any of the original template's stop tokens."""
+    """Greedy decoding that stops at any stop token of the original template."""
     from transformers import GenerationConfig
 
     return GenerationConfig(

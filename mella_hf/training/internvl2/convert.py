@@ -28,7 +28,7 @@ SINGLE = "model.safetensors"
 RECORD = "conversion.json"  # which source a finished folder was made of
 MARK = ".source"  # the same, in a folder that is not finished
 MAX_PATCHES = 6  # tiles of an image in the paper's training, a thumbnail not counted
-_VERSION = 1  # of the conversion; a change makes it run again
+_VERSION = 1  # version of the conversion; after a change it runs again
 _HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "tokenizer.model")
 _SHOWN = 5  # names in an error
 
@@ -49,7 +49,7 @@ def convert_internvl2(
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Convert an original checkpoint; nothing is done again that an interrupted run has done.
+    """Convert an original checkpoint; an interrupted conversion continues where it stopped.
 
     Args:
         source: folder of the checkpoint, or its name on the Hub (only safetensors, JSON and the tokenizer's model
@@ -62,11 +62,11 @@ def convert_internvl2(
         `out`.
 
     Raises:
-        MellaError: when the checkpoint is not one, is pickled, or has other parameters than the native model.
+        MellaError: if the folder is not a checkpoint, is pickled, or its parameters do not fit the native model.
     """
     source, out = _source_folder(str(source)), Path(out)
     if max_patches < 1:
-        raise MellaError(f"max_patches is {max_patches}; an image is at least one tile.")
+        raise MellaError(f"max_patches is {max_patches}; give at least 1.")
     original = _read_json(source / "config.json")
     tokenizer = load_tokenizer(source)
     config = native_config(original, tokenizer)
@@ -137,7 +137,7 @@ def check_parameters(shards: list[Path], config: "InternVLConfig", heads: Heads)
                     found.update(zip(names, shapes, strict=bool(names)))
                     unknown += [] if names else [name]
         except SafetensorError as error:
-            raise MellaError(f"{path} is no whole safetensors file ({error}); download it again.") from error
+            raise MellaError(f"{path} is not a complete safetensors file ({error}); download it again.") from error
     unknown += sorted(found.keys() - expected.keys())
     missing = sorted(expected.keys() - found.keys())
     wrong = [
@@ -149,7 +149,8 @@ def check_parameters(shards: list[Path], config: "InternVLConfig", heads: Heads)
     said = [f"{len(names)} {what} ({_some(names)})" for what, names in problems.items() if names]
     if said:
         raise MellaError(
-            f"The parameters do not fit config.json: {'; '.join(said)}. Is the checkpoint whole and its own?"
+            f"The parameters do not fit config.json: {'; '.join(said)}. "
+            "Download the checkpoint again, with its config.json."
         )
 
 
@@ -190,7 +191,7 @@ def _write_index(shards: list[Path], out: Path, sizes: dict[str, dict[str, int]]
 
 
 def _partial_folder(out: Path, mark: str) -> Path:
-    """The folder beside `out` that an interrupted run of this conversion left, or a new one."""
+    """The partial folder of an interrupted conversion beside `out`, or a new one."""
     partial = out.with_name(f".{out.name}.partial")
     record = partial / MARK
     if not record.is_file() or record.read_text("utf-8") != mark:

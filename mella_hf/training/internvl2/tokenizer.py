@@ -31,7 +31,7 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     """The tokenizer of an original InternVL2 folder, as a fast one.
 
     Raises:
-        MellaError: when a file is missing or no BPE model, or a token of the chat or image format has no id.
+        MellaError: if a file is missing or not a BPE model, or a token of the chat or image format has no id.
         MissingExtraError: without protobuf.
     """
     from transformers import PreTrainedTokenizerFast
@@ -80,7 +80,10 @@ def build_tokenizer(proto: Any, added: dict[int, "AddedToken"]) -> "Tokenizer":
     tokenizer.add_special_tokens([added[index] for index in sorted(added)])
     for index, token in added.items():
         if (found := tokenizer.token_to_id(token.content)) != index:
-            raise MellaError(f"{CONFIG} gives {token.content!r} the id {index}, and it would get {found}.")
+            raise MellaError(
+                f"{CONFIG} gives {token.content!r} the id {index}, but it would get {found}. "
+                "Download the tokenizer files again."
+            )
     spec = proto.normalizer_spec
     steps: list[Any] = [normalizers.Precompiled(spec.precompiled_charsmap)] if spec.precompiled_charsmap else []
     if spec.remove_extra_whitespaces:
@@ -113,15 +116,18 @@ def _read_model(path: Path) -> Any:
         proto.ParseFromString(path.read_bytes())
     except DecodeError as error:
         raise MellaError(
-            f"{path} is no sentencepiece model ({error}); a download may be cut short or a pointer."
+            f"{path} is not a sentencepiece model ({error}). The file may be incomplete or a Git LFS pointer; "
+            "download it again."
         ) from error
     if proto.trainer_spec.model_type != _BPE or not proto.trainer_spec.byte_fallback:
-        raise MellaError(f"{path} is no BPE model with byte fallback, as InternLM2's is.")
+        raise MellaError(
+            f"{path} is not a BPE model with byte fallback, as InternLM2's is. Use the model's own tokenizer files."
+        )
     return proto
 
 
 def _added_tokens(path: Path) -> dict[int, "AddedToken"]:
-    """Tokens that the configuration adds to the model's pieces or calls otherwise, by id."""
+    """Tokens that the configuration adds to the model's pieces or renames, by id."""
     from tokenizers import AddedToken
 
     entries = _read_json(path).get("added_tokens_decoder")
@@ -135,7 +141,7 @@ def _added_tokens(path: Path) -> dict[int, "AddedToken"]:
 
 
 def _stand_in_for_video(proto: Any) -> str:
-    """A token that no text holds. The processor wants one for videos; a new one would have no embedding."""
+    """An unused token. The processor needs one for videos, and a new token would have no embedding."""
     unused = (piece.piece for piece in proto.pieces if piece.piece.startswith("[UNUSED_TOKEN_"))
     return next(unused, "<quad>")
 
