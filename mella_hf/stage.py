@@ -28,6 +28,7 @@ from uuid import uuid4
 
 from mella_hf.errors import StageError
 from mella_hf.files import sweep, write_atomic
+from mella_hf.languages import adopt, travelling
 from mella_hf.progress import progress_bar
 
 KEPT, DROPPED = "kept", "dropped_"  # names of counts; the reason follows
@@ -144,11 +145,15 @@ def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
     return counts
 
 
-def run_in_worker(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
+def run_in_worker(work: Work, shard: Shard, root: str, mark: str, languages: str) -> dict[str, int]:
     """`run_shard`, with its error in a form that reaches the caller.
 
     An error that cannot be unpickled would break the pool, and look there like a worker that died.
+
+    Args:
+        languages: those that the caller knows beyond the shipped ones, as `mella_hf.languages.travelling` says them.
     """
+    adopt(languages)
     try:
         return run_shard(work, shard, root, mark)
     except Exception as error:  # any: it is raised again
@@ -284,8 +289,9 @@ class _Run:
 
     def _collect(self, shards: Iterable[Shard], executor: Executor) -> list[Shard]:
         """Run shards and book what they did. Returns those that the executor gave up because workers died."""
+        languages = travelling()
         futures: dict[Future[dict[str, int]], Shard] = {
-            executor.submit(run_in_worker, self.work, shard, str(self.out), self.marks[shard.name]): shard
+            executor.submit(run_in_worker, self.work, shard, str(self.out), self.marks[shard.name], languages): shard
             for shard in shards
         }
         failure: BaseException | None = None

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from mella_hf.know.boilerplate import is_boilerplate, is_spam
 from mella_hf.languages import get_language
 from mella_hf.languages.scripts import letters_of
-from mella_hf.text.lid import LONG, foreign_log_odds, identify, in_own_script, letter_count
+from mella_hf.text.lid import (
+    ENGLISH,
+    LONG,
+    foreign_log_odds,
+    identify,
+    in_own_script,
+    is_identifiable,
+    labels_of,
+    letter_count,
+)
 
 _IMAGE_SUFFIX = r"(?:jpe?g|png|gif|webp|svg|bmp|tiff?|ico|avif|heic)"
 _FILE_NAME = re.compile(
@@ -157,5 +166,6 @@ def is_foreign(text: str, language: str) -> bool:
     runs = letters_of(entry.scripts).findall(text.lower()) if entry.letters else []
     strange = any(not c.isascii() and c not in entry.letters for run in runs for c in run)
     if strange or letters >= LONG:
-        return identify(text)[0] not in entry.lid | {language}
+        label = identify(text)[0]
+        return label not in labels_of(entry) if is_identifiable(entry) else label == ENGLISH
     return foreign_log_odds(text, language) > next(odds for below, odds in FOREIGN_LOG_ODDS if letters < below)

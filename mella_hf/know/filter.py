@@ -31,7 +31,9 @@ from mella_hf.text.lid import (
     foreign_log_odds,
     identify,
     in_own_script,
+    is_identifiable,
     is_language,
+    labels_of,
     letter_count,
     script_share,
 )
@@ -167,11 +169,13 @@ def agrees(text: str, code: str, declared: str | None, context: str) -> bool:
     language = get_language(code)
     if declared != code and latin and "Latn" in language.scripts[1:]:
         return False
+    if not is_identifiable(language) and not in_own_script(text, language):
+        return declared == code and not reads_as_english(text, code)
     if letter_count(text) >= LONG or in_own_script(text, language):
         return True
     if reads_as_english(text, code):
         return False
-    accepted = language.lid | {code}
+    accepted = labels_of(language)
     around = identify(context)[0] in accepted if letter_count(context) >= LONG else None
     if around is None and latin and script_share(context, ("Latn",)) < SCRIPT_SHARE:
         around = False  # Latin letters are what a page of another script quotes; the reverse is no quotation

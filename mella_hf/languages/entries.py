@@ -51,14 +51,21 @@ def derived_entry(code: str) -> Language:
 def read_entry(path: Path) -> Language:
     """The entry in a TOML file, which is named by the language's code.
 
+    What a user's file does not say comes from the shipped file of that code, if there is one.
+
     Raises:
         MellaError: the file cannot be read, or says something that no stage could use.
     """
+    shipped = SHIPPED / path.name
+    said = _read_toml(shipped) if shipped.exists() else {}
+    return make_entry(path.stem, said | _read_toml(path), str(path))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        said = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MellaError(f"{path} cannot be read as TOML: {error}.") from error
-    return make_entry(path.stem, said, str(path))
 
 
 def make_entry(code: str, said: dict[str, Any], where: str) -> Language:

@@ -21,6 +21,7 @@ from mella_hf.languages.sources import table
 
 FOLDERS = "MELLA_LANGUAGES"  # environment: folders of TOML files, separated as in PATH
 ENTRY_POINTS = "mella_hf.languages"  # group: a Language, several, or a folder of TOML files
+IDENTIFIER = "MELLA_LID"  # environment: the language identifier (mella_hf.text.identifiers)
 _INHERITED = "MELLA_REGISTERED_LANGUAGES"  # environment: what `register` was given, as JSON
 
 _registered: dict[str, Language] = {}
@@ -233,9 +234,10 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def travelling() -> str:
-    """The languages that this process knows beyond the shipped ones, for `adopt`; "" where there are none."""
+    """The languages that this process knows beyond the shipped ones, and its identifier, as a text for `adopt`."""
     own = {code: _freeze(get_language(code)) for code in sorted(_own_codes()) if _is_sound(code)}
-    return json.dumps(own) if own else ""
+    said = {"languages": own, "identifier": os.environ.get(IDENTIFIER, "")}
+    return json.dumps(said) if any(said.values()) else ""
 
 
 def _is_sound(code: str) -> bool:
@@ -243,6 +245,10 @@ def _is_sound(code: str) -> bool:
 
 
 def adopt(text: str) -> None:
-    """Know the languages that another process knows, instead of those adopted before."""
-    if text != _adopted["text"]:
-        _adopted.update(text=text, entries=_parsed(text))
+    """Know the languages that another process knows, instead of those adopted before, and use its identifier."""
+    if text == _adopted["text"]:
+        return
+    said = _parsed(text)
+    _adopted.update(text=text, entries=said.get("languages", {}))
+    if said.get("identifier"):
+        os.environ[IDENTIFIER] = said["identifier"]

@@ -65,18 +65,11 @@ def guard(source: str, translation: str, language: Language) -> str | None:
     # Only the first script: Serbian is written in two, and a split with both teaches neither.
     if lid.script_share(excerpt, language.scripts[:1]) < lid.SCRIPT_SHARE:
         return "wrong_script"
-    if not _in_language(excerpt, language):
+    if not lid.is_language(excerpt, language.code):
         return "wrong_language"
     from mella_hf.text.tokens import analyze
 
     return "translation_repeats" if repeats(analyze(translation, language).words) else None
-
-
-def _in_language(text: str, language: Language) -> bool:
-    """Whether language identification agrees. Without labels, the text only must not be English."""
-    if not language.lid:
-        return lid.identify(text)[0] != "en"
-    return lid.is_language(text, language.code)
 
 
 def judge(

@@ -1,16 +1,17 @@
 """Language identification: the ISO 639-1 code of a text and its probability.
 
-Uses py3langid with all of its labels. If it had to choose among our eight languages only, it would call English one of
-them. All stages share this one policy, so a text that the alt-text filter keeps is never wrong-language for the metric.
+Uses all labels of the identifier (`mella_hf.text.identifiers`). If it had to choose among a few languages only, it
+would call English one of them. All stages share this one policy, so a text that the alt-text filter keeps is never
+wrong-language for the metric.
 """
 
 from functools import lru_cache
-from typing import Any
 
-from mella_hf.errors import MissingExtraError
 from mella_hf.languages import Language, get_language
 from mella_hf.languages.scripts import letters_of
+from mella_hf.text.identifiers import identifier, identifier_name, other_labels
 
+ENGLISH = "en"
 UNKNOWN = "und"  # ISO 639-2: undetermined
 LONG = 40  # letters from which the best label is right: no error on 240 native captions
 LIKELY = 0.5  # of the best other language's probability, for a short text
@@ -19,16 +20,6 @@ SCRIPT_SHARE = 0.5  # of the letters
 _EXCERPT = 60  # characters
 
 
-@lru_cache(maxsize=1)
-def _identifier() -> Any:
-    try:
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
-    except ImportError as error:
-        raise MissingExtraError("py3langid", "metrics", "Language identification") from error
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-
-@lru_cache(maxsize=8)  # the label and the verdict on one text are asked for one after the other
 def identify(text: str) -> tuple[str, float]:
     """The most likely language of a text.
 
@@ -37,8 +28,23 @@ def identify(text: str) -> tuple[str, float]:
     """
     if not any(map(str.isalpha, text)):
         return UNKNOWN, 0.0
-    label, probability = _identifier().classify(text)
-    return str(label), float(probability)
+    return _identify(text, identifier_name())
+
+
+@lru_cache(maxsize=8)  # the label and the verdict on one text are asked for one after the other
+def _identify(text: str, name: str) -> tuple[str, float]:
+    return identifier().best(text)
+
+
+@lru_cache(maxsize=512)
+def labels_of(language: Language) -> frozenset[str]:
+    """The labels that count as a language, whichever identifier is in use."""
+    return language.lid | {language.code} | other_labels(language.code)
+
+
+def is_identifiable(language: Language) -> bool:
+    """Whether the identifier in use has a label for the language."""
+    return not labels_of(language).isdisjoint(identifier().labels)
 
 
 def is_language(text: str, code: str, *, declared: str | None = None) -> bool:
@@ -50,6 +56,9 @@ def is_language(text: str, code: str, *, declared: str | None = None) -> bool:
     with the siblings that only longer text tells apart, must be half as likely as the best other
     language, or a fifth as likely when the page declares it. (Of 4,440 native captions in eight languages this
     keeps 95%, in Hungarian 82%; of 627 English ones it takes none for ar, ko, ru, th or vi, 7% for hu, 15% for sr.)
+
+    Of a language that the identifier has no label for, a text in its script passes unless it is English or declared to
+    be another; a letter of a script that only this language is written in is enough.
 
     Serbian in Latin script comes out as hr, bs or sh as often as sr: these are candidates, which
     count unless `declared` speaks against them.
@@ -63,17 +72,19 @@ def is_language(text: str, code: str, *, declared: str | None = None) -> bool:
         return False
     says = None if declared is None else declared.lower().replace("_", "-").split("-")[0]
     label, _ = identify(text)
+    if not is_identifiable(language):
+        return in_own_script(text, language) or (label != ENGLISH and (says is None or says == code))
     if label != code and label in language.lid and says is not None and says != code:
         return False
-    accepted = language.lid | {code}
+    accepted = labels_of(language)
     if letters >= LONG:
         return label in accepted
     if not set(language.foreign_letters).isdisjoint(text.lower()):
         return False
     accepted |= language.siblings
-    ranked = dict(_identifier().rank(text))
+    ranked = identifier().rank(text)
     ours = sum(ranked.get(name, 0.0) for name in accepted)
-    best_other = max(probability for name, probability in ranked.items() if name not in accepted)
+    best_other = max((share for name, share in ranked.items() if name not in accepted), default=0.0)
     return ours >= (LIKELY_DECLARED if says == code else LIKELY) * best_other
 
 
@@ -83,16 +94,20 @@ def foreign_log_odds(text: str, code: str, *, against: str | None = None) -> flo
     The labels and siblings that `is_language` accepts count as `code`.
 
     Args:
-        against: the label of the other language; the best other one by default.
+        against: the label of the other language; the best other one by default. A language that the identifier has no
+            label for can only be told from English.
     """
     import math
 
     language = get_language(code)
-    accepted = language.lid | {code} | language.siblings
-    ranked = dict(_identifier().rank(text))
+    ranked = identifier().rank(text)
+    if not is_identifiable(language):  # all that can be said is whether it is English
+        against, accepted = ENGLISH, ranked.keys() - {ENGLISH}
+    else:
+        accepted = labels_of(language) | language.siblings
     ours = sum(ranked.get(name, 0.0) for name in accepted)
     others = (probability for name, probability in ranked.items() if name not in accepted)
-    other = max(others) if against is None else ranked[against]
+    other = max(others, default=0.0) if against is None else ranked.get(against, 0.0)
     return math.log(max(other, 1e-30)) - math.log(max(ours, 1e-30))
 
 
