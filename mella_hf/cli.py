@@ -7,12 +7,14 @@ is run or asked for its help, so that `mella --help` and the completion of the s
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import zip_longest
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from mella_hf.commands.options import Json, LogFile, Quiet
+from mella_hf.commands.options import Json, LanguagesFrom, Lid, LogFile, Quiet
 from mella_hf.errors import MellaError, MissingExtraError
 
 # Section of `mella --help` -> command -> what it does, in at most 58 characters.
@@ -22,6 +24,9 @@ COMMANDS = {
         "describe": "Native descriptions of images: caption, translate, judge",
         "review": "A page on which native speakers judge translations",
         "build": "Make a dataset of a release, image folders or another one",
+    },
+    "Know a language": {
+        "languages": "List the languages, show one, or draft a new one",
     },
     "Share a dataset": {
         "verify": "Check rows, images, numbers, and splits for leaks",
@@ -50,7 +55,7 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class MellaCommand(TyperCommand):
-    """A command with the options that all have: --quiet, --json and --log-file."""
+    """A command with the options that all have: --quiet, --json, --log-file, --languages-from and --lid."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -58,6 +63,7 @@ class MellaCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; `--languages ar cs` is the same as `--languages ar,cs`."""
+        know_folders(args)
         several = any(param.name == "languages" for param in self.params)
         return super().parse_args(ctx, repeat_languages(args) if several else args)
 
@@ -65,6 +71,11 @@ class MellaCommand(TyperCommand):
         """Run the command, its lines and its result where the options say."""
         from mella_hf.commands.console import session
 
+        ctx.params.pop("languages_from")  # parse_args has seen to it
+        if (lid := ctx.params.pop("lid")) is not None:
+            from mella_hf.text.identifiers import use_identifier
+
+            use_identifier(lid)
         given = {name: ctx.params.pop(name) for name in ("quiet", "as_json", "log_file")}
         with session(**given):
             return super().invoke(ctx)
@@ -105,11 +116,21 @@ def load_command(name: str) -> Any:
     return typer.main.get_command(single)
 
 
+def know_folders(args: Sequence[str]) -> None:
+    """Know the languages of the folders after --languages-from, before any code is read."""
+    for word, after in zip_longest(args, args[1:], fillvalue=""):
+        option, _, value = word.partition("=")
+        if option == "--languages-from" and (folder := value or after):
+            from mella_hf.languages import add_folder
+
+            add_folder(Path(folder))
+
+
 def repeat_languages(args: Sequence[str]) -> list[str]:
     """Repeat --languages before each code that follows it, since an option takes one value."""
-    from mella_hf.languages import language_codes
+    from mella_hf.languages import all_codes
 
-    known = {*language_codes(), "all"}
+    known = {*all_codes(), "all"}
     joined: list[str] = []
     for i, word in enumerate(args):
         follows = joined[-2:-1] == ["--languages"] and i > 1 and args[i - 1] != "--languages"
@@ -120,7 +141,13 @@ def repeat_languages(args: Sequence[str]) -> list[str]:
 
 
 def _common_options() -> list[Any]:
-    def common(quiet: Quiet = False, as_json: Json = False, log_file: LogFile = None) -> None:
+    def common(
+        quiet: Quiet = False,
+        as_json: Json = False,
+        log_file: LogFile = None,
+        languages_from: LanguagesFrom = None,
+        lid: Lid = None,
+    ) -> None:
         """Take what every command takes."""
 
     only = typer.Typer(add_completion=False)

@@ -9,6 +9,7 @@ import typer
 from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import Cluster, Languages, TestSize, Workers
 from mella_hf.errors import MellaError
+from mella_hf.languages import ENGLISH, all_codes
 from mella_hf.languages.codes import read_codes
 
 
@@ -71,7 +72,7 @@ def collect(
         )
     if pages is not None and base_url is None:
         raise MellaError("--pages needs --base-url: where the folder is on the web, such as https://example.org/docs/.")
-    codes = read_codes(languages)
+    codes = read_codes(languages, every=[code for code in all_codes() if code != ENGLISH])
     from mella_hf.cluster import cluster_executor
     from mella_hf.funnel import funnel_lines
     from mella_hf.know.collect import CollectSettings

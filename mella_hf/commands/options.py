@@ -42,6 +42,14 @@ Revision = Annotated[
 # Of every command: added by mella_hf.cli, not by the commands.
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the name of what was made, and problems.")]
 Json = Annotated[bool, typer.Option("--json", help="Print only the result, as JSON; the rest goes to standard error.")]
+LanguagesFrom = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of your own languages' files; may be repeated, and MELLA_LANGUAGES names more."),
+]
+Lid = Annotated[
+    str | None,
+    typer.Option(help="Language identifier: py3langid (by default), glotlid, or a fastText model's file or Hub id."),
+]
 LogFile = Annotated[Path | None, typer.Option(help="File to which what happens is appended, with the time.")]
 
 

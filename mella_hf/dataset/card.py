@@ -167,7 +167,7 @@ def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardTe
 
 def language_name(code: str) -> str:
     """English name of a language, or its code when it has no entry."""
-    return languages.get_language(code).name if code in languages.language_codes() else code
+    return languages.get_language(code).name if code in languages.all_codes() else code
 
 
 def _dataset_info(code: str, facts: list[SplitFacts]) -> dict[str, Any]:

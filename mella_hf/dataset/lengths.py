@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from mella_hf import languages
-from mella_hf.errors import MissingExtraError
+from mella_hf.errors import MellaError, MissingExtraError
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ def token_lengths(code: str, samples: Mapping[str, Sequence[str]]) -> TokenLengt
     """
     from mella_hf.text.tokens import tokenize, tokenizer_version
 
-    if code not in languages.language_codes():
+    if code not in languages.all_codes():
         return TokenLengths("not counted: the language has no entry in mella_hf.languages")
     try:
         name = tokenizer_version(languages.get_language(code).tokenizer)
         counts = {
             split: sorted(len(tokenize(text, code)) for text in texts) for split, texts in samples.items() if texts
         }
-    except MissingExtraError as error:
+    except (MellaError, MissingExtraError) as error:
         return TokenLengths(f"not counted: {error}")
     return TokenLengths(name, {split: (_rank(found, 0.5), _rank(found, 0.9)) for split, found in counts.items()})
 

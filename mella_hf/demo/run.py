@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mella_hf.demo.stamps.phrases import LANGUAGES
+from mella_hf.errors import MellaError
 from mella_hf.files import link_file, write_atomic
-from mella_hf.languages import get_language, language_codes
+from mella_hf.languages import get_language
 from mella_hf.sample import SPLITS
 from mella_hf.stage import Shard, ShardOutput, fingerprint, run_stage
 
@@ -109,6 +111,8 @@ def run_demo(
         MellaError: for an unknown language, a source that is not a stamps folder, or a failed step.
     """
     get_language(language)
+    if language not in LANGUAGES:
+        raise MellaError(f"The demo has no phrases for {language!r}; choose one of {', '.join(LANGUAGES)}.")
     paths, scale = DemoPaths(Path(out).resolve(), language), scale or Scale()
     prepare(paths, source, workers, scale.budget)
     with _step(5, f"LoRA: know and ling together, in {get_language(language).name}"):
@@ -151,11 +155,11 @@ def build_stamp_dataset(root: Path, rendered: Path, folder: Path, workers: int |
 
     views = fingerprint([read_views(rendered / part, ["sha256"])["sha256"].to_pylist() for part in ("train", "test")])
     payload = {"root": str(root), "rendered": str(rendered), "views": views}
-    shards = [Shard(code, payload) for code in language_codes()]
+    shards = [Shard(code, payload) for code in LANGUAGES]
     built = folder.parent / ".dataset"
     report = run_stage("dataset", _write_language, shards, built, workers=workers).require_all()
     funnel = {}
-    for code, written in zip(language_codes(), report.outputs, strict=True):
+    for code, written in zip(LANGUAGES, report.outputs, strict=True):
         _link_folder(written / code, folder / code)
         funnel[code] = json.loads((written / "funnel.json").read_text("utf-8"))
         write_atomic(folder / "rejects" / f"{code}.jsonl", (built / "rejects" / f"{code}.jsonl").read_bytes())
@@ -189,7 +193,7 @@ def train_base(paths: DemoPaths, root: Path, budget: "Budget | None" = None) -> 
 
     stamps = read_stamps(root)
     pictures = english_pictures(paths.rendered, stamps)
-    return pretrain(pictures, reading_texts(paths.rendered, stamps, language_codes()), paths.base, budget)
+    return pretrain(pictures, reading_texts(paths.rendered, stamps, LANGUAGES), paths.base, budget)
 
 
 def launch_sft(paths: DemoPaths, flags: tuple[str, ...] = ()) -> None:

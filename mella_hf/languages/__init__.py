@@ -5,6 +5,7 @@ scripts and direction come from Unicode CLDR, codes of services and models from 
 `mella languages new XX`, or call `register` from your own code: see docs/new_language.md.
 """
 
+from mella_hf.languages.entries import ENGLISH
 from mella_hf.languages.language import Language
 from mella_hf.languages.registry import (
     add_folder,
@@ -20,6 +21,7 @@ from mella_hf.languages.registry import (
 )
 
 __all__ = [
+    "ENGLISH",
     "Language",
     "add_folder",
     "adopt",

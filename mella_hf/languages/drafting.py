@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mella_hf.errors import MellaError
-from mella_hf.languages.entries import ENGLISH, NORMALIZERS, make_entry, read_entry
+from mella_hf.languages.entries import ENGLISH, NORMALIZERS, make_entry, read_entry, shipped_facts
 from mella_hf.languages.language import Language
 from mella_hf.languages.registry import check_labels, get_language, language_codes
 from mella_hf.languages.sources import cldr_facts
@@ -38,7 +38,7 @@ def draft_entry(code: str, *, name: str = "", script: str = "", translate: Trans
     if code in language_codes():
         raise MellaError(f"{code!r} has an entry already; `mella languages {code}` shows it.")
     said = _facts(code, name, script)
-    entry = make_entry(code, said, f"the draft of {code!r}")
+    entry = make_entry(code, shipped_facts(code) | said, f"the draft of {code!r}")
     english = get_language(ENGLISH)
     turns = {source: list(english.prompts(source)) for source in ("know", "ling")}
     if translate is not None:

@@ -56,9 +56,13 @@ def read_entry(path: Path) -> Language:
     Raises:
         MellaError: the file cannot be read, or says something that no stage could use.
     """
-    shipped = SHIPPED / path.name
-    said = _read_toml(shipped) if shipped.exists() else {}
-    return make_entry(path.stem, said | _read_toml(path), str(path))
+    return make_entry(path.stem, shipped_facts(path.stem) | _read_toml(path), str(path))
+
+
+def shipped_facts(code: str) -> dict[str, Any]:
+    """What the shipped file of a code says; nothing where there is none."""
+    path = SHIPPED / f"{code}.toml"
+    return _read_toml(path) if path.exists() else {}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -83,9 +87,8 @@ def make_entry(code: str, said: dict[str, Any], where: str) -> Language:
         facts["rtl"] = _checked(said["rtl"], bool, "rtl", where)
     if "normalizer" in said:
         if said["normalizer"] not in NORMALIZERS:
-            raise MellaError(
-                f"{where} asks for the normalizer {said['normalizer']!r}; choose one of {', '.join(NORMALIZERS)}."
-            )
+            known = ", ".join(sorted(NORMALIZERS))
+            raise MellaError(f"{where} asks for the normalizer {said['normalizer']!r}; choose one of {known}.")
         facts["normalizer"] = NORMALIZERS[said["normalizer"]]
     facts["translation"] = _translation(code, said.get("translation", {}), where)
     facts |= _prompts(code, said.get("prompts"), where)

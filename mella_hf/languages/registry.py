@@ -8,8 +8,10 @@ import difflib
 import json
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -92,16 +94,22 @@ def register(language: Language) -> Language:
         MellaError: another entry has the code, or one of its labels belongs to a language with an entry.
     """
     code = language.code
-    present = get_language(code) if code in {*all_codes()} else None
-    if present is not None and _freeze(present) == _freeze(language):
-        _registered.setdefault(code, language)
-        return present
-    if present is not None and code in {*language_codes()}:
+    if _frozen(code) == _freeze(language):
+        return _registered.setdefault(code, language)
+    if code in language_codes() or code == ENGLISH:
         raise MellaError(f"The language code {code!r} is registered already, with another entry; choose another code.")
     check_labels(language)
     _registered[code] = language
     _publish()
     return language
+
+
+def _frozen(code: str) -> dict[str, Any] | None:
+    """The entry that a code has now as `_freeze` gives it, without importing anything; None where it has none."""
+    for entries in (_inherited(), _adopted["entries"]):
+        if code not in _registered and code in entries:
+            return dict(entries[code])
+    return _freeze(get_language(code)) if code in all_codes() and _is_sound(code) else None
 
 
 def unregister(code: str) -> None:
@@ -195,19 +203,34 @@ def _freeze(language: Language) -> dict[str, Any]:
     return json.loads(json.dumps(said))  # type: ignore[no-any-return]
 
 
+class _Normalizer:
+    """A normaliser by where it can be imported from; one of a script that is still being imported is found later."""
+
+    def __init__(self, reference: str):
+        self.__module__, _, self.__qualname__ = reference.partition(":")
+        self.__name__ = self.__qualname__
+
+    def found(self) -> Callable[[str], str]:
+        """The function itself where it is there already."""
+        return self if self.__module__ == "__main__" else self._function()
+
+    def __call__(self, text: str) -> str:
+        return self._function()(text)
+
+    def _function(self) -> Callable[[str], str]:
+        try:
+            return getattr(import_module(self.__module__), self.__qualname__)  # type: ignore[no-any-return]
+        except (ImportError, AttributeError) as error:
+            raise MellaError(
+                f"The normaliser {self.__qualname__!r} of {self.__module__!r} cannot be found in this process; "
+                "define it in a module that can be imported."
+            ) from error
+
+
 @lru_cache(maxsize=256)
 def _thaw(code: str, text: str) -> Language:
-    from importlib import import_module
-
     said = json.loads(text)
-    module, _, name = said["normalizer"].partition(":")
-    try:
-        said["normalizer"] = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise MellaError(
-            f"The normaliser {said['normalizer']!r} of language {code!r} cannot be found in this process; "
-            "define it in a module that can be imported."
-        ) from error
+    said["normalizer"] = _Normalizer(said["normalizer"]).found()
     for key in ("lid", "siblings", "declared_as", "domains"):
         said[key] = frozenset(said[key])
     for key in ("scripts", "know_prompts", "ling_prompts", "boilerplate", "advertising"):

@@ -54,7 +54,7 @@ def script_pattern(scripts: tuple[str, ...]) -> Any:
     """A pattern of runs of letters in one of the Unicode scripts; ValueError for a script that there is none of."""
     import regex
 
-    if not all(script.isascii() and script.isalpha() and script.istitle() for script in scripts):
+    if not all(len(script) == 4 and script.isascii() and script.isalpha() and script.istitle() for script in scripts):
         raise ValueError(f"not a script code: {scripts}")
     kinds = "".join(rf"\p{{Script={script}}}" for script in scripts)
     if not {"Hira", "Kana"}.isdisjoint(scripts):

@@ -102,7 +102,7 @@ def foreign_log_odds(text: str, code: str, *, against: str | None = None) -> flo
     language = get_language(code)
     ranked = identifier().rank(text)
     if not is_identifiable(language):  # all that can be said is whether it is English
-        against, accepted = ENGLISH, ranked.keys() - {ENGLISH}
+        against, accepted = ENGLISH, frozenset(ranked) - {ENGLISH}
     else:
         accepted = labels_of(language) | language.siblings
     ours = sum(ranked.get(name, 0.0) for name in accepted)

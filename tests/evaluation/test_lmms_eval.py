@@ -7,6 +7,7 @@ Python of another one.
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -22,11 +23,11 @@ from mella_hf.answers.predictions import MAX_NEW_TOKENS, answer_rows, count_answ
 from mella_hf.dataset.builder import LANGUAGES
 from mella_hf.dataset.write import write_split
 from mella_hf.evaluation.lmms_eval import task, version
+from mella_hf.evaluation.lmms_eval.definitions import COMMON, write_tasks
 from mella_hf.evaluation.scores_file import score_subsets
 from mella_hf.languages import get_language
 from mella_hf.metrics import MellaMetric
 
-FOLDER = Path(task.__file__).parent
 VERSION = "0.7.3"
 PYTHON = os.environ.get("MELLA_LMMS") or str(Path(__file__).parents[2] / ".venv-lmms" / "bin" / "python")
 TEXTS = {
@@ -52,14 +53,15 @@ def _function(loader: yaml.SafeLoader, node: Any) -> Any:
 Loader.add_constructor("!function", _function)
 
 
-def definition(name: str) -> dict[str, Any]:
+def definition(name: str, folder: Path = COMMON) -> dict[str, Any]:
     """A definition with all that it includes; what includes goes before what is included."""
-    own = yaml.load((FOLDER / name).read_text("utf-8"), Loader)
-    return {**(definition(own.pop("include")) if "include" in own else {}), **own}
+    own = yaml.load((folder / name).read_text("utf-8"), Loader)
+    return {**(definition(own.pop("include"), folder) if "include" in own else {}), **own}
 
 
-def test_there_is_a_task_for_every_language_and_source() -> None:
-    tasks = {path.stem: definition(path.name) for path in FOLDER.glob("*.yaml")}
+def test_there_is_a_task_for_every_language_and_source(tmp_path: Path) -> None:
+    folder = write_tasks(folder=tmp_path)
+    tasks = {path.stem: definition(path.name, folder) for path in folder.glob("*.yaml")}
     assert set(tasks) == {f"mella_{language}_{source}" for language in LANGUAGES for source in TEXTS}
     for name, entry in tasks.items():
         language, source = name.split("_")[1:]
@@ -77,6 +79,28 @@ def test_there_is_a_task_for_every_language_and_source() -> None:
             "wrong_language_rate",
             "repetition_rate",
         ]
+
+
+def test_a_users_own_language_has_tasks(tmp_path: Path) -> None:
+    """In a process of its own, as lmms-eval is run: the folder of languages comes by the environment."""
+    own = tmp_path / "own"
+    own.mkdir()
+    prompts = '[prompts]\nknow = ["Hau cer da?"]\nling = ["Deskribatu argazki hau."]'
+    (own / "eu.toml").write_text(prompts, "utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "mella_hf.evaluation.lmms_eval",
+        "--languages",
+        "eu",
+        "--out",
+        str(tmp_path / "tasks"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "MELLA_LANGUAGES": str(own)})
+    assert done.returncode == 0, done.stderr
+    entry = definition("mella_eu_ling.yaml", Path(done.stdout.strip()))
+    assert (entry["dataset_name"], entry["test_split"]) == ("eu", "ling_test")
+    assert entry["metadata"]["version"].startswith("mella|v:1|lang:eu|")
 
 
 def test_versions_are_of_languages() -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from mella_hf.demo.stamps.measures import Measures
 
+LANGUAGES = ("ar", "cs", "hu", "ko", "ru", "sr", "th", "vi")  # those that have a module here
+
 
 @dataclass(frozen=True)
 class Phrases:
