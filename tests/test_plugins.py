@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PACKAGE = '''
 """An invented package with an invented metric, translator and captioner."""
 
-from mella_hf.ling.caption import Answer
+from mella_hf.ling.caption import CaptionAnswer
 from mella_hf.metrics import Metric, Score
 
 CAPTION = "A brown dog stands on a green meadow. A small white house can be seen behind it. The sky is grey and wide."
@@ -59,7 +59,7 @@ class Watcher:
 
     def caption(self, images, prompt, on_answer):
         for index in range(len(images)):
-            on_answer(index, Answer(CAPTION))
+            on_answer(index, CaptionAnswer(CAPTION))
         return {}
 '''
 ENTRY_POINTS = """
