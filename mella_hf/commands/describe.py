@@ -15,7 +15,11 @@ def describe(
     out: Annotated[Path, typer.Option(help="Where the dataset goes; a rerun goes on there.")],
     languages: Languages,
     captioner: Annotated[
-        str, typer.Option(help="Hub id or folder of a vision-language model; with --endpoint, its name there.")
+        str,
+        typer.Option(
+            help="Hub id or folder of a vision-language model, or a captioner that an installed package registers; "
+            "with --endpoint, the model's name there."
+        ),
     ],
     endpoint: Annotated[
         list[str] | None,

@@ -43,8 +43,11 @@ def evaluate(
     ling_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of an answer on ling.")] = None,
     device: Annotated[str | None, typer.Option(help="cuda, cpu, ...; the accelerator by default.")] = None,
     benchmark: Annotated[
-        list[Path] | None,
-        typer.Option(help="YAML that says which column of an external benchmark is what. Repeatable."),
+        list[str] | None,
+        typer.Option(
+            help="Also answer a benchmark: xm3600, cvqa or marvl in the languages given, marvl:sw,tr in others, or a "
+            "YAML file that says which column of a dataset is what. Repeatable."
+        ),
     ] = None,
     gate: Annotated[
         Path | None, typer.Option(help="YAML of limits (recipes/gate.yaml); exit status 1 when one is broken.")
@@ -62,18 +65,17 @@ def evaluate(
     with --enable-lora --lora-modules NAME=FOLDER and give --endpoint and --adapter NAME; a key goes into the
     environment variable MELLA_CAPTIONER_KEY.
     """
-    need_file("--benchmark", *benchmark or ())
     need_file("--gate", gate)
     codes = read_codes(languages)
     from mella_hf.answers.systems import line_up, named
-    from mella_hf.evaluation.benchmarks.mapping import read_benchmark
+    from mella_hf.evaluation.benchmarks.mapping import read_benchmarks
     from mella_hf.evaluation.benchmarks.run import benchmark_line, run_benchmarks
     from mella_hf.evaluation.gate import check_gate, read_gate
     from mella_hf.evaluation.paired import holds_runs, name_runs
     from mella_hf.evaluation.reports.systems import check_names
     from mella_hf.evaluation.run import TEST_SPLITS, evaluate_runs, load_run
 
-    external = [read_benchmark(path) for path in benchmark or []]
+    external = [found for choice in benchmark or [] for found in read_benchmarks(choice, codes)]
     limits = read_gate(gate) if gate else []  # a gate that cannot be read is told before the hours of answers
     finished = [other for other in against or [] if holds_runs(named(other)[1], codes)]
     others = name_runs(finished, codes)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mella_hf.answers.generate import LocalModel, answer_turns
 from mella_hf.answers.models import load_model
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.benchmarks.items import read_choice
-from mella_hf.evaluation.benchmarks.mapping import Benchmark, read_benchmark
+from mella_hf.evaluation.benchmarks.mapping import Benchmark, read_benchmark, read_benchmarks, shipped_benchmarks
 from mella_hf.evaluation.benchmarks.run import run_benchmark
 
 ROOT = Path(__file__).parents[2]
@@ -139,6 +140,90 @@ def test_an_image_that_is_not_there_is_an_error_with_its_row(tiny, make_rows, tm
     )  # fmt: skip
     with pytest.raises(MellaError, match="Row 1 of .* has an image in image"):
         run_benchmark(mapping, tiny, out=tmp_path, identity=IDENTITY, progress=False)
+
+
+def as_bytes(folder, split, rows, columns):
+    """A dataset folder as floschne/xm3600 and floschne/marvl are: a split a language, images as structs of bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder.mkdir(parents=True)
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.null())])
+    table = pa.Table.from_pylist(rows)
+    for name in columns:
+        cells = pa.array([{"bytes": row[name]["bytes"], "path": None} for row in rows], image)
+        table = table.set_column(table.column_names.index(name), name, cells)
+    (folder / "data").mkdir()
+    pq.write_table(table, folder / "data" / f"{split}-00000-of-00001.parquet")
+    configs = {"configs": [{"config_name": "default", "data_files": [{"split": split, "path": f"data/{split}-*"}]}]}
+    (folder / "README.md").write_text(f"---\n{yaml.safe_dump(configs)}---\n", "utf-8")
+    return str(folder)
+
+
+# Columns as on the cards of the repositories on the Hub, November 2026.
+def test_xm3600_by_name(tiny, make_rows, tmp_path):
+    (found,) = read_benchmarks("xm3600", ["ar", "sr"])
+    assert (found.name, found.language, found.path, found.split) == ("xm3600-ar", "ar", "floschne/xm3600", "ar")
+    captions = [["قطة صغيرة على السرير", "قطة تنام"], ["سمكة كبيرة في البحر", "شجرة في الصحراء"]]
+    rows = [
+        {"image_id": str(at), "image_locale": "ar", "captions": captions[at], "image": picture}
+        for at, picture in enumerate(images(make_rows, 2))
+    ]
+    local = replace(found, path=as_bytes(tmp_path / "xm3600", "ar", rows, ("image",)))
+    result = run_benchmark(local, tiny, out=tmp_path / "out", identity=IDENTITY, progress=False)
+    assert result["scores"]["n"] == 2 and result["scores"]["cider"] is not None
+
+
+def test_marvl_by_name_and_languages(tiny, make_rows, tmp_path):
+    found = read_benchmarks("marvl:sw,tr", ["ar"])
+    assert [(b.name, b.split) for b in found] == [("marvl-sw", "sw"), ("marvl-tr", "tr")]
+    pictures = images(make_rows, 4)
+    rows = [
+        {"hypothesis": f"Picha {at}", "label": at == 1, "left_img": pictures[at], "right_img": pictures[at + 2]}
+        for at in range(2)
+    ]
+    local = replace(found[0], path=as_bytes(tmp_path / "marvl", "sw", rows, ("left_img", "right_img")))
+    run_benchmark(local, tiny, out=tmp_path / "out", identity=IDENTITY, progress=False)
+    kept = read_predictions(tmp_path / "out" / "marvl-sw.jsonl")
+    assert [line["right"] for line in kept] == [0, 1], "label is whether the sentence is true"
+    assert "true of them? Picha 0\nA. No\nB. Yes\nAnswer" in kept[0]["prompt"]
+
+
+def test_cvqa_by_name_takes_the_rows_of_the_language(tiny, make_rows, tmp_path):
+    (found,) = read_benchmarks("cvqa", ["ko", "th"])
+    subsets = ["('Korean', 'South Korea')", "('Russian', 'Russia')", "('Korean', 'South Korea')"]
+    rows = [
+        {"image": picture, "Subset": subset, "Question": f"질문 {at}", "Options": ["가", "나", "다", "라"], "Label": at}
+        for at, (picture, subset) in enumerate(zip(images(make_rows, 3), subsets, strict=True))
+    ]
+    local = replace(found, path=as_dataset(tmp_path / "cvqa", rows, ("image",)))
+    result = run_benchmark(local, tiny, out=tmp_path / "out", identity=IDENTITY, progress=False)
+    kept = read_predictions(tmp_path / "out" / "cvqa-ko.jsonl")
+    assert [line["right"] for line in kept] == [0, 2] and result["scores"]["chance"] == 25.0
+    hidden = [{**row, "Label": -1} for row in rows]
+    local = replace(found, path=as_dataset(tmp_path / "hidden", hidden, ("image",)))
+    with pytest.raises(MellaError, match="Row 0 .* says that -1 is right, of 4 options"):
+        run_benchmark(local, tiny, out=tmp_path / "other", identity=IDENTITY, progress=False)
+
+
+def test_all_shipped_benchmarks_are_read():
+    for name, path in shipped_benchmarks().items():
+        covered = list(yaml.safe_load(path.read_text("utf-8"))["languages"])
+        assert len(read_benchmarks(name, covered)) == len(covered) > 4
+        assert all(isinstance(code, str) for code in covered), "no is a language, not false"
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("xm36", "no benchmark 'xm36'; give a YAML file, or one of cvqa, marvl, xm3600"),
+        ("marvl", "'marvl' has no rows in ar; it covers id, sw, ta, tr, zh"),
+        ("marvl:de", "'marvl:de' has no rows in de; it covers"),
+    ],
+)
+def test_a_benchmark_that_is_not_there_is_told_with_those_that_are(choice, message):
+    with pytest.raises(MellaError, match=message):
+        read_benchmarks(choice, ["ar"])
 
 
 def test_two_processes_share_a_benchmark_at_an_endpoint(make_rows, tmp_path):
