@@ -34,6 +34,7 @@ MODEL_FILES = (
     "merges.txt",
     "chat_template.*",
 )
+COMMIT_DIGITS = 40  # of a commit's name; a sha256 has 64
 CHUNK = 1 << 22  # bytes read at a time while hashing
 
 
@@ -170,11 +171,8 @@ def _check_content(base: str, revision: str | None, adapter: str | Path, provena
 
 
 def base_hash_like(expected: str, base: str, revision: str | None = None) -> str:
-    """The base's hash, of the same kind as `expected`: a base that was a folder may be on the Hub now.
-
-    A sha256 has 64 digits, a commit 40.
-    """
-    if len(expected) != 64 or Path(base).is_dir():
+    """The base's hash, of the kind that `expected` is: a base that was a folder may be on the Hub by now."""
+    if len(expected) == COMMIT_DIGITS or Path(base).is_dir():
         return content_hash(base, revision)
     from huggingface_hub import snapshot_download
 

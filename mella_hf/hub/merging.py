@@ -9,7 +9,7 @@ from mella_hf.answers.identity import PROVENANCE, model_identity
 from mella_hf.answers.models import load_model
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
-from mella_hf.hub.card import read_provenance, write_adapter_card
+from mella_hf.hub.card import CARD, CardChoice, is_edited, keep_edited, read_provenance, write_adapter_card
 from mella_hf.languages import get_language
 
 if TYPE_CHECKING:
@@ -20,22 +20,31 @@ if TYPE_CHECKING:
 TOLERANCES = {"torch.float32": 1e-4, "torch.float16": 1e-2, "torch.bfloat16": 5e-2}
 
 
-def merge_adapter(folder: Path | str, out: Path | str, *, base: str | None = None, max_shard_size: str = "5GB") -> Path:
+def merge_adapter(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    base: str | None = None,
+    max_shard_size: str = "5GB",
+    edited: CardChoice = None,
+) -> Path:
     """Write base and adapter as one model with processor, card and provenance, and load it again to compare logits.
 
-    A folder that holds this very merge is left as it is.
+    A folder that holds this very merge keeps its weights; its card and provenance are written anew.
 
     Args:
         folder: what `prepare_adapter` wrote.
         out: the folder to write; replaced whole.
         base: where the base is, when it is not on the Hub under the name that the card gives.
+        edited: what to do with a card in `out` that was edited by hand.
         max_shard_size: of a safetensors file; small files make an upload that is interrupted lose less.
 
     Returns:
         `out`.
 
     Raises:
-        MellaError: when the base is another one or not given, or the merged model's logits are not those of base and
+        MellaError: when the base is another one or not given, `out` has an edited card and `edited` is None, or the
+            merged model's logits are not those of base and
             adapter within `TOLERANCES`.
     """
     from transformers import AutoModelForImageTextToText
@@ -44,11 +53,14 @@ def merge_adapter(folder: Path | str, out: Path | str, *, base: str | None = Non
     facts = read_provenance(folder)
     if base is None and facts["base_is_local"]:
         raise MellaError(f"The base {facts['base_id']!r} is not on the Hub; say where it is with --base FOLDER.")
+    kept = keep_edited(out, edited)
+    revision = facts.get("base_revision") if base is None else None
     base = base or facts["base_id"]
-    identity = model_identity(base, folder)
-    if _is_merge_of(out, identity):
+    identity = model_identity(base, folder, revision)
+    if (merged := _merged(out, identity)) is not None:
+        _describe(out, {**facts, "merged": merged}, edited)
         return out
-    model, processor = load_model(base, folder, device="cpu")
+    model, processor = load_model(base, folder, revision=revision, device="cpu")
     prompt = get_language(facts["language"]).test_prompt("ling")
     ids = processor.tokenizer(prompt, return_tensors="pt")["input_ids"]  # [1, T]
     expected = _logits(model, ids)
@@ -69,8 +81,9 @@ def merge_adapter(folder: Path | str, out: Path | str, *, base: str | None = Non
         )
     facts["merged"] = {**_hashes(identity), "dtype": dtype.removeprefix("torch.")}
     facts["merged"] |= {"difference": difference, "tolerance": TOLERANCES[dtype]}
-    write_atomic(aside / PROVENANCE, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    write_adapter_card(aside, name=out.name)
+    if kept:
+        shutil.copy2(out / CARD, aside / CARD)
+    _describe(aside, facts, edited, name=out.name)
     shutil.rmtree(out, ignore_errors=True)
     aside.rename(out)
     return out
@@ -81,11 +94,21 @@ def _hashes(identity: dict[str, Any]) -> dict[str, Any]:
     return {key: identity[key] for key in ("base_hash", "adapter_hash")}
 
 
-def _is_merge_of(out: Path, identity: dict[str, Any]) -> bool:
+def _merged(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """What `out` says of its merge, where that is of the same base and adapter."""
     if not (out / PROVENANCE).is_file():
-        return False
+        return None
     merged = read_provenance(out).get("merged") or {}
-    return all(merged.get(key) == value for key, value in _hashes(identity).items())
+    return merged if merged.items() >= _hashes(identity).items() else None
+
+
+def _describe(folder: Path, facts: dict[str, Any], edited: CardChoice, name: str | None = None) -> None:
+    """Write provenance and card; a card that is kept stays known as an edited one."""
+    facts.pop("card_sha256", None)
+    if not is_edited(folder) and (folder / CARD).is_file():
+        (folder / CARD).unlink()
+    write_atomic(folder / PROVENANCE, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    write_adapter_card(folder, name=name, edited=edited)
 
 
 def _logits(model: Any, ids: "Tensor") -> "Tensor":

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 
 COMPLETE = "complete"  # written last into a checkpoint; the Trainer writes in place
-RUN_FILE = "run.json"
+RUN_FILE = "run.json"  # the run's identity
+SETTINGS_FILE = "settings.json"  # all its settings, as it was last started
 DONE_FILE = "training.json"
 ADAPTER_FOLDER = "adapter"
 
@@ -86,19 +88,28 @@ def sole_use(output_dir: Path) -> Iterator[None]:
         yield
 
 
-def claim(output_dir: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
-    """Record the run's settings in its folder, so that a resumed run never mixes two settings.
+def claim(
+    output_dir: Path,
+    identity: Mapping[str, Any],
+    overwrite: bool,
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Tie the folder to a run's identity, so that a resume never mixes two runs.
 
-    A run that saved nothing, such as one that stopped at a wrong setting, does not block the folder.
+    A run that saved nothing, such as one that a wrong setting ended at its start, has no claim any more. A key that
+    only one of the two runs has says nothing: another version of the library wrote it.
+
+    Args:
+        settings: all of them; those that changed and are not part of the identity are printed.
 
     Raises:
-        MellaError: if the folder holds a run with other settings; the message names the first difference.
+        MellaError: when the folder holds another run; names the first setting that differs.
     """
     path = output_dir / RUN_FILE
     if path.exists():
         before = json.loads(path.read_text("utf-8"))
-        now = json.loads(json.dumps(settings))
-        differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        now = json.loads(json.dumps(identity))
+        differing = _differing(before, now)
         saved = any(path for name in ("checkpoint-*", ADAPTER_FOLDER, DONE_FILE) for path in output_dir.glob(name))
         if differing and saved and not overwrite:
             key = differing[0]
@@ -106,8 +117,21 @@ def claim(output_dir: Path, settings: Mapping[str, Any], overwrite: bool) -> Non
                 f"{output_dir} holds a run with other settings: {key} was {before.get(key)!r} and is now "
                 f"{now.get(key)!r}. Choose another output_dir, or pass --overwrite true to start again."
             )
-        if not differing:
-            return
-        if saved:
+        if differing and saved:
             shutil.rmtree(output_dir)
-    write_atomic(path, json.dumps(settings, indent=2, sort_keys=True))
+        elif saved and settings is not None and (output_dir / SETTINGS_FILE).is_file():
+            _tell_changes(json.loads((output_dir / SETTINGS_FILE).read_text("utf-8")), settings)
+    write_atomic(path, json.dumps(identity, indent=2, sort_keys=True))
+    if settings is not None:
+        write_atomic(output_dir / SETTINGS_FILE, json.dumps(settings, indent=2, sort_keys=True))
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return sorted(key for key in before.keys() & now.keys() if before[key] != now[key])
+
+
+def _tell_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Say which settings are others than at the last start, and that the run goes on with them."""
+    changed = [f"{key} was {before[key]!r} and is now {now[key]!r}" for key in _differing(before, now)]
+    if changed:
+        print(f"Going on with other settings, which do not change the result: {'; '.join(changed)}.", file=sys.stderr)

@@ -16,8 +16,9 @@ NOT_FINITE = (
     "Lower learning_rate or max_grad_norm, use bf16 instead of fp16, and look for broken samples (`mella verify`)."
 )
 MEMORY = (
-    "Lower per_device_train_batch_size and raise gradient_accumulation_steps by as much, set gradient_checkpointing, "
-    "or lower max_pixels (Qwen-VL) or max_patches (InternVL)."
+    "Set gradient_checkpointing: true; the run goes on with it. Or start anew in another output_dir with a lower "
+    "per_device_train_batch_size and as many times more gradient_accumulation_steps, or with a lower max_pixels "
+    "(Qwen-VL) or max_patches (InternVL)."
 )
 WORKER = "Usually the machine's memory was full: lower dataloader_num_workers."
 SAVING = "If the disk is full, free some space, or lower save_total_limit."

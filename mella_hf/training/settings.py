@@ -42,6 +42,11 @@ class Settings:
                 f"max_length is {self.training.max_length}: it would cut answers silently. Set it to null "
                 "and bound the image tokens with max_pixels (Qwen-VL) or max_patches (InternVL)."
             )
+        if self.training.save_only_model:
+            raise MellaError(
+                "save_only_model is true: its checkpoints lack the optimizer's state, so a stopped run would go on "
+                "with a fresh one. Set it to false; the adapter's folder holds the weights alone in any case."
+            )
         if self.forgetting.replay_share is not None:
             replayed_sources(self.data.sources)
         if self.forgetting.ewc_lambda is not None and self.training.fp16:

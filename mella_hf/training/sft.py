@@ -7,12 +7,10 @@ import json
 import os
 import shutil
 from contextlib import nullcontext
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.answers.identity import hub_commit
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.training.backbones import lora_targets, trainable_by_part
@@ -26,12 +24,10 @@ from mella_hf.training.checkpoints import (
     remove_incomplete,
     sole_use,
 )
-from mella_hf.training.distill import transfer_set_hash
 from mella_hf.training.feeding import build_feed
 from mella_hf.training.forgetting import (
     ElasticWeights,
     ForgettingArguments,
-    adapter_hash,
     check_devices,
     load_trainable_adapter,
     read_fisher,
@@ -39,22 +35,13 @@ from mella_hf.training.forgetting import (
     trainable,
 )
 from mella_hf.training.preflight import check_backbone
+from mella_hf.training.run_identity import all_settings, backbone_commit, run_identity
 from mella_hf.training.settings import Settings
 from mella_hf.training.watch import Watch, watch_set
 
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, ProcessorMixin
-
-# Settings that change where a run is stored or how fast it is, not what it computes.
-_NOT_IDENTITY = ("output_dir", "logging_dir", "overwrite", "resume_from_checkpoint", "save_steps", "save_total_limit")
-_KNOWN_BY_HASH = ("init_adapter", "transfer_set")  # folders may move; their content is part of the identity
-
-
-def backbone_commit(settings: Settings) -> str | None:
-    """The commit of a backbone on the Hub, for the run, the adapter and its card; None for a folder."""
-    name = str(settings.model.model_name_or_path)
-    return None if Path(name).is_dir() else hub_commit(name, settings.model.model_revision)
 
 
 def load_processor(settings: Settings) -> "ProcessorMixin":
@@ -154,23 +141,6 @@ def _elastic(forgetting: ForgettingArguments, trainer: Any) -> ElasticWeights:
     return ElasticWeights(trainable(trainer.model), fisher, float(forgetting.ewc_lambda or 0))
 
 
-def identity(settings: Settings) -> dict[str, Any]:
-    """The settings that determine what a run computes, as JSON."""
-    merged = {**settings.training.to_dict(), **asdict(settings.model), **asdict(settings.data)}
-    merged |= asdict(settings.forgetting)
-    merged["model_revision"] = backbone_commit(settings)
-    if settings.forgetting.init_adapter is not None:
-        merged["init_adapter_hash"] = adapter_hash(settings.forgetting.init_adapter)
-    if settings.data.transfer_set is not None:
-        merged["transfer_set_hash"] = transfer_set_hash(settings.data.transfer_set)
-    if settings.watch.watch_early_stop:  # otherwise watching does not change the run
-        merged |= asdict(settings.watch)
-    merged["processes"] = settings.training.world_size  # the samples are divided among them
-    return {
-        k: v for k, v in json.loads(json.dumps(merged, default=str)).items() if k not in _NOT_IDENTITY + _KNOWN_BY_HASH
-    }
-
-
 def train(settings: Settings) -> Path:
     """Train to the end, or resume an interrupted run with the same settings.
 
@@ -189,7 +159,7 @@ def train(settings: Settings) -> Path:
         if not done:
             trainer, facts = build_trainer(settings)
             log = _run(trainer, checkpoint)
-            _save(trainer, settings, adapter, {**facts, "settings": identity(settings), "log_history": log})
+            _save(trainer, settings, adapter, {**facts, "settings": all_settings(settings), "log_history": log})
     return adapter
 
 
@@ -200,7 +170,7 @@ def _agree(settings: Settings, output_dir: Path) -> tuple[bool, Path | None]:
 
     found: list[Any] = [None, None]
     if settings.training.process_index == 0:
-        claim(output_dir, identity(settings), settings.data.overwrite)
+        claim(output_dir, run_identity(settings), settings.data.overwrite, all_settings(settings))
         remove_incomplete(output_dir)
         found = [(output_dir / DONE_FILE).exists(), last_checkpoint(output_dir)]
     if PartialState().num_processes > 1:

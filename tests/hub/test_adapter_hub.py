@@ -103,7 +103,7 @@ def test_the_card_is_read_back_by_the_hub_library(trained, run, tiny_qwen2vl, tm
     out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run, license="apache-2.0", dataset_id="org/mella")
     card = ModelCard.load(out / "README.md")
     data = card.data
-    assert (data.base_model, data.language, data.license) == (tiny_qwen2vl.name, "ar", "apache-2.0")
+    assert (data.base_model, data.language, data.license) == (None, "ar", "apache-2.0")
     assert (data.library_name, data.pipeline_tag, data.datasets) == ("peft", "image-text-to-text", ["org/mella"])
     results = {(r.dataset_split, r.metric_type): r for r in data.eval_results}
     assert len(results) == 5 + 4  # ling has no keywords
@@ -122,6 +122,57 @@ def test_the_card_speaks_of_published_bases_and_repos_as_such(trained, run, tmp_
     assert 'base = "org/base"\n' in text and 'adapter = "org/adapter"' in text
     assert "not on the Hub. It was read" not in text
     assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "org/base"
+
+
+def test_names_of_folders_are_not_given_out_as_names_on_the_hub(trained, run, tiny_qwen2vl, tmp_path):
+    from huggingface_hub import ModelCard
+
+    data = ModelCard.load(prepare_adapter(trained, tmp_path / "a", run=run) / "README.md").data
+    assert data.base_model is None and data.datasets is None
+    assert {(r.dataset_type, r.dataset_name) for r in data.eval_results} == {
+        ("mella", "mella-tiny (know_test)"), ("mella", "mella-tiny (ling_test)")
+    }  # fmt: skip
+    with pytest.raises(MellaError, match="--revision is 'v1', but the base is a folder; name it on the Hub"):
+        prepare_adapter(trained, tmp_path / "b", run=run, base_revision="v1")
+
+
+def test_a_card_edited_by_hand_is_overwritten_by_choice_only(trained, run, tiny_qwen2vl, tmp_path):
+    out = prepare_adapter(trained, tmp_path / "a", run=run, license="mit")
+    prepare_adapter(trained, tmp_path / "a", run=run, license="apache-2.0")  # not edited: nothing to ask
+    card = out / "README.md"
+    written = card.read_text("utf-8")
+    assert "license: apache-2.0" in written
+    for path, again in (
+        (out, lambda **chosen: prepare_adapter(trained, out, run=run, **chosen)),
+        (out, lambda **chosen: write_adapter_card(out, repo_id="org/b", **chosen)),
+        (tmp_path / "m", lambda **chosen: merge_adapter(out, tmp_path / "m", base=str(tiny_qwen2vl), **chosen)),
+    ):
+        again(edited="new")
+        made = (path / "README.md").read_text("utf-8")
+        (path / "README.md").write_text(made + "\nOur own words.\n", "utf-8")
+        with pytest.raises(MellaError, match=r"README.md was edited .*--card keep, or write it anew with --card new"):
+            again()
+        for _ in range(2):  # kept, it stays known as edited
+            again(edited="keep")
+            assert (path / "README.md").read_text("utf-8") == made + "\nOur own words.\n"
+        again(edited="new")
+        assert (path / "README.md").read_text("utf-8") == made
+        again()
+
+
+def test_a_second_merge_says_what_is_known_by_then(trained, run, tiny_qwen2vl, tmp_path):
+    merged = tmp_path / "merged"
+    first = prepare_adapter(trained, tmp_path / "a", run=run, license="mit")
+    merge_adapter(first, merged, base=str(tiny_qwen2vl))
+    weights = (merged / "model.safetensors").stat().st_mtime_ns
+    for score in run.scores:
+        score["meteor"] = 77.75
+    second = prepare_adapter(trained, tmp_path / "a", run=run, license="apache-2.0", dataset_id="org/data")
+    merge_adapter(second, merged, base=str(tiny_qwen2vl))
+    text = (merged / "README.md").read_text("utf-8")
+    assert "license: apache-2.0" in text and "license: mit" not in text
+    assert "77.8" in text and "- org/data" in text
+    assert (merged / "model.safetensors").stat().st_mtime_ns == weights, "merged once"
 
 
 def test_the_usage_snippet_runs_and_answers_as_the_trained_adapter_does(
@@ -286,8 +337,49 @@ def test_a_pushed_adapter_answers_as_the_trained_one_by_the_code_on_its_card(
     assert answer_of_the_snippet(client, tmp_path, card) == answer_here(tiny_qwen2vl, trained)
 
 
+def test_a_base_of_another_name_on_the_hub_is_merged_at_the_revision_that_was_named(
+    trained, run, tiny_qwen2vl, tmp_path, hub, client
+):
+    commit = hub.add("models/Org/Published-Base", tiny_qwen2vl)
+    hub.repos["models/Org/Published-Base"].refs["v1.0"] = commit
+    hub.add("models/Org/Published-Base", trained)  # main has moved on
+    place = tmp_path / "training"
+    shutil.copytree(trained, place / "adapter")
+    options = ["--evaluation", str(run.folder), "--base-id", "Org/Published-Base", "--revision", "v1.0", "--merge"]
+    finished(client("-m", "mella_hf.cli", "push", str(place / "adapter"), "org/whole", *options))
+    prepared = json.loads((place / "adapter-hub" / "adapter_config.json").read_text())
+    assert (prepared["base_model_name_or_path"], prepared["revision"]) == ("Org/Published-Base", commit)
+    assert f'revision = "{commit}"' in (place / "adapter-hub" / "README.md").read_text("utf-8")
+    card = hub.files("models/org/whole")["README.md"].decode()
+    assert f"| base | `Org/Published-Base` at commit `{commit}` |" in card and "base_model: Org/Published-Base" in card
+    assert answer_of_the_snippet(client, tmp_path, card) == answer_here(tiny_qwen2vl, trained)
+
+
+def test_a_card_edited_on_the_hub_is_overwritten_by_choice_only(trained, run, tmp_path, hub, client):
+    out = prepare_adapter(trained, tmp_path / "a", run=run)
+    finished(client("-c", pushing(out)))
+    assert "ERROR" not in finished(client("-c", pushing(out))), "nobody edited it"
+    edit = tmp_path / "edit"
+    edit.mkdir()
+    (edit / "README.md").write_bytes(hub.files("models/org/arabic")["README.md"] + b"\nBy hand.\n")
+    hub.add("models/org/arabic", edit)
+
+    def card() -> bytes:
+        return hub.files("models/org/arabic")["README.md"]
+
+    said = finished(client("-c", pushing(out) + pushing(out, edited="keep") + pushing(out)))
+    refused, kept, again = said.splitlines()
+    assert "ERROR The card of 'org/arabic' was edited on the Hub. Keep it with --card keep" in refused
+    assert "/commit/" in kept and "was edited on the Hub" in again
+    assert card().endswith(b"\nBy hand.\n")
+    (out / "README.md").write_text("Edited here too")
+    both = finished(client("-c", pushing(out, edited="keep") + pushing(out, edited="new")))
+    assert "was edited too. Bring both into one text" in both
+    assert card() == (out / "README.md").read_bytes() and b"By hand" not in card() and b"# org/arabic" in card()
+
+
 def test_a_merged_model_is_pushed_in_two_runs_and_answers_alike(trained, run, tiny_qwen2vl, tmp_path, hub, client):
-    out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run)
+    out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run, base_id="org/base")
     merged = merge_adapter(out, tmp_path / "merged", base=str(tiny_qwen2vl), max_shard_size="300KB")
     shards = sorted(merged.glob("*.safetensors"))
     assert len(shards) > 2 and not (merged / "adapter_config.json").exists()
@@ -348,9 +440,9 @@ def test_a_merge_reloads_with_the_same_logits_and_is_not_made_twice(trained, run
     base = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl)(input_ids=ids).logits
     assert (base - expected).abs().max() > 1e-2 * expected.abs().max(), "the adapter does something"
     assert AutoProcessor.from_pretrained(merged).tokenizer.eos_token == "<|im_end|>"
-    before = (merged / "README.md").stat().st_mtime_ns
+    before = (merged / "model.safetensors").stat().st_mtime_ns
     merge_adapter(out, tmp_path / "merged", base=str(tiny_qwen2vl))
-    assert (merged / "README.md").stat().st_mtime_ns == before
+    assert (merged / "model.safetensors").stat().st_mtime_ns == before
 
 
 def test_the_card_says_recipe_and_licences(trained, run, tmp_path, make_rows):

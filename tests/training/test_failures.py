@@ -99,7 +99,7 @@ def test_out_of_the_cpus_memory(tmp_path: Path, broken: Any) -> None:
 
     message = broken(tmp_path / "run", "on_step_begin", 3, lambda model: torch.empty(2**60, dtype=torch.int8))
     assert message.startswith("Out of memory (")
-    assert "at step 3. Lower per_device_train_batch_size" in message
+    assert "at step 3. Set gradient_checkpointing: true" in message
     assert "checkpoint-2; the same command resumes from it." in message
 
 
