@@ -1,6 +1,7 @@
 # make demo [lang=th]       real images -> dataset -> base -> adapter -> report, on a CPU
 # make ablation [lang=th]   the paper's comparison in miniature, three seeds, on a CPU
 # make docs                 the documentation site, in outputs/site
+# make test-docs            every command and Python block of the documents, from a wheel in an empty folder
 # make test                 lint, types, tests; those of quantized and sharded training in an environment with their packages
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo ablation test lint docs map install quantized datasets36 comet img2dataset lmms-eval clean
+.PHONY: demo ablation test test-docs lint docs map install quantized datasets36 comet img2dataset lmms-eval clean
 
 install: $(READY)
 
@@ -50,6 +51,10 @@ lint: $(READY) docs
 test: lint quantized
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(args)
 	.venv-quantized/bin/python -m pytest -n 2 --dist loadfile tests/training/test_qlora.py tests/training/test_two_processes.py -k "qlora or zero"
+
+# What README, docs/ and the recipes tell their reader to type, typed: from a wheel, in an empty folder.
+test-docs: $(READY)
+	$(BIN)/python -m pytest -m documents tests/verbatim
 
 # The loading script's own environment: datasets 3.6 was the last line that ran scripts.
 datasets36: .venv-datasets36/.installed

@@ -30,6 +30,7 @@ from mella_hf.errors import StageError
 from mella_hf.files import sweep, write_atomic
 from mella_hf.languages import adopt, travelling
 from mella_hf.progress import progress_bar
+from mella_hf.workers import end_with_parent
 
 KEPT, DROPPED = "kept", "dropped_"  # names of counts; the reason follows
 MAX_WORKER_DEATHS = 2  # a shard that kills its worker this often is set aside by name
@@ -256,7 +257,7 @@ class _Run:
         size = workers or os.cpu_count() or 1
         while missing:
             try:
-                with ProcessPoolExecutor(size, mp_context=get_context("spawn")) as pool:
+                with ProcessPoolExecutor(size, get_context("spawn"), initializer=end_with_parent) as pool:
                     self._collect(missing, pool)
             except BrokenProcessPool:
                 suspects = [shard for shard in missing if shard.name not in self.counts]
@@ -270,7 +271,7 @@ class _Run:
         for shard in suspects:
             while shard.name not in self.counts:
                 try:
-                    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                    with ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with_parent) as pool:
                         self._collect([shard], pool)
                 except BrokenProcessPool:
                     deaths[shard.name] += 1

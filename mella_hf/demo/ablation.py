@@ -29,6 +29,7 @@ from mella_hf.files import write_atomic
 from mella_hf.languages import get_language
 from mella_hf.progress import progress_bar
 from mella_hf.stage import fingerprint
+from mella_hf.workers import end_with_parent
 
 STAGE_ONE, TRANSFER = "ling_only", "transfer"
 TEST_SPLITS = ("know_test", "ling_test")
@@ -176,10 +177,11 @@ def _run(tasks: Sequence[Task], workers: int) -> None:
 
 
 def _draw_no_bars() -> None:
-    """Turn off progress bars in the workers; only the bar of the runs is shown."""
+    """In the workers: the bar of the runs is the only one; they end with this process."""
     import datasets
     from transformers.utils import logging
 
+    end_with_parent()
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
     logging.set_verbosity_error()

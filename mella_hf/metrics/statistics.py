@@ -22,6 +22,7 @@ from mella_hf.metrics.texts import MetricSettings, Text
 from mella_hf.metrics.vocabulary import Vocabulary
 from mella_hf.progress import progress_bar
 from mella_hf.text.tokens import TokenAnalysis, analyze
+from mella_hf.workers import end_with_parent
 
 _CHUNK = 64  # items: enough to share a floor's references, little enough to keep memory flat
 _PARALLEL_FROM = 1_000_000  # characters: below it, starting processes costs more than it saves
@@ -148,6 +149,7 @@ _corpus: Corpus | None = None  # of a worker process, inherited when it was fork
 
 def _adopt(corpus: Corpus) -> None:
     global _corpus
+    end_with_parent()
     _corpus = corpus
 
 

@@ -15,7 +15,11 @@ TEXT = {
     "num_key_value_heads": 2, "max_position_embeddings": 4096,
 }  # fmt: skip
 MROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}
-SENTENCES = ("A red house.", "Two cats sleep.", "Describe this image.")  # what a tokenizer is trained on, beside prompts
+SENTENCES = (
+    "A red house.",
+    "Two cats sleep.",
+    "Describe this image.",
+)  # learned by tokenizers, beside prompts
 
 
 def prompts() -> list[str]:

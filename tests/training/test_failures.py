@@ -111,7 +111,7 @@ def test_out_of_the_gpus_memory(tmp_path: Path, broken: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
 
     message = broken(tmp_path / "run", "on_step_begin", 0, refuse)
-    assert message.startswith("Out of memory (CUDA out of memory. Tried to allocate 2.00 GiB.) at step 0. Lower")
+    assert message.startswith("Out of memory (CUDA out of memory. Tried to allocate 2.00 GiB.) at step 0. Set gradient")
 
 
 def test_a_worker_that_was_killed(tmp_path: Path, broken: Any) -> None:
