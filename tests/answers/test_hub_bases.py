@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import build_tiny_qwen2vl
 from local_hub import READ_TOKEN, LocalHub
+from tiny_qwen2vl import build_tiny_qwen2vl
 
 REPO = "Qwen/Qwen2-VL-7B-Instruct"
 

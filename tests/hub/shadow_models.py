@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from conftest import CHAT_TEMPLATE, SPECIAL_TOKENS, build_tiny_qwen2vl, train_tokenizer
+from tiny_qwen2vl import CHAT_TEMPLATE, SPECIAL_TOKENS, build_tiny_qwen2vl, train_tokenizer
 
 SHARD = "200KB"  # so that every checkpoint has several shards and an index, as the real ones
 INTERNVL_TOKENS = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from caption_server import CaptionServer
-from conftest import build_rows
 from hub.shadow_models import build_models
 from ling.translation_servers import TranslationServer
 from local_hub import LocalHub
 from PIL import Image as Picture
 from PIL import ImageDraw
 from release_tree import make_release
+from rows import build_rows
 
 from mella_hf.dataset.builder import MELLA_REPO
 
