@@ -1,7 +1,6 @@
 """`mella review`: serve a page where native speakers judge translations or compare two systems blindly."""
 
 import json
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from mella_hf.commands.options import need_file
 from mella_hf.errors import MellaError, MissingExtraError
 
 if TYPE_CHECKING:
+    from mella_hf.reviewing.queue import Queue
     from mella_hf.reviewing.session import Review
 
 
@@ -40,8 +40,20 @@ def review(
     ] = None,
     with_open: Annotated[bool, typer.Option(help="Export samples without a decision too.")] = False,
     import_: Annotated[
-        Path | None, typer.Option("--import", help="Only add decisions from a .parquet or Argilla .jsonl file.")
+        Path | None,
+        typer.Option("--import", help="Only add decisions from a .parquet or .jsonl file that --export wrote."),
     ] = None,
+    guidelines: Annotated[
+        Path | None, typer.Option(help="Markdown file with the project's rules, shown beside each sample.")
+    ] = None,
+    calibrate: Annotated[
+        float | None,
+        typer.Option(
+            help="Only print, by language, the score from which on this share of translations is good, such as 0.9; "
+            "from samples that two reviewers judged."
+        ),
+    ] = None,
+    keep_edited: Annotated[bool, typer.Option(help="With --calibrate: edited translations count as good too.")] = False,
 ) -> None:
     """Let native speakers accept, edit or reject translations, worst first, in the browser.
 
@@ -54,6 +66,7 @@ def review(
     need_file("--import", import_)
     from mella_hf.reviewing.compare import read_pairs, tally
     from mella_hf.reviewing.exchange import imported, read_decisions, write_decisions, write_reviewed
+    from mella_hf.reviewing.guidelines import render_guidelines
     from mella_hf.reviewing.queue import Queue, read_items
     from mella_hf.reviewing.session import Review
     from mella_hf.reviewing.status import status as status_of
@@ -61,12 +74,18 @@ def review(
 
     if answers and len(answers) != 2:
         raise MellaError(f"--answers was given {len(answers)} times; give the two files to choose between.")
-    pairs = read_pairs(read_items(queue, ("know_test", "ling_test")), *answers) if answers else None
-    items = [pair.item for pair in pairs] if pairs else read_items(queue)
+    set_aside: list[str] = []
+    splits = ("know_test", "ling_test") if answers else ("ling", "ling_test")
+    items = read_items(queue, splits, set_aside)
+    pairs = read_pairs(items, *answers) if answers else None
     ending = ".compare.sqlite" if pairs else ".review.sqlite"
-    store = ReviewStore(state or queue.with_name(queue.name + ending))
+    reads = status or export is not None or calibrate is not None
+    store = ReviewStore(state or queue.with_name(queue.name + ending), read_only=reads)
     shown = {pair.item.key: pair.shown for pair in pairs} if pairs else None
-    waiting = Queue(items, store.standing(), double, shown)
+    waiting = Queue([pair.item for pair in pairs] if pairs else items, (), double, shown)
+    waiting.follow(store)
+    for line in set_aside:
+        typer.echo(f"set aside: {line}", err=True)
     if import_ is not None:
         decisions = [imported(decision, waiting) for decision in read_decisions(import_)]
         new = store.add(decisions)
@@ -80,41 +99,50 @@ def review(
         counts = write_reviewed(waiting, queue, export, with_open=with_open)
         say(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))
         finish({**counts, "export": export}, export)
+    elif calibrate is not None:
+        _calibrate(waiting, calibrate, keep_edited)
     elif status:
         result = status_of(waiting) | ({"choices": tally(pairs, store.standing())} if pairs else {})
+        result["set_aside"] = set_aside
         say(json.dumps(result, ensure_ascii=False, indent=1))
         finish(result)
     else:
-        _serve(Review(waiting, store, pairs), host, port, reviewer or ())
+        rules = render_guidelines(guidelines) if guidelines else ""
+        _serve(Review(waiting, store, pairs, rules), host, port, reviewer or ())
     store.close()
+
+
+def _calibrate(queue: "Queue", precision: float, keep_edited: bool) -> None:
+    """Print the threshold of each language."""
+    from mella_hf.reviewing.calibration import calibrate
+
+    found = calibrate(queue, precision, keep_edited=keep_edited)
+    for one in found:
+        say(str(one))
+    known = [f"{one.language}={one.threshold:.3f}" for one in found if one.threshold is not None]
+    if known:
+        say(f"Thresholds for a precision of {precision:g}: {' '.join(known)}")
+    finish({"precision": precision, "languages": [one.to_json() for one in found]})
 
 
 def _serve(review: "Review", host: str, port: int, newcomers: Sequence[str]) -> None:
     """Print a link for each newcomer and answer their browsers until somebody stops it."""
     try:
-        import uvicorn
-
         from mella_hf.reviewing.app import build_app
+        from mella_hf.reviewing.serving import link, listen, serve, warning
     except ModuleNotFoundError as error:
-        if error.name not in ("uvicorn", "starlette"):
+        if error.name not in ("uvicorn", "starlette", "h11"):
             raise
         raise MissingExtraError(error.name, "review", "The review page") from error
-    listening = _listen(host, port)
-    links = {name: f"http://{host}:{port}/?token={review.store.add_reviewer(name)}" for name in newcomers}
-    lines = [f"{name}: {link}" for name, link in links.items()]
+    listening = listen(host, port)
+    links = {name: link(host, port, review.store.add_reviewer(name)) for name in newcomers}
+    lines = [f"{name}: {address}" for name, address in links.items()]
     if not review.store.reviewers():
         raise MellaError("Nobody can open this review yet; name someone with --reviewer NAME.")
+    if (caution := warning(host)) is not None:
+        typer.echo(f"warning: {caution}", err=True)
     for line in lines:
         typer.echo(line)  # a key to the page, which no log file needs to hold
     finish({"links": links}, "\n".join(lines))
     say(f"{len(review.queue.items):,} samples; {review.store.path} holds the decisions. Stop with Ctrl+C.")
-    config = uvicorn.Config(build_app(review), log_level="warning", lifespan="off")
-    uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections from now on."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise MellaError(f"Cannot listen on {host} port {port}: {error.strerror}; choose another --port.") from error
+    serve(build_app(review), listening)

@@ -13,13 +13,14 @@ from importlib.resources import files
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from mella_hf.errors import MellaError
-from mella_hf.reviewing.queue import image_bytes
+from mella_hf.reviewing.queue import Item, image_bytes
 from mella_hf.reviewing.session import Review
 
 COOKIE = "mella_review"
@@ -46,10 +47,10 @@ def build_app(review: Review) -> Starlette:
             Route("/api/next", answers.following),
             Route("/api/back", answers.back),
             Route("/api/decisions", answers.decide, methods=["POST"]),
-            Route("/image/{language}/{sample}", answers.image),
+            Route("/image/{language}/{sample:path}", answers.image),
             Route("/{name}", answers.asset),
         ],
-        exception_handlers={HTTPException: _refused, MellaError: _refused},
+        exception_handlers={HTTPException: _refused, MellaError: _refused, Exception: _failed},
     )
     app.add_middleware(_SafeHeaders)
     return app
@@ -85,19 +86,21 @@ class _Answers:
         return Response(_TEMPLATES.joinpath(name).read_text("utf-8"), media_type=_ASSETS[name])
 
     async def settings(self, request: Request) -> Response:
-        return JSONResponse(self.review.page_settings(self._reviewer(request)))
+        return _Json(self.review.page_settings(self._reviewer(request)))
 
     async def following(self, request: Request) -> Response:
         review, reviewer = self.review, self._reviewer(request)
+        review.queue.follow(review.store)  # another server may have added to it
         item = review.queue.next(reviewer, request.query_params.get("order", "worst"))
-        return JSONResponse({"sample": review.view(item, reviewer) if item else None, **review.progress(reviewer)})
+        return _Json({"sample": review.view(item, reviewer) if item else None, **review.progress(reviewer)})
 
     async def back(self, request: Request) -> Response:
         reviewer = self._reviewer(request)
-        item = self.review.decided_before(request.query_params.get("before"), reviewer)
+        asked = request.query_params
+        item = self.review.decided_before(asked.get("before"), asked.get("language"), reviewer)
         if item is None:
             raise HTTPException(404, "There is no earlier decision of yours.")
-        return JSONResponse({"sample": self.review.view(item, reviewer)})
+        return _Json({"sample": self.review.view(item, reviewer)})
 
     async def decide(self, request: Request) -> Response:
         reviewer = self._reviewer(request)
@@ -105,24 +108,38 @@ class _Answers:
             raise HTTPException(415, "Send the decision as application/json.")
         try:
             body = json.loads(await _body(request))
-        except ValueError as error:
-            raise HTTPException(400, f"The decision is not JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise HTTPException(
+                400, f"The decision is no JSON ({type(error).__name__}); load the page again."
+            ) from error
         if not isinstance(body, dict):
             raise HTTPException(400, "The decision is not a JSON object.")
         self.review.decide(body, reviewer)
-        return JSONResponse({"saved": True})
+        return _Json({"saved": True})
 
     async def image(self, request: Request) -> Response:
         self._reviewer(request)
         item = self.review.queue.items.get((request.path_params["sample"], request.path_params["language"]))
         if item is None:
             raise HTTPException(404, "There is no such image.")
-        return Response(*_picture(image_bytes(item)))
+        return await run_in_threadpool(_picture_of, item)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     code = error.status_code if isinstance(error, HTTPException) else 400
-    return JSONResponse({"error": error.detail if isinstance(error, HTTPException) else str(error)}, code)
+    return _Json({"error": error.detail if isinstance(error, HTTPException) else str(error)}, code)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Something that nobody foresaw, such as a full disk: the page shows it, and keeps what the reviewer did."""
+    return _Json({"error": f"The server could not do this ({type(error).__name__}: {error}). Tell who runs it."}, 500)
+
+
+class _Json(JSONResponse):
+    """JSON in ASCII, so that half of a surrogate pair in a text, which UTF-8 cannot hold, reaches the page too."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 class _SafeHeaders:
@@ -155,13 +172,14 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _picture(data: bytes) -> tuple[bytes, int, None, str]:
-    """A response with the image: unchanged if browsers show its format, otherwise as PNG."""
+def _picture_of(item: Item) -> Response:
+    """The image of a sample: as it is where browsers show its format, else as PNG."""
     from mella_hf.images.opening import open_header, open_image, plain_format
 
+    data = image_bytes(item)
     kind = plain_format(open_header(data))
     if kind in ("JPEG", "PNG", "WEBP"):
-        return data, 200, None, f"image/{kind.lower()}"
+        return Response(data, media_type=f"image/{kind.lower()}")
     out = io.BytesIO()
     open_image(data).save(out, "PNG")
-    return out.getvalue(), 200, None, "image/png"
+    return Response(out.getvalue(), media_type="image/png")

@@ -80,7 +80,8 @@ def _answers(path: Path) -> dict[str, Mapping[str, Any]]:
     for number, answer in json_lines(path):
         try:
             key = answer["id"]
-            answer["prediction"]
+            if not isinstance(answer["prediction"], str) or not isinstance(key, str):
+                raise TypeError("id and prediction must be texts")
         except (KeyError, TypeError) as error:
             raise MellaError(f"{path}:{number} is not a JSON object with 'id' and 'prediction': {error}") from error
         if key in found:

@@ -1,29 +1,29 @@
-"""Export decisions to datasets, Parquet or Argilla's JSON, and import them.
+"""Export decisions to datasets, Parquet or JSON lines, and import them.
 
-Argilla's records keep responses by question, each with its user; our questions are `verdict`, `text` and `reason`.
+A line of JSON lines is a sample, with the responses of all reviewers by question: `verdict`, `text` and `reason`.
 """
 
-import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
-from mella_hf.files import write_atomic
+from mella_hf.files import json_line, json_lines, write_atomic
 from mella_hf.reviewing.queue import Item, Queue
 from mella_hf.reviewing.store import VERDICTS, Decision
 from mella_hf.stage import DROPPED, dropped_by_reason
 
 _NAMES = [field.name for field in fields(Decision)]
-_QUESTIONS = {"verdict": "action", "text": "text", "reason": "reason"}
+_QUESTIONS: dict[Literal["verdict", "text", "reason"], str] = {"verdict": "action", "text": "text", "reason": "reason"}
 
 
 def write_reviewed(queue: Queue, source: Path | str, out: Path | str, *, with_open: bool = False) -> Counter[str]:
@@ -71,7 +71,7 @@ def _kept(
 ) -> Iterator[dict[str, Any]]:
     """The rows that are kept; the others are counted and written to `rejects`."""
     for item, row in _rows(items):
-        given = list(queue.given[item.key].values())
+        given = list(queue.given.get(item.key, {}).values())
         outcome = queue.outcome(item.key)
         if outcome in ("accept", "edit") or (outcome == "open" and with_open):
             state = {"accept": "accepted", "edit": "edited", "open": None}[outcome]
@@ -83,7 +83,7 @@ def _kept(
         reason = {"reject": "review_rejected", "open": "review_open", "disagreement": "review_disagreement"}[outcome]
         counts[DROPPED + reason] += 1
         why = [{"reviewer": d.reviewer, "action": d.action, "reason": d.reason} for d in given]
-        rejects.append(json.dumps({"where": item.id, "reason": reason, "decisions": why}, ensure_ascii=False) + "\n")
+        rejects.append(json_line({"where": item.id, "reason": reason, "decisions": why}))
 
 
 def _rows(items: Iterable[Item]) -> Iterator[tuple[Item, dict[str, Any]]]:
@@ -99,7 +99,7 @@ def _rows(items: Iterable[Item]) -> Iterator[tuple[Item, dict[str, Any]]]:
 
 
 def write_decisions(queue: Queue, history: Sequence[Decision], out: Path | str) -> int:
-    """Write decisions to a `.parquet` file (all) or a `.jsonl` file (the current ones, as Argilla's records).
+    """Write decisions to a `.parquet` file (all of them) or a `.jsonl` file (the standing ones, a sample a line).
 
     Returns:
         The number of lines or rows.
@@ -115,8 +115,8 @@ def write_decisions(queue: Queue, history: Sequence[Decision], out: Path | str) 
         os.replace(aside, out)
         return len(table)
     if out.suffix == ".jsonl":
-        records = [_record(queue, item) for item in queue.items.values() if queue.given[item.key]]
-        write_atomic(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+        records = [_record(queue, item) for item in queue.items.values() if item.key in queue.given]
+        write_atomic(out, "".join(map(json_line, records)))
         return len(records)
     raise MellaError(f"The format of {out} is unknown; use a name that ends in .parquet or .jsonl.")
 
@@ -138,47 +138,93 @@ def _record(queue: Queue, item: Item) -> dict[str, Any]:
 
 
 def read_decisions(path: Path | str) -> list[Decision]:
-    """Read decisions that `write_decisions` wrote or that Argilla exported.
+    """Read decisions that `write_decisions` wrote, or a file of the same form from elsewhere.
 
     Raises:
-        MellaError: for a file with another format; the message names the line and the problem.
+        MellaError: on a file of another form; names the line or row and what is wrong with it.
     """
     path = Path(path)
     if not path.is_file():
-        raise MellaError(f"The file of decisions {path} does not exist; check the path.")
-    if path.suffix == ".parquet":
-        rows = pq.read_table(path).to_pylist()
-        if rows and (missing := sorted(set(_NAMES) - set(rows[0]))):
-            raise MellaError(f"{path} has no column {missing[0]!r}; give an export of decisions.")
-        return [Decision(**{name: row[name] for name in _NAMES}) for row in rows]
+        raise MellaError(f"The decisions {path} do not exist; name a .parquet or .jsonl file.")
     found: list[Decision] = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for where, value in _parquet_rows(path) if path.suffix == ".parquet" else _lines(path):
         try:
-            found += _decisions(json.loads(line))
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise MellaError(
-                f"{path}:{number} is not an Argilla record with the question 'verdict': {error!r}"
-            ) from error
+            decisions = [_Row.model_validate(value)] if path.suffix == ".parquet" else _Record.model_validate(value)
+            found += [Decision(**row.model_dump()) for row in decisions]
+        except ValidationError as error:
+            first = error.errors()[0]
+            at = ".".join(map(str, first["loc"])) or "the line"
+            raise MellaError(f"{where} holds no decisions: {at}: {first['msg']}.") from error
     return found
 
 
-def _decisions(record: Mapping[str, Any]) -> Iterator[Decision]:
-    answers = {
-        question: {answer["user_id"]: answer for answer in record["responses"].get(question, ())}
-        for question in _QUESTIONS
-    }
-    for user, verdict in answers["verdict"].items():
-        value = {question: (answers[question].get(user) or {}).get("value") for question in ("text", "reason")}
-        yield Decision(
-            sample=record["id"],
-            language=record["metadata"]["language"],
-            reviewer=user,
-            action=verdict["value"],
-            text=value["text"],
-            reason=value["reason"] or ("rejected elsewhere" if verdict["value"] == VERDICTS[2] else None),
-            shown=record["metadata"].get("shown", ""),
-            at=verdict.get("at", ""),
-        )
+def _lines(path: Path) -> Iterator[tuple[str, Any]]:
+    for number, value in json_lines(path):
+        yield f"{path}, line {number}", value
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        table = pq.read_table(path)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are these
+        raise MellaError(f"{path} is no Parquet file: {str(error).splitlines()[0]}") from error
+    if missing := sorted(set(_NAMES) - set(table.column_names)):
+        raise MellaError(f"{path} has no column {missing[0]!r}; it is no export of decisions.")
+    for number, row in enumerate(table.select(_NAMES).to_pylist()):
+        yield f"{path}, row {number}", row
+
+
+class _Row(BaseModel):
+    """One decision, as a row of a Parquet file."""
+
+    model_config = ConfigDict(strict=True)
+    sample: str = Field(min_length=1)
+    language: str = Field(min_length=1)
+    reviewer: str = Field(min_length=1)
+    action: Literal["accept", "edit", "reject", "first", "second", "tie", "skip", "undo"]
+    text: str | None = None
+    reason: str | None = None
+    shown: str = ""
+    at: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.action == "edit" and not (self.text or "").strip():
+            raise ValueError("an edit has no text")
+        if self.action == VERDICTS[2] and not (self.reason or "").strip():
+            self.reason = "rejected elsewhere"
+        return self
+
+
+class _Answer(BaseModel):
+    """A reviewer's answer to one question."""
+
+    value: str
+    user_id: str = Field(min_length=1)
+    at: str = ""
+
+
+class _Metadata(BaseModel):
+    language: str
+    shown: str = ""
+
+
+class _Record(BaseModel):
+    """What all reviewers said of one sample, as a line of a JSON-lines file."""
+
+    id: str
+    metadata: _Metadata
+    responses: dict[Literal["verdict", "text", "reason"], list[_Answer]]
+
+    def __iter__(self) -> Iterator[_Row]:  # type: ignore[override]
+        """The decisions, as rows."""
+        said = {question: {one.user_id: one for one in self.responses.get(question, [])} for question in _QUESTIONS}
+        for user, verdict in said["verdict"].items():
+            values = {name: said[name][user].value if user in said[name] else None for name in ("text", "reason")}
+            yield _Row.model_validate(
+                {"sample": self.id, "reviewer": user, "action": verdict.value, "at": verdict.at, **values}
+                | self.metadata.model_dump()
+            )
 
 
 def imported(decision: Decision, queue: Queue) -> Decision:

@@ -5,17 +5,20 @@ with the columns of `mella_hf.sample`.
 """
 
 import hashlib
+import math
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from mella_hf.dataset.write import languages_in, shard_paths
-from mella_hf.errors import MellaError
-from mella_hf.reviewing.store import VERDICTS, Decision, text_hash
+from mella_hf.errors import MellaError, UnknownLanguageError
+from mella_hf.languages import get_language
+from mella_hf.reviewing.store import UNDO, VERDICTS, Decision, ReviewStore, text_hash
 
 ORDERS = ("worst", "random", "disagreement")
 LEASE = 600.0  # seconds that a shown sample is reserved for its reviewer
@@ -41,8 +44,13 @@ class Item:
         return self.id, self.language
 
 
-def read_items(queue: Path | str, splits: Sequence[str] = ("ling", "ling_test")) -> list[Item]:
-    """Read the samples of a queue, without their images.
+def read_items(
+    queue: Path | str, splits: Sequence[str] = ("ling", "ling_test"), set_aside: list[str] | None = None
+) -> list[Item]:
+    """The samples of a queue, images left on disk.
+
+    Args:
+        set_aside: receives one line for each row that nobody can judge, with its reason; an error without a list.
 
     Raises:
         MellaError: if there are no samples, a file is not Parquet with the record's columns, or a sample occurs twice.
@@ -50,14 +58,34 @@ def read_items(queue: Path | str, splits: Sequence[str] = ("ling", "ling_test"))
     items: dict[tuple[str, str], Item] = {}
     for path in queue_files(queue, splits):
         for item in _items_of(path):
+            if (reason := _unfit(item)) is not None:
+                where = f"{item.place[0]}, row {item.place[2]} of row group {item.place[1]} (id {item.id!r}): {reason}"
+                if set_aside is None:
+                    raise MellaError(f"{where}. Mend the queue, or leave the row out.")
+                set_aside.append(where)
+                continue
             if item.key in items:
                 raise MellaError(f"The sample {item.id} ({item.language}) is in {queue} twice; build the queue again.")
             items[item.key] = item
     if not items:
         raise MellaError(
             f"{queue} holds nothing to review: expected a Parquet file, or a folder with LANGUAGE/ling-*.parquet."
+            + (f" {len(set_aside)} rows were set aside; the first: {set_aside[0]}" if set_aside else "")
         )
     return list(items.values())
+
+
+def _unfit(item: Item) -> str | None:
+    """Why a row cannot be judged, or None."""
+    if not isinstance(item.id, str) or not item.id:
+        return "it has no id"
+    if not isinstance(item.text, str) or not item.text.strip():
+        return "it has no text"
+    try:
+        get_language(item.language)
+    except UnknownLanguageError:
+        return f"its language {item.language!r} is not known"
+    return None
 
 
 def queue_files(queue: Path | str, splits: Sequence[str] = ("ling", "ling_test")) -> list[Path]:
@@ -80,6 +108,9 @@ def _items_of(path: Path) -> Iterator[Item]:
             raise MellaError(f"{path} has no column {missing[0]!r}; a queue has the columns of mella_hf.sample.")
         for group in range(file.num_row_groups):
             for row, values in enumerate(file.read_row_group(group, columns=_COLUMNS).to_pylist()):
+                score = values["qe_score"]
+                if not isinstance(score, int | float) or not math.isfinite(score):
+                    values["qe_score"] = None  # shown as not scored
                 yield Item(**values, place=(path, group, row))
 
 
@@ -111,15 +142,29 @@ class Queue:
         if not 0 <= double <= 1:
             raise MellaError(f"double is {double}; give a share in [0, 1].")
         self.items = {item.key: item for item in items}
-        self.double, self.shown = double, shown
-        self.given: dict[tuple[str, str], dict[str, Decision]] = defaultdict(dict)  # sample -> reviewer -> decision
-        self._leases: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-        self._worst = sorted(items, key=lambda i: (i.qe_score is not None, i.qe_score or 0.0, i.id))
-        self._orders: dict[str, list[Item]] = {}
+        self.shown = shown
+        self.given: dict[tuple[str, str], dict[str, Decision]] = {}  # sample -> reviewer -> standing decision
         self.progress = Counter({"open": len(self.items)})  # samples by outcome
-        self.stale = 0  # decisions about samples or texts that are not in this queue
+        self.stale = 0  # decisions on samples or texts that are not in this queue
+        self._ranked = sorted(self.items.values(), key=lambda i: (i.qe_score is not None, i.qe_score or 0.0, i.id))
+        self._place = {item.key: place for place, item in enumerate(self._ranked)}
+        self._doubled = {item.key for item in self._ranked if _share(item.id) < double}
+        # By place: whether a sample waits for a verdict, and whether its reviewers are split. A request for the next
+        # sample looks through these arrays, so that it takes the same short time however much is decided.
+        self._waits = np.ones(len(self._ranked), dtype=bool)
+        self._split = np.zeros(len(self._ranked), dtype=bool)
+        self._scored = any(item.qe_score is not None for item in self._ranked)
+        self._reviewers: dict[str, _Reviewer] = {}
+        self._leases: dict[tuple[str, str], dict[str, float]] = {}
+        self._seen = 0  # number of the last decision of the store that was taken
         for decision in decisions:
             self.take(decision)
+
+    def follow(self, store: ReviewStore) -> None:
+        """Take the decisions that came into the store since the last call, from any process."""
+        for number, decision in store.since(self._seen):
+            self.take(decision)
+            self._seen = number
 
     def take(self, decision: Decision) -> None:
         """Add a decision. A decision about a text that is not the queue's is ignored and counted as stale."""
@@ -129,9 +174,21 @@ class Queue:
             self.stale += 1
             return
         self.progress[self.outcome(key)] -= 1
-        self.given[key][decision.reviewer] = decision
-        self.progress[self.outcome(key)] += 1
-        self._leases[key].pop(decision.reviewer, None)
+        place, reviewer = self._place[key], self._reviewer(decision.reviewer)
+        given = self.given.setdefault(key, {})
+        if decision.action == UNDO:
+            given.pop(decision.reviewer, None)
+            reviewer.forget(key, place)
+        else:
+            given[decision.reviewer] = decision
+            reviewer.remember(key, place)
+        if not given:
+            del self.given[key]
+        outcome = self.outcome(key)
+        self.progress[outcome] += 1
+        self._waits[place] = len(self.verdicts(key)) < self.needed(item)
+        self._split[place] = outcome == "disagreement"
+        self._leases.get(key, {}).pop(decision.reviewer, None)
 
     def shown_hash(self, item: Item) -> str:
         """The hash that a decision about this sample must have in `shown`."""
@@ -142,11 +199,30 @@ class Queue:
         verdicts = self.verdicts(item.key)
         if len(verdicts) >= 2 and majority(verdicts) is None:
             return len(verdicts) + 1
-        return 2 if _share(item.id) < self.double else 1
+        return 2 if item.key in self._doubled else 1
 
     def verdicts(self, key: tuple[str, str]) -> list[str]:
-        """Each reviewer's accept, edit or reject; skips are left out."""
-        return [decision.action for decision in self.given[key].values() if decision.action in VERDICTS]
+        """accept, edit or reject of each reviewer, skips left out."""
+        return [decision.action for decision in self.given.get(key, {}).values() if decision.action in VERDICTS]
+
+    def decided_by(self, reviewer: str) -> int:
+        """How many samples have a standing decision of a reviewer, skips included."""
+        return int(self._reviewer(reviewer).decided.sum())
+
+    def decided_before(self, key: tuple[str, str] | None, reviewer: str) -> Item | None:
+        """What a reviewer decided last before a sample, or last of all where that is none of theirs."""
+        found = self._reviewer(reviewer).before(key)
+        return None if found is None else self.items[found]
+
+    def left(self, reviewer: str) -> dict[str, int]:
+        """How many samples each order has for a reviewer; an order that has nothing to sort by is left out."""
+        undecided = ~self._reviewer(reviewer).decided
+        waiting = int(np.count_nonzero(undecided if self.shown is not None else undecided & self._waits))
+        orders = {"worst": waiting} if self._scored and self.shown is None else {}
+        orders["random"] = waiting
+        if self.shown is None and (split := int(np.count_nonzero(undecided & self._split))):
+            orders["disagreement"] = split
+        return orders
 
     def next(self, reviewer: str, order: str = "worst") -> Item | None:
         """The next sample for a reviewer, reserved for ten minutes; None if there is none left.
@@ -160,24 +236,39 @@ class Queue:
         """
         if order not in ORDERS:
             raise MellaError(f"Unknown order {order!r}; choose among {', '.join(ORDERS)}.")
-        now = time.monotonic()
-        for item in self._shuffled(reviewer) if order == "random" else self._worst:
-            if reviewer in self.given[item.key]:
-                continue
-            verdicts = self.verdicts(item.key)
-            if order == "disagreement" and (len(verdicts) < 2 or majority(verdicts) is not None):
-                continue
-            held = [who for who, until in self._leases[item.key].items() if until > now and who != reviewer]
-            if self.shown is not None or len(verdicts) + len(held) < self.needed(item):
-                self._leases[item.key][reviewer] = now + LEASE
+        now, who = time.monotonic(), self._reviewer(reviewer)
+        free = ~who.decided
+        if order == "disagreement":
+            free &= self._split
+        elif self.shown is None:
+            free &= self._waits
+        for place in who.shuffled[free[who.shuffled]] if order == "random" else np.flatnonzero(free):
+            item = self._ranked[place]
+            if self.shown is not None or self._unheld(item, reviewer, now):
+                self._lease(item.key, reviewer, now)
                 return item
         return None
 
-    def _shuffled(self, reviewer: str) -> list[Item]:
-        if reviewer not in self._orders:
-            by_hash = {item.key: hashlib.sha256(f"{reviewer}/{item.id}".encode()).digest() for item in self._worst}
-            self._orders[reviewer] = sorted(self._worst, key=lambda item: by_hash[item.key])
-        return self._orders[reviewer]
+    def _unheld(self, item: Item, reviewer: str, now: float) -> bool:
+        """Whether this sample needs more verdicts than other reviewers are at work on."""
+        leases = self._leases.get(item.key, {})
+        held = [who for who, until in leases.items() if until > now and who != reviewer]
+        return len(self.verdicts(item.key)) + len(held) < self.needed(item)
+
+    def _lease(self, key: tuple[str, str], reviewer: str, now: float) -> None:
+        """Keep a sample for a reviewer, and no other: so at most as many samples are kept as there are reviewers."""
+        who = self._reviewer(reviewer)
+        if who.lease is not None:
+            self._leases.get(who.lease, {}).pop(reviewer, None)
+        who.lease = key
+        self._leases.setdefault(key, {})[reviewer] = now + LEASE
+
+    def _reviewer(self, name: str) -> "_Reviewer":
+        if name not in self._reviewers:
+            by_hash = [hashlib.sha256(f"{name}/{item.id}".encode()).digest() for item in self._ranked]
+            shuffled = np.array(sorted(range(len(by_hash)), key=by_hash.__getitem__), dtype=np.int64)
+            self._reviewers[name] = _Reviewer(np.zeros(len(by_hash), dtype=bool), shuffled)
+        return self._reviewers[name]
 
     def outcome(self, key: tuple[str, str]) -> str:
         """`accept`, `edit`, `reject`, `disagreement` or `open`."""
@@ -185,6 +276,41 @@ class Queue:
         if len(verdicts) < self.needed(self.items[key]):
             return "disagreement" if len(verdicts) >= 2 else "open"
         return majority(verdicts) or "disagreement"
+
+
+@dataclass
+class _Reviewer:
+    """What the queue knows of a reviewer.
+
+    Attributes:
+        decided: by place, whether they decided.
+        shuffled: places, in the random order of this reviewer.
+        lease: the sample that is kept for them.
+        log: what they decided, in time; an entry counts only where `newest` has its position.
+    """
+
+    decided: np.ndarray
+    shuffled: np.ndarray
+    lease: tuple[str, str] | None = None
+    log: list[tuple[str, str]] = field(default_factory=list)
+    newest: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def remember(self, key: tuple[str, str], place: int) -> None:
+        self.decided[place] = True
+        self.newest[key] = len(self.log)
+        self.log.append(key)
+
+    def forget(self, key: tuple[str, str], place: int) -> None:
+        self.decided[place] = False
+        self.newest.pop(key, None)
+
+    def before(self, key: tuple[str, str] | None) -> tuple[str, str] | None:
+        position = self.newest.get(key, len(self.log)) if key is not None else len(self.log)
+        while position > 0:
+            position -= 1
+            if self.newest.get(self.log[position]) == position:
+                return self.log[position]
+        return None
 
 
 def majority(verdicts: Sequence[str]) -> str | None:

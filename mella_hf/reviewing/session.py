@@ -1,12 +1,13 @@
 """One reviewer's session: show samples and record decisions."""
 
 from typing import Any
+from urllib.parse import quote
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
 from mella_hf.reviewing.compare import Pair
-from mella_hf.reviewing.queue import ORDERS, Item, Queue
-from mella_hf.reviewing.store import CHOICES, VERDICTS, Decision, ReviewStore
+from mella_hf.reviewing.queue import Item, Queue
+from mella_hf.reviewing.store import CHOICES, UNDO, VERDICTS, Decision, ReviewStore
 
 REASONS = (
     "Says something else than the English",
@@ -22,28 +23,30 @@ class Review:
     """Queue and store behind the application.
 
     Args:
-        queue: the samples and decisions.
-        store: where decisions are saved.
-        pairs: for a blind comparison, the answers by sample; the queue then holds only these samples.
+        queue: the samples and what was decided.
+        store: where decisions go.
+        pairs: for a blind comparison, the answers by sample; the queue then holds just their samples.
+        guidelines: HTML that the page shows beside each sample; "" for none.
     """
 
-    def __init__(self, queue: Queue, store: ReviewStore, pairs: list[Pair] | None = None):
+    def __init__(self, queue: Queue, store: ReviewStore, pairs: list[Pair] | None = None, guidelines: str = ""):
+        self.guidelines = guidelines
         self.queue, self.store = queue, store
         self.pairs = {pair.item.key: pair for pair in pairs} if pairs is not None else None
 
     def page_settings(self, reviewer: str) -> dict[str, Any]:
         """The settings that the page loads once."""
         mode = "judge" if self.pairs is None else "compare"
-        return {"reviewer": reviewer, "mode": mode, "orders": ORDERS, "reasons": REASONS}
+        return {"reviewer": reviewer, "mode": mode, "reasons": REASONS, "guidelines": self.guidelines}
 
-    def progress(self, reviewer: str) -> dict[str, int]:
-        """Number of samples, decided samples, and decisions by this reviewer; `--status` has the agreement."""
-        mine = sum(reviewer in given for given in self.queue.given.values())
-        total = len(self.queue.items)
+    def progress(self, reviewer: str) -> dict[str, Any]:
+        """How many samples there are, how many are decided, by whom, and how many each order still has."""
+        mine, total = self.queue.decided_by(reviewer), len(self.queue.items)
         return {
             "samples": total,
             "done": total - self.queue.progress["open"] if self.pairs is None else mine,
             "mine": mine,
+            "orders": self.queue.left(reviewer),
         }
 
     def view(self, item: Item, reviewer: str) -> dict[str, Any]:
@@ -54,7 +57,7 @@ class Review:
             "language": item.language,
             "language_name": language.name,
             "direction": "rtl" if language.rtl else "ltr",
-            "image": f"image/{item.language}/{item.id}",
+            "image": f"image/{item.language}/{quote(item.id, safe='')}",
             "english": item.caption_en,
             "score": item.qe_score,
             "translator": item.translator,
@@ -67,16 +70,13 @@ class Review:
         return {**shown, "english": None, "score": None, "prompt": pair.prompt, "left": left, "right": right}
 
     def _earlier(self, item: Item, reviewer: str) -> dict[str, Any] | None:
-        decision = self.queue.given[item.key].get(reviewer)
+        decision = self.queue.given.get(item.key, {}).get(reviewer)
         return {"action": decision.action, "text": decision.text, "reason": decision.reason} if decision else None
 
-    def decided_before(self, sample: str | None, reviewer: str) -> Item | None:
-        """The reviewer's decision before a given sample, or their last one if they did not decide on that sample."""
-        mine = [(d.sample, d.language) for d in self.store.standing() if d.reviewer == reviewer]
-        keys = [key for key in mine if key in self.queue.items]
-        ids = [sample_id for sample_id, _ in keys]
-        place = ids.index(sample) if sample in ids else len(keys)
-        return self.queue.items[keys[place - 1]] if place else None
+    def decided_before(self, sample: str | None, language: str | None, reviewer: str) -> Item | None:
+        """What the reviewer decided last before a sample, or last of all where that is none of theirs."""
+        key = (sample, language) if sample is not None and language is not None else None
+        return self.queue.decided_before(key, reviewer)
 
     def decide(self, body: dict[str, Any], reviewer: str) -> None:
         """Store a decision from the page. Raises MellaError if it is not valid."""
@@ -86,8 +86,8 @@ class Review:
             raise MellaError(f"The sample {key[0]} is not in this queue; load the page again.")
         action, text, reason = body.get("action"), body.get("text"), body.get("reason")
         if not all(value is None or isinstance(value, str) for value in (action, text, reason)) or action is None:
-            raise MellaError("The decision is not complete; send the strings action, text and reason.")
-        allowed = (*VERDICTS, "skip") if self.pairs is None else ("left", "right", "tie", "skip")
+            raise MellaError("A decision has the strings action, text and reason.")
+        allowed = (*VERDICTS, "skip", UNDO) if self.pairs is None else ("left", "right", "tie", "skip", UNDO)
         if action not in allowed:
             raise MellaError(f"Unknown action {action!r}; choose among {', '.join(allowed)}.")
         if self.pairs is not None and action in ("left", "right"):
@@ -97,4 +97,4 @@ class Review:
             text=text if action == "edit" else None, reason=reason if action == "reject" else None,
         )  # fmt: skip
         self.store.add([decision])
-        self.queue.take(decision)
+        self.queue.follow(self.store)

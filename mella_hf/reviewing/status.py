@@ -30,7 +30,7 @@ def status(queue: Queue) -> dict[str, Any]:
         if both:
             first, second = ([by_reviewer[name][key] for key in both] for name in (one, other))
             pairs.append({"reviewers": [one, other], "samples": len(both), "cohen_kappa": cohen_kappa(first, second)})
-    several = [verdicts for key in queue.given if len(verdicts := queue.verdicts(key)) >= 2]
+    several = [verdicts for verdicts in map(queue.verdicts, queue.given) if len(verdicts) >= 2]
     common = Counter(map(len, several)).most_common(1)
     judged = [verdicts for verdicts in several if len(verdicts) == common[0][0]] if common else []
     return {

@@ -8,23 +8,27 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 
 from mella_hf.errors import MellaError
 
-VERDICTS = ("accept", "edit", "reject")  # about translations; skip is not a verdict
-CHOICES = ("first", "second", "tie")  # in a blind comparison; first and second as in the comparison, not as shown
-ACTIONS = (*VERDICTS, *CHOICES, "skip")
+VERDICTS = ("accept", "edit", "reject")  # of translations; skip is no verdict
+CHOICES = ("first", "second", "tie")  # of a blind comparison, the sides named as in the comparison, not as shown
+UNDO = "undo"  # takes a reviewer's standing decision on a sample back
+ACTIONS = (*VERDICTS, *CHOICES, "skip", UNDO)
 
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS reviewers (
   name TEXT NOT NULL, token_sha256 TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS decisions (
   sample TEXT NOT NULL, language TEXT NOT NULL, reviewer TEXT NOT NULL,
-  action TEXT NOT NULL CHECK (action IN {ACTIONS}), text TEXT, reason TEXT, shown TEXT NOT NULL, at TEXT NOT NULL);
+  action TEXT NOT NULL, text TEXT, reason TEXT, shown TEXT NOT NULL, at TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS decisions_of ON decisions (sample, language, reviewer);
 CREATE TRIGGER IF NOT EXISTS reviewers_stay BEFORE UPDATE ON reviewers BEGIN SELECT RAISE(ABORT, 'only added to'); END;
 CREATE TRIGGER IF NOT EXISTS reviewers_kept BEFORE DELETE ON reviewers BEGIN SELECT RAISE(ABORT, 'only added to'); END;
 CREATE TRIGGER IF NOT EXISTS decisions_stay BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'only added to'); END;
@@ -55,26 +59,80 @@ class Decision:
     at: str = ""
 
 
+_NAMES = tuple(f.name for f in fields(Decision))
+_values = attrgetter(*_NAMES)
+
+
 def text_hash(text: str) -> str:
-    """The value of `Decision.shown` for a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """What `Decision.shown` holds for a text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class ReviewStore:
-    """The decisions and reviewers of a queue, in one file."""
+    """The decisions and reviewers of a queue, in one file.
 
-    def __init__(self, path: Path | str):
+    Args:
+        path: the SQLite file; it is made when it is missing.
+        read_only: write nothing, not even a missing file, which then holds no decision.
+
+    Raises:
+        MellaError: when the file is no file of decisions.
+    """
+
+    def __init__(self, path: Path | str, *, read_only: bool = False):
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(self.path, isolation_level=None)
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")  # an acknowledged decision survives a power failure
-            self._db.executescript(_SCHEMA)
+            self._db = self._open(read_only)
+            if not read_only:
+                self._upgrade()
+            self._db.execute("SELECT 1 FROM decisions, reviewers LIMIT 1")
         except sqlite3.DatabaseError as error:
             raise MellaError(
                 f"{self.path} is not a file of decisions ({error}); give another one with --state."
             ) from error
+
+    def _open(self, read_only: bool) -> sqlite3.Connection:
+        if not read_only:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            db = sqlite3.connect(self.path, isolation_level=None)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")  # a decision that was acknowledged survives a power cut
+            db.executescript(_SCHEMA)
+            return db
+        if self.path.exists():
+            return sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        db.executescript(_SCHEMA)
+        return db
+
+    def _upgrade(self) -> None:
+        """Move decisions of an older file, whose table refuses actions that came later, to a table of today."""
+        (made,) = self._db.execute("SELECT sql FROM sqlite_master WHERE name = 'decisions'").fetchone()
+        if "CHECK" not in made:
+            return
+        steps = (
+            "DROP TRIGGER decisions_stay",
+            "DROP TRIGGER decisions_kept",
+            "DROP INDEX IF EXISTS decisions_of",
+            "ALTER TABLE decisions RENAME TO decisions_before",
+            *(statement for statement in _SCHEMA.split(";\n") if "EXISTS decisions" in statement),
+            "INSERT INTO decisions SELECT * FROM decisions_before ORDER BY rowid",
+            "DROP TABLE decisions_before",
+        )
+        with self._transaction():
+            for step in steps:
+                self._db.execute(step)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, whatever is raised inside."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:  # raised again; an open transaction would refuse every later decision
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""
@@ -109,25 +167,23 @@ class ReviewStore:
         Raises:
             MellaError: for an unknown action, an edit without a text or a rejection without a reason.
         """
-        rows = [_checked(decision) for decision in decisions]
-        new = 0
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            for row in rows:
-                equal = " AND ".join(f"{f.name} IS ?" for f in fields(Decision))
-                if self._db.execute(f"SELECT 1 FROM decisions WHERE {equal}", tuple(asdict(row).values())).fetchone():
-                    continue  # imported before
-                self._db.execute("INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tuple(asdict(row).values()))
-                new += 1
-            self._db.execute("COMMIT")
-        except sqlite3.Error:
-            self._db.execute("ROLLBACK")
-            raise
-        return new
+        rows = [_values(_checked(decision)) for decision in decisions]
+        equal = " AND ".join(f"{name} IS ?{number}" for number, name in enumerate(_NAMES, 1))
+        known = f"SELECT 1 FROM decisions WHERE {equal}"
+        add = f"INSERT INTO decisions SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS ({known})"
+        with self._transaction():
+            before = self._db.total_changes
+            self._db.executemany(add, rows)  # those that were imported before are not added again
+            return self._db.total_changes - before
 
     def history(self) -> list[Decision]:
-        """All decisions ever made, oldest first."""
-        return [Decision(*row) for row in self._db.execute("SELECT * FROM decisions ORDER BY rowid")]
+        """Every decision there ever was, oldest first."""
+        return [decision for _, decision in self.since(0)]
+
+    def since(self, number: int) -> list[tuple[int, Decision]]:
+        """(number, decision) of the decisions after a number, oldest first; another process may have added them."""
+        rows = self._db.execute("SELECT rowid, * FROM decisions WHERE rowid > ? ORDER BY rowid", (number,))
+        return [(row[0], Decision(*row[1:])) for row in rows]
 
     def standing(self) -> list[Decision]:
         """The newest decision of each reviewer on each sample, oldest first."""
@@ -135,20 +191,34 @@ class ReviewStore:
         for decision in self.history():
             key = (decision.sample, decision.language, decision.reviewer)
             newest.pop(key, None)
-            newest[key] = decision
+            if decision.action != UNDO:
+                newest[key] = decision
         return list(newest.values())
 
 
 def _checked(decision: Decision) -> Decision:
     if decision.action not in ACTIONS:
         raise MellaError(f"Unknown action {decision.action!r}; choose among {', '.join(ACTIONS)}.")
+    for name in _NAMES:
+        value = getattr(decision, name)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise MellaError(f"The {name} of a decision on {decision.sample!r} is {value!r}; it must be a text.")
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise MellaError(
+                f"The {name} of the decision on {decision.sample!r} has half of a character (a lone surrogate, as "
+                "pasting may leave it); delete it or type it again."
+            ) from error
     if decision.action == "edit" and not (decision.text or "").strip():
         raise MellaError(f"The edit of {decision.sample} has no text; reject the sample instead, with a reason.")
     if decision.action == "reject" and not (decision.reason or "").strip():
         raise MellaError(f"The rejection of {decision.sample} has no reason; give one.")
     if decision.at:
         return decision
-    return Decision(**{**asdict(decision), "at": _now()})
+    return replace(decision, at=_now())
 
 
 def _now() -> str:

@@ -160,8 +160,8 @@ def test_decisions_travel(name: str, queue_folder: Path, tmp_path: Path) -> None
     assert set(other.standing()) == set(store.standing())
 
 
-def test_an_argilla_record_of_ones_own(queue_folder: Path, tmp_path: Path) -> None:
-    """The form of argilla's Record.to_dict(): responses by question, each with its user."""
+def test_a_record_from_elsewhere(queue_folder: Path, tmp_path: Path) -> None:
+    """Without what was shown and without a reason: bound to the text that the queue has now."""
     item = read_items(queue_folder)[0]
     record = {
         "id": item.id,
@@ -175,7 +175,7 @@ def test_an_argilla_record_of_ones_own(queue_folder: Path, tmp_path: Path) -> No
     (found,) = [imported(d, queue) for d in read_decisions(tmp_path / "own.jsonl")]
     assert (found.action, found.reviewer, found.reason) == ("reject", "8f0c", "rejected elsewhere")
     (tmp_path / "bad.jsonl").write_text("{}\n", "utf-8")
-    with pytest.raises(MellaError, match=r"bad\.jsonl:1 is not an Argilla record"):
+    with pytest.raises(MellaError, match=r"bad\.jsonl, line 1 holds no decisions: id: Field required"):
         read_decisions(tmp_path / "bad.jsonl")
 
 
@@ -223,7 +223,7 @@ def test_a_blind_choice_is_counted_for_the_right_system(queue_folder: Path, tmp_
 def test_errors_name_what_is_wrong(queue_folder: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     for arguments, message in {
-        (str(tmp_path / "nowhere"),): "does not exist; give a Parquet file or a dataset folder",
+        (str(tmp_path / "nowhere"),): "does not exist; give a dataset folder or a Parquet file",
         (str(queue_folder),): "Nobody can open this review yet; name someone with --reviewer NAME",
         (
             str(queue_folder),
@@ -231,8 +231,8 @@ def test_errors_name_what_is_wrong(queue_folder: Path, tmp_path: Path) -> None:
             str(tmp_path / "x.csv"),
             "--state",
             str(queue_folder / "README.md"),
-        ): "is not a file of",
-        (str(queue_folder), "--answers", str(tmp_path)): "--answers was given 1 times",
+        ): "is no file of",
+        (str(queue_folder), "--answers", str(queue_folder / "README.md")): "--answers was given 1 times",
     }.items():
         result = run(app, ["review", *arguments])
         assert isinstance(result.exception, MellaError) and message in str(result.exception), arguments

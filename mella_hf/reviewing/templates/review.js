@@ -1,13 +1,19 @@
 "use strict";
-// One sample at a time. A decision that could not be saved is sent again until it is: nothing a reviewer did is lost.
+// One sample at a time. A decision is sent again only when no answer came at all: the server may be on its way up.
+// Any answer that is not "saved" is shown with its reason, and the decision stays on the page.
 
 const $ = (id) => document.getElementById(id);
-const state = { sample: null, settings: null, mode: "judge", sending: false };
+const state = { sample: null, settings: null, mode: "judge", sending: false, last: null };
 
 async function call(path, options) {
-  const answer = await fetch(path, options);
-  const body = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(body.error), { refused: true });
+  const answer = await fetch(path, options); // throws when there is no answer
+  let body = null;
+  try {
+    body = JSON.parse(await answer.text());
+  } catch (error) {
+    if (answer.ok) throw Object.assign(new Error("The answer of the server cannot be read. Load the page again."), { refused: true });
+  }
+  if (!answer.ok) throw Object.assign(new Error((body && body.error) || `The server refused it (status ${answer.status}).`), { refused: true });
   return body;
 }
 
@@ -43,6 +49,7 @@ function show(sample) {
   state.sample = sample;
   $("sample").hidden = !sample;
   $("done").hidden = Boolean(sample);
+  for (const button of document.querySelectorAll(".undo")) button.disabled = !state.last;
   close();
   if (!sample) return;
   $("image").src = sample.image;
@@ -70,12 +77,28 @@ function close() {
 }
 
 async function next() {
-  const { sample, samples, done, mine } = await insist(() => call(`api/next?order=${$("order").value}`));
+  const order = $("order").value || "random";
+  const { sample, samples, done, mine, orders } = await insist(() => call(`api/next?order=${order}`));
+  offer(orders, order);
   $("bar").setAttribute("aria-valuenow", done);
   $("bar").setAttribute("aria-valuemax", samples);
   $("bar").firstElementChild.style.width = `${(100 * done) / samples}%`;
   $("count").textContent = `${done} of ${samples}, ${mine} by you`;
   show(sample);
+}
+
+// The orders that have something left, each with how many; the chosen one stays even when it is used up.
+function offer(orders, chosen) {
+  const titles = { worst: "the lowest scores", random: "at random", disagreement: "where reviewers disagree" };
+  const select = $("order");
+  select.replaceChildren();
+  for (const order of new Set([...Object.keys(orders), chosen])) {
+    select.append(new Option(`${titles[order]} (${orders[order] || 0})`, order, order === chosen, order === chosen));
+  }
+  const others = Object.keys(orders).filter((order) => order !== chosen && orders[order]);
+  $("end").textContent = others.length
+    ? `No sample is left in this order. There is more: ${others.map((order) => `${titles[order]} (${orders[order]})`).join(", ")}.`
+    : "You have seen every sample that needs you. Thank you.";
 }
 
 async function decide(action, extra) {
@@ -85,6 +108,7 @@ async function decide(action, extra) {
   const options = { method: "POST", headers: { "Content-Type": "application/json" }, body };
   try {
     await insist(() => call("api/decisions", options));
+    state.last = { id: state.sample.id, language: state.sample.language };
     await next();
   } catch (error) {
     say(error.message);
@@ -109,19 +133,40 @@ function reject() {
 }
 
 async function back() {
-  if (!state.sample || state.sending) return;
+  if (state.sending) return;
+  const before = state.sample
+    ? `?before=${encodeURIComponent(state.sample.id)}&language=${encodeURIComponent(state.sample.language)}` : "";
   try {
-    show((await insist(() => call(`api/back?before=${state.sample.id}`))).sample);
+    show((await insist(() => call(`api/back${before}`))).sample);
   } catch (error) {
     say(error.message);
   }
 }
 
+// Takes the last decision of this page back and shows its sample again.
+async function undo() {
+  if (!state.last || state.sending) return;
+  state.sending = true;
+  const { id, language } = state.last;
+  const body = JSON.stringify({ id, language, action: "undo" });
+  try {
+    const { sample } = await insist(() => call("api/back"));
+    await insist(() => call("api/decisions", { method: "POST", headers: { "Content-Type": "application/json" }, body }));
+    state.last = null;
+    show({ ...sample, earlier: null });
+  } catch (error) {
+    say(error.message);
+  } finally {
+    state.sending = false;
+  }
+}
+
 // Keys by their place on the keyboard, so that they work under an Arabic or Cyrillic layout too.
 const KEYS = {
-  judge: { KeyA: () => decide("accept"), KeyE: edit, KeyR: reject, KeyS: () => decide("skip"), KeyB: back },
+  judge: { KeyA: () => decide("accept"), KeyE: edit, KeyR: reject, KeyS: () => decide("skip"), KeyB: back, KeyU: undo },
   compare: {
     Digit1: () => decide("left"), Digit2: () => decide("right"), Digit3: () => decide("tie"), KeyS: () => decide("skip"),
+    KeyU: undo,
   },
 };
 
@@ -135,7 +180,7 @@ document.addEventListener("keydown", (event) => {
     const reason = /^Digit[1-9]$/.test(event.code) && $("reasons").children[Number(event.code[5]) - 1];
     action = reason ? () => reason.click() : null;
   }
-  if (!action || !state.sample) return;
+  if (!action || (!state.sample && action !== back && action !== undo)) return;
   event.preventDefault();
   action();
 });
@@ -155,6 +200,7 @@ for (const id of ["cancel-edit", "cancel-rejection"]) $(id).addEventListener("cl
 for (const [id, action] of Object.entries({
   accept: () => decide("accept"), edit, reject, skip: () => decide("skip"), back,
   left: () => decide("left"), right: () => decide("right"), tie: () => decide("tie"), "skip-pair": () => decide("skip"),
+  undo, "undo-pair": undo, "undo-last": undo,
 })) $(id).addEventListener("click", action);
 $("order").addEventListener("change", () => { $("order").blur(); next(); });
 
@@ -165,11 +211,8 @@ async function start() {
   $("compare").hidden = state.mode !== "compare";
   $("reviewer").textContent = state.settings.reviewer;
   $("order").parentElement.hidden = state.mode === "compare";
-  const titles = { worst: "the lowest scores", random: "at random", disagreement: "where reviewers disagree" };
-  for (const order of state.settings.orders) {
-    if (state.mode === "compare" && order !== "random") continue;
-    $("order").append(new Option(titles[order], order));
-  }
+  $("guidelines").hidden = !state.settings.guidelines;
+  $("rules").innerHTML = state.settings.guidelines; // rendered by the server, which passes no markup of the file on
   state.settings.reasons.forEach((reason, i) => {
     const button = Object.assign(document.createElement("button"), { type: "button" });
     const key = Object.assign(document.createElement("kbd"), { textContent: i + 1 });
@@ -177,6 +220,7 @@ async function start() {
     button.addEventListener("click", () => decide("reject", { reason }));
     $("reasons").append(button);
   });
+  if (state.mode === "judge") $("order").append(new Option("", "worst"));
   await next();
 }
 
