@@ -231,7 +231,7 @@ def test_errors_name_what_is_wrong(queue_folder: Path, tmp_path: Path) -> None:
             str(tmp_path / "x.csv"),
             "--state",
             str(queue_folder / "README.md"),
-        ): "is no file of",
+        ): "is not a file of decisions",
         (str(queue_folder), "--answers", str(queue_folder / "README.md")): "--answers was given 1 times",
     }.items():
         result = run(app, ["review", *arguments])
