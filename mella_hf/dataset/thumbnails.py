@@ -1,4 +1,4 @@
-"""Draw `thumbnails.jpg` for the card: a few training images of every language."""
+"""A row of training images for each language, for the dataset card: `thumbnails/{language}.jpg`."""
 
 import io
 from pathlib import Path
@@ -14,33 +14,46 @@ from mella_hf.images.opening import Rejected, open_image
 if TYPE_CHECKING:
     from PIL import Image
 
-COLUMNS, SIDE, GAP = 8, 112, 4  # images a row, px of an image, px between
+COLUMNS, SIDE, GAP = 8, 112, 4  # images, px of an image, px between
 
 
-def write_thumbnails(folder: Path | str) -> Path:
-    """Write the sheet: a row a language, in alphabetical order, its images spread over the first row group."""
+def write_thumbnails(folder: Path | str) -> list[Path]:
+    """Write one JPEG a language, and take away those of languages that are gone."""
+    home = Path(folder) / THUMBNAILS
+    sheets = thumbnails(folder)
+    for name, data in sheets.items():
+        write_atomic(Path(folder) / name, data)
+    for path in home.glob("*.jpg") if home.is_dir() else ():
+        if f"{THUMBNAILS}/{path.name}" not in sheets:
+            path.unlink()
+    return [Path(folder) / name for name in sheets]
+
+
+def thumbnails(folder: Path | str) -> dict[str, bytes]:
+    """`thumbnails/{language}.jpg` -> a JPEG of some images, spread over the first row group."""
+    return {f"{THUMBNAILS}/{code}.jpg": _sheet(_images(Path(folder), code)) for code in languages_in(folder)}
+
+
+def _sheet(images: list["Image.Image"]) -> bytes:
     from PIL import Image
 
-    rows = [_images(Path(folder), language) for language in languages_in(folder)]
     step = SIDE + GAP
-    sheet = Image.new("RGB", (COLUMNS * step - GAP, max(1, len(rows)) * step - GAP), "white")
-    for y, images in enumerate(rows):
-        for x, image in enumerate(images):
-            image.thumbnail((SIDE, SIDE))
-            sheet.paste(image, (x * step + (SIDE - image.width) // 2, y * step + (SIDE - image.height) // 2))
+    sheet = Image.new("RGB", (COLUMNS * step - GAP, SIDE), "white")
+    for x, image in enumerate(images):
+        image.thumbnail((SIDE, SIDE))
+        sheet.paste(image, (x * step + (SIDE - image.width) // 2, (SIDE - image.height) // 2))
     out = io.BytesIO()
     sheet.save(out, "JPEG", quality=85)
-    path = Path(folder) / THUMBNAILS
-    write_atomic(path, out.getvalue())
-    return path
+    return out.getvalue()
 
 
 def _images(folder: Path, language: str) -> list["Image.Image"]:
     """At most `COLUMNS` images of a language, know before ling; those that do not decode are passed over."""
     paths = shard_paths(folder, language, "know") or shard_paths(folder, language, "ling")
-    if not paths:
+    files = [file for file in map(pq.ParquetFile, paths) if file.num_row_groups]
+    if not files:
         return []
-    column = pq.ParquetFile(paths[0]).read_row_group(0, columns=["image"])["image"]
+    column = files[0].read_row_group(0, columns=["image"])["image"]
     places = dict.fromkeys(len(column) * n // COLUMNS for n in range(COLUMNS))
     images = []
     for place in places:

@@ -1,0 +1,151 @@
+"""Requests to take samples away, and the record of them that is published with a dataset."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mella_hf.errors import MellaError
+from mella_hf.text.addresses import canonical_host, host_of, is_within, url_key
+
+REMOVALS = "removals.jsonl"
+_ID = re.compile(r"[0-9a-f]{64}")
+ADDRESSES = ("domain", "page_url", "image_url")  # the columns that say where a row is from
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to take away.
+
+    Attributes:
+        ids: of samples.
+        urls: addresses of pages or images, as `url_key` gives them.
+        domains: canonical hosts; each means its subdomains too. `*.example.org` means the subdomains alone.
+    """
+
+    ids: frozenset[str] = frozenset()
+    urls: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, records: Iterable[Mapping[str, Any]]) -> "Request":
+        """All requests on record as one."""
+        records = list(records)
+        return cls(
+            frozenset(name for record in records for name in record.get("ids", ())),
+            frozenset(key for record in records for key in record.get("urls", ())),
+            frozenset(record["domain"] for record in records if record.get("domain")),
+        )
+
+    def matches(self, rows: pa.Table) -> pa.Array:
+        """Which rows the request is about: [N] booleans, never null.
+
+        Args:
+            rows: with the columns of `ADDRESSES`, and `id` where it matters.
+        """
+        found = pa.repeat(pa.scalar(False), len(rows))
+        if self.ids and "id" in rows.column_names:
+            found = pc.is_in(rows["id"], pa.array(sorted(self.ids), pa.string()))
+        for name in ADDRESSES if self.domains else ():
+            found = pc.or_(found, _where(rows[name], self._is_asked_away if name == "domain" else self._is_from))
+        for name in ("page_url", "image_url") if self.urls else ():
+            found = pc.or_(found, _where(rows[name], lambda url: url_key(url) in self.urls))
+        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+    def host(self, row: Mapping[str, Any]) -> str | None:
+        """The host for which a row goes, or None when it goes for another reason."""
+        hosts = [canonical_host(row["domain"] or ""), host_of(row["page_url"]), host_of(row["image_url"])]
+        return next((host for host in hosts if host and self._is_asked_away(host)), None)
+
+    def _is_asked_away(self, host: str) -> bool:
+        host = canonical_host(host)
+        return any(is_within(host, domain) for domain in self.domains)
+
+    def _is_from(self, url: str) -> bool:
+        host = host_of(url)
+        return host is not None and self._is_asked_away(host)
+
+
+def _where(column: pa.ChunkedArray, test: Callable[[str], bool]) -> pa.ChunkedArray:
+    """Which values pass a test, asked once for each distinct value. Nulls do not."""
+    passing = [value for value in pc.unique(column).to_pylist() if value is not None and test(value)]
+    return pc.is_in(column, pa.array(passing, pa.string()))
+
+
+def make_request(ids: Iterable[str] = (), urls: Iterable[str] = (), domain: str | None = None) -> Request:
+    """A checked request. Raises MellaError."""
+    wanted = frozenset(name.strip().lower() for name in ids if name.strip())
+    if wrong := sorted(name for name in wanted if not _ID.fullmatch(name)):
+        raise MellaError(f"{wrong[0]!r} is not a sample id; ids are the 64 hex digits of the column 'id'.")
+    addresses = [url for url in urls if url.strip()]
+    for url in addresses:
+        if host_of(url) is None:
+            raise MellaError(f"{url!r} is not a URL of a page or an image; give one that begins with http:// or https://.")
+    request = Request(wanted, frozenset(map(url_key, addresses)), _domains(domain))
+    if request == Request():
+        raise MellaError("Nothing to remove: give ids or a domain.")
+    return request
+
+
+def _domains(domain: str | None) -> frozenset[str]:
+    if domain is None:
+        return frozenset()
+    name = domain.strip()
+    star = "*." if name.startswith("*.") else ""
+    host = canonical_host(name.removeprefix("*").lstrip("."))
+    if not host or any(c in host for c in "/:*@?#\\") or any(map(str.isspace, host)) or ".." in host:
+        better = host_of(name) or "example.org"
+        raise MellaError(f"{domain!r} is not a domain; give a host such as {better!r}, without http://.")
+    if "." not in host:
+        raise MellaError(f"{domain!r} is not a domain of one owner; give the whole host, such as 'example.{host}'.")
+    return frozenset([star + host])
+
+
+def with_record(records: list[dict[str, Any]], request: Request, emptied: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """The record with a request on it, once.
+
+    Args:
+        emptied: "language/split" of which the request took the last row; the publisher takes them from the Hub.
+    """
+    record: dict[str, Any] = {"ids": sorted(request.ids)} if request.ids else {}
+    record |= {"urls": sorted(request.urls)} if request.urls else {}
+    record |= {"domain": domain for domain in request.domains}
+    same = [known for known in records if _asked(known) == record]
+    if same and not emptied:
+        return records
+    gone = sorted({*emptied, *(place for known in same for place in known.get("emptied", ()))})
+    today = same[0]["requested"] if same else datetime.now(UTC).date().isoformat()
+    new = {"requested": today, **record} | ({"emptied": gone} if gone else {})
+    return [new if known is same[0] else known for known in records] if same else [*records, new]
+
+
+def merge_records(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two records as one: theirs first, then those of ours that they have not."""
+    known = [_asked(record) for record in theirs]
+    return theirs + [record for record in ours if _asked(record) not in known]
+
+
+def _asked(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name in ("ids", "urls", "domain")}
+
+
+def read_records(folder: Path | str) -> list[dict[str, Any]]:
+    """The requests on record, in order."""
+    path = Path(folder) / REMOVALS
+    return parse_records(path.read_text("utf-8")) if path.exists() else []
+
+
+def parse_records(text: str) -> list[dict[str, Any]]:
+    """Requests from the text of `removals.jsonl`."""
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def records_text(records: Iterable[Mapping[str, Any]]) -> str:
+    """The text of `removals.jsonl`."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
