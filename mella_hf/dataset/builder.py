@@ -63,6 +63,8 @@ def list_local(folder: str) -> list[Shard]:
     """The shards of a dataset folder, `{language}/{split}-*.parquet`, in order. Raises MellaError."""
     if not os.path.isdir(folder):
         raise MellaError(f"data_dir={folder!r} is not a folder; give the folder that holds ar/, cs/ and so on.")
+    if os.path.exists(os.path.join(folder, ".removal", "plan.json")):
+        raise MellaError(f"{folder}: a removal was cut short; finish it with: mella verify {folder}")
     found = []
     for language in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
         home = f"{os.path.abspath(folder)}/{language}"

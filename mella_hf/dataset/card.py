@@ -13,13 +13,14 @@ from typing import Any
 from mella_hf import languages
 from mella_hf.dataset.facts import SAMPLE, SplitFacts, dataset_facts
 from mella_hf.dataset.lengths import token_lengths
+from mella_hf.dataset.write import languages_in
 from mella_hf.files import template_path, write_atomic
 from mella_hf.funnel import Counts
 from mella_hf.sample import FEATURES_DICT, SPLITS
 
 ALL = "all"
 CARD = "card.json"  # what the card says that no row does
-THUMBNAILS = "thumbnails.jpg"
+THUMBNAILS = "thumbnails"  # a folder: one picture a language
 FUNNEL = "funnel.json"  # beside the languages: what the build kept and dropped, by language and source
 
 # Licence names as samples carry them -> the Hub's identifiers (huggingface.co/docs/hub/repositories-licenses).
@@ -87,15 +88,28 @@ def write_card(folder: Path | str, **changes: Any) -> Path:
     Raises:
         MellaError: when the folder holds no dataset.
     """
+    folder = Path(folder)
     facts = dataset_facts(folder)
     text = replace(read_card_text(folder), **changes)
-    metadata = card_metadata(facts, text.title)
-    thumbnails = (Path(folder) / THUMBNAILS).exists()
-    body = render_card(facts, read_funnel(folder), text, thumbnails=thumbnails)
-    path = Path(folder) / "README.md"
-    write_atomic(path, f"---\n{metadata}---\n\n{body}")
-    write_atomic(Path(folder) / CARD, json.dumps(asdict(text), ensure_ascii=False, indent=1) + "\n")
-    return path
+    pictured = [code for code in languages_in(folder) if (folder / THUMBNAILS / f"{code}.jpg").exists()]
+    for name, content in card_files(facts, read_funnel(folder), text, pictured).items():
+        write_atomic(folder / name, content)
+    return folder / "README.md"
+
+
+def card_files(
+    facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardText, pictured: Iterable[str] = ()
+) -> dict[str, str]:
+    """The card and what belongs to it, by name: `README.md` and `card.json`.
+
+    Args:
+        pictured: languages that have a picture in `thumbnails/`.
+    """
+    body = render_card(facts, funnel, text, pictured)
+    return {
+        "README.md": f"---\n{card_metadata(facts, text.title)}---\n\n{body}",
+        CARD: json.dumps(asdict(text), ensure_ascii=False, indent=1) + "\n",
+    }
 
 
 def expected_configs(rows: Mapping[str, Mapping[str, int]]) -> dict[str, list[dict[str, str]]]:
@@ -133,7 +147,9 @@ def card_metadata(facts: list[SplitFacts], title: str) -> str:
     return yaml.safe_dump(metadata, allow_unicode=True, sort_keys=False, width=120)
 
 
-def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardText, *, thumbnails: bool) -> str:
+def render_card(
+    facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardText, pictured: Iterable[str] = ()
+) -> str:
     """The card's text, from the template `dataset_card.md.j2`."""
     from jinja2 import Environment, StrictUndefined
 
@@ -143,7 +159,7 @@ def render_card(facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardTe
     codes = sorted({one.language for one in facts})
     return template.render(
         **asdict(text),
-        thumbnails=THUMBNAILS if thumbnails else None,
+        thumbnails={code: f"{THUMBNAILS}/{code}.jpg" for code in pictured},
         first=codes[0],
         languages=[(code, language_name(code)) for code in codes],
         splits=[split for split in SPLITS if any(one.split == split for one in facts)],

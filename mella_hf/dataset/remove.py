@@ -1,17 +1,18 @@
-"""Remove samples from a dataset folder and record the request.
+"""Take samples out of a dataset folder, and put the request on record.
 
-Only the shards that hold the samples are rewritten, row group by row group, so the next upload is small.
-`removals.jsonl` is published with the dataset, and a later build into the same folder leaves those rows out.
+Only the shards concerned are rewritten, row group by row group, so that publishing afterwards sends little. All that
+changes (shards, their numbers, the card, the record) is first written aside, in `.removal/`; then a plan of renames
+takes effect by one rename of its own. A run killed before that has changed nothing; after that, whoever opens the
+folder next finishes the plan.
 """
 
+import errno
 import json
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +20,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import write_card
+from mella_hf.dataset.card import CARD, FUNNEL, write_card
+from mella_hf.dataset.requests import (
+    ADDRESSES,
+    REMOVALS,
+    Request,
+    make_request,
+    read_records,
+    records_text,
+    with_record,
+)
 from mella_hf.dataset.thumbnails import write_thumbnails
-from mella_hf.dataset.write import languages_in, open_writer, shard_paths
+from mella_hf.dataset.write import languages_in, open_writer, shard_name, shard_paths
 from mella_hf.errors import MellaError
-from mella_hf.files import json_lines, write_atomic
+from mella_hf.files import ASIDE, write_atomic
 from mella_hf.sample import SPLITS
 
-REMOVALS = "removals.jsonl"
-_ID = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to take away: samples by id, or all of a domain and its subdomains."""
-
-    ids: frozenset[str] = frozenset()
-    domain: str | None = None
-
-    def matches(self, ids: pa.Array, domains: pa.Array) -> pa.Array:
-        """Which rows the request is about: [N] booleans, never null."""
-        found = pc.is_in(ids, pa.array(sorted(self.ids), pa.string()))
-        if self.domain is not None:
-            own = pc.equal(domains, self.domain)
-            sub = pc.ends_with(domains, f".{self.domain}")
-            found = pc.or_(found, pc.fill_null(pc.or_(own, sub), False))
-        return found
+STAGE, PLAN = ".removal", "plan.json"
+NEW, VIEW = "new", "view"  # in STAGE: the files to come, and the folder as it will be
 
 
 @dataclass
@@ -53,102 +46,229 @@ class RemoveReport:
 
     Attributes:
         removed: "language/split" -> rows.
+        hosts: host -> rows, of those that went for their domain.
         rewritten: the shards that changed.
+        emptied: "language/split" that have no row any more.
         not_found: ids of the request that no row has.
     """
 
+    request: Request
     removed: Counter[str] = field(default_factory=Counter)
+    hosts: Counter[str] = field(default_factory=Counter)
     rewritten: list[Path] = field(default_factory=list)
+    emptied: list[str] = field(default_factory=list)
     not_found: list[str] = field(default_factory=list)
 
+    def as_json(self) -> dict[str, Any]:
+        """As what JSON can hold."""
+        request = {name: sorted(values) for name, values in vars(self.request).items()}
+        return vars(self) | {"request": request, "rewritten": list(map(str, self.rewritten))}
 
-def remove_samples(folder: Path | str, *, ids: Iterable[str] = (), domain: str | None = None) -> RemoveReport:
+    @classmethod
+    def of_json(cls, content: dict[str, Any]) -> "RemoveReport":
+        """The report that `as_json` gave."""
+        request = Request(**{name: frozenset(values) for name, values in content["request"].items()})
+        counts = {name: Counter(content[name]) for name in ("removed", "hosts")}
+        return cls(**content | counts | {"request": request, "rewritten": list(map(Path, content["rewritten"]))})
+
+
+@dataclass
+class _Plan:
+    """Renames that bring a folder into its new state; doing one again changes nothing.
+
+    Attributes:
+        place: names of the files in `.removal/new` that go to the same place in the folder.
+        move: (old name, new name) of shards that get another number.
+        delete: names of files that go.
+        splits: "language-split" whose copies in the build's own folder go.
+    """
+
+    place: list[str] = field(default_factory=list)
+    move: list[tuple[str, str]] = field(default_factory=list)
+    delete: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+
+
+def remove_samples(
+    folder: Path | str, *, ids: Iterable[str] = (), urls: Iterable[str] = (), domain: str | None = None
+) -> RemoveReport:
     """Take samples out of a dataset folder. Killed half-way, the same call finishes the work.
+
+    Args:
+        ids: sample ids.
+        urls: addresses of pages or images; rows with that `page_url` or `image_url` go.
+        domain: rows go whose `domain`, page or image is of this host or a subdomain of it; `*.example.org` leaves
+            the rows of `example.org` itself.
 
     Raises:
         MellaError: on an id that is not 64 hex digits, a request for nothing, or a folder without a dataset.
     """
     folder = Path(folder)
-    request = make_request(ids, domain)
-    languages = languages_in(folder)
-    if not languages:
+    request = make_request(ids, urls, domain)
+    finished = finish_removal(folder)
+    if not languages_in(folder) and finished is None:
         raise MellaError(f"{folder} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
-    record_request(folder, request)
-    report = RemoveReport()
-    seen: set[str] = set()
-    for language in languages:
+    stage = folder / STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    plan, report, seen = _Plan(), RemoveReport(request), set[str]()
+    for language in languages_in(folder):
         for split in SPLITS:
-            paths = shard_paths(folder, language, split)
-            for index, path in enumerate(paths):
-                gone = _rewrite(path, request)
-                if gone:
-                    seen |= set(gone)
-                    report.removed[f"{language}/{split}"] += len(gone)
-                    report.rewritten.append(path)
-                    _forget_build(folder, f"{language}-{split}-{index:05d}")
-            if paths and not sum(pq.ParquetFile(path).metadata.num_rows for path in paths):
-                for path in paths:
-                    path.unlink()
+            seen |= _stage_split(folder, language, split, request, plan, report)
     report.not_found = sorted(request.ids - seen)
-    if languages_in(folder):
-        write_thumbnails(folder)  # they may show what was to go
-        write_card(folder)
+    records = with_record(read_records(folder), request, report.emptied)
+    if not report.removed:
+        shutil.rmtree(stage, ignore_errors=True)
+        write_atomic(folder / REMOVALS, records_text(records))
+        return finished if finished is not None and finished.request == request else report
+    _stage_card(folder, records, plan)
+    content = {"plan": asdict(plan), "report": report.as_json()}
+    write_atomic(stage / PLAN, json.dumps(content))  # from here on the removal is done, whatever happens
+    finish_removal(folder)
     return report
 
 
-def make_request(ids: Iterable[str], domain: str | None) -> Request:
-    """A checked request. Raises MellaError."""
-    wanted = frozenset(name.strip().lower() for name in ids if name.strip())
-    if wrong := sorted(name for name in wanted if not _ID.fullmatch(name)):
-        raise MellaError(f"{wrong[0]!r} is not a sample id; ids are the 64 hex digits of the column 'id'.")
-    if domain is not None:
-        domain = domain.strip().lower().strip(".")
-        if not domain or "/" in domain or ":" in domain:
-            raise MellaError(f"{domain!r} is not a domain; give a host such as 'example.org', without http://.")
-    if not wanted and domain is None:
-        raise MellaError("Nothing to remove: give ids or a domain.")
-    return Request(wanted, domain)
+def finish_removal(folder: Path | str) -> RemoveReport | None:
+    """Finish a removal that was killed after its plan was written; None when there is none.
+
+    Raises:
+        MellaError: when the folder cannot be written to.
+    """
+    folder = Path(folder)
+    stage = folder / STAGE
+    if not (stage / PLAN).exists():
+        return None
+    content = json.loads((stage / PLAN).read_text("utf-8"))
+    try:
+        _apply(folder, _Plan(**content["plan"]))
+        (stage / PLAN).unlink()
+        shutil.rmtree(stage, ignore_errors=True)
+    except OSError as error:
+        raise MellaError(f"{folder}: a removal was cut short and cannot be finished ({error}).") from error
+    return RemoveReport.of_json(content["report"])
 
 
-def record_request(folder: Path, request: Request) -> None:
-    """Put a request on record, once."""
-    records = read_records(folder)
-    record: dict[str, Any] = {"ids": sorted(request.ids)} if request.ids else {}
-    record |= {"domain": request.domain} if request.domain else {}
-    if record not in [{k: v for k, v in known.items() if k != "requested"} for known in records]:
-        records.append({"requested": datetime.now(UTC).date().isoformat(), **record})
-    write_atomic(folder / REMOVALS, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
+def _apply(folder: Path, plan: _Plan) -> None:
+    for old, new in plan.move:
+        if (folder / old).exists():
+            os.replace(folder / old, folder / new)
+    for name in plan.place:
+        if (folder / STAGE / NEW / name).exists():
+            _put(folder / STAGE / NEW / name, folder / name)
+    for name in plan.delete:
+        (folder / name).unlink(missing_ok=True)
+    for home in {(folder / name).parent for name in plan.delete} - {folder}:
+        if home.is_dir() and not home.is_symlink() and not any(home.iterdir()):
+            home.rmdir()
+    for split in plan.splits:
+        _forget_build(folder, split)
 
 
-def read_records(folder: Path | str) -> list[dict[str, Any]]:
-    """The requests on record, in order."""
-    path = Path(folder) / REMOVALS
-    return [record for _, record in json_lines(path)] if path.exists() else []
+def _put(source: Path, target: Path) -> None:
+    """Move a file to its place, also where a link leads to another disk."""
+    target.parent.mkdir(exist_ok=True)
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        aside = target.with_name(f".{target.name}.{os.getpid()}{ASIDE}")
+        shutil.copyfile(source, aside)
+        os.replace(aside, target)
 
 
-def _rewrite(path: Path, request: Request) -> list[str]:
-    """Write a shard again without the rows of a request; returns their ids. A shard without any stays untouched."""
-    parquet = pq.ParquetFile(path)
-    named = parquet.read(columns=["id", "domain"])
-    mask = request.matches(named["id"].combine_chunks(), named["domain"].combine_chunks())
-    gone = named["id"].filter(mask).to_pylist()
-    if not gone:
-        return []
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    keep, start = pc.invert(mask), 0
-    with open_writer(aside) as writer:
+def _stage_split(
+    folder: Path, language: str, split: str, request: Request, plan: _Plan, report: RemoveReport
+) -> set[str]:
+    """Write the shards of a split that change, and link all of them into the view; returns the ids that go."""
+    paths = shard_paths(folder, language, split)
+    gone = [_gone(path, request) for path in paths]
+    rows = sum(mask.true_count for mask, _ in gone)
+    left = [path for path, (mask, _) in zip(paths, gone, strict=True) if mask.true_count < len(mask)]
+    ids = set[str]()
+    for path, (mask, found) in zip(paths, gone, strict=True):
+        name = f"{language}/{shard_name(split, left.index(path), len(left))}" if path in left else None
+        old = f"{language}/{path.name}"
+        if found and name:
+            plan.place.append(name)
+            _rewrite(path, folder / STAGE / NEW / name, mask)
+            report.rewritten.append(folder / name)
+        elif name and name != old and rows:
+            plan.move.append((old, name))
+        if rows and old != name and (old, name) not in plan.move:
+            plan.delete.append(old)
+        if name:
+            source = folder / STAGE / NEW / name if found else path
+            _link(source, folder / STAGE / VIEW / name)
+        ids |= {row["id"] for row in found}
+        report.hosts.update(host for row in found if (host := request.host(row)) is not None)
+    if rows:
+        report.removed[f"{language}/{split}"] += rows
+        report.emptied += [] if left else [f"{language}/{split}"]
+        plan.splits.append(f"{language}-{split}")
+    return ids
+
+
+def _gone(path: Path, request: Request) -> tuple[pa.BooleanArray, list[dict[str, Any]]]:
+    """Which rows of a shard go, and what they say of where they are from."""
+    named = pq.ParquetFile(path).read(columns=["id", *ADDRESSES])
+    mask = request.matches(named)
+    return mask, named.filter(mask).to_pylist()
+
+
+def _rewrite(path: Path, target: Path, gone: pa.BooleanArray) -> None:
+    """Write a shard again without some of its rows."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    parquet, keep, start = pq.ParquetFile(path), pc.invert(gone), 0
+    with open_writer(target) as writer:
         for group in range(parquet.num_row_groups):
             rows = parquet.metadata.row_group(group).num_rows
             part = keep.slice(start, rows)
             start += rows
             if pc.any(part).as_py():
                 writer.write_table(parquet.read_row_group(group).filter(part), row_group_size=rows)
-    os.replace(aside, path)
-    return gone
+    with open(target, "rb") as file:
+        os.fsync(file.fileno())
 
 
-def _forget_build(folder: Path, name: str) -> None:
-    """Take away the build's own copy of a shard, which still holds what was removed."""
+def _stage_card(folder: Path, records: list[dict[str, Any]], plan: _Plan) -> None:
+    """Make the card of the folder as it will be. Without any row left there is none."""
+    view, new = folder / STAGE / VIEW, folder / STAGE / NEW
+    view.mkdir(parents=True, exist_ok=True)
+    for name in (CARD, FUNNEL):
+        if (folder / name).exists():
+            shutil.copyfile(folder / name, view / name)
+    before = {path.relative_to(folder).as_posix() for path in card_paths(folder)}
+    if languages_in(view):
+        write_thumbnails(view)
+        write_card(view)
+    after = {path.relative_to(view).as_posix(): path for path in card_paths(view)}
+    for name, path in after.items():
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, new / name)
+    write_atomic(new / REMOVALS, records_text(records))
+    plan.place += [*after, REMOVALS]
+    plan.delete += sorted(before - after.keys())
+
+
+def card_paths(folder: Path) -> list[Path]:
+    """The files of a folder that are computed from its rows: the card and what belongs to it."""
+    return sorted(path for pattern in ("README.md", CARD, "thumbnails/*.jpg") for path in folder.glob(pattern))
+
+
+def _link(source: Path, target: Path) -> None:
+    """Show a file under another name, for reading: by a link, where the file system has them."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for make in (os.link, os.symlink, shutil.copyfile):
+        try:
+            make(source.resolve(), target)
+            return
+        except OSError:
+            continue
+    raise MellaError(f"Cannot write {target}; a removal needs room beside the dataset.")
+
+
+def _forget_build(folder: Path, split: str) -> None:
+    """Take away the build's own copies of a split, which still hold what was removed."""
     work = folder / ".build" / "write"
-    for path in [*(work / "done").glob(f"{name}*.json"), *work.glob(f"{name}*")]:
+    for path in [*(work / "done").glob(f"{split}-[0-9]*.json"), *work.glob(f"{split}-[0-9]*")]:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

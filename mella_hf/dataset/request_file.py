@@ -37,7 +37,9 @@ def read_request_file(path: Path) -> RequestFile:
         MellaError: when the file cannot be read, or a line but the first holds neither an id nor a URL.
     """
     if not path.is_file():
-        raise MellaError(f"--ids {str(path)!r} is not a file; give a text or CSV file with one sample id or URL a line.")
+        raise MellaError(
+            f"--ids {str(path)!r} is not a file; give a text or CSV file with one sample id or URL a line."
+        )
     text = decode(path.read_bytes(), path)
     found, mark = RequestFile(), None
     for number, line in enumerate(text.splitlines(), 1):

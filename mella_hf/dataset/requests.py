@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mella_hf.errors import MellaError
+from mella_hf.files import json_lines
 from mella_hf.text.addresses import canonical_host, host_of, is_within, url_key
 
 REMOVALS = "removals.jsonl"
@@ -86,7 +87,9 @@ def make_request(ids: Iterable[str] = (), urls: Iterable[str] = (), domain: str 
     addresses = [url for url in urls if url.strip()]
     for url in addresses:
         if host_of(url) is None:
-            raise MellaError(f"{url!r} is not a URL of a page or an image; give one that begins with http:// or https://.")
+            raise MellaError(
+                f"{url!r} is not a URL of a page or an image; give one that begins with http:// or https://."
+            )
     request = Request(wanted, frozenset(map(url_key, addresses)), _domains(domain))
     if request == Request():
         raise MellaError("Nothing to remove: give ids or a domain.")
@@ -115,7 +118,7 @@ def with_record(records: list[dict[str, Any]], request: Request, emptied: Iterab
     """
     record: dict[str, Any] = {"ids": sorted(request.ids)} if request.ids else {}
     record |= {"urls": sorted(request.urls)} if request.urls else {}
-    record |= {"domain": domain for domain in request.domains}
+    record |= {"domain": next(iter(request.domains))} if request.domains else {}
     same = [known for known in records if _asked(known) == record]
     if same and not emptied:
         return records
@@ -138,12 +141,12 @@ def _asked(record: Mapping[str, Any]) -> dict[str, Any]:
 def read_records(folder: Path | str) -> list[dict[str, Any]]:
     """The requests on record, in order."""
     path = Path(folder) / REMOVALS
-    return parse_records(path.read_text("utf-8")) if path.exists() else []
+    return [record for _, record in json_lines(path)] if path.exists() else []
 
 
 def parse_records(text: str) -> list[dict[str, Any]]:
     """Requests from the text of `removals.jsonl`."""
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def records_text(records: Iterable[Mapping[str, Any]]) -> str:

@@ -21,6 +21,7 @@ from mella_hf.dataset.card import expected_configs
 from mella_hf.dataset.checks import check_sample
 from mella_hf.dataset.disjoint import TEST, TRAIN, Hashes, describe_leaks, find_leaks
 from mella_hf.dataset.files import HubFiles, LocalFiles
+from mella_hf.dataset.remove import finish_removal
 from mella_hf.errors import MellaError, SampleError
 from mella_hf.files import json_lines
 from mella_hf.images.opening import Rejected, open_image
@@ -76,6 +77,7 @@ def verify_dataset(
         MellaError: when there is no dataset at all, or the repo cannot be read.
     """
     folder = Path(where).absolute()
+    finish_removal(folder)
     root = LocalFiles(folder) if folder.is_dir() else HubFiles(str(where), revision, endpoint, token)
     report = VerifyReport(str(where))
     files = root.files()

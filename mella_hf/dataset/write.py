@@ -150,6 +150,11 @@ def _with_time(row: Mapping[str, Any]) -> Mapping[str, Any]:
         raise bad_record(row, "collected_at", f"is not a time: {error}") from error
 
 
+def shard_name(split: str, index: int, total: int) -> str:
+    """The file name of a shard."""
+    return f"{split}-{index:05d}-of-{total:05d}.parquet"
+
+
 def shard_paths(folder: Path | str, language: str, split: str) -> list[Path]:
     """The shards of a split, in order; none when the split is absent. Raises MellaError when one is missing."""
     found = {}
@@ -196,7 +201,7 @@ def _row_groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[list[Mappin
 
 def _publish(written: Sequence[Path], home: Path, split: str) -> list[Path]:
     """Give finished shards their names. Shards of an older version go last, so no reader finds none."""
-    final = [home / f"{split}-{i:05d}-of-{len(written):05d}.parquet" for i in range(len(written))]
+    final = [home / shard_name(split, i, len(written)) for i in range(len(written))]
     for source, target in zip(written, final, strict=True):
         os.replace(source, target)
     for path in home.glob(f"{split}-*.parquet"):

@@ -13,7 +13,7 @@ _LONGEST = 253  # characters of a host (RFC 1035)
 
 @lru_cache(maxsize=65536)
 def canonical_host(host: str) -> str:
-    """A host in lower case, without a final dot, international names in punycode: `Müller.DE.` is `xn--mller-kva.de`."""
+    """A host in lower case and punycode, without a final dot: `Müller.DE.` is `xn--mller-kva.de`."""
     import idna
 
     name = host.strip().rstrip(".").lower()

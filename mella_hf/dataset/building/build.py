@@ -1,7 +1,7 @@
 """Build a dataset folder from a source: scan every unit, plan every language, write every shard.
 
     OUT/{language}/{split}-*.parquet   the dataset
-    OUT/README.md, thumbnails.jpg      its card
+    OUT/README.md, thumbnails/        its card
     OUT/funnel.json                    how many rows were kept and dropped
     OUT/rejects/{language}-{source}.jsonl   every dropped row with its reason
     OUT/.build/                        work files of the stages; a rerun continues from them
@@ -40,7 +40,8 @@ from mella_hf.dataset.building.plan import PLAN, plan_language
 from mella_hf.dataset.building.planned import planned_batches
 from mella_hf.dataset.building.scan import COUNTS, ROWS, is_current, scan_unit
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
-from mella_hf.dataset.remove import read_records
+from mella_hf.dataset.remove import finish_removal
+from mella_hf.dataset.requests import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer
 from mella_hf.files import json_line, json_lines, link_file, sweep
@@ -138,6 +139,7 @@ class Settings(NamedTuple):
 
 def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Settings, origin: str) -> BuildReport:
     work = out / WORK
+    finish_removal(out)
     for folder in (out, *out.glob("*/")):
         sweep(folder)
     before = read_holdings(work)
@@ -197,11 +199,10 @@ def _scan(
     return report, given
 
 
-def removals(out: Path) -> dict[str, list[str]]:
+def removals(out: Path) -> list[dict[str, Any]]:
     """What `mella remove` took out of this folder before: it stays out."""
-    records = read_records(out)
-    ids = sorted({name for record in records for name in record.get("ids", ())})
-    return {"ids": ids, "domains": sorted({record["domain"] for record in records if "domain" in record})}
+    asked = ("ids", "urls", "domain")
+    return [{name: record[name] for name in asked if name in record} for record in read_records(out)]
 
 
 def write_shard(shard: Shard, output: ShardOutput, *, source: Source, out: str, verify: bool, build: str) -> None:

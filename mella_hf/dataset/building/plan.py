@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mella_hf.dataset.building.scan import COUNTS, ROWS
-from mella_hf.dataset.remove import Request
+from mella_hf.dataset.requests import ADDRESSES, Request
 from mella_hf.images.duplicates import KEPT, SAME_BYTES, SAME_PICTURE, find_duplicates
 from mella_hf.sample import SPLITS
 from mella_hf.stage import DROPPED, Shard, ShardOutput
@@ -112,16 +112,14 @@ def _columns(units: list[dict[str, Any]], lengths: list[int], name: str) -> Iter
         start += length
 
 
-def removed_rows(ids: np.ndarray, units: list[dict[str, Any]], removals: dict[str, list[str]]) -> np.ndarray:
+def removed_rows(ids: np.ndarray, units: list[dict[str, Any]], removals: list[dict[str, Any]]) -> np.ndarray:
     """Which rows somebody asked to take away: [N] bool."""
-    removed = np.isin(ids, np.array([bytes.fromhex(name) for name in removals["ids"]], dtype="S32"))
+    request = Request.of(removals)
+    removed = np.isin(ids, np.array([bytes.fromhex(name) for name in request.ids], dtype="S32"))
     start = 0
-    for unit in units if removals["domains"] else ():
-        table = pq.read_table(Path(unit["folder"]) / ROWS, columns=["where", "domain"])
-        blank = pa.nulls(len(table), pa.string())
-        for domain in removals["domains"]:
-            matches = Request(domain=domain).matches(blank, table["domain"].combine_chunks())
-            removed[start : start + len(table)] |= matches.to_numpy(zero_copy_only=False)
+    for unit in units if request.domains or request.urls else ():
+        table = pq.read_table(Path(unit["folder"]) / ROWS, columns=list(ADDRESSES))
+        removed[start : start + len(table)] |= request.matches(table).to_numpy(zero_copy_only=False)
         start += len(table)
     return removed
 

@@ -1,0 +1,59 @@
+"""Lists of what to take away are read as people have them: from editors, spreadsheets and mails."""
+
+from pathlib import Path
+
+import pytest
+
+from mella_hf.dataset.request_file import read_request_file
+from mella_hf.errors import MellaError
+
+A, B = "ab" * 32, "0c" * 32
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [A, "", B], [A.upper(), f"  {B} "], [f'"{A}"', f"'{B}'"], [f"sha256:{A}", f"{B}.jpg"],
+        ["id,why", f"{A},zmizí", f'{B},"all, please"'], ["why;id", f"weg;{A}", f'"a;b";{B}'],
+        ["n\tid", f"1\t{A}", f"2\t{B}"],
+        ["id,page_url", f"{A},https://x.org/1", f"{B},https://x.org/2"], ["# two", A, B], ["Sample", A, B],
+    ],
+)  # fmt: skip
+def test_ids(tmp_path: Path, lines: list[str], encoding: str, end: str) -> None:
+    path = tmp_path / "ids"
+    path.write_bytes(end.join(lines).encode(encoding, "replace"))
+    found = read_request_file(path)
+    assert (found.ids, found.urls) == ([A, B], [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "urls"),
+    [
+        (["https://x.org/a.jpg", "HTTP://X.ORG/b c"], ["https://x.org/a.jpg", "HTTP://X.ORG/b c"]),
+        (["url", "https://x.org/a,b;c.jpg"], ["https://x.org/a,b;c.jpg"]),
+        (["url,why", "https://x.org/a.jpg,mine"], ["https://x.org/a.jpg"]),
+        (["https://x.org/a.jpg, it is mine"], ["https://x.org/a.jpg"]),
+        ([f"https://x.org/{A}.jpg"], [f"https://x.org/{A}.jpg"]),
+        (["page;image", "https://x.org/1;https://x.org/2"], ["https://x.org/1", "https://x.org/2"]),
+    ],
+)
+def test_urls(tmp_path: Path, lines: list[str], urls: list[str]) -> None:
+    (tmp_path / "ids").write_text("\n".join(lines), "utf-8")
+    found = read_request_file(tmp_path / "ids")
+    assert (found.ids, found.urls) == ([], urls)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (f"{A}\nabc\n".encode(), "line 2: 'abc' holds neither a sample id"), (b"", "names nothing"),
+        (b"id\n", "names nothing"), (f"id\n{A[:-1]}\n".encode(), "line 2: 'abab"),
+        (b"\xff\xfea", "begins as utf-16 and is not"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "ids").write_bytes(data)
+    with pytest.raises(MellaError, match=message):
+        read_request_file(tmp_path / "ids")
