@@ -3,6 +3,7 @@
 Every number on the card is computed from the rows, except the drop funnel, which comes from the build.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,6 @@ from typing import Any
 
 from mella_hf import languages
 from mella_hf.dataset.facts import SAMPLE, SplitFacts, dataset_facts
-from mella_hf.dataset.lengths import token_lengths
 from mella_hf.dataset.write import languages_in
 from mella_hf.files import template_path, write_atomic
 from mella_hf.funnel import Counts
@@ -20,6 +20,7 @@ from mella_hf.sample import FEATURES_DICT, SPLITS
 
 ALL = "all"
 CARD = "card.json"  # what the card says that no row does
+FACTS = "facts.json"  # what the card counted, so that a card for more than one folder need not read the rows again
 THUMBNAILS = "thumbnails"  # a folder: one picture a language
 FUNNEL = "funnel.json"  # beside the languages: what the build kept and dropped, by language and source
 
@@ -100,16 +101,24 @@ def write_card(folder: Path | str, **changes: Any) -> Path:
 def card_files(
     facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardText, pictured: Iterable[str] = ()
 ) -> dict[str, str]:
-    """The card and what belongs to it, by name: `README.md` and `card.json`.
+    """The card and what belongs to it, by name: `README.md`, `card.json` and `facts.json`.
 
     Args:
         pictured: languages that have a picture in `thumbnails/`.
     """
     body = render_card(facts, funnel, text, pictured)
+    readme = f"---\n{card_metadata(facts, text.title)}---\n\n{body}"
+    record = {"readme": git_oid(readme.encode()), "splits": [one.as_json() for one in facts]}
     return {
-        "README.md": f"---\n{card_metadata(facts, text.title)}---\n\n{body}",
+        "README.md": readme,
+        FACTS: json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n",
         CARD: json.dumps(asdict(text), ensure_ascii=False, indent=1) + "\n",
     }
+
+
+def git_oid(data: bytes) -> str:
+    """The name of a file's content in git, by which the Hub lists small files."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def expected_configs(rows: Mapping[str, Mapping[str, int]]) -> dict[str, list[dict[str, str]]]:
@@ -165,7 +174,7 @@ def render_card(
         splits=[split for split in SPLITS if any(one.split == split for one in facts)],
         facts={(one.language, one.split): one for one in facts},
         totals=_total({one.split: one.rows} for one in facts),
-        tokens={code: token_lengths(code, _samples(code, facts)) for code in codes},
+        tokenizers={one.language: one.tokenizer for one in facts},
         sampled=SAMPLE,
         rows=sum(one.rows for one in facts),
         size=sum(one.files_bytes for one in facts),
@@ -213,10 +222,6 @@ def _feature(name: str, kind: Mapping[str, Any]) -> dict[str, str]:
 
 def _splits(code: str, facts: list[SplitFacts]) -> list[str]:
     return [split for split in SPLITS if any(one.split == split and code in (ALL, one.language) for one in facts)]
-
-
-def _samples(code: str, facts: list[SplitFacts]) -> dict[str, list[str]]:
-    return {one.split: [text for _, text in one.sample] for one in facts if one.language == code}
 
 
 def _total(counters: Iterable[Mapping[str, int]]) -> Counter[str]:

@@ -3,12 +3,19 @@
 Cluster workers may run in another working directory, so every path is absolute.
 """
 
+import hashlib
 import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mella_hf.errors import MellaError
 from mella_hf.files import cache_dir
+
+SHARD = re.compile(r"(?P<language>[\w-]+)/(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
+REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -18,13 +25,20 @@ class LocalFiles:
     root: Path
 
     def files(self) -> dict[str, str]:
-        """Relative path -> a version that changes with the content; hidden folders are the build's own."""
-        found = {}
-        for folder, names, files in os.walk(self.root):
-            names[:] = sorted(name for name in names if not name.startswith("."))
+        """Relative path -> a version that changes with the content; hidden folders are the build's own.
+
+        Links count as what they lead to. Raises MellaError on one that leads nowhere.
+        """
+        found, seen = {}, set[str]()
+        for folder, names, files in os.walk(self.root, followlinks=True):
+            seen.add(os.path.realpath(folder))
+            names[:] = sorted(n for n in names if n[0] != "." and os.path.realpath(os.path.join(folder, n)) not in seen)
             for name in files:
                 path = Path(folder, name)
-                stat = path.stat()
+                try:
+                    stat = path.stat()
+                except OSError as error:
+                    raise MellaError(f"{path} cannot be read ({error.strerror}); mend or delete it.") from error
                 found[path.relative_to(self.root).as_posix()] = f"{stat.st_size}-{stat.st_mtime_ns}"
         return found
 
@@ -38,7 +52,13 @@ class LocalFiles:
 
     def work(self) -> Path:
         """Where the verification keeps its results."""
-        return self.root / ".verify"
+        own = self.root / ".verify"
+        with suppress(OSError):  # the folder may be read only
+            own.mkdir(exist_ok=True)
+        if os.access(own, os.W_OK):
+            return own
+        name = hashlib.sha256(os.fsencode(os.path.realpath(self.root))).hexdigest()[:16]
+        return cache_dir().absolute() / "verify" / f"{self.root.name}-{name}"
 
 
 @dataclass(frozen=True)

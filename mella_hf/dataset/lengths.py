@@ -15,10 +15,12 @@ class TokenLengths:
     Attributes:
         tokenizer: name and version of the metrics' tokenizer of the language, or why nothing was counted.
         splits: split -> (median, 90th percentile), in tokens.
+        means: split -> mean, in tokens.
     """
 
     tokenizer: str
     splits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    means: Mapping[str, float] = field(default_factory=dict)
 
 
 def token_lengths(code: str, samples: Mapping[str, Sequence[str]]) -> TokenLengths:
@@ -38,7 +40,11 @@ def token_lengths(code: str, samples: Mapping[str, Sequence[str]]) -> TokenLengt
         }
     except (MellaError, MissingExtraError) as error:
         return TokenLengths(f"not counted: {error}")
-    return TokenLengths(name, {split: (_rank(found, 0.5), _rank(found, 0.9)) for split, found in counts.items()})
+    return TokenLengths(
+        name,
+        {split: (_rank(found, 0.5), _rank(found, 0.9)) for split, found in counts.items()},
+        {split: sum(found) / len(found) for split, found in counts.items()},
+    )
 
 
 def _rank(ordered: list[int], share: float) -> int:

@@ -6,15 +6,20 @@ unchanged folder uploads nothing.
 """
 
 import hashlib
+import json
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.dataset.card import CARD, FUNNEL, THUMBNAILS, write_card
-from mella_hf.dataset.remove import REMOVALS
+from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, git_oid, write_card
+from mella_hf.dataset.files import REPO, SHARD, HubFiles
+from mella_hf.dataset.merging import Remote, check_disjoint, kept_places, merged_files, places_in
+from mella_hf.dataset.remove import finish_removal
+from mella_hf.dataset.requests import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import languages_in, shard_paths
@@ -25,9 +30,7 @@ from mella_hf.sample import SPLITS
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-_FILES = ("README.md", CARD, FUNNEL, THUMBNAILS, REMOVALS)
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_PUBLISHED = re.compile(r"[\w-]+/[a-z_]+-\d{5}-of-\d{5}\.parquet")
+_OWN = ("README.md", CARD, FACTS, FUNNEL, "thumbnails.jpg")  # files of ours that may be out of date in a repo
 
 
 @dataclass
@@ -37,6 +40,7 @@ class PublishReport:
     Attributes:
         add: path in the repo -> bytes, of files that are new or changed.
         delete: files of an earlier version that the dataset no longer has.
+        kept: "language/split" of the repo that the folder does not have; they stay.
         unchanged: how many files the repo has already as they are.
         url: of the commit or the pull request; None when nothing was sent.
     """
@@ -44,6 +48,7 @@ class PublishReport:
     repo: str
     add: dict[str, int] = field(default_factory=dict)
     delete: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
     unchanged: int = 0
     url: str | None = None
 
@@ -52,9 +57,11 @@ def publish_dataset(
     folder: Path | str,
     repo: str,
     *,
+    remove: Sequence[str] = (),
     private: bool = False,
     create_pr: bool = False,
     gated: bool = False,
+    replace_card: bool = False,
     dry_run: bool = False,
     endpoint: str | None = None,
     token: str | None = None,
@@ -64,18 +71,20 @@ def publish_dataset(
     say: Callable[[str], None] = print,
     wait: float = FIRST_WAIT,
 ) -> PublishReport:
-    """Publish a dataset folder as `org/name`.
+    """Publish a dataset folder as `org/name`. What the repo has and the folder does not stays, and is on the card.
 
     Args:
-        private: make a new repo private.
+        remove: languages ("th") or splits ("th/know") of the repo that go. The folder must not have them.
+        private: make a new repo private; a repo that is public already stays public, which is said.
         create_pr: open one pull request instead of committing to main.
         gated: readers must agree to share their contact first; access is then automatic.
+        replace_card: overwrite a card that was edited by hand on the Hub.
         dry_run: check, compare and report, but send nothing.
         workers: processes of the check, as for `verify_dataset`.
         executor: runs the check instead of processes of this machine.
         endpoint: address of the Hub; the official one by default.
         token: token for the Hub; that of `hf auth login` by default.
-        say: receives a line whenever the Hub asks to wait.
+        say: receives a line whenever the Hub asks to wait, and what the user should know.
         wait: seconds before the first retry.
 
     Raises:
@@ -84,65 +93,136 @@ def publish_dataset(
     from huggingface_hub import HfApi
 
     folder = Path(folder)
-    if not _REPO.fullmatch(repo):
+    if not REPO.fullmatch(repo):
         raise MellaError(f"{repo!r} does not name a dataset repo; give ORGANISATION/NAME, such as 'org/mella'.")
-    write_thumbnails(folder)
-    write_card(folder, repo=repo)
-    verify_dataset(folder, workers=workers, executor=executor, progress=progress).require_sound()
+    finish_removal(folder)
+    if places_in(folder) or not any(record.get("emptied") for record in read_records(folder)):
+        if os.access(folder, os.W_OK):
+            write_thumbnails(folder)
+            write_card(folder, repo=repo)
+        verify_dataset(
+            folder, workers=workers, executor=executor, progress=progress, card=os.access(folder, os.W_OK)
+        ).require_sound()
     api = HfApi(endpoint=endpoint, token=token)
+
+    def send() -> PublishReport:
+        return _send(api, folder, repo, remove, create_pr=create_pr, replace_card=replace_card, dry_run=dry_run)
+
     with hub_errors(repo, "publish to"):
         if not dry_run:
             retried(lambda: _prepare_repo(api, repo, private, gated), say, wait)
-        remote = retried(lambda: remote_files(api, repo, missing_ok=dry_run), say, wait)
-        report = compare(folder, repo, remote)
-        if (report.add or report.delete) and not dry_run:
-            report.url = retried(lambda: _commit(api, folder, report, create_pr), say, wait)
+        if private and retried(lambda: _is_public(api, repo), say, wait):
+            say(f"{repo} is public already and stays public; make it private on its settings page.")
+        return retried(send, say, wait)
+
+
+def _send(
+    api: "HfApi",
+    folder: Path,
+    repo: str,
+    remove: Sequence[str],
+    *,
+    create_pr: bool,
+    replace_card: bool,
+    dry_run: bool,
+) -> PublishReport:
+    """Compare the folder with the repo as it is now, and commit the difference."""
+    head, remote = remote_files(api, repo, missing_ok=dry_run)
+    hub = HubFiles(repo, head, api.endpoint, api.token if isinstance(api.token, str) else None)
+    kept, gone = kept_places(folder, remote, remove)
+    check_disjoint(folder, hub, remote, kept)
+    card = merged_files(folder, repo, hub, remote, kept)
+    if not replace_card:
+        _require_own_card(hub, remote, repo)
+    report = compare(repo, {**local_shards(folder), **card}, remote, gone)
+    report.kept = kept
+    if (report.add or report.delete) and not dry_run:
+        report.url = _commit(api, {**local_shards(folder), **card}, report, head, create_pr)
     return report
 
 
-def local_files(folder: Path) -> dict[str, Path]:
-    """What of a dataset folder is published: the shards, the card and what belongs to it. No rejects, no work."""
-    paths = [folder / name for name in _FILES if (folder / name).exists()]
-    paths += [p for code in languages_in(folder) for split in SPLITS for p in shard_paths(folder, code, split)]
+def local_shards(folder: Path) -> dict[str, Path]:
+    """The shards of a folder by their path in the repo."""
+    paths = [p for code in languages_in(folder) for split in SPLITS for p in shard_paths(folder, code, split)]
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
-def remote_files(api: "HfApi", repo: str, *, missing_ok: bool = False) -> dict[str, str]:
-    """Path -> sha256 (large files) or git blob id (small ones), of the repo's main branch."""
+def remote_files(api: "HfApi", repo: str, *, missing_ok: bool = False) -> tuple[str | None, Remote]:
+    """(commit, its files) of a repo's main branch: sha256 (large files) or git blob id (small ones), and bytes."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
         info = api.dataset_info(repo, files_metadata=True)
     except RepositoryNotFoundError:
         if missing_ok:
-            return {}
+            return None, {}
         raise
-    return {file.rfilename: file.lfs.sha256 if file.lfs else str(file.blob_id) for file in info.siblings or []}
+    files = info.siblings or []
+    return info.sha, {f.rfilename: (f.lfs.sha256 if f.lfs else str(f.blob_id), f.size or 0) for f in files}
 
 
-def compare(folder: Path, repo: str, remote: dict[str, str]) -> PublishReport:
-    """What differs between a folder and a repo. Files of the repo that are not the dataset's are left alone."""
+def compare(repo: str, files: dict[str, Path | bytes], remote: Remote, gone: Sequence[str] = ()) -> PublishReport:
+    """What differs between what is to be published and a repo. Files of the repo that are not the dataset's stay.
+
+    Args:
+        gone: "language/split" that go.
+    """
     report = PublishReport(repo)
-    files = local_files(folder)
-    for name, path in files.items():
-        if remote.get(name) in (None, ""):
-            report.add[name] = path.stat().st_size
-        elif remote[name] in _names(path):
+    for name, content in files.items():
+        if name in remote and remote[name][0] in _names(content):
             report.unchanged += 1
         else:
-            report.add[name] = path.stat().st_size
-    report.delete = sorted(name for name in remote if _PUBLISHED.fullmatch(name) and name not in files)
+            report.add[name] = len(content) if isinstance(content, bytes) else content.stat().st_size
+    places = {*map(_place, files), *gone} - {""}
+    others = sorted(remote.keys() - files.keys())
+    report.delete = [name for name in others if _place(name) in places or name in _OWN]
+    left = {_place(name).partition("/")[0] for name in [*files, *others] if name not in report.delete}
+    report.delete += [name for name in others if _pictured(name) not in {None, *left}]
     return report
 
 
-def _names(path: Path) -> tuple[str, str]:
+def _place(name: str) -> str:
+    """The split to which a path in a repo belongs, such as "ar/know"; "" when it is no shard."""
+    match = SHARD.fullmatch(name)
+    return f"{match['language']}/{match['split']}" if match else ""
+
+
+def _pictured(name: str) -> str | None:
+    """The language whose thumbnails a path holds, or None."""
+    match = re.fullmatch(rf"{THUMBNAILS}/([\w-]+)\.jpg", name)
+    return match[1] if match else None
+
+
+def _names(content: Path | bytes) -> tuple[str, str]:
     """The sha256 of a file, and its git blob id: the Hub knows large files by the one, small ones by the other."""
-    sha256, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with open(path, "rb") as file:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest(), git_oid(content)
+    sha256, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % content.stat().st_size, usedforsecurity=False)
+    with open(content, "rb") as file:
         while chunk := file.read(1 << 20):
             sha256.update(chunk)
             git.update(chunk)
     return sha256.hexdigest(), git.hexdigest()
+
+
+def _require_own_card(hub: HubFiles, remote: Remote, repo: str) -> None:
+    """Raise MellaError when the card on the Hub is not the one that was published last."""
+    if "README.md" not in remote or FACTS not in remote:
+        return
+    if json.loads(hub.read(FACTS))["readme"] != remote["README.md"][0]:
+        raise MellaError(
+            f"The card of {repo} was edited by hand. Move what you want to keep into 'origin' of {CARD}, "
+            "and publish with --replace-card."
+        )
+
+
+def _is_public(api: "HfApi", repo: str) -> bool:
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        return not api.dataset_info(repo).private
+    except RepositoryNotFoundError:  # a dry run of a new one
+        return False
 
 
 def _prepare_repo(api: "HfApi", repo: str, private: bool, gated: bool) -> None:
@@ -152,16 +232,19 @@ def _prepare_repo(api: "HfApi", repo: str, private: bool, gated: bool) -> None:
         api.update_repo_settings(repo, repo_type="dataset", gated="auto")
 
 
-def _commit(api: "HfApi", folder: Path, report: PublishReport, create_pr: bool) -> str:
+def _commit(
+    api: "HfApi", files: dict[str, Path | bytes], report: PublishReport, head: str | None, create_pr: bool
+) -> str:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     operations: list[Any] = [CommitOperationDelete(name) for name in report.delete]
-    operations += [CommitOperationAdd(name, folder / name) for name in report.add]
+    operations += [CommitOperationAdd(name, files[name]) for name in report.add]
     info = api.create_commit(
         report.repo,
         operations,
         repo_type="dataset",
         commit_message=f"Publish {len(report.add)} files, remove {len(report.delete)}",
         create_pr=create_pr,
+        parent_commit=head,  # the card joins what this commit holds
     )
     return info.pr_url or info.commit_url

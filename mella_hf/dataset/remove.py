@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import CARD, FUNNEL, write_card
+from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, write_card
 from mella_hf.dataset.requests import (
     ADDRESSES,
     REMOVALS,
@@ -252,7 +252,9 @@ def _stage_card(folder: Path, records: list[dict[str, Any]], plan: _Plan) -> Non
 
 def card_paths(folder: Path) -> list[Path]:
     """The files of a folder that are computed from its rows: the card and what belongs to it."""
-    return sorted(path for pattern in ("README.md", CARD, "thumbnails/*.jpg") for path in folder.glob(pattern))
+    return sorted(
+        path for pattern in ("README.md", CARD, FACTS, f"{THUMBNAILS}/*.jpg") for path in folder.glob(pattern)
+    )
 
 
 def _link(source: Path, target: Path) -> None:

@@ -6,7 +6,6 @@ engine of `mella_hf.stage`, so a second run checks only what changed.
 """
 
 import json
-import re
 from collections import Counter
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 from mella_hf.dataset.card import expected_configs
 from mella_hf.dataset.checks import check_sample
 from mella_hf.dataset.disjoint import TEST, TRAIN, Hashes, describe_leaks, find_leaks
-from mella_hf.dataset.files import HubFiles, LocalFiles
+from mella_hf.dataset.files import REPO, SHARD, HubFiles, LocalFiles
 from mella_hf.dataset.remove import finish_removal
 from mella_hf.errors import MellaError, SampleError
 from mella_hf.files import json_lines
@@ -31,7 +30,6 @@ from mella_hf.stage import Shard, ShardOutput, run_stage
 
 VERIFY_VERSION = 1
 IDS, PICTURES, ROWS = "ids.npy", "pictures.npy", "rows.json"
-_SHARD = re.compile(r"(?P<language>[\w-]+)/(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
 
 
 @dataclass
@@ -64,6 +62,7 @@ def verify_dataset(
     workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = True,
+    card: bool = True,
 ) -> VerifyReport:
     """Check a dataset folder, or a repo on the Hub named as "org/name".
 
@@ -71,6 +70,7 @@ def verify_dataset(
         revision: branch, tag, commit or `refs/pr/N` of a repository.
         endpoint: address of the Hub; the official one by default.
         token: token for the Hub; that of `hf auth login` by default.
+        card: compare the card with the shards as well.
         workers: processes; the number of cores by default, 0 checks in this one.
 
     Raises:
@@ -78,6 +78,10 @@ def verify_dataset(
     """
     folder = Path(where).absolute()
     finish_removal(folder)
+    if not folder.is_dir() and not REPO.fullmatch(str(where)):
+        raise MellaError(
+            f"{str(where)!r} is neither a folder nor a dataset repo; give ORGANISATION/NAME, such as org/mella."
+        )
     root = LocalFiles(folder) if folder.is_dir() else HubFiles(str(where), revision, endpoint, token)
     report = VerifyReport(str(where))
     files = root.files()
@@ -94,6 +98,8 @@ def verify_dataset(
             rejects = json_lines(root.work() / "rejects" / f"{shard.name}.jsonl")
             report.problems += [_line(shard.payload["path"], reject) for _, reject in rejects]
     _compare(shards, root.work(), report, set(stage.set_aside))
+    if not card:
+        return report
     if "README.md" in files:
         report.problems += card_problems(root.read("README.md").decode("utf-8", "replace"), report.rows)
     else:
@@ -176,7 +182,7 @@ def _shards(files: dict[str, str], report: VerifyReport) -> list[Shard]:
     """One unit a Parquet file; sets with holes are problems."""
     shards, sets = [], dict[tuple[str, str], list[tuple[int, int]]]()
     for path, version in sorted(files.items()):
-        if not (match := _SHARD.fullmatch(path)) or match["split"] not in SPLITS:
+        if not (match := SHARD.fullmatch(path)) or match["split"] not in SPLITS:
             if path.endswith(".parquet"):
                 report.problems.append(f"{path}: not named LANGUAGE/SPLIT-00000-of-0000N.parquet")
             continue

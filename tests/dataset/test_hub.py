@@ -12,7 +12,8 @@ import pytest
 from dataset_samples import record
 from local_hub import READ_TOKEN, LocalHub
 
-from mella_hf.dataset.card import write_card
+from mella_hf.dataset.card import write_card, write_funnel
+from mella_hf.dataset.remove import remove_samples
 from mella_hf.dataset.write import shard_paths, write_split
 
 REPO = "tester/mella"
@@ -81,7 +82,7 @@ def load(config: str = "ar", **options: object) -> str:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """What is published of a folder."""
-    names = ["README.md", "card.json", "thumbnails.jpg"]
+    names = ["README.md", "card.json", "facts.json", "thumbnails/ar.jpg"]
     paths = [folder / name for name in names] + sorted((folder / "ar").glob("*.parquet"))
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
@@ -92,10 +93,10 @@ def published(hub: LocalHub, ref: str = "main") -> dict[str, bytes]:
 
 def test_publish_and_load_back(hub: LocalHub, client: Client, folder: Path) -> None:
     assert (
-        client.run(publish(folder)) == f"8 0 [] {hub.endpoint}/datasets/{REPO}/commit/{hub.repos[REPO].refs['main']}\n"
+        client.run(publish(folder)) == f"9 0 [] {hub.endpoint}/datasets/{REPO}/commit/{hub.repos[REPO].refs['main']}\n"
     )
     assert published(hub) == tree(folder)
-    assert hub.repos[REPO].titles == ["initial commit", "Publish 8 files, remove 0"]
+    assert hub.repos[REPO].titles == ["initial commit", "Publish 9 files, remove 0"]
     read = (
         "import hashlib\nfrom datasets import Image\n"
         "rows = dataset.cast_column('image', Image(decode=False))\n"
@@ -128,7 +129,7 @@ def test_a_published_version_stays_readable(hub: LocalHub, client: Client, folde
     client.run(publish(folder))
     first = hub.repos[REPO].refs["main"]
     write_split([record(n) for n in range(10)], folder, "ar", "know")
-    assert client.run(publish(folder)).startswith("3 3 ['ar/know-00000-of-00003.parquet', ")
+    assert client.run(publish(folder)).startswith("4 3 ['ar/know-00000-of-00003.parquet', ")
     assert "ar/know-00000-of-00003.parquet" not in published(hub)
     count = "print(len(dataset))\n"
     assert client.run(load(split="know") + count, MELLA_REPO=REPO) == "10\n"
@@ -138,7 +139,7 @@ def test_a_published_version_stays_readable(hub: LocalHub, client: Client, folde
 def test_twice_sends_nothing(hub: LocalHub, client: Client, folder: Path) -> None:
     client.run(publish(folder))
     hub.requests.clear()
-    assert client.run(publish(folder)) == "0 8 [] None\n"
+    assert client.run(publish(folder)) == "0 9 [] None\n"
     assert hub.counted(r"POST .*/(commit|preupload)|PUT ") == 0
 
 
@@ -151,8 +152,118 @@ def test_files_of_others_are_left_alone(hub: LocalHub, client: Client, folder: P
     assert published(hub)["notes/a.txt"] == b"x"
 
 
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    """Two folders: ar with know and its test, and ar with ling beside th."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_split([record(n, license="MIT") for n in range(6)], first, "ar", "know")
+    write_split([record(n) for n in range(10, 12)], first, "ar", "know_test")
+    write_split([record(n, source="ling") for n in range(20, 23)], second, "ar", "ling")
+    write_split([record(n, "th", domain="x.co.th") for n in range(30, 34)], second, "th", "know")
+    write_funnel(first, {"ar": {"know": {"kept": 8, "dropped_text_missing": 5}}})
+    write_funnel(second, {"ar": {"ling": {"kept": 3}}, "th": {"know": {"kept": 4, "dropped_image_broken": 7}}})
+    write_card(first, origin="From the first.")
+    write_card(second, origin="From the second.")
+    return first, second
+
+
+def test_what_only_the_hub_has_stays(hub: LocalHub, client: Client, two: tuple[Path, Path], tmp_path: Path) -> None:
+    """Shards, configs, numbers and thumbnails; whichever folder comes first, and as often as one likes."""
+    first, second = two
+    client.run(publish(second))
+    assert "[]" in client.run(publish(first))
+    files = published(hub)
+    assert {name for name in files if name.endswith((".parquet", ".jpg"))} == {
+        "ar/know-00000-of-00001.parquet", "ar/know_test-00000-of-00001.parquet", "ar/ling-00000-of-00001.parquet",
+        "th/know-00000-of-00001.parquet", "thumbnails/ar.jpg", "thumbnails/th.jpg",
+    }  # fmt: skip
+    card = files["README.md"].decode()
+    for line in (
+        "15 image-text pairs", "| `ar` Arabic | 6 (", "| `th` Thai | 4 (", "| MIT | 6 |", "| CC-BY-4.0 | 9 |",
+        "| x.co.th | 4 |", "| `th` | know | 4 | image_broken 7 |", "| `ar` | know | 8 | text_missing 5 |",
+        "From the first.", "From the second.",
+    ):  # fmt: skip
+        assert line in card, line
+    code = (
+        "from datasets import get_dataset_config_names, load_dataset\n"
+        f"print(get_dataset_config_names({REPO!r}), {{k: len(v) for k, v in load_dataset({REPO!r}, 'ar').items()}})\n"
+        f"print(len(load_dataset({REPO!r}, 'th', split='know')))\n"
+    )
+    assert client.run(code) == "['ar', 'th', 'all'] {'know': 6, 'ling': 3, 'know_test': 2}\n4\n"
+    verify = f"from mella_hf.dataset.verify import verify_dataset as v\nprint(v({REPO!r}, workers=0).problems)"
+    assert client.run(verify, MELLA_CACHE=str(tmp_path / "cache")) == "[]\n"
+    assert client.run(publish(first)).startswith("0 7 []")
+    client.run(publish(second))
+    assert published(hub)["README.md"].decode().count("From the") == 2
+
+
+def test_facts_of_kept_splits_come_from_the_rows_where_the_repo_does_not_state_them(
+    hub: LocalHub, client: Client, two: tuple[Path, Path]
+) -> None:
+    client.run(publish(two[1]))
+    client.run(f"from huggingface_hub import HfApi\nHfApi().delete_file('facts.json', {REPO!r}, repo_type='dataset')")
+    client.run(publish(two[0]))
+    assert "| x.co.th | 4 |" in published(hub)["README.md"].decode()
+
+
+def test_removing_is_asked_for_by_name(hub: LocalHub, client: Client, two: tuple[Path, Path]) -> None:
+    first, second = two
+    client.run(publish(second))
+    assert "--remove 'cs' names nothing on the Hub that" in client.run(publish(first, remove=["cs"]))
+    assert "is in" in client.run(publish(first, remove=["ar/know"]))
+    out = client.run(publish(first, remove=["th"]))
+    assert "['th/know-00000-of-00001.parquet', 'thumbnails/th.jpg']" in out
+    assert "Thai" not in published(hub)["README.md"].decode() and "ar/ling-00000-of-00001.parquet" in published(hub)
+
+
+def test_what_a_removal_emptied_goes_from_the_hub(hub: LocalHub, client: Client, two: tuple[Path, Path]) -> None:
+    client.run(publish(two[1]))
+    remove_samples(two[1], domain="x.co.th")
+    client.run(publish(two[1]))
+    assert not [name for name in published(hub) if "th/" in name or "th.jpg" in name]
+    remove_samples(two[1], ids=[record(n)["id"] for n in range(20, 23)])
+    client.run(publish(two[1]))
+    assert list(published(hub)) == ["funnel.json", "removals.jsonl"]
+
+
+def test_tests_stay_apart_from_training_on_the_hub(hub: LocalHub, client: Client, two: tuple[Path, Path]) -> None:
+    client.run(publish(two[0]))
+    write_split([record(n, source="ling") for n in (10, 11, 40)], two[1], "ar", "ling")
+    assert "ERROR 2 images of ar in know and ling of " in client.run(publish(two[1]))
+
+
+def test_two_at_once(hub: LocalHub, client: Client, two: tuple[Path, Path]) -> None:
+    """Both go in: the one that comes second reads again what is there."""
+    client.run(publish(two[0]))
+    write_split([record(n) for n in range(50, 53)], two[0], "ar", "know")
+    processes = [client.start(publish(folder)) for folder in two]
+    outs = [process.communicate(timeout=600) for process in processes]
+    assert all("ERROR" not in out for out, _ in outs), outs
+    card = published(hub)["README.md"].decode()
+    assert "12 image-text pairs" in card and "| `th` Thai | 4 (" in card and "| `ar` Arabic | 3 (" in card
+
+
+def test_a_card_edited_by_hand_is_not_overwritten(hub: LocalHub, client: Client, folder: Path) -> None:
+    client.run(publish(folder))
+    edited = {"path_or_fileobj": b"mine", "path_in_repo": "README.md", "repo_id": REPO, "repo_type": "dataset"}
+    client.run(f"from huggingface_hub import HfApi\nHfApi().upload_file(**{edited!r})")
+    assert "ERROR The card of tester/mella was edited by hand." in client.run(publish(folder))
+    assert published(hub)["README.md"] == b"mine"
+    client.run(publish(folder, replace_card=True))
+    assert published(hub) == tree(folder)
+
+
+def test_private_on_a_public_repo_says_that_it_stays_public(hub: LocalHub, client: Client, folder: Path) -> None:
+    assert "public" not in client.run(publish(folder, private=True, dry_run=True))
+    client.run(publish(folder))
+    for dry_run in (True, False):
+        out = client.run(publish(folder, private=True, dry_run=dry_run))
+        assert out.startswith("tester/mella is public already and stays public; make it private on its settings page.")
+    assert not hub.repos[REPO].private
+
+
 def test_dry_run_changes_nothing(hub: LocalHub, client: Client, folder: Path) -> None:
-    assert client.run(publish(folder, dry_run=True)) == "8 0 [] None\n"
+    assert client.run(publish(folder, dry_run=True)) == "9 0 [] None\n"
     assert hub.repos == {}
 
 
@@ -187,7 +298,7 @@ def test_private_and_gated(hub: LocalHub, client: Client, folder: Path) -> None:
 def test_a_busy_hub_is_full(hub: LocalHub, client: Client, folder: Path, pattern: str, status: int) -> None:
     hub.fail(pattern, status, times=2)
     out = client.run(publish(folder))
-    assert out.splitlines()[-1].startswith("8 0 []"), out
+    assert out.splitlines()[-1].startswith("9 0 []"), out
     assert published(hub) == tree(folder)
     assert len(hub.repos[REPO].titles) == 2
 
@@ -240,7 +351,7 @@ def test_killed_in_the_middle(hub: LocalHub, client: Client, folder: Path) -> No
     process.communicate()
     assert published(hub) == {} and len(hub.uploaded) == 2
     hub.room = None
-    assert client.run(publish(folder)).startswith("8 0 []")
+    assert client.run(publish(folder)).startswith("9 0 []")
     assert published(hub) == tree(folder)
     assert len(hub.uploaded) == len(set(hub.uploaded)) == 6
 
@@ -256,7 +367,7 @@ def test_killed_before_the_commit(tmp_path: Path, folder: Path, xet: bool) -> No
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert published(hub) == {}
-        assert client.run(publish(folder)).startswith("8 0 []")
+        assert client.run(publish(folder)).startswith("9 0 []")
         assert published(hub) == tree(folder)
         assert len(hub.uploaded) == (0 if xet else 6)
 
@@ -297,10 +408,10 @@ def test_xet_storage(tmp_path: Path, folder: Path) -> None:
     """The same through Xet: byte-identical back, and a changed row costs little."""
     with LocalHub(tmp_path / "xethub", xet=True) as hub:
         client = Client(hub, tmp_path / "home")
-        assert client.run(publish(folder)).startswith("8 0 []")
+        assert client.run(publish(folder)).startswith("9 0 []")
         assert published(hub) == tree(folder)
         assert client.run(load(split="know") + "print(len(dataset))\n", MELLA_REPO=REPO) == "530\n"
-        assert client.run(publish(folder)) == "0 8 [] None\n"
+        assert client.run(publish(folder)) == "0 9 [] None\n"
 
 
 def test_the_shards_are_all_there(folder: Path) -> None:

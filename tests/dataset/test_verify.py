@@ -1,7 +1,11 @@
 """Whatever is put wrong into a sound dataset is found and named; a sound one passes."""
 
+import ctypes
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +17,7 @@ from typer.testing import CliRunner
 
 from mella_hf.commands.verify import verify
 from mella_hf.dataset.card import write_card
+from mella_hf.dataset.remove import remove_samples
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import open_writer, to_batch, write_split
 from mella_hf.errors import MellaError
@@ -143,6 +148,55 @@ def test_files_that_do_not_belong(folder: Path) -> None:
 def test_no_dataset(tmp_path: Path) -> None:
     with pytest.raises(MellaError, match="holds no dataset"):
         verify_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["/typo", "./typo", "typo", "a/b/c", "~/mella", "org/"])
+def test_what_is_neither_a_folder_nor_a_repo(name: str) -> None:
+    with pytest.raises(MellaError, match="is neither a folder nor a dataset repo; give ORGANISATION/NAME"):
+        verify_dataset(name)
+
+
+def test_links_count(folder: Path, tmp_path: Path) -> None:
+    """A folder, a language and a shard may lie elsewhere; a link back to the folder does not go round."""
+    (folder / "ar").rename(tmp_path / "elsewhere")
+    (folder / "ar").symlink_to(tmp_path / "elsewhere")
+    (folder / "self").symlink_to(folder)
+    (tmp_path / "link").symlink_to(folder)
+    report = verify_dataset(tmp_path / "link", workers=0, progress=False)
+    assert (report.rows, report.problems) == ({"ar": {"know": 20, "know_test": 5}}, [])
+    assert remove_samples(tmp_path / "link", ids=[record(3)["id"]]).removed == {"ar/know": 1}
+    assert (folder / "ar").is_symlink() and problems(folder) == []
+    (folder / "ar" / "lost").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(MellaError, match="lost cannot be read"):
+        problems(folder)
+
+
+READ_ONLY = (
+    "import os, sys; from pathlib import Path\n"
+    "from mella_hf.dataset.verify import verify_dataset\n"
+    "try: Path(sys.argv[1], 'x').touch(); print('writable')\n"
+    "except OSError: print(verify_dataset(sys.argv[1], workers=0, progress=False).problems)\n"
+)
+
+
+def obey_permissions() -> None:
+    """Take from root, before it starts another program, the right to write where permissions forbid it."""
+    if os.geteuid() == 0:
+        drop_from_bounding_set, dac_override = 24, 1  # linux/prctl.h, linux/capability.h
+        ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override)
+
+
+def test_a_read_only_folder(folder: Path, tmp_path: Path) -> None:
+    """Its state goes to the cache."""
+    for home in (folder, folder / "ar"):
+        home.chmod(0o555)
+    environment = {**os.environ, "MELLA_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", READ_ONLY, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, preexec_fn=obey_permissions)
+    for home in (folder, folder / "ar"):
+        home.chmod(0o755)
+    assert done.stdout == "[]\n", done.stderr[-2000:]
+    assert not (folder / ".verify").exists() and any((tmp_path / "cache" / "verify").iterdir())
 
 
 def test_the_command(folder: Path) -> None:
