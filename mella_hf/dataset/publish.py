@@ -19,7 +19,7 @@ from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, git_oid, writ
 from mella_hf.dataset.files import REPO, SHARD, HubFiles
 from mella_hf.dataset.merging import Remote, check_disjoint, kept_places, merged_files, places_in
 from mella_hf.dataset.remove import finish_removal
-from mella_hf.dataset.requests import read_records
+from mella_hf.dataset.requests import REMOVALS, read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import languages_in, shard_paths
@@ -30,7 +30,8 @@ from mella_hf.sample import SPLITS
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-_OWN = ("README.md", CARD, FACTS, FUNNEL, "thumbnails.jpg")  # files of ours that may be out of date in a repo
+_CARD = ("README.md", CARD, FACTS, FUNNEL)
+_OWN = (*_CARD, "thumbnails.jpg")  # files of ours that may be out of date in a repo, and one of an earlier layout
 
 
 @dataclass
@@ -134,16 +135,17 @@ def _send(
     card = merged_files(folder, repo, hub, remote, kept)
     if not replace_card:
         _require_own_card(hub, remote, repo)
-    report = compare(repo, {**local_shards(folder), **card}, remote, gone)
+    report = compare(repo, {**local_files(folder), **card}, remote, gone)
     report.kept = kept
     if (report.add or report.delete) and not dry_run:
-        report.url = _commit(api, {**local_shards(folder), **card}, report, head, create_pr)
+        report.url = _commit(api, {**local_files(folder), **card}, report, head, create_pr)
     return report
 
 
-def local_shards(folder: Path) -> dict[str, Path]:
-    """The shards of a folder by their path in the repo."""
-    paths = [p for code in languages_in(folder) for split in SPLITS for p in shard_paths(folder, code, split)]
+def local_files(folder: Path) -> dict[str, Path]:
+    """What of a folder is published, by its path in the repo: shards, card, record. No rejects, no work."""
+    paths = [path for name in (*_CARD, REMOVALS, f"{THUMBNAILS}/*.jpg") for path in sorted(folder.glob(name))]
+    paths += [p for code in languages_in(folder) for split in SPLITS for p in shard_paths(folder, code, split)]
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 

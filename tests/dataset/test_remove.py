@@ -166,7 +166,7 @@ HOSTS = [
     {"domain": "example.ar."},
     {"page_url": "https://example.ar/a"},
     {"page_url": "HTTP://NEWS.EXAMPLE.AR:8080/A B", "domain": "elsewhere.net"},
-    {"image_url": "  https://user:x@cdn.example.ar?i=1"},
+    {"image_url": "https://user:x@cdn.example.ar?i=1"},
     {"page_url": "https://example.ar.evil.net/", "image_url": "https://notexample.ar/example.ar"},
     {"domain": "example.org", "page_url": "https://x.org/?u=https://example.ar/"},
     {},

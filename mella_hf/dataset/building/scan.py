@@ -18,6 +18,7 @@ from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
 from mella_hf.sample import SCHEMA, sha256_hex
 from mella_hf.stage import Shard, ShardOutput
+from mella_hf.text.addresses import host_of
 
 ROWS = "rows.parquet"
 COUNTS = "counts.json"
@@ -128,6 +129,8 @@ def examine(
         columns = sound_columns(found.columns)
     except ValidationError as error:
         raise Rejected("column_invalid", " ".join(first_problem(error))) from error
+    hosts = (host_of(columns.get(name)) for name in ("page_url", "image_url"))
+    columns["domain"] = columns.get("domain") or next(filter(None, hosts), None)  # by which an owner asks it away
     row: dict[str, Any] = columns | {"where": found.where, "locator": found.locator, "text": found.text}
     if not verify and found.claimed_id is not None and found.claimed_size is not None:
         size = image_size(source.image(unit, found.locator), seen)
