@@ -4,10 +4,17 @@ This file is also the loading script `dataset_scripts/mella.py`, byte for byte. 
 `mella_hf` only what it can do without. Each split is prepared by itself: `split="know"` does not download `ling`.
 """
 
+import collections
+import contextlib
+import dataclasses
+import glob
 import hashlib
 import io
+import json
+import logging
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets.table import table_cast
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HTTPError
 
 try:
@@ -39,12 +47,16 @@ except ImportError:
         return f"{shard}_{index}"
 
 
+logger = logging.getLogger(__name__)
+
 MELLA_REPO = "mella-hf/mella"  # read when there is no data_dir; the environment variable MELLA_REPO goes first
 LANGUAGES = ("ar", "cs", "hu", "ko", "ru", "sr", "th", "vi")
 ALL = "all"  # the config that joins the languages
 SPLITS = ("know", "ling", "know_test", "ling_test")
 BATCH_ROWS = 256  # a row group of the published layout
 
+_HUB_URL = re.compile(r"hf://datasets/(?P<repo>[^@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
+_LFS = b"version https://git-lfs"
 _SHARD = re.compile(r"(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
 
 
@@ -63,36 +75,120 @@ def list_local(folder: str) -> list[Shard]:
     """The shards of a dataset folder, `{language}/{split}-*.parquet`, in order. Raises MellaError."""
     if not os.path.isdir(folder):
         raise MellaError(f"data_dir={folder!r} is not a folder; give the folder that holds ar/, cs/ and so on.")
+    if os.path.exists(os.path.join(folder, ".removal", "plan.json")):
+        raise MellaError(f"{folder}: a removal was cut short; finish it with: mella verify {folder}")
     found = []
     for language in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
         home = f"{os.path.abspath(folder)}/{language}"
         for entry in sorted(os.scandir(home), key=lambda e: e.name):
-            if (match := _SHARD.fullmatch(entry.name)) and match["split"] in SPLITS:
+            if (match := _SHARD.fullmatch(entry.name)) and match["split"] in SPLITS and entry.is_file():
                 stat = entry.stat()
-                version = f"{stat.st_size}-{stat.st_mtime_ns}"
+                # The place too: two folders may hold files of equal names, sizes and times.
+                version = f"{os.path.realpath(entry.path)}-{stat.st_ino}-{stat.st_size}-{stat.st_mtime_ns}"
                 found.append(Shard(language, match["split"], int(match["total"]), entry.path, version))
     return found
 
 
-def list_hub(repo: str, revision: str | None, token: Any) -> list[Shard]:
-    """The shards of a Hub dataset repo in the same layout, pinned to today's commit. Raises MellaError."""
-    try:
-        info = HfApi(endpoint=datasets.config.HF_ENDPOINT, token=token).dataset_info(
-            repo, revision=revision, files_metadata=True
-        )
-    except (HTTPError, OSError, ValueError) as error:
-        raise MellaError(
-            f"Cannot read the dataset repo {repo!r} on the Hub ({type(error).__name__}: {str(error).strip()}). "
-            "Pass data_dir=FOLDER to read a local dataset, name another repo in the environment variable "
-            "MELLA_REPO, or log in with 'hf auth login' if the repo is private or gated."
-        ) from error
+def list_hub(repo: str, revision: str | None, token: Any, cache_dir: str | None = None) -> list[Shard]:
+    """The shards of a Hub dataset repo in the same layout, pinned to today's commit.
+
+    Offline, or when the Hub cannot be reached, they are those of the last time, as far as the cache knows them.
+
+    Raises:
+        MellaError: when the Hub refuses, or cannot be reached and the cache knows nothing of the repo.
+    """
+    known = _listing_file(repo, revision, cache_dir)
+    problem: Exception = OSError("offline, as HF_DATASETS_OFFLINE or HF_HUB_OFFLINE says")
+    for wait in () if datasets.config.HF_DATASETS_OFFLINE else (1.0, 0.0):
+        try:
+            info = HfApi(endpoint=datasets.config.HF_ENDPOINT, token=token).dataset_info(
+                repo, revision=revision, files_metadata=True
+            )
+        except (HTTPError, OSError, ValueError) as error:
+            problem = error
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            if isinstance(error, ValueError) or (status is not None and status < 500 and status != 429):
+                break  # the Hub has answered, and will not say anything else
+            time.sleep(wait if status else 0)
+        else:
+            found = _hub_shards(repo, info)
+            _keep_listing(known, found)
+            return found
+    else:
+        if found := _read_listing(known) or _cached_shards(repo, revision):
+            logger.warning("Cannot reach the Hub (%s); using what the cache has of %s.", type(problem).__name__, repo)
+            return found
+    raise MellaError(
+        f"Cannot read the dataset repo {repo!r} on the Hub ({type(problem).__name__}: {str(problem).strip()}). "
+        "Pass data_dir=FOLDER to read a local dataset, name another repo in the environment variable "
+        "MELLA_REPO, or log in with 'hf auth login' if the repo is private or gated."
+    ) from problem
+
+
+def _hub_shards(repo: str, info: Any) -> list[Shard]:
     found = []
     for file in sorted(info.siblings or [], key=lambda f: f.rfilename):
-        language, _, name = file.rfilename.rpartition("/")
-        if language and "/" not in language and (match := _SHARD.fullmatch(name)) and match["split"] in SPLITS:
-            url = f"hf://datasets/{repo}@{info.sha}/{file.rfilename}"
-            found.append(Shard(language, match["split"], int(match["total"]), url, str(file.blob_id)))
+        version = file.lfs.sha256 if file.lfs else str(file.blob_id)
+        found += _shard(repo, info.sha, file.rfilename, version)
     return found
+
+
+def _shard(repo: str, commit: str, path: str, version: str) -> list[Shard]:
+    """The shard at a path of a repo; none where something else is."""
+    language, _, name = path.rpartition("/")
+    match = _SHARD.fullmatch(name)
+    if not match or match["split"] not in SPLITS or not language or "/" in language:
+        return []
+    return [Shard(language, match["split"], int(match["total"]), f"hf://datasets/{repo}@{commit}/{path}", version)]
+
+
+def _listing_file(repo: str, revision: str | None, cache_dir: str | None) -> str:
+    name = hashlib.sha256(f"{datasets.config.HF_ENDPOINT} {repo} {revision}".encode()).hexdigest()[:16]
+    home = os.path.expanduser(str(cache_dir or datasets.config.HF_DATASETS_CACHE))
+    return os.path.join(home, "mella_listings", f"{repo.replace('/', '--')}-{name}.json")
+
+
+def _keep_listing(path: str, shards: list[Shard]) -> None:
+    """Keep a listing for the times when the Hub cannot be reached. A cache that is read only stays as it is."""
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        aside = f"{path}.{os.getpid()}.tmp"
+        with open(aside, "w", encoding="utf-8") as file:
+            json.dump([dataclasses.astuple(shard) for shard in shards], file)
+        os.replace(aside, path)
+
+
+def _read_listing(path: str) -> list[Shard]:
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return [Shard(*row) for row in json.load(file)]
+
+
+def _cached_shards(repo: str, revision: str | None) -> list[Shard]:
+    """The whole splits that another program left in the Hub's cache, such as plain `load_dataset` or `hf download`."""
+    home = os.path.join(HF_HUB_CACHE, f"datasets--{repo.replace('/', '--')}")
+    commit = revision or "main"
+    ref = os.path.join(home, "refs", commit)
+    if os.path.isfile(ref):
+        with open(ref, encoding="utf-8") as file:
+            commit = file.read().strip()
+    snapshot = os.path.join(home, "snapshots", commit)
+    found = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(snapshot), "*", "*.parquet"))):
+        # What a link of the cache leads to is named by its content.
+        version = os.path.basename(os.path.realpath(path))
+        found += _shard(repo, commit, os.path.relpath(path, snapshot).replace(os.sep, "/"), version)
+    counts = collections.Counter((shard.language, shard.split) for shard in found)
+    return [shard for shard in found if counts[shard.language, shard.split] == shard.total]
+
+
+def local_copy(url: str) -> str:
+    """The file in the Hub's cache that holds what a URL of a shard names, or the URL itself."""
+    if not (match := _HUB_URL.fullmatch(url)):
+        return url
+    cached = try_to_load_from_cache(match["repo"], match["path"], revision=match["commit"], repo_type="dataset")
+    return cached if isinstance(cached, str) else url
 
 
 def select_config(shards: list[Shard], config: str | None, where: str) -> list[Shard]:
@@ -117,6 +213,16 @@ def select_config(shards: list[Shard], config: str | None, where: str) -> list[S
                 "fetch or build the missing ones, or take the stray ones away."
             )
     return chosen
+
+
+def config_names(data_dir: str | None, revision: str | None = None, token: Any = None) -> list[str]:
+    """The configs of a folder, or of the repo on the Hub: its languages, and `all`. Raises MellaError."""
+    if data_dir is not None:
+        shards = list_local(os.path.expanduser(data_dir))
+    else:
+        shards = list_hub(os.environ.get("MELLA_REPO") or MELLA_REPO, revision, token)
+    select_config(shards, ALL, f"data_dir={data_dir!r}" if data_dir else "The dataset repo")
+    return [*sorted({shard.language for shard in shards}), ALL]
 
 
 def fingerprint(shards: Iterable[Shard], *settings: Any) -> str:
@@ -171,7 +277,7 @@ class Mella(datasets.ArrowBasedBuilder):
             where, shards = f"data_dir={data_dir!r}", list_local(os.path.expanduser(data_dir))
         else:
             repo = os.environ.get("MELLA_REPO") or MELLA_REPO
-            where, shards = f"The dataset repo {repo!r}", list_hub(repo, revision, token)
+            where, shards = f"The dataset repo {repo!r}", list_hub(repo, revision, token, cache_dir)
         self.shards = select_config(shards, config_name, where)
         self.BUILDER_CONFIGS = []  # for this instance: the data may hold a language that LANGUAGES does not
         self._only: str | None = None  # the one split that a copy of this builder prepares
@@ -190,10 +296,12 @@ class Mella(datasets.ArrowBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         generators = []
         for split in [self._only] if self._only else self.split_names:
-            files = dl_manager.download([shard.url for shard in self.shards if shard.split == split])
-            if self.info.features is None:
-                with open(files[0], "rb") as file:
-                    self.info.features = record_features(pq.read_schema(file), self.config.columns)
+            urls = [local_copy(shard.url) for shard in self.shards if shard.split == split]
+            if datasets.config.HF_DATASETS_OFFLINE and (missing := [url for url in urls if url.startswith("hf://")]):
+                raise MellaError(f"Offline, and the cache lacks {missing[0]}; load the split {split!r} once online.")
+            files = dl_manager.download(urls)
+            with open_shard(files[0]) as parquet:
+                self.info.features = record_features(parquet.schema_arrow, self.config.columns, self.info.features)
             # Lists of one length, so that datasets can share them out: a file is a shard.
             gen_kwargs = {"files": files, "row_groups": [None] * len(files)}
             generators.append(datasets.SplitGenerator(name=split, gen_kwargs=gen_kwargs))
@@ -204,9 +312,8 @@ class Mella(datasets.ArrowBasedBuilder):
         for shard, (path, groups) in enumerate(zip(files, row_groups, strict=True)):
             # ParquetFile reads in this thread's own pace: abandoning this generator leaves no reader
             # behind that could abort the interpreter at exit, as pyarrow.dataset's read-ahead does.
-            with open(path, "rb") as file:
-                parquet = pq.ParquetFile(file)
-                batches = parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=self.config.columns)
+            with open_shard(path) as parquet:
+                batches = parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=schema.names)
                 for index, batch in enumerate(batches):
                     yield Key(shard, index), table_cast(pa.Table.from_batches([guard_images(batch)]), schema)
 
@@ -214,8 +321,8 @@ class Mella(datasets.ArrowBasedBuilder):
         """One shard a row group, for `IterableDataset.reshard()`: more shards than files, for many ranks."""
         for path, groups in zip(files, row_groups, strict=True):
             if groups is None:
-                with open(path, "rb") as file:
-                    groups = range(pq.ParquetFile(file).num_row_groups)
+                with open_shard(path) as parquet:
+                    groups = range(parquet.num_row_groups)
             yield {"files": [path] * len(groups), "row_groups": [(group,) for group in groups]}
 
     def download_and_prepare(self, output_dir: str | None = None, **kwargs: Any) -> None:
@@ -283,7 +390,12 @@ class Mella(datasets.ArrowBasedBuilder):
         part._only = split
         part.config_id = f"{self.config_id}-{split}-{fingerprint(s for s in self.shards if s.split == split)}"
         part._cache_dir = part._build_cache_dir()
-        datasets.ArrowBasedBuilder.download_and_prepare(part, part._cache_dir, **self._preparation)
+        try:
+            datasets.ArrowBasedBuilder.download_and_prepare(part, part._cache_dir, **self._preparation)
+        except datasets.exceptions.DatasetGenerationError as error:
+            if isinstance(error.__cause__, MellaError):  # which says what is wrong, and where
+                raise error.__cause__ from None
+            raise
         return part
 
     def _read(self, split: str, in_memory: bool) -> datasets.Dataset:
@@ -342,17 +454,47 @@ def guard_images(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.set_column(batch.schema.get_field_index("image"), "image", plain)
 
 
-def record_features(schema: pa.Schema, columns: list[str] | None) -> datasets.Features:
-    """The features of the record, from a shard's schema. Raises MellaError on columns that are not there.
+@contextlib.contextmanager
+def open_shard(path: str) -> Iterator[pq.ParquetFile]:
+    """A shard, open for reading. Raises MellaError, naming it, when it is not a whole Parquet file."""
+    try:
+        with open(path, "rb") as file:
+            yield pq.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        cause = "cannot be read" if "://" in path else "is damaged or not whole"
+        if _is_pointer(path):
+            cause = "is a pointer of Git LFS, not the file; run 'git lfs pull'"
+        raise MellaError(f"The shard {path} {cause} ({error}). Fetch or build it again.") from error
+
+
+def _is_pointer(path: str) -> bool:
+    """Whether a file is what Git LFS leaves in the place of a large one."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_LFS)) == _LFS
+    except OSError:
+        return False
+
+
+def record_features(schema: pa.Schema, columns: list[str] | None, asked: Any = None) -> datasets.Features:
+    """The features of the record, from a shard's schema.
 
     Read from the Arrow types: the features written in the file's metadata are in the words of one
     version of datasets, which others do not understand.
+
+    Args:
+        columns: those to read; all by default.
+        asked: features that the user wants instead; they choose the columns too.
+
+    Raises:
+        MellaError: on columns that are not there.
     """
     times = [field for field in schema if pa.types.is_timestamp(field.type)]
     for field in times:  # as text, like the card says: no tensor could hold a time, and with_format("torch") would fail
         schema = schema.set(schema.get_field_index(field.name), field.with_type(pa.string()))
     features = datasets.Features.from_arrow_schema(schema.remove_metadata())
-    if unknown := [name for name in columns or [] if name not in features]:
+    chosen = columns or list(asked or features)
+    if unknown := [name for name in [*chosen, *(asked or ())] if name not in features]:
         raise MellaError(f"Unknown column {unknown[0]!r}; the dataset has {', '.join(features)}.")
     features["image"] = datasets.Image()
-    return datasets.Features({name: features[name] for name in columns or features})
+    return datasets.Features({name: (asked or features).get(name, features[name]) for name in chosen})

@@ -72,12 +72,30 @@ def _extend(load: Any) -> None:
     def dataset_module_factory(path: str, revision: Any = None, *args: Any, **kwargs: Any) -> Any:
         if path != NAME:
             return original(path, revision, *args, **kwargs)
-        return dataset_module(_MODULE, _source_hash(), {"dataset_name": NAME, "revision": revision})
+        module = dataset_module(_MODULE, _source_hash(), {"dataset_name": NAME, "revision": revision})
+        if "cache_dir" not in kwargs:  # load_dataset names one; what lists the configs does not
+            module.builder_configs_parameters = load.BuilderConfigsParameters(
+                builder_configs=_configs(kwargs.get("data_dir"), revision)
+            )
+        return module
 
     load.dataset_module_factory = dataset_module_factory
     inspect = sys.modules.get("datasets.inspect")  # it holds the function by name when it was imported before us
     if inspect is not None:
         inspect.dataset_module_factory = dataset_module_factory  # type: ignore[attr-defined]
+
+
+def _configs(data_dir: str | None, revision: str | None) -> list[Any]:
+    """The configs that a folder, or the repo on the Hub, has; all that there may be when the Hub cannot say."""
+    from mella_hf.dataset import builder
+
+    try:
+        names = builder.config_names(data_dir, revision)
+    except builder.MellaError:
+        if data_dir is not None:
+            raise
+        return builder.Mella.BUILDER_CONFIGS
+    return [builder.MellaConfig(name=name) for name in names]
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """`load_dataset("mella", …)`: every way of reading gives the rows that pyarrow reads from the same shards."""
 
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -131,6 +132,78 @@ def test_rows_read_with_datasets_can_be_written_again(tmp_path: Path) -> None:
     assert a.read_bytes() == b.read_bytes()
     with pytest.raises(MellaError, match="column 'collected_at': is not a time"):
         write_split([record(1) | {"collected_at": "yesterday"}], tmp_path / "c", "ar", "know")
+
+
+def test_features_choose_columns_and_types(load, published: Path) -> None:
+    asked = datasets.Features(
+        {
+            "language": datasets.ClassLabel(names=["th", "ar"]),
+            "image": datasets.Image(decode=False),
+            "id": datasets.Value("large_string"),
+        }
+    )
+    for streaming in (False, True):
+        dataset = load("ar", split="ling", features=asked, streaming=streaming)
+        assert dataset.features == asked
+        row = next(iter(dataset))
+        assert row["language"] == 1 and row["image"]["bytes"] and row["id"] == ids(published, "ar", "ling")[0]
+    with pytest.raises(MellaError, match="Unknown column 'caption'; the dataset has id, image, text"):
+        load("ar", split="ling", features=datasets.Features({"caption": datasets.Value("string")}))
+
+
+def test_configs_are_those_of_the_folder(published: Path, tmp_path: Path) -> None:
+    assert datasets.get_dataset_config_names("mella", data_dir=str(published)) == ["ar", "th", "all"]
+    assert datasets.get_dataset_split_names("mella", "th", data_dir=str(published)) == ["know", "know_test"]
+    with pytest.raises(MellaError, match="holds no dataset"):
+        datasets.get_dataset_config_names("mella", data_dir=str(tmp_path))
+
+
+def test_folders_that_look_alike_are_not_confused(tmp_path: Path) -> None:
+    """Equal names, sizes and times; and a folder in which a file was replaced so."""
+    cache, found = str(tmp_path / "cache"), []
+
+    def first_id(folder: Path) -> str:
+        return load_dataset("mella", "ar", data_dir=str(folder), split="know", cache_dir=cache)[0]["id"]
+
+    image = [picture(n, "BMP") for n in range(3)]  # of one size
+    for n in range(3):
+        write_split([record(n, image=image[n], text="x")], tmp_path / f"{n}", "ar", "know")
+        (path,) = shard_paths(tmp_path / f"{n}", "ar", "know")
+        os.utime(path, ns=(10**18, 10**18))
+        found.append(path)
+    assert len({path.stat().st_size for path in found}) == 1
+    assert first_id(tmp_path / "0") != first_id(tmp_path / "1")
+    os.replace(found[2], found[1])
+    assert first_id(tmp_path / "1") == pq.read_table(found[1])["id"][0].as_py()
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda data: data[: len(data) // 2], "is damaged or not whole"),
+        (lambda data: data[:100] + bytes(500) + data[600:], "is damaged or not whole"),
+        (lambda data: b"", "is damaged or not whole"),
+        (
+            lambda data: b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+            "is a pointer of Git LFS, not the file; run 'git lfs pull'",
+        ),
+    ],
+    ids=["cut", "overwritten", "empty", "pointer"],
+)
+def test_a_bad_shard_is_named(tmp_path: Path, spoil, message: str, streaming: bool) -> None:
+    write_split([record(i) for i in range(600)], tmp_path / "d", "ar", "know", shard_bytes=1)
+    bad = shard_paths(tmp_path / "d", "ar", "know")[1]
+    bad.write_bytes(spoil(bad.read_bytes()))
+    with pytest.raises(MellaError, match=f"The shard {bad} {message}"):
+        options = {"data_dir": str(tmp_path / "d"), "cache_dir": str(tmp_path / "cache"), "streaming": streaming}
+        list(load_dataset("mella", "ar", split="know", **options))
+
+
+def test_a_pipe_is_no_shard(tmp_path: Path) -> None:
+    write_split([record(1)], tmp_path, "ar", "know")
+    os.mkfifo(tmp_path / "ar" / "ling-00000-of-00001.parquet")
+    assert list(load_dataset("mella", "ar", data_dir=str(tmp_path), cache_dir=str(tmp_path / "cache"))) == ["know"]
 
 
 def test_pickling(load, published: Path) -> None:

@@ -115,6 +115,47 @@ def test_one_split_downloads_no_other(hub: LocalHub, client: Client, folder: Pat
     assert hub.counted(r"GET .*/ar/(know|ling)-") == 0
 
 
+NO_HUB = {
+    "hub offline": {"HF_HUB_OFFLINE": "1"},
+    "datasets offline": {"HF_DATASETS_OFFLINE": "1"},
+    "unreachable": {"HF_HUB_OFFLINE": "0"},
+    "503": {"HF_HUB_OFFLINE": "0"},
+    "one 503": {"HF_HUB_OFFLINE": "0"},
+}
+
+
+@pytest.mark.parametrize("before", ["mella", "plain"])
+@pytest.mark.parametrize("how", NO_HUB)
+def test_without_the_hub(hub: LocalHub, client: Client, folder: Path, how: str, before: str) -> None:
+    """What is in the cache, from whichever way of loading, loads and streams."""
+    client.run(publish(folder))
+    name, environment = ("'mella'", {"MELLA_REPO": REPO}) if before == "mella" else (repr(REPO), {})
+    client.run(f"import mella_hf, datasets\ndatasets.load_dataset({name}, 'ar')", **environment)
+    hub.requests.clear()
+    if how in ("503", "one 503"):
+        hub.fail(".*", 503, times=1 if how == "one 503" else 1000)
+    if how == "unreachable":
+        hub.server.shutdown()
+        hub.server.server_close()
+    count = "print(len(dataset), sum(1 for row in load_dataset('mella', 'ar', split='know', streaming=True)))\n"
+    code = load(split="know_test") + count
+    assert client.run(code, MELLA_REPO=REPO, **NO_HUB[how]) == "5 530\n"
+    if "offline" in how:
+        assert hub.requests == []
+
+
+def test_offline_without_a_cache(hub: LocalHub, client: Client, folder: Path) -> None:
+    client.run(publish(folder))
+    client.run(load(split="know_test"), MELLA_REPO=REPO)
+    code = "import mella_hf, datasets, sys\ntry: datasets.load_dataset('mella', 'ar', split='ling', streaming=s)\n"
+    code += "except mella_hf.MellaError as error: print(error)\n"
+    for streaming in (True, False):
+        out = client.run(f"s = {streaming}\n{code}", MELLA_REPO=REPO, HF_DATASETS_OFFLINE="1")
+        assert "/ar/ling-00000-of-00001.parquet; load the split 'ling' once online." in out
+    out = client.run(f"s = False\n{code}", MELLA_REPO="other/repo", HF_DATASETS_OFFLINE="1")
+    assert out.startswith("Cannot read the dataset repo 'other/repo' on the Hub (OSError: offline")
+
+
 def test_streaming_reads_what_it_needs(hub: LocalHub, client: Client, folder: Path) -> None:
     client.run(publish(folder))
     hub.requests.clear()
