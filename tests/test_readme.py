@@ -1,5 +1,6 @@
 """What the README shows exists and runs: its commands, its folders, its Python."""
 
+import configparser
 import re
 import subprocess
 from pathlib import Path
@@ -54,6 +55,21 @@ def test_each_folder_is_mapped_and_each_mapped_one_exists() -> None:
     top = {parts[0] for parts in parents if parts and not parts[0].startswith(".")}
     packages = {"/".join(parts[:2]) for parts in parents if len(parts) > 1 and parts[0] == "mella_hf"}
     assert top | packages == mapped
+
+
+def test_each_module_of_the_library_is_mapped_and_each_mapped_one_exists() -> None:
+    modules = {path.stem for path in (ROOT / "mella_hf").glob("*.py") if not path.stem.startswith("__")}
+    assert set(re.findall(r"^\| `(\w+)` \|", table("Map"), re.MULTILINE)) == modules
+
+
+def test_each_extra_is_listed_and_each_listed_one_exists() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    listed = {
+        name for cell in re.findall(r"^\| (`.+?`) \|", table("Install"), re.MULTILINE) for name in cell.split(", ")
+    }
+    assert {name.strip("`") for name in listed} == set(setup["options.extras_require"])
+    assert README.index("pip install") < README.index("```python")
 
 
 def test_make_targets_exist() -> None:

@@ -28,7 +28,7 @@ def notebook_page(path: Path) -> str:
     parts = []
     for cell in cells:
         text = "".join(cell["source"])
-        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        parts.append(text.replace(".ipynb)", ".md)") if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
     parts.append(f"This page is the notebook `docs/notebooks/{path.name}`; the tests run it.")
     return "\n\n".join(parts) + "\n"
 
