@@ -202,7 +202,7 @@ def test_cvqa_by_name_takes_the_rows_of_the_language(tiny, make_rows, tmp_path):
     assert [line["right"] for line in kept] == [0, 2] and result["scores"]["chance"] == 25.0
     hidden = [{**row, "Label": -1} for row in rows]
     local = replace(found, path=as_dataset(tmp_path / "hidden", hidden, ("image",)))
-    with pytest.raises(MellaError, match="Row 0 .* says that -1 is right, of 4 options"):
+    with pytest.raises(MellaError, match="Row 0 .* has the right answer -1, none of its 4 options"):
         run_benchmark(local, tiny, out=tmp_path / "other", identity=IDENTITY, progress=False)
 
 
