@@ -214,7 +214,7 @@ def _print_comparison(first: str, second: str, comparison: dict[str, Any]) -> No
 
     rows = [
         [
-            _label(shown.full_title),
+            _label(shown.title),
             _cell(comparison[f"{key}_first"]),
             _cell(comparison[f"{key}_second"]),
             f"{comparison[f'{key}_delta']:+.2f}",

@@ -82,3 +82,18 @@ def test_the_tables_of_a_run(stand_in_run):
     assert "| base | ling | 4 | – | 4.0 (2.0–6.0) |" in markdown
     assert "`mella|v:1|lang:ar|norm:stand-in|tok:stand-in|bs:1000|seed:12345`" in markdown
     assert r"\toprule" in (stand_in_run / "report.tex").read_text("utf-8")
+
+
+def test_a_score_beyond_100_is_in_the_tables_but_not_on_the_bars(stand_in_run):
+    path = stand_in_run / "scores.json"
+    record = json.loads(path.read_text("utf-8"))
+    for score in record["scores"]:
+        score.update(cider=251.0, cider_low=240.0, cider_high=265.0, cider_floor=20.0)
+    path.write_text(json.dumps(record), "utf-8")
+    page = write_report(stand_in_run).read_text("utf-8")
+    facts, schema = check_against_schema(stand_in_run / "report.json")
+    assert page.count(">CIDEr-D<") == 1 and "251.00" in page, "a column of the table of all scores"
+    assert "CIDEr-D to 1000" in (stand_in_run / "report.md").read_text("utf-8")
+    facts["scores"][0]["cider_high"] = 1001.0
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(facts, schema)

@@ -133,7 +133,7 @@ def score_table(run: Run) -> Table:
     records = [score for score in run.scores if score["subset"] == "all" and score["split"] in SPLIT_TITLES]
     name, titles = get_language(run.language).name, metric_titles(records)
     return Table(
-        caption=f"{name}, {run.data['name']}: scores from 0 to 100 with 95% intervals",
+        caption=f"{name}, {run.data['name']}: scores from 0 to 100{_beyond(titles)} with 95% intervals",
         header=["Model", "Split", "n", *(title for title, _ in titles.values())],
         rows=[
             [score["model"], score["split"].removesuffix("_test"), str(score["n"])]
@@ -142,6 +142,12 @@ def score_table(run: Run) -> Table:
         ],
         signatures=signatures(records),
     )
+
+
+def _beyond(titles: Mapping[str, tuple[str, str]]) -> str:
+    """The scores whose largest value is another than 100, for a caption."""
+    others = [score for name, score in all_scores().items() if name in titles and score.most != 100]
+    return f" ({', '.join(f'{score.title} to {score.most:g}' for score in others)})" if others else ""
 
 
 def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
