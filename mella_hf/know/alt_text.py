@@ -33,9 +33,10 @@ _FILE_NAME = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_URL = re.compile(r"(?:https?://|www\.)\S+|\S+\.(?:com|org|net|info|html?|php)(?:/\S*)?", re.IGNORECASE)
+_URL = re.compile(r"(?=\S++\Z)(?:(?:https?://|www\.)\S+|\S+\.(?:com|org|net|info|html?|php)(?:/\S*)?)", re.IGNORECASE)
 # What a careless machine translation leaves of "A crow." before text in another script.
-_STRAY_ARTICLE = re.compile(r"(?:^|(?<=[.!?]))[\s.]*(?:An?|The)\s+(?=[^\W\dA-Za-z\u00c0-\u024f])")
+# The run of marks and spaces before it is taken in any case, so that no run is looked at twice.
+_STRAY_ARTICLE = re.compile(r"(^|[.!?])[\s.]*+((?:An?|The)\s++(?=[^\W\dA-Za-z\u00c0-\u024f]))?")
 _JUNK = " \t\n.,;:!?*_|/\\–—-·•،؛؟"
 
 MIN_LETTERS = 2  # DataComp and LAION ask for 5 characters or more, which would cost Kůň, ม้า and 닭
@@ -91,8 +92,12 @@ def clean_alt_text(text: str) -> str:
     text = " ".join(unicodedata.normalize("NFC", text).split())
     before = None
     while text != before:  # what goes may bare more of it: an article, punctuation, a sentence said twice
-        before, text = text, _say_once(_trim(_STRAY_ARTICLE.sub("", text)))
+        before, text = text, _say_once(_trim(_without_articles(text)))
     return text
+
+
+def _without_articles(text: str) -> str:
+    return _STRAY_ARTICLE.sub(lambda found: found[1] if found[2] else found[0], text)
 
 
 def _trim(text: str) -> str:

@@ -7,15 +7,14 @@ else is in it: "logo" is rejected, "logo of the Prague Zoo" is kept.
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Any
 
 from mella_hf.languages import known_languages, languages_state
 
 _SPAM = re.compile(
-    r"""\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b                        # an e-mail address
+    r"""(?<![\w.+-])[\w.+-]++@[\w-]++\.[a-z]{2,}\b           # an e-mail address
     | (?:https?://|www\.)\S                                    # a link inside a text
     | (?<![\d.])\+?\d{1,4}(?:[ .()-]{1,2}\d{2,4}){3,}(?!\d)    # a telephone number; years and sizes have fewer groups
-    | (?:\#\w+\s*){3,}                                         # hashtags
+    | (?:\#\w++\s*+){3,}                                       # hashtags
     | (.)\1{5,}                                                # !!!!!!""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -31,14 +30,18 @@ def is_boilerplate(text: str) -> bool:
 
 def _bare(text: str) -> str:
     """A text without what is no letter at its edges, as phrases are compared."""
-    return str(_edges().sub("", unicodedata.normalize("NFC", text.casefold())))
+    text = unicodedata.normalize("NFC", text.casefold())
+    first, last = 0, len(text)
+    while first < last and not _is_letter(text[first]):
+        first += 1
+    while first < last and not _is_letter(text[last - 1]):
+        last -= 1
+    return text[first:last]
 
 
-@lru_cache(maxsize=1)
-def _edges() -> Any:
-    import regex
-
-    return regex.compile(r"\A[^\p{L}\p{M}]+|[^\p{L}\p{M}]+\Z")
+def _is_letter(character: str) -> bool:
+    """Whether a character is a letter or a mark on one."""
+    return unicodedata.category(character)[0] in "LM"
 
 
 @lru_cache(maxsize=1)

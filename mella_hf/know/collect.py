@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from mella_hf.know.fetching.settings import FetchSettings
     from mella_hf.know.images import ImageSettings
 
-COLLECT_VERSION = 4  # a change of what the first two stages do to rows; makes them run again
+COLLECT_VERSION = 5  # a change of what the first two stages do to rows; makes them run again
 WORK = ".collect"
 _PACKAGES = {  # module -> package
-    "aiohttp": "aiohttp", "cchardet": "faust-cchardet", "fastwarc": "FastWARC", "protego": "protego",
-    "turbohtml": "turbohtml", "webencodings": "webencodings",
+    "ada_url": "ada-url", "aiohttp": "aiohttp", "cchardet": "faust-cchardet", "fastwarc": "FastWARC",
+    "protego": "protego", "turbohtml": "turbohtml", "webencodings": "webencodings",
 }  # fmt: skip
 ORIGIN = (
     "The images and their native alt-texts come from web pages, each named in `page_url`. robots.txt was obeyed and "

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from mella_hf.errors import MellaError
 from mella_hf.know.alt_text import Dropped, Kept, check_alt_text
 from mella_hf.know.records import ALT_TEXTS, ROWS, bucket_of, host_of
+from mella_hf.know.rows import RowFailed, one_row
 from mella_hf.languages import get_language, known_languages, language_codes, languages_state
 from mella_hf.languages.sources import canonical_code
 from mella_hf.stage import Shard, ShardOutput
@@ -88,7 +89,11 @@ def filter_rows(
     pages = Counter(key for key, _ in {((r["site"], _key(r["alt"])), r["page_url"]) for r in rows})
     seen: set[tuple[str, str]] = set()
     for row in rows:
-        language, verdict = judge(row, settings.languages)
+        try:
+            with one_row("alt_text"):
+                language, verdict = judge(row, settings.languages)
+        except RowFailed as error:
+            language, verdict = None, Dropped(error.reason)
         reserved = not OPT_OUTS.isdisjoint(row["robots"])
         if reserved and settings.honour_opt_outs:
             verdict = Dropped("page_opt_out")

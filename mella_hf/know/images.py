@@ -25,6 +25,7 @@ from mella_hf.images.opening import Rejected
 from mella_hf.know.image_check import CheckedImage, ImageSettings, check_image
 from mella_hf.know.near_duplicates import find_representatives
 from mella_hf.know.records import ALT_TEXTS, ROWS, SAMPLES, file_mark
+from mella_hf.know.rows import RowFailed, one_row
 from mella_hf.know.safety import can_find_faces, can_score, look
 from mella_hf.sample import make_sample
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
@@ -55,7 +56,7 @@ _GROUP_BYTES = 32 << 20  # of images in a row group: what writing holds in memor
 _GROUP_ROWS = 256
 # What may be somebody's: counted in the report as "flagged_<flag>", never a reason to drop.
 PERSONAL = frozenset(("email_in_text", "phone_in_text", "had_location", "face_found", "faces_unchecked"))
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++\.[\w.-]+")
 _PHONE = re.compile(r"(?<!\w)\+?\d(?:[ ()./-]{0,2}\d){8,14}(?!\w)")  # 9 to 15 digits (ITU-T E.164)
 
 
@@ -112,12 +113,13 @@ def check_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -
     for row in _bodies(Path(path), ["url", "body", "overridden"]):
         known: dict[str, Any] = {"url": row["url"], "file": number}
         try:
-            image = check_image(row["body"], settings)
-            score, seen = look(image, settings)
+            with one_row("image"):
+                image = check_image(row["body"], settings)
+                score, seen = look(image, settings)
             flags = [*image.flags, *([row["overridden"]] if row["overridden"] else []), *seen]
             rows.append(known | {"id": image.id, "phash": image.phash, "nsfw_score": score, "flags": flags})
             output.keep()
-        except Rejected as error:
+        except (Rejected, RowFailed) as error:
             rows.append(known | {"reason": error.reason})
             output.drop(error.reason, url=row["url"], detail=str(error))
     pq.write_table(pa.Table.from_pylist(rows, schema=_IMAGES), output.folder / ROWS, compression="ZSTD")

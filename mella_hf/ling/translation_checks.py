@@ -19,7 +19,9 @@ COPY_SHARE = 0.7  # of the English words of a text, four in a row or more, found
 _COPY_RUN = 4
 
 _NUMBER = re.compile(r"\d+(?:[.,٫٬’'\u00a0\u202f ]\d{3})*(?:[.,٫]\d+)?")
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>|\{[\w.]*\}|%[sd]|https?://\S+|www\.\S+|[\w.+-]+@[\w-]+\.\w+|[#@]\w+")
+_TAG = re.compile(
+    r"</?[A-Za-z][^<>]*>|\{[\w.]*\}|%[sd]|https?://\S+|www\.\S+|(?<![\w.+-])[\w.+-]++@[\w-]++\.\w+|[#@]\w+"
+)
 _NAME = re.compile(r"(?<![.!?:;\"“]\s)(?<!^)(?<!\n)\b[A-Z][\w'’-]+")
 _BRAND = re.compile(r"\b(?:[A-Z]{2,}\d*|[A-Za-z]+\d+\w*|[a-z]+[A-Z]\w*)\b")
 _WORD = re.compile(r"\w+")

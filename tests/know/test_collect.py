@@ -111,7 +111,7 @@ def test_what_went_is_counted_at_every_step(handbook, tmp_path):
         json.loads(line) for path in (tmp_path / "out/.collect/alt_texts/rejects").glob("*") for line in open(path)
     ]
     assert len(rejects) == sum(texts.dropped.values())
-    sheet = next(group for group in dropped_examples(report) if group["reason"] == "boilerplate")
+    sheet = next(group for group in dropped_examples(report.stages) if group["reason"] == "boilerplate")
     shown = [example["text"] for example in sheet["examples"]]
     assert sheet["total"] == texts.dropped["boilerplate"] and len(set(shown)) == len(shown) > 1
     assert {"The Cinnamon desktop", "Documentation Site", "1"} <= {reject["alt"] for reject in rejects}

@@ -413,8 +413,9 @@ def test_killed_in_the_middle_it_asks_only_for_the_rest(tmp_path: Path) -> None:
 
     routes = {f"/{i}.jpg": reply(jpeg(i)) for i in range(4)} | {"/4.jpg": faulty(1, kill_the_crawler, reply(jpeg(4)))}
     script = (
-        "import sys\nfrom dataclasses import replace\nfrom pathlib import Path\nfrom mella_hf.know import fetch_log\n"
-        "fetch_log.COMMIT_SECONDS = 0.0\nfrom mella_hf.know.fetching.fetch import fetch\n"
+        "import sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
+        "from mella_hf.know.fetching import log\nlog.COMMIT_SECONDS = 0.0\n"
+        "from mella_hf.know.fetching.fetch import fetch\n"
         "sys.path.insert(0, sys.argv[1])\nfrom test_fetch import PATIENT, QUICK\n"
         "folder = Path(sys.argv[2])\nsettings = replace(QUICK, per_host=1, limits=PATIENT)\n"
         "fetch([folder / 'requests.parquet'], folder / 'out', settings, workers=0, progress=False)\n"

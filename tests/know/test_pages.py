@@ -211,7 +211,11 @@ def oracle(path: Path, url: str) -> list[tuple[str, str]]:
     soup = BeautifulSoup(page_text(path.read_bytes()), "lxml")
     base = soup.find("base", href=True)
     root = urljoin(url, base["href"]) if base else url
-    found = [(urljoin(root, img["src"]), img["alt"]) for img in soup.find_all("img", src=True, alt=True)]
+    # urljoin drops empty segments, such as in "images//left.png"; the URL Standard keeps them.
+    found = [
+        (urljoin(root, img["src"].replace("//", "/!/")).replace("/!/", "//"), img["alt"])
+        for img in soup.find_all("img", src=True, alt=True)
+    ]
     return list(dict.fromkeys((target, alt) for target, alt in found if alt.strip()))
 
 

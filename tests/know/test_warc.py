@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mella_hf.errors import MellaError
+from mella_hf.know.pages.bodies import decode_body
 from mella_hf.know.pages.sources import extract_shard, warc_shards
-from mella_hf.know.pages.warc import LostPage, Page, decode_body, read_warc
+from mella_hf.know.pages.warc import LostPage, Page, read_warc
 from mella_hf.stage import ShardOutput
 
 HTML = b"<html><img src=a.jpg alt=x>" * 50
@@ -173,7 +174,7 @@ def test_any_damage_leaves_the_other_records(tmp_path_factory, data):
     st.binary(max_size=300), st.sampled_from(["", "chunked"]), st.sampled_from(["", "gzip", "deflate", "br", "zstd"])
 )
 def test_decoding_ends_for_any_bytes(body, transfer, content):
-    from mella_hf.know.pages.warc import UnreadableBody
+    from mella_hf.know.pages.bodies import UnreadableBody
 
     try:
         assert len(decode_body(body, transfer, content, max_bytes=1 << 20)) <= 1 << 20

@@ -26,7 +26,8 @@ COLLECTED = utc(2022, 6, 4)  # release of the package
 MAX_KEYWORD_WORDS = 4  # a name with at most so many words is one keyword; a sentence has several
 MAX_WORD_CHARACTERS = 30  # Thai writes a sentence as one word
 _SYLLABLES_APART = frozenset({"vi"})  # languages with spaces between syllables, about two per word
-_EXPLANATION = re.compile(r"\s[-–—]+\s|—|\s*[(:;]\s*|[.!?]+\s")  # the text after it explains the name
+# The text after it explains the name.
+_EXPLANATION = re.compile(r"\s[-–—]++\s|—|(?<!\s)\s*+[(:;]\s*+|(?<![.!?])[.!?]++\s")
 
 
 def keywords_of(text: str, language: str) -> list[str]:

@@ -124,7 +124,10 @@ class Crawler:
     async def _serve(self, job: Job) -> None:
         host = self._schedule.host_of(job.target)
         try:
-            await self._step(job, host)
+            try:
+                await self._step(job, host)
+            except Exception as error:  # any: a stranger's answer may raise what nobody thought of, for one URL only
+                self._finish(job, Response(f"fetch_error_{type(error).__name__}"))
             if self._visitor.is_hopeless(host):
                 for waiting in self._schedule.drain(host):
                     self._give_up(waiting)

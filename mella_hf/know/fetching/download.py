@@ -17,7 +17,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from mella_hf.know.fetching.addresses import BlockedAddress
-from mella_hf.know.fetching.sniff import SNIFF_BYTES, sniff
+from mella_hf.know.fetching.sniff import SNIFF_BYTES, kind_of
+from mella_hf.know.links import absolute_url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 << 10
@@ -104,7 +105,7 @@ async def download(
     try:
         async with asyncio.timeout(limits.total):
             async with asyncio.timeout(limits.response):
-                reply = await session.get(URL(url), headers=headers, allow_redirects=False)
+                reply = await session.get(URL(url, encoded=True), headers=headers, allow_redirects=False)
             phase = "read"
             async with reply:
                 response.status, response.headers = reply.status, reply.headers
@@ -163,7 +164,7 @@ async def _read_body(
 
 
 def _is_wanted(body: bytes, response: Response, kinds: frozenset[str] | None) -> bool:
-    response.kind = sniff(body[:SNIFF_BYTES])
+    response.kind = kind_of(body[:SNIFF_BYTES], response.headers.get("Content-Type"))
     if kinds is not None and response.kind not in kinds:
         response.reason = "wrong_kind"
     return response.reason is None
@@ -208,17 +209,13 @@ def _failure_reason(error: Exception) -> str:
 @lru_cache(maxsize=8192)  # a fetch asks twice for each URL
 def origin_of(url: str) -> str | None:
     """Scheme, host and port of an http or https URL; None for any other and for what is no URL."""
-    try:
-        parts = URL(url)
-        return str(parts.origin()) if parts.scheme in ("http", "https") and parts.host else None
-    except ValueError:
+    found, _ = absolute_url("", url)
+    if found is None:
         return None
+    scheme, _, rest = found.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
 
 
 def redirect_target(url: str, location: str | None) -> str | None:
     """The absolute http or https URL that a redirect names, or None."""
-    try:
-        target = URL(url).join(URL((location or "").strip())).with_fragment(None)
-    except ValueError:
-        return None
-    return str(target) if location and target.scheme in ("http", "https") and target.host else None
+    return absolute_url(url, location)[0] if location and location.strip() else None

@@ -1,6 +1,7 @@
-"""Detect the type of a body from its first bytes, whatever its header says."""
+"""Tell what a body is by its first bytes and its Content-Type, as browsers do (WHATWG MIME Sniffing)."""
 
-SNIFF_BYTES = 512  # enough for every rule here; WHATWG's MIME Sniffing reads at most 1,445
+SNIFF_BYTES = 1445  # what the Standard reads at most
+HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 _MAGIC = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -15,13 +16,19 @@ _MAGIC = (
     (b"\x1f\x8b", "gzip"),
     (b"PK\x03\x04", "zip"),
 )
-# https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type, and what other pages begin with.
-_HTML = (
-    b"<!doctype html", b"<html", b"<head", b"<script", b"<iframe", b"<h1", b"<div", b"<font", b"<table", b"<a ",
-    b"<style", b"<title", b"<b>", b"<body", b"<br", b"<p>", b"<p ", b"<!--", b"<meta", b"<link", b"<base",
-    b"<center", b"<section", b"<header", b"<main", b"<article", b"<nav", b"<noscript", b"<form", b"<img", b"<span",
-    b"<ul",
+_SPACE = b"\t\n\f\r "
+# https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type, each before a space or ">".
+_HTML_TAGS = (
+    b"<!doctype html", b"<html", b"<head", b"<script", b"<iframe", b"<h1", b"<div", b"<font", b"<table", b"<a",
+    b"<style", b"<title", b"<b", b"<body", b"<br", b"<p",
 )  # fmt: skip
+# What other pages begin with, ours: where no type is declared, a page is likelier than anything else.
+_OTHER_TAGS = (
+    b"<meta", b"<link", b"<base", b"<center", b"<section", b"<header", b"<main", b"<article", b"<nav", b"<noscript",
+    b"<form", b"<img", b"<span", b"<ul", b"<h2", b"<h3",
+)  # fmt: skip
+_TAGS = _HTML_TAGS + _OTHER_TAGS
+_ENDS = (b" ", b">", b"\t", b"\n", b"\r", b"/")  # the Standard's two, and what ends a tag's name in HTML
 
 
 def sniff(head: bytes) -> str:
@@ -35,9 +42,28 @@ def sniff(head: bytes) -> str:
         return "avif" if head[8:12] in (b"avif", b"avis") else "heic" if head[8:11] in (b"hei", b"mif") else "mp4"
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16: of ASCII every other byte is zero
         head = head[2:].replace(b"\0", b"")
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if b"<svg" in text:
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(_SPACE).lower()
+    if text.startswith(b"<?xml"):
+        return "html" if b"<html" in text or b"<!doctype html" in text else "svg" if b"<svg" in text else "xml"
+    if text.startswith((b"<svg", b"<!doctype svg")):
         return "svg"
-    if text.startswith(_HTML) or (text.startswith(b"<?xml") and (b"<html" in text or b"<!doctype html" in text)):
+    if text.startswith(b"<!--"):
+        return "svg" if b"<svg" in text and b"<html" not in text and b"<!doctype html" not in text else "html"
+    return "html" if any(_begins(text, tag) for tag in _TAGS) else "unknown"
+
+
+def _begins(text: bytes, tag: bytes) -> bool:
+    return text.startswith(tag) and text[len(tag) : len(tag) + 1] in _ENDS
+
+
+def kind_of(head: bytes, content_type: str | None) -> str:
+    """The kind of a body: what a server calls a page is one, however it begins, unless it is plainly something else."""
+    kind = sniff(head)
+    if kind in ("unknown", "xml", "svg") and is_html_type(content_type):
         return "html"
-    return "xml" if text.startswith(b"<?xml") else "unknown"
+    return kind
+
+
+def is_html_type(content_type: str | None) -> bool:
+    """Whether a Content-Type header says that a body is a page."""
+    return (content_type or "").partition(";")[0].strip().lower() in HTML_TYPES

@@ -1,4 +1,4 @@
-"""Decode the bytes of a page to text, as a browser would.
+"""Decode a page as a browser would: labels, declarations and decoders are those of the WHATWG Encoding Standard.
 
 Order: byte-order mark, valid UTF-8, HTTP header, `<meta>` or XML declaration, detection. On real pages all pages with a
 declaration come out right, and 94% of those without. UTF-8 is tried before the declarations, because text in another
@@ -6,100 +6,133 @@ encoding is practically never valid UTF-8 by chance, while UTF-8 behind a wrong 
 """
 
 import codecs
-import re
 from functools import lru_cache
+from typing import NamedTuple
 
-META_BYTES = 4096  # the HTML Standard looks at 1024; long inline scripts push real declarations further down
+from mella_hf.know.pages.prescan import charset_in, meta_label, xml_label
+from mella_hf.know.rows import RowFailed
+
+HEAD_BYTES = 1 << 16  # parsers of browsers obey a <meta> beyond the 1,024 bytes of the prescan as well
 DETECT_BYTES = 1 << 16
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_HEADER = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)
-_META = re.compile(rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-_XML = re.compile(rb"^\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)")
-# What Python says of bytes that end within a character; of UTF-8, and of the East Asian encodings.
-_CUT = ("unexpected end of data", "incomplete multibyte sequence")
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16le"), (codecs.BOM_UTF16_BE, "utf-16be"))
+_FEW = 50  # of so many characters beyond ASCII one may be broken before a declared encoding is doubted
+# What Python says of bytes that end within a character.
+_CUT = "unexpected end of data"
+
+
+class PageText(NamedTuple):
+    """The text of a page, and its encoding by the name that the Encoding Standard gives it."""
+
+    text: str
+    encoding: str
 
 
 def page_text(body: bytes, content_type: str | None = None) -> str:
-    """A page's text. Never fails: bytes that no encoding explains become U+FFFD.
+    """The text of a page; as `decode_page`."""
+    return decode_page(body, content_type).text
+
+
+def decode_page(body: bytes, content_type: str | None = None) -> PageText:
+    """Decode a page. Bytes that no encoding explains become U+FFFD.
 
     Args:
         body: the page, without Content-Encoding.
         content_type: the HTTP header, such as "text/html; charset=windows-874".
+
+    Raises:
+        RowFailed: `page_encoding`, where the page declares an encoding of which browsers show nothing for safety,
+            such as ISO-2022-KR or HZ ("replacement" in the Encoding Standard).
     """
-    for mark, codec in _BOMS:
+    for mark, encoding in _BOMS:
         if body.startswith(mark):
-            return body[len(mark) :].decode(codec, "replace")
-    text = _decoded(body, "utf-8")
+            return PageText(_decode(body[len(mark) :], encoding), encoding)
+    declared = _declared(body, content_type)
+    if declared[:1] == ["replacement"]:
+        raise RowFailed("page_encoding", "it declares ISO-2022-KR, HZ or another encoding that browsers do not read")
+    text = _utf8(body)
     # ASCII but for its end may be Latin-1; what looks like ASCII with escapes or nulls, ISO-2022 or UTF-16.
     if text is not None and not (text.isascii() and (len(text) != len(body) or b"\x1b" in body or b"\0" in body)):
-        return text
-    declared = _declared(body, content_type)
-    for codec in declared:
-        if (other := _decoded(body, codec)) is not None:
-            return other
+        return PageText(text, declared[0] if text.isascii() and declared else "utf-8")
+    for encoding in declared:
+        other = _decode(body, encoding)
+        if other.count("\ufffd") <= max(1, _strange(other) // _FEW):
+            return PageText(other, encoding)
     if text is not None:
-        return text
-    codec = declared[0] if declared else "utf-8"
-    if not (declared and _mostly(body, codec)):
-        codec = _detect(body) or codec
-    return body.decode(codec, "replace")
+        return PageText(text, "utf-8")
+    encoding = _detect(body) or (declared[0] if declared else "utf-8")
+    return PageText(_decode(body, encoding), encoding)
 
 
 def _declared(body: bytes, content_type: str | None) -> list[str]:
-    """The codecs that the header and the page name, in order, each once."""
-    labels = []
-    if content_type and (found := _HEADER.search(content_type)):
-        labels.append(found.group(1))
-    head = body[:META_BYTES]
-    if meta := _META.search(head) or _XML.search(head):
-        label = meta.group(1).decode("ascii")
-        # Whoever reads this meta as ASCII is not reading UTF-16 (HTML Standard, "prescan a byte stream").
-        labels.append("utf-8" if label.lower().startswith("utf-16") else label)
-    return list(dict.fromkeys(codec for label in labels if (codec := _codec(label)) is not None))
+    """The encodings that the header and the page name, in order, each once."""
+    head = body[:HEAD_BYTES]
+    labels = [charset_in((content_type or "").encode("latin-1", "replace")), meta_label(head) or xml_label(head)]
+    names = [name for label in labels[:1] if label and (name := encoding_name(label)) is not None]
+    if labels[1] and (inner := encoding_name(labels[1])) is not None:
+        # Whoever reads this as ASCII is not reading UTF-16; x-user-defined is for scripts (HTML Standard, prescan).
+        names.append({"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(inner, inner))
+    return list(dict.fromkeys(names))
 
 
 @lru_cache(maxsize=256)
-def _codec(label: str) -> str | None:
-    """The Python codec of a label: cp949 for ks_c_5601-1987, cp874 for tis-620 and windows-874, cp1252 for latin1."""
+def encoding_name(label: bytes | str) -> str | None:
+    """The Encoding Standard's name of a label: euc-kr for ks_c_5601-1987, windows-1252 for latin1; None for none."""
     import webencodings
 
-    found = webencodings.lookup(label)
-    return None if found is None else str(found.codec_info.name)
+    found = webencodings.lookup(label.decode("latin-1") if isinstance(label, bytes) else label)
+    return None if found is None else str(found.name)
 
 
-def _decoded(body: bytes, codec: str) -> str | None:
-    """The text, if every byte is right in an encoding; a character that their end cuts is left out."""
+def _decode(body: bytes, encoding: str) -> str:
+    """The text by the Encoding Standard's decoder: Python's own differ from it in places."""
+    if encoding in ("utf-8", "utf-16le", "utf-16be"):
+        return body.decode(encoding, "replace")
+    return _decoder(encoding).decode(body)[0]
+
+
+@lru_cache(maxsize=64)
+def _decoder(encoding: str) -> codecs.CodecInfo:
+    import turbohtml.detect  # noqa: F401 (registers the codecs)
+
+    return codecs.lookup(f"whatwg-{encoding}")
+
+
+def _utf8(body: bytes) -> str | None:
+    """The text, if every byte is right; a character that their end cuts is left out."""
     try:
-        return body.decode(codec)
+        return body.decode("utf-8")
     except UnicodeDecodeError as error:
-        cut = error.reason in _CUT and error.end == len(body)
-        return _decoded(body[: error.start], codec) if cut else None
+        if error.reason != _CUT or error.end != len(body):
+            return None
+        return body[: error.start].decode("utf-8")
 
 
-def _mostly(body: bytes, codec: str) -> bool:
-    """Whether a declared encoding fails on a few bytes only: one broken byte in a hundred that are not ASCII."""
-    text = body[:DETECT_BYTES].decode(codec, "replace")
-    strange = sum(not character.isascii() for character in text)
-    return text.count("\ufffd") * 100 <= strange
+def _strange(text: str) -> int:
+    """Characters beyond ASCII."""
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _detect(body: bytes) -> str | None:
-    """The codec that the bytes look like."""
+    """The encoding that the bytes look like."""
     import cchardet
 
-    label = cchardet.detect(_text_bytes(body))["encoding"]
+    label = cchardet.detect(_text_bytes(body[: 4 * DETECT_BYTES]))["encoding"]
     if not label:
         return None
-    try:
-        return _codec(label) or codecs.lookup(label).name  # UHC and a few more are names of Python's, not of the web's
-    except LookupError:
-        return None
+    return encoding_name({"UHC": "euc-kr", "MAC-CYRILLIC": "x-mac-cyrillic"}.get(label.upper(), label))
 
 
-_TAGS = re.compile(rb"<(script|style)\b.*?</\1|<[^>]*>", re.IGNORECASE | re.DOTALL)
-
-
-def _text_bytes(body: bytes) -> bytes:
-    """What stands between the tags, and in alt and title attributes: the rest is ASCII and says nothing."""
-    attributes = b" ".join(re.findall(rb"\b(?:alt|title|content)\s*=\s*\"([^\"]{0,300})\"", body[: 4 * DETECT_BYTES]))
-    return (_TAGS.sub(b" ", body[: 4 * DETECT_BYTES]) + b" " + attributes)[:DETECT_BYTES]
+def _text_bytes(head: bytes) -> bytes:
+    """What stands between the tags, and in their attributes that hold text: the rest is ASCII and says nothing."""
+    parts: list[bytes] = []
+    skipped = b""  # the name of the element whose text is none
+    for piece in head.split(b"<"):
+        tag, closed, text = piece.partition(b">")
+        name = tag[:8].lower()
+        if skipped and not name.startswith(b"/" + skipped):
+            continue
+        skipped = next((n for n in (b"script", b"style") if name.startswith(n)), b"")
+        if not tag.isascii():
+            parts.append(tag)
+        parts.append(text if closed else b"")
+    return b" ".join(parts)[:DETECT_BYTES]

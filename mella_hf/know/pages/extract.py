@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from mella_hf.know.pages.charset import page_text
+from mella_hf.know.links import absolute_url
+from mella_hf.know.pages.charset import decode_page
 from mella_hf.know.pages.image_source import Attributes, declared_size, image_source
-from mella_hf.know.pages.links import absolute_url
-from mella_hf.know.pages.tree import HEADINGS, PageTree, may_have_images, open_self_closed, parse_page
+from mella_hf.know.pages.tree import HEADINGS, PageTree, is_html, may_have_images, open_self_closed, parse_page
 from mella_hf.know.pages.warc import Page
 from mella_hf.know.records import bucket_of, site_of
 from mella_hf.stage import DROPPED
@@ -57,10 +57,10 @@ def page_candidates(page: Page, counts: Counter[str]) -> list[Candidate]:
     """
     if not may_have_images(page.body):
         return []
-    text = page_text(page.body, page.content_type)
+    text, encoding = decode_page(page.body, page.content_type)
     if text.startswith("<?xml") or "xhtml" in (page.content_type or ""):
         text = open_self_closed(text)
-    return list(_Reader(page, parse_page(text)).candidates(counts))
+    return list(_Reader(page, parse_page(text), encoding).candidates(counts))
 
 
 class _Image(NamedTuple):
@@ -74,9 +74,9 @@ class _Image(NamedTuple):
 class _Reader:
     """One parsed page, and what holds for all of its images."""
 
-    def __init__(self, page: Page, tree: PageTree):
-        self.page, self.document = page, tree.document
-        self.base = page.url
+    def __init__(self, page: Page, tree: PageTree, encoding: str):
+        self.page, self.document, self.encoding = page, tree.document, encoding
+        self.base: str | None = None
         self.has_figures = False
         self.title: str | None = None
         self.robots = [directive for value in page.robots for directive in robots_directives(value)]
@@ -87,17 +87,18 @@ class _Reader:
         """The images; what else the page says is taken over on the way."""
         images: list[_Image] = []
         heading: Element | None = None
+        picture: Node | None = None  # the last that had a source
         sources: list[Attributes] = []
         for element in elements:
             tag = element.tag
             if tag == "img":
-                images.append(_Image(element, heading, sources))
-                if sources:
-                    sources = []
+                images.append(_Image(element, heading, sources if sources and element.parent is picture else []))
             elif tag in HEADINGS:
                 heading = element
             elif tag == "source":
                 if element.matches("picture > source"):
+                    if element.parent is not picture:
+                        picture, sources = element.parent, []
                     sources.append(_attributes(element))
             elif tag == "meta":
                 self._declare(element)
@@ -106,8 +107,8 @@ class _Reader:
             elif tag == "title":
                 if self.title is None and element.closest("svg") is None:  # the title of a drawing is not the page's
                     self.title = _clean(element.text)
-            elif tag == "base" and self.base == self.page.url and "href" in element.attrs:  # the first one counts
-                self.base = absolute_url(self.page.url, element.attr("href") or "")[0] or self.page.url
+            elif tag == "base" and self.base is None and "href" in element.attrs and is_html(element):
+                self.base = self._resolve(element.attr("href") or "", self.page.url)[0] or self.page.url  # the first
         return images
 
     def candidates(self, counts: Counter[str]) -> Iterator[Candidate]:
@@ -126,7 +127,7 @@ class _Reader:
                 continue
             attributes = _attributes(element)
             source = image_source(attributes, sources)
-            target, reason = absolute_url(self.base, source) if source else (None, "source_missing")
+            target, reason = self._resolve(source) if source else (None, "source_missing")
             if target is None or (target, alt) in seen:
                 counts[DROPPED + (reason or "repeated_in_page")] += 1
                 continue
@@ -140,6 +141,9 @@ class _Reader:
                 declared_size(attributes, "width"), declared_size(attributes, "height"),
                 own_license or license_url, robots, position, site, bucket,
             )  # fmt: skip
+
+    def _resolve(self, address: str, base: str | None = None) -> tuple[str | None, str | None]:
+        return absolute_url(base or self.base or self.page.url, address, self.encoding)
 
     def _declare(self, meta: "Element") -> None:
         """Take over what a `<meta>` says of the page."""
@@ -173,7 +177,7 @@ class _Reader:
         """The license that a page, or a figure in it, links to: `rel=license` first, else Creative Commons."""
         named = scope.select(_LICENSES)
         best = next((link for link in named if "license" in (link.attr("rel") or "")), named[0] if named else None)
-        return absolute_url(self.page.url, best.attr("href") or "")[0] if best is not None else None
+        return self._resolve(best.attr("href") or "")[0] if best is not None else None
 
 
 def _attributes(element: "Element") -> Attributes:

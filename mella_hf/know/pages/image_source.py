@@ -6,6 +6,8 @@ It chooses what a browser would show: lazy-loading attributes before placeholder
 import re
 from collections.abc import Mapping, Sequence
 
+from mella_hf.know.pages.srcset import parse_srcset
+
 Attributes = Mapping[str, str | None]
 
 # Where pages keep the real image while `src` holds a placeholder: the attributes of OBELICS (Laurençon et al. 2023,
@@ -17,11 +19,19 @@ LAZY_SOURCES = (
 LAZY_SOURCE_SETS = ("data-srcset", "data-lazy-srcset", "data-original-set")
 _LAZY = frozenset(LAZY_SOURCES + LAZY_SOURCE_SETS)
 _UNREADABLE_TYPES = ("image/avif", "image/jxl", "image/svg+xml")  # a <source> that the later stages cannot read
-_SRCSET = re.compile(r"\s*,*\s*(\S*[^\s,])(?:\s+([^,]*))?")
-_PIXELS = re.compile(r"\s*(\d{1,5})(?:\.\d*)?\s*(?:px)?\s*$", re.IGNORECASE)
+# Rules for parsing dimension values (HTML Standard): what follows the number is no matter, but for a percentage.
+_PIXELS = re.compile(r"[\t\n\f\r ]*+(\d++)(?:\.\d*+)?+(%?)", re.ASCII)
 _STYLE_SIZE = {
-    side: re.compile(rf"(?:^|[;\s]){side}\s*:\s*(\d{{1,5}})(?:\.\d*)?px", re.IGNORECASE) for side in ("width", "height")
+    side: re.compile(rf"(?:^|[;\s]){side}\s*+:\s*+(\d{{1,5}})(?:\.\d*+)?px", re.IGNORECASE)
+    for side in ("width", "height")
 }
+_MAX_DIGITS = 5
+# What a page shows before the real image is there, by the name of the file.
+_PLACEHOLDER = re.compile(
+    r"(?:blank|spacer|placeholder|transparent|pixel|clear|dot|empty|1x1|lazy|lazyload|loading|loader|gr[ae]y)"
+    r"[-_.\dx]*+\.(?:gif|png|svg|jpe?g|webp)",
+    re.IGNORECASE,
+)
 
 
 def image_source(attributes: Attributes, sources: Sequence[Attributes]) -> str | None:
@@ -38,17 +48,26 @@ def image_source(attributes: Attributes, sources: Sequence[Attributes]) -> str |
         for name in LAZY_SOURCES:
             if (value := attributes.get(name)) and _is_address(value):
                 return value
-    if "srcset" in attributes and (best := best_of_srcset(attributes["srcset"])):
-        return best
     src = (attributes.get("src") or "").strip()
-    if src and src[:5].lower() != "data:":
+    is_real = _is_picture(src)
+    if "srcset" in attributes and (best := best_of_srcset(attributes["srcset"], src if is_real else None)):
+        return best
+    if is_real:
         return src
     for source in sources:
-        if (source.get("type") or "").lower() not in _UNREADABLE_TYPES:
+        if (source.get("type") or "").strip().lower() not in _UNREADABLE_TYPES:
             value = source.get("srcset") or next((source[n] for n in LAZY_SOURCE_SETS if source.get(n)), None)
             if best := best_of_srcset(value):
                 return best
     return src or None
+
+
+def _is_picture(address: str) -> bool:
+    """Whether an address may be that of a picture, and not of a placeholder."""
+    if not address or address.startswith("#") or address[:11].lower().startswith(("data:", "about:", "javascript:")):
+        return False
+    name = address.partition("?")[0].rpartition("/")[2]
+    return _PLACEHOLDER.fullmatch(name) is None
 
 
 def _is_address(value: str) -> bool:
@@ -57,26 +76,26 @@ def _is_address(value: str) -> bool:
     return not value.lower().startswith(("data:", "{", "[", "#")) and ("/" in value or "." in value)
 
 
-def best_of_srcset(value: str | None) -> str | None:
-    """The image of a `srcset` with the largest width or density; None where it is empty or all data: URLs."""
-    best, best_size = None, -1.0
-    for match in _SRCSET.finditer(value or ""):
-        url, descriptor = match.group(1), (match.group(2) or "1x").split()
-        if url.lower().startswith("data:") or not descriptor:
-            continue
-        try:
-            size = float(descriptor[0][:-1]) if descriptor[0][-1:] in "wxWX" else 0.0
-        except ValueError:
-            continue  # a descriptor that no browser reads either
-        if size > best_size:
-            best, best_size = url, size
-    return best
+def best_of_srcset(value: str | None, src: str | None = None) -> str | None:
+    """The image of a `srcset` with the largest width or density; None where it is empty or all placeholders.
+
+    Args:
+        src: the `src` beside it, which counts as density 1 where no width is given (HTML Standard, "updating the
+            source set").
+    """
+    found = [candidate for candidate in parse_srcset(value or "") if _is_picture(candidate.url)]
+    if not found:
+        return None
+    sizes = [candidate.width or candidate.density or 0.0 for candidate in found]
+    if src and max(sizes) < 1 and all(candidate.width is None for candidate in found):
+        return src
+    return found[sizes.index(max(sizes))].url
 
 
 def declared_size(attributes: Attributes, side: str) -> int | None:
     """Pixels that an image's `width` or `height` attribute or style declares; None for percentages and the like."""
-    if (value := attributes.get(side)) and (found := _PIXELS.match(value)):
-        return int(found.group(1))
+    if (value := attributes.get(side)) and (found := _PIXELS.match(value)) and not found[2]:
+        return int(found[1]) if len(found[1]) <= _MAX_DIGITS else None
     style = attributes.get("style")
     found = _STYLE_SIZE[side].search(style) if style else None
     return int(found.group(1)) if found else None

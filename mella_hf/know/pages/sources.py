@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mella_hf.errors import MellaError
+from mella_hf.know.links import absolute_url
+from mella_hf.know.pages.bodies import MAX_PAGE_BYTES
 from mella_hf.know.pages.extract import page_candidates
-from mella_hf.know.pages.links import absolute_url
-from mella_hf.know.pages.warc import MAX_PAGE_BYTES, LostPage, Page, read_warc
+from mella_hf.know.pages.warc import LostPage, Page, read_warc
 from mella_hf.know.records import CANDIDATES, ROWS, file_mark
+from mella_hf.know.rows import RowFailed, one_row
 from mella_hf.stage import Shard, ShardOutput
 
 PAGE_SUFFIXES = {".html": "text/html", ".htm": "text/html", ".xhtml": "application/xhtml+xml"}
@@ -81,7 +83,7 @@ def read_url_list(path: Path | str) -> list[str]:
     for number, line in enumerate(path.read_text("utf-8-sig").split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        url, reason = absolute_url("none:", line)
+        url, reason = absolute_url("", line.strip())
         if url is None:
             raise MellaError(f"{path}, line {number}: {line.strip()!r} is no http or https URL ({reason}).")
         urls[url] = None
@@ -101,8 +103,15 @@ def extract_shard(shard: Shard, output: ShardOutput) -> None:
         if isinstance(page, LostPage):
             output.drop(page.reason, where=page.where)
             continue
+        try:
+            with one_row("page"):
+                found = page_candidates(page, counts := Counter[str]())
+        except RowFailed as error:
+            output.drop(error.reason, where=page.url, detail=error.detail)
+            continue
         output.counts["pages"] += 1
-        rows += page_candidates(page, output.counts)
+        output.counts.update(counts)
+        rows += found
     output.keep(len(rows))
     rows.sort(key=lambda row: row.bucket)
     columns = zip(*rows, strict=True) if rows else [[] for _ in CANDIDATES]

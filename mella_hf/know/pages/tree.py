@@ -1,7 +1,8 @@
 """Walk the tree of a page in document order, over the elements that say something about its images."""
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from turbohtml import Document, Element
@@ -32,13 +33,25 @@ def may_have_images(body: bytes) -> bool:
 
 def parse_page(text: str) -> PageTree:
     """Parse a page as a browser without scripts does."""
-    from turbohtml import Namespace, parse
+    from turbohtml import parse
 
     document = parse(text, positions=False)
     for template in document.select("template"):
-        if template.namespace is Namespace.HTML:  # in a drawing it is an element as any other
+        if is_html(template):  # in a drawing it is an element as any other
             template.decompose()
     return PageTree(document, list(document.iter_elements(_TELLING)))
+
+
+def is_html(element: "Element") -> bool:
+    """Whether an element is one of HTML, and not of a drawing or a formula."""
+    return element.namespace is _namespaces().HTML
+
+
+@cache
+def _namespaces() -> Any:
+    from turbohtml import Namespace
+
+    return Namespace
 
 
 def open_self_closed(text: str) -> str:

@@ -8,19 +8,21 @@ gzip body.
 import io
 import mmap
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from mella_hf.errors import MellaError
+from mella_hf.know.fetching.sniff import SNIFF_BYTES, is_html_type, sniff
+from mella_hf.know.pages.bodies import MAX_PAGE_BYTES, UnreadableBody, decode_body
+from mella_hf.know.rows import RowFailed, one_row
 
-MAX_PAGE_BYTES = 16 << 20  # decoded; Common Crawl cuts pages at 1 MiB (5 MiB since 2025)
-_MAGIC = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"WARC/1.")  # a gzip member, a zstd frame, a plain record
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_MAGIC = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"WARC/")  # a gzip member, a zstd frame, a plain record
 _READ = ("transfer-encoding", "content-encoding", "content-language", "tdm-reservation")
-HTML_TYPES = ("text/html", "application/xhtml+xml")
-_LOOKS_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_HEAD_BYTES = 1 << 16  # of a record, read to see whether it is a page
+_MAX_HEADERS = 1 << 18
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_STATUS = re.compile(rb"[A-Za-z]+(?:/[\d.]+)?[ \t]++(\d{3})(?!\d)")
 
 
 class Page(NamedTuple):
@@ -47,10 +49,6 @@ class LostPage(NamedTuple):
     reason: str
 
 
-class UnreadableBody(Exception):
-    """A body that cannot be decoded; its argument is the reason."""
-
-
 def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[Page | LostPage]:
     """The pages of a WARC file in order, and what was no page.
 
@@ -62,13 +60,18 @@ def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[
     """
     path = Path(path)
     records = texts = 0
-    for record in _records(path):
+    for record in _records(path, max_bytes):
         if isinstance(record, LostPage):
             yield record
             continue
         records += 1
         texts += record.conversion
-        yield _page(record, path.name, max_bytes)
+        try:
+            with one_row("page"):
+                page = _page(record, path.name, max_bytes)
+        except RowFailed as error:
+            page = LostPage(f"{path.name}@{record.at} {record.url} {error.detail}", error.reason)
+        yield page
     if not records:
         raise MellaError(f"{path} holds no WARC record of a page; give .warc, .warc.gz or .warc.zst files.")
     if texts == records:
@@ -76,21 +79,27 @@ def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[
 
 
 class _Record(NamedTuple):
-    """A WARC record, read: fastwarc's own is gone when the next one comes."""
+    """A WARC record, read: fastwarc's own is gone when the next one comes.
+
+    Attributes:
+        status: of HTTP, 0 where it is unreadable; None, as the headers are empty, where the record is not HTTP.
+        headers: of HTTP, by name in lower case.
+        complete: whether the file holds the whole record.
+        too_large: its body was not read.
+    """
 
     at: int
     url: str
     conversion: bool
-    status: (
-        int | None
-    )  # of HTTP, 0 where it is unreadable; None, as the headers are empty, where the record is not HTTP
-    headers: dict[str, list[str]]  # by name in lower case
+    status: int | None
+    headers: dict[str, list[str]]
     content_type: str | None
     body: bytes
     complete: bool
+    too_large: bool
 
 
-def _records(path: Path) -> Iterator[_Record | LostPage]:
+def _records(path: Path, max_bytes: int) -> Iterator[_Record | LostPage]:
     """The response, resource and conversion records of a file; after damage, on from the next one."""
     try:
         file = open(path, "rb")
@@ -108,7 +117,7 @@ def _records(path: Path) -> Iterator[_Record | LostPage]:
             while at >= 0 and magic is not None:
                 last, problem = at, ""
                 try:
-                    for last, record in _iterate(path, file, at):
+                    for last, record in _iterate(path, file, at, max_bytes):
                         if silent:  # reading had ended before this record, without an error
                             yield LostPage(f"{path.name}, before @{last}", "warc_damaged")
                         said = silent = False
@@ -123,31 +132,66 @@ def _records(path: Path) -> Iterator[_Record | LostPage]:
                 at = data.find(magic, last + 1)
 
 
-def _iterate(path: Path, file: IO[bytes], start: int) -> Iterator[tuple[int, _Record | None]]:
+def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterator[tuple[int, _Record | None]]:
     """(place in the file, record, or None for one of another kind) from a place on; OSError where it is damaged."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     kinds = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
     file.seek(start)
     stream: Any = _From(file, start) if start else str(path)  # fastwarc reads paths itself, faster
-    for found in ArchiveIterator(stream, strict_mode=False):
+    for found in ArchiveIterator(stream, parse_http=False):
         at = start + found.stream_pos
         if not found.record_type & kinds:
             yield at, None
             continue
-        length = found.content_length
-        conversion = found.record_type == WarcRecordType.conversion
-        http = found.http_headers if found.is_http else None
-        headers: dict[str, list[str]] = {}
-        for name, value in http.astuples() if http is not None else ():  # all at once costs less than asking for one
-            headers.setdefault(name.lower(), []).append(value)
-        content_type = headers.get("content-type", [None])[0] if http is not None else found.headers.get("Content-Type")
-        wanted = not conversion and _may_be_html(content_type)
-        body = found.reader.read() if wanted else found.reader.read(1)  # none where the file ends within the headers
-        complete = len(body) >= (length if wanted else min(length, 1))
-        url = (found.headers.get("WARC-Target-URI") or "").strip("<> ")
-        status = None if http is None else http.status_code or 0
-        yield at, _Record(at, url, conversion, status, headers, content_type, body, complete)
+        yield at, _read_record(found, at, found.record_type == WarcRecordType.conversion, max_bytes)
+
+
+def _read_record(found: Any, at: int, conversion: bool, max_bytes: int) -> _Record:
+    """A record of fastwarc, of which no more is read than a page may have."""
+    length = found.content_length
+    block = found.reader.read(min(length, _HEAD_BYTES))
+    http = _http_headers(block) if found.is_http else None
+    status, headers, start = http or (None, {}, 0)
+    content_type = headers.get("content-type", [None])[0] if http is not None else found.headers.get("Content-Type")
+    if content_type and http is None and content_type.startswith("application/http"):
+        content_type = None  # of the record; what it holds has no headers of its own
+    wanted = not conversion and _may_be_html(content_type)
+    too_large = wanted and length > 2 * max_bytes + _MAX_HEADERS  # chunks have a few bytes of their own
+    read = len(block)
+    if wanted and not too_large and length > read:
+        rest = found.reader.read(length - read)
+        read += len(rest)
+        if http is not None and start == 0:  # the headers are longer than the first read
+            status, headers, start = _http_headers(block + rest) or (0, {}, 0)
+        block += rest
+    complete = read >= (length if wanted and not too_large else min(length, _HEAD_BYTES))
+    url = (found.headers.get("WARC-Target-URI") or "").strip("<> ")
+    return _Record(at, url, conversion, status, headers, content_type, block[start:], complete, too_large)
+
+
+def _http_headers(block: bytes) -> tuple[int, dict[str, list[str]], int] | None:
+    """(status, headers by name in lower case, where the body begins) of an HTTP response; None where there is none.
+
+    Lines end with CR LF or, as some archives have it, with LF alone.
+    """
+    status = _STATUS.match(block)
+    if status is None:
+        return None if block.lstrip()[:1] == b"<" else (0, {}, 0)
+    end = _BLANK_LINE.search(block, 0, _MAX_HEADERS)
+    head = block[: end.start()] if end else block[:_MAX_HEADERS]
+    headers: dict[str, list[str]] = {}
+    values: list[str] = []
+    for line in head.split(b"\n")[1:]:
+        text = line.decode("utf-8", "replace").rstrip()
+        if text[:1] in (" ", "\t") and values:  # a line that goes on (RFC 9112, 5.2)
+            values[-1] += " " + text.strip()
+            continue
+        name, colon, value = text.partition(":")
+        if colon:
+            values = headers.setdefault(name.strip().lower(), [])
+            values.append(value.strip())
+    return int(status[1]), headers, end.end() if end else len(block)
 
 
 class _From:
@@ -178,6 +222,8 @@ def _page(record: _Record, name: str, max_bytes: int) -> Page | LostPage:
         reason = "page_truncated"
     elif record.conversion or not _may_be_html(record.content_type):
         reason = "page_not_html"
+    elif record.too_large:
+        reason = "page_too_large"
     elif record.status not in (200, None):
         reason = "page_status"
     elif not record.url.lower().startswith(("http://", "https://")):
@@ -187,7 +233,7 @@ def _page(record: _Record, name: str, max_bytes: int) -> Page | LostPage:
             body = decode_body(body, transfer, content, max_bytes=max_bytes)
         except UnreadableBody as error:
             reason = str(error)
-        if reason is None and not record.content_type and not _LOOKS_HTML.match(body[:4096]):
+        if reason is None and not record.content_type and sniff(body[:SNIFF_BYTES]) != "html":
             reason = "page_not_html"
     if reason is not None:
         return LostPage(f"{name}@{record.at} {record.url}", reason)
@@ -198,78 +244,4 @@ def _page(record: _Record, name: str, max_bytes: int) -> Page | LostPage:
 
 
 def _may_be_html(content_type: str | None) -> bool:
-    return not content_type or content_type.partition(";")[0].strip().lower() in HTML_TYPES
-
-
-def decode_body(
-    body: bytes, transfer_encoding: str | None, content_encoding: str | None, *, max_bytes: int = MAX_PAGE_BYTES
-) -> bytes:
-    """A body without its transfer and content encodings: chunked; gzip, deflate, br, zstd, also several.
-
-    A body that is not in the encoding it claims is taken as it is: archives often store bodies decoded, headers not.
-
-    Raises:
-        UnreadableBody: `page_encoding` (damaged, or an encoding that is not known) or `page_too_large`.
-    """
-    if transfer_encoding and "chunked" in transfer_encoding.lower():
-        body = _unchunk(body)
-    codings = [name.strip().lower() for name in (content_encoding or "").split(",")]
-    for coding in reversed([name for name in codings if name not in ("", "identity")]):
-        body = _decompress(body, coding, max_bytes)
-    if len(body) > max_bytes:
-        raise UnreadableBody("page_too_large")
-    return body
-
-
-def _unchunk(body: bytes) -> bytes:
-    """The chunks of a body joined; the body itself where it is not chunked (any more)."""
-    parts: list[bytes] = []
-    at = 0
-    while (size := _CHUNK.match(body, at)) is not None:
-        length = int(size.group(1), 16)
-        if not length:
-            return b"".join(parts)
-        parts.append(body[size.end() : size.end() + length])
-        at = size.end() + length
-        at += 2 if body[at : at + 2] == b"\r\n" else 1 if body[at : at + 1] == b"\n" else 0
-    return b"".join(parts) if parts and at >= len(body) else body
-
-
-def _decompress(body: bytes, coding: str, max_bytes: int) -> bytes:
-    if coding in ("gzip", "x-gzip", "deflate"):
-        return _inflate(body, coding, max_bytes)
-    if coding not in ("br", "zstd"):
-        raise UnreadableBody("page_encoding")
-    from fastwarc.stream_io import BrotliReader, ZstdReader
-
-    if coding == "zstd" and not body.startswith(_MAGIC[1]) or body[:1] == b"<":
-        return body  # decoded already; no brotli stream of a page begins with "<"
-    reader = (BrotliReader if coding == "br" else ZstdReader)(io.BytesIO(body))
-    parts: list[bytes] = []
-    size = 0
-    try:
-        while part := reader.read(1 << 16):
-            parts.append(part)
-            size += len(part)
-            if size > max_bytes:
-                raise UnreadableBody("page_too_large")
-    except OSError as error:
-        raise UnreadableBody("page_encoding") from error
-    return b"".join(parts)
-
-
-def _inflate(body: bytes, coding: str, max_bytes: int) -> bytes:
-    """gzip, zlib, and the bare deflate that some servers send. A stream cut short gives what it holds."""
-    if coding != "deflate" and body[:2] != b"\x1f\x8b":
-        return body
-    bare = coding == "deflate" and (body[:1] != b"\x78" or int.from_bytes(body[:2], "big") % 31)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS if bare else 32 + zlib.MAX_WBITS)
-    try:
-        text = inflater.decompress(body, max_bytes + 1)
-    except zlib.error as error:
-        if bare and body[:1] in b" \r\n<":
-            return body
-        raise UnreadableBody("page_encoding") from error
-    if len(text) > max_bytes:
-        raise UnreadableBody("page_too_large")
-    return text
+    return not content_type or is_html_type(content_type)

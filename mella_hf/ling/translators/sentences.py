@@ -9,9 +9,9 @@ _ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st mt no vs etc inc ltd co jr sr approx fig e.g i.e a.m p.m u.s u.k cf ca".split()
 )
 _END = re.compile(
-    r"""[.!?…؟।۔።]+ ["'”’»)\]]* \s+   # a mark that a space must follow: 3.5 is no end
-    | [。！？]+ [」』”’）]*\s*          # a mark that none need follow
-    | \s*\n\s*""",
+    r"""(?<![.!?…؟।۔።]) [.!?…؟।۔።]++ ["'”’»)\]]*+ \s++   # a mark that a space must follow: 3.5 is no end
+    | [。！？]++ [」』”’）]*+ \s*+        # a mark that none need follow
+    | (?<!\s) [^\S\n]*+ \n \s*+""",
     re.VERBOSE,
 )
 _CLAUSE = re.compile(r"(?<=[,;:،؛、，；：–—])\s*")
