@@ -45,7 +45,8 @@ COMMANDS = {
         "score": "Score the answers in a file",
         "push": "Upload an adapter, or the merged model, with its card",
     },
-    "Try it": {
+    "Look and try": {
+        "info": "What a dataset, an adapter or a run is, at a glance",
         "demo": "The whole way on a CPU, in about fifteen minutes",
         "ablation": "The paper's comparison in miniature",
     },
@@ -157,7 +158,7 @@ def _common_options() -> list[Any]:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from mella_hf import __version__
+        from mella_hf.version import __version__
 
         typer.echo(f"mella_hf {__version__}")
         raise typer.Exit

@@ -10,6 +10,7 @@ from mella_hf.files import json_lines
 from mella_hf.stage import DROPPED, KEPT, StageReport, dropped_by_reason
 
 SHOWN = ("overridden", "flagged")  # notes for people: rows taken against a site's wish, rows that may show somebody
+HEADER = ("", "came", "kept", "left out")  # of `funnel_table`
 SEED = 12345
 EXAMPLES = 6  # a reason
 _DRAWN = 8 * EXAMPLES  # of which the same text is shown once
@@ -87,6 +88,14 @@ def funnel_lines(steps: Sequence[Step]) -> list[str]:
         lines.append(f"{line}; left out: {reasons}" if reasons else line)
         lines += [f"  {note}: {n:,}" for note, n in step.notes.items() if note.startswith(SHOWN)]
     return lines
+
+
+def funnel_table(steps: Sequence[Step]) -> list[list[str]]:
+    """The funnel for `mella_hf.html.notebook`, a row a step: name, entered, kept, and why the others were left out."""
+    return [
+        [step.name, f"{step.entered:,}", f"{step.kept:,}", Counts(step.kept, step.dropped, step.notes).reasons()]
+        for step in steps
+    ]
 
 
 def read_rejects(report: StageReport) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """What the README shows exists and runs: its commands, its folders, its Python."""
 
+import ast
 import configparser
+import inspect
 import re
 import subprocess
 from pathlib import Path
@@ -10,6 +12,7 @@ import typer
 import yaml
 from pictures import png
 
+import mella_hf
 from mella_hf.cli import app
 from mella_hf.dataset.card import write_card
 from mella_hf.dataset.write import write_split
@@ -70,6 +73,17 @@ def test_each_extra_is_listed_and_each_listed_one_exists() -> None:
     }
     assert {name.strip("`") for name in listed} == set(setup["options.extras_require"])
     assert README.index("pip install") < README.index("```python")
+
+
+def test_the_table_of_names_has_all_of_them_as_they_are_called() -> None:
+    cells = re.findall(r"^\| (`.*?`) \|", table("From Python"), re.MULTILINE)
+    calls = [ast.parse(code, mode="eval").body for cell in cells for code in re.findall(r"`([^`]+)`", cell)]
+    named = {call.func.id if isinstance(call, ast.Call) else call.id for call in calls}  # type: ignore[attr-defined]
+    assert named == set(dir(mella_hf)) - {"__version__"}
+    for call in calls:
+        if isinstance(call, ast.Call):
+            signature = inspect.signature(getattr(mella_hf, call.func.id))  # type: ignore[attr-defined]
+            signature.bind(*call.args, **{str(word.arg): word.value for word in call.keywords})
 
 
 def test_make_targets_exist() -> None:

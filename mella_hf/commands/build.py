@@ -9,11 +9,9 @@ import typer
 from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import Cluster, Languages, TestSize, Workers
 from mella_hf.errors import MellaError
-from mella_hf.languages.codes import read_codes
 
 if TYPE_CHECKING:
     from mella_hf.dataset.building.build import BuildReport
-    from mella_hf.dataset.building.candidate import Source
 
 
 class SourceKind(StrEnum):
@@ -58,16 +56,27 @@ def build(
     Every row that is left out is in OUT/rejects with its reason. Killed at any moment, the same command
     goes on where it stopped.
     """
-    if source is not SourceKind.hf and not Path(data).is_dir():
-        raise MellaError(f"DATA {data!r} is not a folder; --source {source.value} reads one.")
-    codes = read_codes(languages)
+    if wrong := [pair for pair in column or [] if "=" not in pair]:
+        raise MellaError(f"--column {wrong[0]!r} is not of the form RECORD_COLUMN=DATASET_COLUMN.")
+    from mella_hf.api import build_dataset
     from mella_hf.cluster import cluster_executor
-    from mella_hf.dataset.building.build import build_dataset
 
-    found = _source(source, data, codes, kind.value, text_column, image_column, column or [], config, split)
     with cluster_executor(cluster) as executor:
         report = build_dataset(
-            found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, origin=""
+            data,
+            out,
+            languages,
+            source=source.value,
+            kind=kind.value,
+            text_column=text_column,
+            image_column=image_column,
+            columns=dict(pair.split("=", 1) for pair in column or []),
+            config=config,
+            split=split,
+            test_size=test_size,
+            verify=verify,
+            workers=workers,
+            executor=executor,
         )
     print_report(report)
     finish({"out": report.out, "funnel": report.funnel, "files": report.shards}, report.out)
@@ -83,31 +92,3 @@ def print_report(report: "BuildReport") -> None:
             lost = sum(parts.dropped.values())
             say(f"{language} {source}: kept {parts.kept:,}; left out {lost:,} ({parts.reasons()})")
     say(f"{report.shards} files in {report.out}; {report.ran} units of work done, {report.skipped} found done.")
-
-
-def _source(
-    source: SourceKind,
-    data: str,
-    codes: tuple[str, ...],
-    kind: str,
-    text_column: str,
-    image_column: str,
-    columns: list[str],
-    config: str | None,
-    split: str,
-) -> "Source":
-    from mella_hf.sources.folder import FolderSource
-    from mella_hf.sources.hf import HfSource
-    from mella_hf.sources.release import ReleaseSource
-
-    if source is SourceKind.hf:
-        if len(codes) != 1:
-            raise MellaError(f"--source hf reads one language at a time; --languages names {len(codes)}: {codes}.")
-        if wrong := [pair for pair in columns if "=" not in pair]:
-            raise MellaError(f"--column {wrong[0]!r} is not of the form RECORD_COLUMN=DATASET_COLUMN.")
-        mapping = dict(pair.split("=", 1) for pair in columns)
-        place = str(Path(data).resolve()) if Path(data).is_dir() else data  # a cluster's workers start elsewhere
-        return HfSource(place, codes[0], kind, config, split, image_column, text_column, mapping)
-    root = Path(data)
-    root = root.resolve()
-    return ReleaseSource(root, codes) if source is SourceKind.release else FolderSource(root, codes, kind, text_column)

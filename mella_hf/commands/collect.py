@@ -1,16 +1,14 @@
 """`mella collect`: build a dataset of images and native alt-texts from web pages."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import Cluster, Languages, TestSize, Workers
 from mella_hf.errors import MellaError
-from mella_hf.languages import ENGLISH, all_codes
-from mella_hf.languages.codes import read_codes
 
 
 def collect(
@@ -63,44 +61,34 @@ def collect(
     (robots.txt, reservations, one host at a time), checks and de-duplicates them, and writes the dataset with
     a report of what went where and why. Stopped at any moment, the same command goes on where it was.
     """
-    if sum(map(bool, (warc, urls, pages))) != 1:
-        raise MellaError("Give one source: WARC files, --urls FILE, or --pages FOLDER with --base-url.")
-    if contact is None and (urls or not texts_only):
-        raise MellaError(
-            "Fetching needs --contact, an e-mail address or URL at which site owners reach you. "
-            "Without it, --texts-only reads WARC files or saved pages and stops before the images."
-        )
-    if pages is not None and base_url is None:
-        raise MellaError("--pages needs --base-url: where the folder is on the web, such as https://example.org/docs/.")
-    codes = read_codes(languages, every=[code for code in all_codes() if code != ENGLISH])
+    from mella_hf.api import collect as run
     from mella_hf.cluster import cluster_executor
-    from mella_hf.funnel import funnel_lines
-    from mella_hf.know.collect import CollectSettings
-    from mella_hf.know.collect import collect as run
-    from mella_hf.know.fetching.settings import FetchSettings
-    from mella_hf.know.filter import FilterSettings
-    from mella_hf.know.funnel import funnel_steps
-    from mella_hf.know.image_check import ImageSettings
-    from mella_hf.know.pages import sources
 
-    settings = CollectSettings(
-        FilterSettings(codes, honour_opt_outs=not ignore_reservations),
-        None if contact is None else FetchSettings(
-            contact, per_host=per_host, delay=delay, allow_private=allow_private,
-            honour_reservations=not ignore_reservations,
-            refresh_before=0.0 if refresh is None else refresh.replace(tzinfo=UTC).timestamp(),
-        ),
-        ImageSettings(min_side=min_side, nsfw_threshold=nsfw_threshold),
-        texts_only=texts_only, test_size=test_size, retry=retry,
-    )  # fmt: skip
-    if urls is not None:
-        found: list[Any] = sources.read_url_list(urls)
-    elif pages is not None and base_url is not None:
-        found = sources.folder_shards(pages, base_url)
-    else:
-        found = sources.warc_shards(warc or [])
     with cluster_executor(cluster) as executor:
-        report = run(found, out, settings, workers=workers, executor=executor)
+        report = run(
+            out,
+            languages,
+            warc=warc or (),
+            urls=urls or (),
+            pages=pages,
+            base_url=base_url,
+            contact=contact,
+            texts_only=texts_only,
+            retry=retry,
+            refresh=refresh,
+            per_host=per_host,
+            delay=delay,
+            min_side=min_side,
+            nsfw_threshold=nsfw_threshold,
+            test_size=test_size,
+            ignore_reservations=ignore_reservations,
+            allow_private=allow_private,
+            workers=workers,
+            executor=executor,
+        )
+    from mella_hf.funnel import funnel_lines
+    from mella_hf.know.funnel import funnel_steps
+
     steps = funnel_steps(report.stages, report.build)
     for line in funnel_lines(steps):
         say(line)

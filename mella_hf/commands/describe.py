@@ -96,6 +96,5 @@ def describe(
         say(line)
     if report.build is not None:
         say(f"{report.build.shards} files in {report.build.out}; {report.build.out / 'report.html'}")
-    stages = [report.captions, *report.translations.values(), *report.verdicts.values()]
-    funnel = {stage.name: dict(stage.counts) for stage in stages}
+    funnel = [step.to_json() for step in report.steps]
     finish({"out": out, "report": out / "report.html", "funnel": funnel}, out / "report.html")

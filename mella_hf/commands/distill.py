@@ -32,7 +32,6 @@ def distill(
     get_language(language)
     from datasets import load_dataset
 
-    import mella_hf  # noqa: F401  (makes "mella" known to datasets)
     from mella_hf.answers.request_cache import RequestCache
     from mella_hf.ling.translate import CachedTranslator, open_translator
     from mella_hf.sample import SOURCES

@@ -40,21 +40,10 @@ def report(
     What people chose between answers (--human) and what mella judge found stand beside the metrics: docs/judging.md.
     """
     need_file("--human", *human or ())
-    from mella_hf.answers.systems import named
-    from mella_hf.evaluation.judging.human import keep_choices, read_choices
-    from mella_hf.evaluation.reports.comparison import write_comparison
-    from mella_hf.evaluation.reports.report import write_report
-    from mella_hf.evaluation.run import load_run
+    from mella_hf.api import report as write
 
-    decisions = [decision for path in human or () for decision in read_choices(path)]
-    kept = {folder: keep_choices(load_run(folder), decisions) for _, folder in map(named, runs) if decisions}
-    for folder, count in kept.items():
+    written = write(runs, out, human=human or ())
+    for folder, count in written.choices.items():
         say(f"{folder}: {count:,} choices between answers about its images")
-
-    if len(runs) == 1:
-        page = write_report(runs[0], out)
-        say(f"report: {page}")
-    else:
-        page = write_comparison([named(run) for run in runs], out or Path("comparison.html"))
-        say(f"comparison: {page}")
-    finish({"page": page, "choices": kept}, page)
+    say(f"{'report' if len(runs) == 1 else 'comparison'}: {written.page}")
+    finish({"page": written.page, "choices": written.choices}, written.page)

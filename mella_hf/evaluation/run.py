@@ -19,7 +19,9 @@ from mella_hf.answers.systems import System, line_up
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import TrainingFacts
 from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write_scores
+from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import write_atomic
+from mella_hf.html.notebook import html_table
 from mella_hf.images.thumbnail import small_jpeg
 from mella_hf.languages import get_language
 from mella_hf.progress import progress_bar
@@ -31,7 +33,7 @@ TEST_SPLITS = ("know_test", "ling_test")
 THUMBNAIL_SIDE = 144  # px of the longer side; the report shows them at 96 CSS px
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """The content of a run folder.
 
@@ -58,6 +60,22 @@ class Run:
     predictions: dict[tuple[str, str], list[dict[str, Any]]]
     groups: list[dict[str, Any]] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        lines = [score_line(self.language, record) for record in self.scores if record["subset"] == "all"]
+        return "\n".join([f"Run({str(self.folder)!r}): {', '.join(self.models)}", *lines])
+
+    def _repr_html_(self) -> str:
+        """The scores with intervals and floors."""
+        records = [record for record in self.scores if record["subset"] == "all"]
+        titles = metric_titles(records)
+        rows = [
+            [f"{record['model']}, {record['split']}", f"{record['n']:,}", *(_shown(record, name) for name in titles)]
+            for record in records
+        ]
+        header = ["", "n", *(title for title, _ in titles.values())]
+        note = "; ".join(dict.fromkeys(record["signature"] for record in records))
+        return html_table(f"{self.language}: {self.folder}", header, rows, note)
 
     def score(self, model: str, split: str, subset: str = "all") -> dict[str, Any] | None:
         """The score record of one model, split and subset; None if it was not measured."""
@@ -191,8 +209,6 @@ def load_split(language: str, data_dir: Path | str | None, split: str, **options
     """Load a split of a language, from a folder or from the Hub."""
     from datasets import load_dataset
 
-    import mella_hf  # noqa: F401  (makes "mella" known to datasets)
-
     return load_dataset("mella", language, data_dir=str(data_dir) if data_dir else None, split=split, **options)
 
 
@@ -203,3 +219,22 @@ def _training_facts(language: str, data_dir: Path | str | None, source: str) -> 
     except MellaError:  # a dataset with test splits only: what was seen in training is unknown
         return None
     return TrainingFacts.of(rows["entity"], rows["keywords"], language)
+
+
+def score_line(language: str, record: Mapping[str, Any]) -> str:
+    """One model on one split for a terminal: the scores with their 95% intervals."""
+    scores = [
+        f"{m} {record[m]:.1f} [{record[f'{m}_low']:.1f}, {record[f'{m}_high']:.1f}]"
+        for m in metric_titles([record])
+        if record[m] is not None
+    ]
+    return f"{language:4}{record['model']:8}{record['split']:10} n={record['n']}  " + "  ".join(scores)
+
+
+def _shown(record: Mapping[str, Any], name: str) -> str:
+    """A score with its interval and its floor."""
+    if record.get(name) is None:
+        return "–"
+    floor = record.get(f"{name}_floor")
+    shown = f"{record[name]:.1f} [{record[f'{name}_low']:.1f}, {record[f'{name}_high']:.1f}]"
+    return shown if floor is None else f"{shown}, floor {floor:.1f}"

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from mella_hf.dataset.building.build import BuildReport
-from mella_hf.funnel import Step, read_rejects
+from mella_hf.funnel import HEADER, Step, funnel_table, read_rejects
+from mella_hf.html.notebook import html_table, text_table
 from mella_hf.know.fetching.download import is_retryable
 from mella_hf.know.records import rows_of
 from mella_hf.stage import DROPPED, StageReport
@@ -21,7 +22,7 @@ from mella_hf.stage import DROPPED, StageReport
 UNKNOWN = ""  # the language of what declares none, or one that was not asked for
 
 
-@dataclass
+@dataclass(repr=False)
 class CollectReport:
     """What a collection made.
 
@@ -35,6 +36,14 @@ class CollectReport:
     stages: dict[str, StageReport] = field(default_factory=dict)
     build: BuildReport | None = None
     page: Path | None = None
+
+    def __repr__(self) -> str:
+        table = text_table(HEADER, funnel_table(funnel_steps(self.stages, self.build)))
+        return f"CollectReport({str(self.out)!r})\n{table}"
+
+    def _repr_html_(self) -> str:
+        steps = funnel_steps(self.stages, self.build)
+        return html_table(str(self.out), HEADER, funnel_table(steps), note=str(self.page or ""))
 
     @property
     def set_aside(self) -> list[str]:

@@ -14,7 +14,10 @@ from pathlib import Path
 
 from mella_hf.dataset.building.build import BuildReport, build_dataset
 from mella_hf.errors import MellaError
+from mella_hf.funnel import HEADER, Step, funnel_table
+from mella_hf.html.notebook import html_table, text_table
 from mella_hf.languages import get_language
+from mella_hf.languages.codes import read_codes
 from mella_hf.ling.comet import comet_python
 from mella_hf.ling.describe_report import write_describe_report
 from mella_hf.ling.describe_stages import DescribeSettings, Description, count_unanswered, short_name
@@ -25,7 +28,7 @@ from mella_hf.ling.translators.services import SERVICES, ServiceTranslator, serv
 from mella_hf.stage import StageReport
 
 
-@dataclass
+@dataclass(repr=False)
 class DescribeReport:
     """The result of a run.
 
@@ -39,9 +42,28 @@ class DescribeReport:
     verdicts: dict[str, StageReport] = field(default_factory=dict)
     build: BuildReport | None = None
 
+    @property
+    def steps(self) -> list[Step]:
+        """The funnel: captions, then translations and what was kept of them, by language."""
+        stages = [self.captions, *self.translations.values(), *self.verdicts.values()]
+        return [Step.of(stage.name, "images", stage.counts) for stage in stages]
+
+    def __repr__(self) -> str:
+        where = "nothing built" if self.build is None else repr(str(self.build.out))
+        return f"DescribeReport({where})\n{text_table(HEADER, funnel_table(self.steps))}"
+
+    def _repr_html_(self) -> str:
+        where = "nothing built" if self.build is None else str(self.build.out)
+        return html_table(where, HEADER, funnel_table(self.steps))
+
 
 def describe_images(
-    images: Path | str, out: Path | str, languages: Sequence[str], settings: DescribeSettings, *, progress: bool = True
+    images: Path | str,
+    out: Path | str,
+    languages: str | Sequence[str],
+    settings: DescribeSettings,
+    *,
+    progress: bool = True,
 ) -> DescribeReport:
     """Describe every image in every language, and build the dataset.
 
@@ -50,6 +72,7 @@ def describe_images(
         MellaError: for bad settings, no images, or a captioner, service or model that does not work. Answers so
             far are kept.
     """
+    languages = read_codes(languages)
     check_settings(languages, settings)
     with Description(Path(images), Path(out), settings, progress) as work:
         report = DescribeReport(work.caption())
@@ -70,13 +93,19 @@ def describe_images(
 
 
 def estimate_costs(
-    images: Path | str, out: Path | str, languages: Sequence[str], settings: DescribeSettings, *, progress: bool = True
+    images: Path | str,
+    out: Path | str,
+    languages: str | Sequence[str],
+    settings: DescribeSettings,
+    *,
+    progress: bool = True,
 ) -> dict[str, TranslationCost]:
     """Estimate the cost of translation by language. Captions images without a caption; asks no translation service.
 
     Raises:
         MellaError: for the same reasons as `describe_images`.
     """
+    languages = read_codes(languages)
     check_settings(languages, settings)
     with Description(Path(images), Path(out), settings, progress) as work:
         rows = [row for folder in work.caption().outputs for row in read_rows(folder)]

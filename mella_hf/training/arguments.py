@@ -1,13 +1,17 @@
 """Read the settings of a run from a recipe and from flags."""
 
+import difflib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.training.data_arguments import DataArguments
 from mella_hf.training.forgetting import ForgettingArguments
+from mella_hf.training.recipes import find_recipe
 from mella_hf.training.settings import Settings
 from mella_hf.training.watch import WatchArguments
 
@@ -19,20 +23,50 @@ def parse_settings(args: Sequence[str] | None = None) -> Settings:
         MellaError: on a configuration file that is missing or no mapping, a key that does not
             exist, or a value that is not valid.
     """
-    from trl import ModelConfig, SFTConfig, TrlParser
-
     args = _once("--languages", list(sys.argv[1:] if args is None else args))
-    types: list[Any] = [DataArguments, SFTConfig, ModelConfig, ForgettingArguments, WatchArguments]
     if "--config" in args:
         path = args[args.index("--config") + 1] if args.index("--config") + 1 < len(args) else ""
-        check_keys(path, [f.name for kind in types for f in fields(kind)])
+        check_keys(read_recipe(path), path)
+    return _parsed(_parser(), args)
+
+
+def recipe_settings(recipe: str | Path | None, settings: Mapping[str, Any]) -> Settings:
+    """The settings of a recipe, by its name or path, and those that replace them.
+
+    Raises:
+        MellaError: as `parse_settings`.
+    """
+    written = {} if recipe is None else read_recipe(str(find_recipe(recipe)))
+    check_keys(written, str(recipe))
+    check_keys(settings, "the settings")
+    merged: dict[str, Any] = {**written, **settings}
+    merged = {key: str(value) if isinstance(value, Path) else value for key, value in merged.items()}
+    for name, value in (merged.pop("env", None) or {}).items():
+        os.environ[name] = str(value)
+    parser = _parser()
+    parser.set_defaults_with_config(**merged)
+    return _parsed(parser, [])
+
+
+def _types() -> list[Any]:
+    from trl import ModelConfig, SFTConfig
+
+    return [DataArguments, SFTConfig, ModelConfig, ForgettingArguments, WatchArguments]
+
+
+def _parser() -> Any:
+    from trl import TrlParser
+
+    return TrlParser(_types())
+
+
+def _parsed(parser: Any, args: list[str]) -> Settings:
     try:
-        data, training, model, forgetting, watch = TrlParser(types).parse_args_and_config(args)
+        return Settings(*parser.parse_args_and_config(args))
     except MellaError:
         raise
     except ValueError as error:  # TRL, transformers and PyYAML check their own values
         raise MellaError(f"The settings are refused: {error}") from error
-    return Settings(data, training, model, forgetting, watch)
 
 
 def _once(flag: str, args: list[str]) -> list[str]:
@@ -51,11 +85,8 @@ def _once(flag: str, args: list[str]) -> list[str]:
     return [*others, flag, *found] if found else others
 
 
-def check_keys(path: str, known: Sequence[str]) -> None:
-    """Refuse a recipe with a key that no argument has, naming the nearest one that exists."""
-    import difflib
-    from pathlib import Path
-
+def read_recipe(path: str) -> dict[str, Any]:
+    """The keys and values of a recipe. Raises MellaError when it is no YAML file with a mapping."""
     import yaml
 
     file = Path(path)
@@ -67,8 +98,14 @@ def check_keys(path: str, known: Sequence[str]) -> None:
         raise MellaError(f"The configuration file {path!r} is not YAML: {error}") from error
     if not isinstance(config, dict):
         raise MellaError(f"The configuration file {path!r} holds no mapping of keys to values.")
+    return config
+
+
+def check_keys(config: Iterable[str], where: str) -> None:
+    """Refuse a key that no argument has, naming the nearest one that exists."""
+    known = [field.name for kind in _types() for field in fields(kind)]
     for key in config:
         if key not in known and key != "env":
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; see --help for the keys that exist."
-            raise MellaError(f"Unknown key {key!r} in {path}{hint}")
+            raise MellaError(f"Unknown key {key!r} in {where}{hint}")

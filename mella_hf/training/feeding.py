@@ -45,8 +45,6 @@ def load_training_data(data: DataArguments, replay_share: float | None = None, s
     """
     from datasets import concatenate_datasets, load_dataset
 
-    import mella_hf  # noqa: F401  (makes "mella" known to datasets)
-
     replayed = replayed_sources(data.sources) if replay_share is not None else []
     parts = []
     for code in data.languages:

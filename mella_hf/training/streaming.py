@@ -177,8 +177,6 @@ def open_sources(data: DataArguments, seed: int, ranks: int) -> dict[str, Source
     """Open the run's streams by source, without decoding images. Raises MellaError for a source without samples."""
     from datasets import Image, load_dataset
 
-    import mella_hf  # noqa: F401  (makes "mella" known to datasets)
-
     sources = {}
     for source in data.sources:
         streams = [

@@ -63,8 +63,6 @@ def watch_set(
     """Draw the rows to watch by seed from the available training splits, by (language, source)."""
     from datasets import load_dataset
 
-    import mella_hf  # noqa: F401  (makes "mella" known to datasets)
-
     drawn = {}
     for language in languages:
         for source in SOURCES:

@@ -45,6 +45,8 @@ from mella_hf.dataset.requests import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer
 from mella_hf.files import json_line, json_lines, link_file, sweep
+from mella_hf.funnel import HEADER, Step, funnel_table
+from mella_hf.html.notebook import html_table, text_table
 from mella_hf.sample import SOURCES, SPLITS
 from mella_hf.stage import KEPT, Shard, ShardOutput, StageReport, run_stage
 
@@ -54,7 +56,7 @@ FILE = "shard.parquet"
 TEST_SIZE = 200  # images a source and language (MELLA's own test split)
 
 
-@dataclass
+@dataclass(repr=False)
 class BuildReport:
     """What a build made.
 
@@ -81,6 +83,21 @@ class BuildReport:
     def kept(self) -> int:
         """How many rows this build's source gave."""
         return sum(counts.get(KEPT, 0) for kinds in self.given.values() for counts in kinds.values())
+
+    @property
+    def steps(self) -> list[Step]:
+        """The funnel, a step for each language and source."""
+        return [
+            Step.of(f"{language} {source}", "rows", counts)
+            for language, sources in self.funnel.items()
+            for source, counts in sources.items()
+        ]
+
+    def __repr__(self) -> str:
+        return f"BuildReport({str(self.out)!r}): {self.shards} files\n{text_table(HEADER, funnel_table(self.steps))}"
+
+    def _repr_html_(self) -> str:
+        return html_table(f"{self.out}: {self.shards} files", HEADER, funnel_table(self.steps))
 
 
 def build_dataset(

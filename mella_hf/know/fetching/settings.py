@@ -66,7 +66,7 @@ class FetchSettings:
     @property
     def user_agent(self) -> str:
         """Names the project and the contact."""
-        from mella_hf import __version__
+        from mella_hf.version import __version__
 
         return f"{PRODUCT}/{__version__} (+{self.contact})"
 

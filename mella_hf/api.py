@@ -1,0 +1,318 @@
+"""The functions of `import mella_hf`: the life of a dataset and of an adapter, from web pages to the Hub.
+
+Each function does what the command of the same name does, and the command calls it. Paths are texts or `Path`s;
+languages are "ar", "ar,cs", ["ar", "cs"] or "all".
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mella_hf.errors import MellaError
+from mella_hf.languages import ENGLISH, all_codes
+from mella_hf.languages.codes import read_codes
+
+if TYPE_CHECKING:
+    from mella_hf.dataset.building.build import BuildReport
+    from mella_hf.dataset.building.candidate import Source
+    from mella_hf.evaluation.run import Run
+    from mella_hf.know.funnel import CollectReport
+    from mella_hf.ling.describe import DescribeReport
+    from mella_hf.training.settings import Settings
+
+Languages = str | Sequence[str]
+TEST_SIZE = 200  # images a source and language (MELLA's own test split)
+
+
+def collect(
+    out: str | Path,
+    languages: Languages,
+    *,
+    warc: str | Path | Sequence[str | Path] = (),
+    urls: str | Path | Sequence[str] = (),
+    pages: str | Path | None = None,
+    base_url: str | None = None,
+    contact: str | None = None,
+    texts_only: bool = False,
+    retry: bool = False,
+    refresh: datetime | None = None,
+    per_host: int = 2,
+    delay: float = 0.5,
+    min_side: int = 200,
+    nsfw_threshold: float = 0.8,
+    test_size: int = TEST_SIZE,
+    ignore_reservations: bool = False,
+    allow_private: bool = False,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> "CollectReport":
+    """Collect images and their native alt-texts from web pages: the `know` part of a dataset.
+
+    Stopped at any moment, the same call goes on where it was.
+
+    Args:
+        out: where the dataset and the report go.
+        languages: of the alt-texts to keep.
+        warc: WARC files; or `urls`: a text file of page URLs, or the URLs; or `pages`: a folder of saved pages.
+        base_url: where `pages` is on the web.
+        contact: your e-mail address or URL, for site owners. Needed to fetch.
+        texts_only: stop at the alt-texts; fetch no image.
+        retry: ask again for what failed and may work now.
+        refresh: ask again, by ETag, for what was fetched before this moment; without a time zone it is in UTC.
+        per_host: requests under way to one host.
+        delay: seconds between two requests to one host.
+        min_side: pixels that an image's shorter side must have.
+        nsfw_threshold: images that score above it go; in [0, 1].
+        test_size: images in the test split, at most a fifth of the rows.
+        ignore_reservations: also take what noai, noindex or a TDM reservation reserves, and count it.
+        allow_private: also fetch from private and loopback addresses.
+        workers: processes; the number of cores by default, 0 runs in this process.
+        executor: runs the work instead, such as a Dask cluster's.
+        progress: show bars.
+
+    Raises:
+        MellaError: on input that is missing or more than one kind of it, or a setting that cannot work.
+        MissingExtraError: when the extra `collect` is not installed.
+    """
+    if sum(map(bool, (warc, urls, pages))) != 1:
+        raise MellaError("Give one source: WARC files, --urls FILE, or --pages FOLDER with --base-url.")
+    if contact is None and (urls or not texts_only):
+        raise MellaError(
+            "Fetching needs --contact, an e-mail address or URL at which site owners reach you. "
+            "Without it, --texts-only reads WARC files or saved pages and stops before the images."
+        )
+    if pages is not None and base_url is None:
+        raise MellaError("--pages needs --base-url: where the folder is on the web, such as https://example.org/docs/.")
+    codes = read_codes(languages, every=[code for code in all_codes() if code != ENGLISH])
+    from mella_hf.know.collect import CollectSettings
+    from mella_hf.know.collect import collect as run
+    from mella_hf.know.fetching.settings import FetchSettings
+    from mella_hf.know.filter import FilterSettings
+    from mella_hf.know.image_check import ImageSettings
+    from mella_hf.know.pages import sources
+
+    settings = CollectSettings(
+        FilterSettings(codes, honour_opt_outs=not ignore_reservations),
+        None if contact is None else FetchSettings(
+            contact, per_host=per_host, delay=delay, allow_private=allow_private,
+            honour_reservations=not ignore_reservations,
+            refresh_before=0.0 if refresh is None else _moment(refresh).timestamp(),
+        ),
+        ImageSettings(min_side=min_side, nsfw_threshold=nsfw_threshold),
+        texts_only=texts_only, test_size=test_size, retry=retry,
+    )  # fmt: skip
+    if urls:
+        found: list[Any] = sources.read_url_list(urls) if isinstance(urls, str | Path) else list(urls)
+    elif pages is not None and base_url is not None:
+        found = sources.folder_shards(Path(pages), base_url)
+    else:
+        found = sources.warc_shards([Path(path) for path in _listed(warc)])
+    return run(found, out, settings, workers=workers, executor=executor, progress=progress)
+
+
+def describe(
+    images: str | Path,
+    out: str | Path,
+    languages: Languages,
+    *,
+    captioner: str,
+    endpoint: str | Sequence[str] = (),
+    progress: bool = True,
+    **settings: Any,
+) -> "DescribeReport":
+    """Describe images in English, translate the descriptions, keep the good ones, and build a dataset of them.
+
+    Stopped at any moment, or by the end of a quota, the same call goes on where it was, and asks for nothing twice.
+
+    Args:
+        images: folder of images; metadata.jsonl in it may give page_url, license and so on.
+        out: where the dataset goes.
+        languages: to translate into.
+        captioner: Hub id or folder of a vision-language model; with `endpoint`, its name there.
+        endpoint: OpenAI-compatible servers; without one the captioner runs here.
+        progress: show bars.
+        settings: of `mella_hf.ling.describe_stages.DescribeSettings`: translator, threshold, license and so on.
+
+    Raises:
+        MellaError: on bad settings, no images, or a captioner, service or model that does not work.
+    """
+    codes = read_codes(languages)
+    from mella_hf.ling.describe import describe_images
+    from mella_hf.ling.describe_stages import DescribeSettings
+
+    chosen = DescribeSettings(captioner=captioner, base_urls=tuple(_listed(endpoint)), **settings)
+    return describe_images(images, out, codes, chosen, progress=progress)
+
+
+def build_dataset(
+    data: "str | Path | Source",
+    out: str | Path,
+    languages: Languages = "all",
+    *,
+    source: Literal["release", "folder", "hf"] = "folder",
+    kind: Literal["know", "ling"] = "know",
+    text_column: str = "text",
+    image_column: str = "image",
+    columns: dict[str, str] | None = None,
+    config: str | None = None,
+    split: str = "train",
+    test_size: int = TEST_SIZE,
+    verify: bool = True,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> "BuildReport":
+    """Build a dataset in MELLA's Parquet layout from a raw MELLA release, an image folder or another dataset.
+
+    Every row that is left out is in OUT/rejects with its reason. Stopped at any moment, the same call goes on.
+
+    Args:
+        data: folder of the release or of images; with source="hf" also a Hub repo; or a source of your own.
+        out: where the dataset goes.
+        languages: of the rows; one with source="hf".
+        source: how `data` is laid out.
+        kind: what the texts are, where `data` does not say.
+        text_column: column or key of the text.
+        image_column: column of the image (hf).
+        columns: name in MELLA's record -> name in the dataset (hf).
+        config, split: of the dataset (hf).
+        test_size: images in each test split, at most a fifth of the rows.
+        verify: read, hash and decode every image, and leave out near-duplicates.
+        workers: processes; the number of cores by default, 0 runs in this process.
+        executor: runs the work instead, such as a Dask cluster's.
+        progress: show bars.
+
+    Raises:
+        MellaError: when `data` is not laid out as `source` says, or an option does not go with it.
+    """
+    codes = read_codes(languages)
+    if isinstance(data, str | Path) and source != "hf" and not Path(data).is_dir():
+        raise MellaError(f"DATA {str(data)!r} is not a folder; --source {source} reads one.")
+    from mella_hf.dataset.building.build import build_dataset as run
+
+    found: Any = data
+    if isinstance(data, str | Path):
+        found = _source(source, str(data), codes, kind, text_column, image_column, columns or {}, config, split)
+    return run(
+        found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, origin="", progress=progress
+    )
+
+
+def _source(
+    source: str,
+    data: str,
+    codes: tuple[str, ...],
+    kind: str,
+    text_column: str,
+    image_column: str,
+    columns: dict[str, str],
+    config: str | None,
+    split: str,
+) -> "Source":
+    from mella_hf.sources.folder import FolderSource
+    from mella_hf.sources.hf import HfSource
+    from mella_hf.sources.release import ReleaseSource
+
+    if source == "hf":
+        if len(codes) != 1:
+            raise MellaError(f"--source hf reads one language at a time; --languages names {len(codes)}: {codes}.")
+        place = str(Path(data).resolve()) if Path(data).is_dir() else data  # a cluster's workers start elsewhere
+        return HfSource(place, codes[0], kind, config, split, image_column, text_column, columns)
+    root = Path(data).resolve()
+    return ReleaseSource(root, codes) if source == "release" else FolderSource(root, codes, kind, text_column)
+
+
+def train(recipe: "str | Path | Settings | None" = None, **settings: Any) -> Path:
+    """Train an adapter, to the end or from where an earlier call with the same settings was stopped.
+
+        mella_hf.train("qwen2_vl_7b/joint", languages="ar", output_dir="outputs/ar")
+
+    Args:
+        recipe: its name or path; or settings that are made already.
+        settings: replace those of the recipe.
+
+    Returns:
+        The adapter's folder: weights and processor. `training.json` beside it has the loss curve.
+
+    Raises:
+        MellaError: on a setting that cannot work, or a folder that holds a run with other settings.
+        TrainingError: when the run breaks.
+    """
+    from mella_hf.training.arguments import recipe_settings
+    from mella_hf.training.settings import Settings
+    from mella_hf.training.sft import train as run
+
+    if isinstance(recipe, Settings):
+        if settings:
+            raise MellaError(f"{next(iter(settings))} was given beside settings that are made; put it into them.")
+        return run(recipe)
+    return run(recipe_settings(recipe, settings))
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """A page that was written.
+
+    Attributes:
+        page: its path; a Report can be opened like one.
+        runs: what it is about.
+        choices: people's choices that were kept in each run's folder.
+    """
+
+    page: Path
+    runs: "Sequence[Run]"
+    choices: dict[str, int] = field(default_factory=dict)
+
+    def __fspath__(self) -> str:
+        return str(self.page)
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Report({str(self.page)!r})", *map(repr, self.runs)])
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        link = f'<p><a href="{escape(self.page.resolve().as_uri())}">{escape(str(self.page))}</a></p>'
+        return "".join([*(run._repr_html_() for run in self.runs), link])
+
+
+def report(
+    runs: str | Path | Sequence[str | Path], out: str | Path | None = None, *, human: Sequence[str | Path] = ()
+) -> Report:
+    """Write the report of an evaluation, or the comparison of several, as one HTML page.
+
+    Args:
+        runs: folders that `evaluate` wrote; NAME=FOLDER gives the run's adapter a name.
+        out: the page; by default report.html in the run's folder, or comparison.html here for several.
+        human: blind choices between answers, as `mella review --answers` keeps or exports them.
+
+    Raises:
+        MellaError: when a folder holds no finished evaluation, or a file no choices.
+    """
+    from mella_hf.answers.systems import named
+    from mella_hf.evaluation.judging.human import keep_choices, read_choices
+    from mella_hf.evaluation.reports.comparison import write_comparison
+    from mella_hf.evaluation.reports.report import write_report
+    from mella_hf.evaluation.run import load_run
+
+    given = [named(str(run)) for run in _listed(runs)]
+    decisions = [decision for path in human for decision in read_choices(Path(path))]
+    kept = {folder: keep_choices(load_run(folder), decisions) for _, folder in given if decisions}
+    if len(given) == 1:
+        page = write_report(given[0][1], out)
+    else:
+        page = write_comparison(given, out or Path("comparison.html"))
+    return Report(page, [load_run(folder) for _, folder in given], kept)
+
+
+def _moment(day: datetime) -> datetime:
+    return day if day.tzinfo else day.replace(tzinfo=UTC)
+
+
+def _listed(given: Any) -> list[Any]:
+    """One value or several, as a list."""
+    return [given] if isinstance(given, str | Path) else list(given)

@@ -1,0 +1,41 @@
+"""Small tables for a terminal and for a notebook: what results show of themselves."""
+
+from collections.abc import Sequence
+from html import escape
+
+Rows = Sequence[Sequence[str]]
+
+
+def text_table(header: Sequence[str], rows: Rows) -> str:
+    """A table for a terminal. Columns of numbers are aligned to the right."""
+    numeric = _numeric(header, rows)
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = []
+    for row in [header, *rows]:
+        cells = zip(row, widths, numeric, strict=True)
+        lines.append("  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def html_table(caption: str, header: Sequence[str], rows: Rows, note: str = "") -> str:
+    """The same as HTML, for `_repr_html_`. All texts are escaped.
+
+    Args:
+        caption: stands above the table.
+        note: stands below it.
+    """
+    styles = [f' style="text-align:{"right" if right else "left"}"' for right in _numeric(header, rows)]
+    head = "".join(f'<th scope="col"{how}>{escape(cell)}</th>' for cell, how in zip(header, styles, strict=True))
+    body = "".join(f"<tr>{_row(row, styles)}</tr>" for row in rows)
+    table = f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"{table}<p><small>{escape(note)}</small></p>" if note else table
+
+
+def _row(row: Sequence[str], styles: Sequence[str]) -> str:
+    first = f'<th scope="row"{styles[0]}>{escape(row[0])}</th>'
+    return first + "".join(f"<td{how}>{escape(cell)}</td>" for cell, how in zip(row[1:], styles[1:], strict=True))
+
+
+def _numeric(header: Sequence[str], rows: Rows) -> list[bool]:
+    """Whether each column holds numbers alone, or dashes for what was not measured."""
+    return [i > 0 and all(row[i][:1] in "0123456789+-–−" for row in rows) for i in range(len(header))]

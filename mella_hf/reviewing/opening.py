@@ -1,0 +1,66 @@
+"""Open a review from Python: `mella_hf.review`."""
+
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.reviewing.compare import read_pairs
+from mella_hf.reviewing.queue import Queue, read_items
+from mella_hf.reviewing.session import Review
+from mella_hf.reviewing.store import ReviewStore
+
+
+def review(
+    queue: str | Path,
+    reviewers: str | Sequence[str] = (),
+    *,
+    state: str | Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    double: float = 0.1,
+    answers: Sequence[str | Path] = (),
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve the page on which native speakers judge translations, until it is interrupted.
+
+    Args:
+        queue: dataset folder, as `describe` writes it, or a Parquet file.
+        reviewers: names; each gets a new link.
+        state: SQLite file of the decisions; QUEUE.review.sqlite by default.
+        host, port: where to listen.
+        double: share of the samples that two reviewers judge.
+        answers: two predictions files to choose between blindly instead, on the queue's test images.
+        say: receives each line, the links among them.
+
+    Raises:
+        MellaError: when the queue cannot be read, nobody may open it, or the address is taken.
+        MissingExtraError: when the extra `review` is not installed.
+    """
+    try:
+        import uvicorn
+
+        from mella_hf.reviewing.app import build_app
+    except ModuleNotFoundError as error:
+        if error.name not in ("uvicorn", "starlette"):
+            raise
+        raise MissingExtraError(error.name, "review", "The review page") from error
+    queue = Path(queue)
+    if answers and len(answers) != 2:
+        raise MellaError(f"answers names {len(answers)} files; give the two to choose between.")
+    pairs = read_pairs(read_items(queue, ("know_test", "ling_test")), *map(Path, answers)) if answers else None
+    items = [pair.item for pair in pairs] if pairs else read_items(queue)
+    ending = ".compare.sqlite" if pairs else ".review.sqlite"
+    store = ReviewStore(Path(state) if state else queue.with_name(queue.name + ending))
+    shown = {pair.item.key: pair.shown for pair in pairs} if pairs else None
+    session = Review(Queue(items, store.standing(), double, shown), store, pairs)
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise MellaError(f"Cannot listen on {host} port {port}: {error.strerror}; choose another port.") from error
+    for name in [reviewers] if isinstance(reviewers, str) else reviewers:
+        say(f"{name}: http://{host}:{port}/?token={store.add_reviewer(name)}")
+    if not store.reviewers():
+        raise MellaError("Nobody can open this review yet; name someone in reviewers.")
+    config = uvicorn.Config(build_app(session), log_level="warning", lifespan="off")
+    uvicorn.Server(config).run(sockets=[listening])
