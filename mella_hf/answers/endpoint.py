@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mella_hf.answers.answers import Keep, Turn
-from mella_hf.answers.chat_servers import KEY_VARIABLE, ChatServers, Completion, data_url
+from mella_hf.answers.chat_servers import KEY_VARIABLE, ChatServers, Completion, data_url, reasons, without_password
 from mella_hf.errors import MellaError
 
 
@@ -53,10 +53,11 @@ class Endpoint:
             keep(i, {"prediction": said.text.strip(), "truncated": said.finish == "length"})
 
         if failed := self._servers.ask(len(asked), request, answered):
-            reasons = ", ".join(sorted(set(failed.values())))
+            urls = ", ".join(map(without_password, self._urls))
             raise MellaError(
-                f"{self._model!r} at {', '.join(self._urls)} did not answer about {len(failed)} of {len(asked)} "
-                f"images ({reasons}). The other answers are kept; see the server's log, then run the command again."
+                f"{self._model!r} at {urls} did not answer about {len(failed)} of {len(asked)} "
+                f"images ({reasons(failed.values())}). The other answers are kept; see the server's log, then run the "
+                "command again."
             )
 
 

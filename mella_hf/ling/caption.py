@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from mella_hf.answers.chat_servers import reasons
 from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import StageError
 from mella_hf.metrics.degenerate import REPETITION_LIMIT, REPETITION_ORDER, has_loop
@@ -51,11 +52,13 @@ class CaptionAnswer:
     """A captioner's answer; `truncated` if it was cut off at the token limit.
 
     `refused`: why the captioner refused the image, such as "status_400"; then there is no text.
+    `said`: what its server said of that.
     """
 
     text: str
     truncated: bool = False
     refused: str | None = None
+    said: str = ""
 
 
 class Captioner(Protocol):
@@ -91,11 +94,13 @@ class Caption:
             `caption_not_english` of the second answer, `captioner_<status>` of an image that the
             captioner does not take, or `captioner_unanswered_<fault>`; None when the text is good.
         retried: whether the first answer was unusable.
+        said: what a server said instead of a caption.
     """
 
     text: str
     problem: str | None = None
     retried: bool = False
+    said: str = ""
 
 
 def caption_problem(answer: CaptionAnswer) -> str | None:
@@ -150,7 +155,7 @@ def caption_images(
     for name, _ in images:
         answer = second.get(name, first[name])
         text = "" if isinstance(answer, str) else " ".join(answer.text.split())
-        captions[name] = Caption(text, _problem(answer), retried=name in second)
+        captions[name] = Caption(text, _problem(answer), retried=name in second, said=getattr(answer, "said", ""))
     return captions
 
 
@@ -188,11 +193,11 @@ def _ask(
     if len(refused) >= MANY_REFUSED and not answers:
         raise StageError(
             f"The captioner {captioner.name!r} accepted none of {len(refused)} images "
-            f"({', '.join(sorted(set(refused.values())))}). Check in its server's log that it accepts images of this "
+            f"({reasons(refused.values())}). Check in its server's log that it accepts images of this "
             "size, one per request; then run the same command again."
         )
     for index, reason in refused.items():
-        keep(index, CaptionAnswer("", refused=reason))
+        keep(index, CaptionAnswer("", refused=str(reason), said=getattr(reason, "said", "")))
     answers.update({names[index]: reason for index, reason in failed.items() if index not in refused})
     return answers
 

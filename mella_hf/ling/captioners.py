@@ -97,4 +97,4 @@ class ServerCaptioner:
         def answered(index: int, said: Completion) -> None:
             on_answer(index, CaptionAnswer(said.text, said.finish == "length"))
 
-        return self._servers.ask(len(images), request, answered)
+        return dict(self._servers.ask(len(images), request, answered))

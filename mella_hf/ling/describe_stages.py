@@ -215,7 +215,8 @@ class Description:
             caption = captions[name]
             output.counts["captions_retried"] += caption.retried
             if caption.problem is not None:
-                output.drop(caption.problem, where=file.path, caption_en=caption.text)
+                said = {"said": caption.said} if caption.said else {}
+                output.drop(caption.problem, where=file.path, caption_en=caption.text, **said)
                 continue
             rows.append({"id": name, "path": file.path, **file.columns, "caption_en": caption.text})
             rows[-1] |= {"captioner": f"{self._captioner.name} prompt {PROMPT_VERSION}"}

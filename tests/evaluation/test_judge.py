@@ -188,7 +188,7 @@ def test_what_one_server_fails_at_is_asked_again_another_time(judged):
 def test_a_judge_that_takes_nothing_says_why(judged):
     with (
         CaptionServer(lambda image, prompt: 400) as server,
-        pytest.raises(StageError, match=r"answered none of 15 questions \(status_400\).*JSON schema"),
+        pytest.raises(StageError, match=r"answered none of 15 questions \(status_400: .*as told.*JSON schema"),
     ):
         ask(server, judged)
     with CaptionServer(lambda image, prompt: 401) as server, pytest.raises(StageError, match="MELLA_JUDGE_KEY"):

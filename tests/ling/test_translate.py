@@ -1,5 +1,6 @@
 """deep-translator talks to a server on loopback that speaks LibreTranslate and DeepL, and has bad days."""
 
+import json
 import logging
 import pickle
 import subprocess
@@ -232,3 +233,34 @@ def test_a_broken_cache_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "cache.sqlite").write_text("no database " * 99)
     with pytest.raises(MellaError, match=r"cache\.sqlite cannot be read"):
         RequestCache(tmp_path / "cache.sqlite")
+
+
+@pytest.mark.parametrize("answer", [7, ["a"], {"a": 1}, "half \ud83d"])
+def test_an_answer_that_is_no_text_leaves_that_text_out(server: TranslationServer, answer: object) -> None:
+    """The text is asked for three times; the next one is translated as usual."""
+    bad = Fault(200, {"Content-Type": "application/json"}, json.dumps({"translatedText": answer}).encode())
+    server.faults = {1: bad, 2: bad, 3: bad}
+    translator = libre(server)
+    assert translator.translate(["One.", "Two."], "en", "cs") == ["", "[cs] Two."]
+
+
+def test_a_server_whose_answers_never_are_texts_ends_the_run(server: TranslationServer) -> None:
+    server.faults = {
+        n: Fault(200, {"Content-Type": "application/json"}, b'{"translatedText": 1}') for n in range(1, 99)
+    }
+    translator = libre(server)
+    with pytest.raises(StageError, match="answers of the translation service .* cannot be read: .*translatedText"):
+        translator.translate([f"{n}." for n in range(20)], "en", "cs")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_does_not_take_the_key_elsewhere(
+    server: TranslationServer, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIBRE_API_KEY", "secret-key")
+    with TranslationServer() as elsewhere:
+        server.faults = {1: Fault(status, {"Location": f"{elsewhere.url}/translate"})}
+        translator = libre(server)
+        with pytest.raises(StageError, match=rf"answers with a redirect \(status {status}\)") as error:
+            translator.translate(["One."], "en", "cs")
+        assert elsewhere.seen == [] and "secret-key" not in str(error.value)

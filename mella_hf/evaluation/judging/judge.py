@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.answers.chat_servers import ChatServers, Completion, image_message
+from mella_hf.answers.chat_servers import ChatServers, Completion, image_message, reasons
 from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import StageError
 from mella_hf.evaluation.judging.prompts import (
@@ -142,7 +142,7 @@ class Judge:
         if len(failed) >= MANY_REFUSED and not found:
             raise StageError(
                 f"The judge {self.model!r} answered none of {len(failed)} questions "
-                f"({', '.join(sorted(set(failed.values())))}). Check in its server's log that it accepts images and "
+                f"({reasons(failed.values())}). Check in its server's log that it accepts images and "
                 "a response_format with a JSON schema; then run the same command again."
             )
         return found | {new[index]: reason for index, reason in failed.items()}

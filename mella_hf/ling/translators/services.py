@@ -19,6 +19,8 @@ from mella_hf.ling.translators.transport import NO_KEY, TRANSPORT, install
 from mella_hf.retry import TokenBucket, backoff, retry_after
 
 ATTEMPTS = 6  # of one request, when the service fails
+SAME = 3  # unreadable answers to one text before it is left out
+MANY_UNREADABLE = 10  # texts in a row whose answers cannot be read before the run stops
 LONGEST_WAIT = 600.0  # seconds: a Retry-After beyond it is a quota, not a moment's crowd
 _QUOTA = (402, 456)  # 456: DeepL, quota exceeded (developers.deepl.com, error handling)
 _REFUSED = (401, 403)
@@ -121,6 +123,7 @@ class ServiceTranslator:
         rate = requests_per_second or self.service.requests_per_second
         self._bucket = TokenBucket(rate, burst=max(1, int(rate)), sleep=sleep)
         self._sleep = sleep
+        self._unreadable_texts = 0  # in a row
         self._local = threading.local()  # deep-translator's objects keep the text of a request
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
@@ -159,15 +162,18 @@ class ServiceTranslator:
         return str(self._url).rstrip("/") + path
 
     def _ask(self, client: Any, text: str) -> str:
-        return self._attempt(lambda: client.translate(text) or "", text_fault="")
+        return self._attempt(lambda: _as_text(client.translate(text)), text_fault="")
 
     def _attempt(self, request: Callable[[], Any], text_fault: str | None = None) -> Any:
         """The result of a request, made again while the service is busy or broken."""
+        unreadable = 0
         for attempt in range(1, ATTEMPTS + 1):
             self._bucket.take()
             TRANSPORT.forget()
             try:
-                return request()
+                result = request()
+                self._unreadable_texts = 0
+                return result
             except _failures() as error:
                 kind = type(error).__name__
             # Outside the handler, so that no error which may quote a key stands behind ours.
@@ -175,6 +181,9 @@ class ServiceTranslator:
             wait = retry_after(seen.retry_after)
             if seen.status in _TEXT_AT_FAULT and text_fault is not None:
                 return text_fault
+            unreadable = unreadable + 1 if seen.status == 200 else 0
+            if unreadable == SAME and text_fault is not None:
+                return self._unreadable(seen.body, text_fault)
             self._refuse(seen.status, wait, seen.body)
             if attempt < ATTEMPTS:
                 if seen.status == 429 or wait is not None:
@@ -186,6 +195,20 @@ class ServiceTranslator:
             f"The translation service {self.name!r} {cause}, {ATTEMPTS} times in a row. "
             "What was translated is kept; run the same command again later."
         )
+
+    def _unreadable(self, body: str, text_fault: str) -> str:
+        """What stands for a text whose answer cannot be read. Raises StageError if that happens text after text."""
+        self._unreadable_texts += 1
+        if self._unreadable_texts < MANY_UNREADABLE:
+            return text_fault
+        raise StageError(
+            f"The answers of the translation service {self.name!r} cannot be read: {self._hidden(body)!r}. "
+            "What was translated is kept; see that the address is one of a translation service."
+        )
+
+    def _hidden(self, said: str) -> str:
+        """The beginning of what a service said, without the key."""
+        return (said.replace(self._key, "***") if self._key else said)[:200]
 
     def _refuse(self, status: int, wait: float | None, body: str) -> None:
         """Raise when asking again would not help."""
@@ -202,8 +225,24 @@ class ServiceTranslator:
                 f"check the environment variable of the key ({variable})."
             )
         if status in _OURS:
-            said = body.replace(self._key, "***") if self._key else body
-            raise StageError(f"The translation service {self.name!r} refuses the request (status {status}): {said!r}")
+            raise StageError(
+                f"The translation service {self.name!r} refuses the request (status {status}): {self._hidden(body)!r}"
+            )
+        if 300 <= status < 400:
+            raise StageError(
+                f"The translation service {self.name!r} answers with a redirect (status {status}), which is not "
+                "followed because it could carry the key elsewhere; give the address of the server itself."
+            )
+
+
+def _as_text(answer: Any) -> str:
+    """A service's answer, if it is a text that a file can hold. Raises TypeError or ValueError."""
+    if answer is None:
+        return ""
+    if not isinstance(answer, str):
+        raise TypeError(f"a translation was expected, not {type(answer).__name__}")
+    answer.encode("utf-8")
+    return answer
 
 
 def read_key(service: Service) -> str | None:

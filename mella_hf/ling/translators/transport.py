@@ -61,7 +61,8 @@ class Transport:
         session = getattr(self._local, "session", None)
         if session is None:  # one a thread: it keeps the connection open
             session = self._local.session = requests.Session()
-        response = session.request(method, url, timeout=TIMEOUT, **options)
+        # A redirect is not followed: it could carry the key and the text to another host.
+        response = session.request(method, url, timeout=TIMEOUT, allow_redirects=False, **options)
         self._local.seen = Seen(response.status_code, response.headers.get("Retry-After"), response.text[:300])
         return response
 
