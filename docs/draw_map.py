@@ -71,7 +71,10 @@ def main() -> None:
     page = PAGE.read_text("utf-8")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    drawn = f"{before}{BEGIN}\n\n{draw(read_rows(), read_imports())}\n\n{END}{after}"
+    rows = read_rows()
+    if missing := [name for row in rows for name in row if f"`{name}" not in before]:
+        sys.exit(f"docs/architecture.md does not explain {', '.join(missing)}; add it to the table of rows.")
+    drawn = f"{before}{BEGIN}\n\n{draw(rows, read_imports())}\n\n{END}{after}"
     if drawn == page:
         return
     if options.check:

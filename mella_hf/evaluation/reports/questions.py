@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mella_hf.evaluation.questions.hallucination import EntityPrecision, compare_precision
-from mella_hf.evaluation.reports.systems import MeasuredSystem, base_of
+from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.run import Run
 from mella_hf.evaluation.titles import HEADLINE
 from mella_hf.metrics.significance import holm
@@ -58,7 +58,8 @@ def unsupported_names(run: Run, model: str, split: str) -> dict[str, list[str]]:
 
 def _place(system: MeasuredSystem, language: str, split: str, systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
     """The fields that identify a record; `against` is the base that it is compared with."""
-    base = base_of(system, language, systems)
+    weights = system.runs[language][0].models["base"]["base_hash"]
+    base = None if system.is_base else next(s for s in systems if s.is_base and s.model["base_hash"] == weights)
     return {"system": system.name, "against": base and base.name, "language": language, "split": split}
 
 

@@ -57,8 +57,9 @@ def write_report(run: Run | Path | str, out: Path | str | None = None) -> Path:
     run = run if isinstance(run, Run) else load_run(run)
     out = Path(out) if out is not None else run.folder / "report.html"
     facts = report_json(run)
+    view = report_view(run, facts)
     tables = [score_table(run), *question_tables(facts, signatures(run.scores))]
-    write_page(out, "report", report_view(run, facts), facts, tables)
+    write_page(out, "report", view, facts, tables)
     return out
 
 

@@ -53,33 +53,42 @@ def shared_facts(systems: Sequence[MeasuredSystem], languages: Sequence[str], co
 def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequence[str]) -> dict[str, Any]:
     """What the shared templates of both pages show."""
     gallery = [laid_out(card, systems) for card in facts["answers"]]
-    return {
+    rows = {
+        "made_up": _made_up(facts["made_up_names"]),
+        "made_up_examples": _examples(gallery, systems),
+        "rare": _rare(facts["rare_names"]),
+        "failures": _failures(systems, languages),
+        "differences": [d | {"outcome": GAINS[gain_outcome(d)]} for d in facts["differences"]],
+        "judgements": judgement_view(facts["judgements"]),
+        "gallery": gallery,
+    }
+    sentences = {
+        "transfers": transfer_conclusions(facts["differences"], facts["made_up_names"]),
+        "made_up_conclusions": made_up_conclusions(facts["made_up_names"]),
+        "rare_conclusions": rare_conclusions(facts["rare_names"]),
+    }
+    drawings = {
+        "heat": heat_maps(_columns(facts["groups"], systems, languages)),
+        "transfer_maps": transfer_maps(facts["differences"]),
+        "plane": plane(plane_points(systems, languages)),
+        "frequency": frequency_plots(facts["rare_names"]),
+    }
+    titles = {
+        "metrics": metric_titles(),
+        "measured": metric_titles(facts["scores"]),
+        "split_titles": SPLIT_TITLES,
+        "group_titles": GROUPS,
+        "failure_titles": FAILURES,
+        "headline": HEADLINE,
+    }
+    about = {
         "systems": systems,
         "by_name": {system.name: system for system in systems},
         "languages": [get_language(code) for code in languages],
         "one": len(languages) == 1,
         "miniature": all((s.model["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS for s in systems),
-        "plane": plane(plane_points(systems, languages)),
-        "differences": [d | {"outcome": GAINS[gain_outcome(d)]} for d in facts["differences"]],
-        "transfers": transfer_conclusions(facts["differences"], facts["made_up_names"]),
-        "transfer_maps": transfer_maps(facts["differences"]),
-        "made_up": _made_up(facts["made_up_names"]),
-        "made_up_examples": _examples(gallery, systems),
-        "made_up_conclusions": made_up_conclusions(facts["made_up_names"]),
-        "rare": _rare(facts["rare_names"]),
-        "rare_conclusions": rare_conclusions(facts["rare_names"]),
-        "frequency": frequency_plots(facts["rare_names"]),
-        "heat": heat_maps(_columns(facts["groups"], systems, languages)),
-        "judgements": judgement_view(facts["judgements"]),
-        "failures": _failures(systems, languages),
-        "gallery": gallery,
-        "split_titles": SPLIT_TITLES,
-        "group_titles": GROUPS,
-        "failure_titles": FAILURES,
-        "metrics": metric_titles(),
-        "measured": metric_titles(facts["scores"]),
-        "headline": HEADLINE,
     }
+    return {**about, **titles, **rows, **sentences, **drawings}
 
 
 def plane_points(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:

@@ -52,12 +52,6 @@ def run_systems(run: Run) -> list[MeasuredSystem]:
     return [MeasuredSystem(key, key == "base", model, {run.language: (run, key)}) for key, model in run.models.items()]
 
 
-def base_of(system: MeasuredSystem, language: str, systems: Sequence[MeasuredSystem]) -> MeasuredSystem | None:
-    """The base in an adapter's run; None for a base."""
-    weights = system.runs[language][0].models["base"]["base_hash"]
-    return None if system.is_base else next(s for s in systems if s.is_base and s.model["base_hash"] == weights)
-
-
 def named_runs(runs: Runs) -> list[tuple[str | None, Run]]:
     """Each run with the name given to its adapter, or None."""
     pairs = [run if isinstance(run, tuple) else (None, run) for run in runs]
