@@ -18,6 +18,7 @@ from mella_hf.metrics import paper, significance
 from mella_hf.metrics.checks import check_reference_language, check_texts
 from mella_hf.metrics.installed import all_metrics, all_scores, columns, score_items, score_sums
 from mella_hf.metrics.matching import Mode
+from mella_hf.metrics.results import Scores
 from mella_hf.metrics.scores.meteor import METEORS
 from mella_hf.metrics.statistics import FLAGS, Chunk, Corpus, count_items
 from mella_hf.metrics.texts import MetricSettings
@@ -129,6 +130,10 @@ class MellaMetric:
         self.resamples, self.seed = resamples, seed
         self.workers, self.progress = workers, progress
 
+    def __repr__(self) -> str:
+        signature = paper.paper_signature(None) if self.protocol == "paper" else self.signature
+        return f"MellaMetric({self.language.code!r}): {signature}"
+
     @property
     def signature(self) -> str:
         """Everything a score depends on but the texts. Scores with different signatures are not comparable."""
@@ -189,11 +194,11 @@ class MellaMetric:
         back = np.argsort(order)  # from canonical order to the caller's
         return ItemStatistics(chunk.reordered(back), keys, self.signature, has_floor=partners[0] >= 0)
 
-    def score(self, statistics: ItemStatistics) -> dict[str, Any]:
-        """The flat dict of scores from item statistics; see `compute`."""
+    def score(self, statistics: ItemStatistics) -> Scores:
+        """The scores from item statistics; see `compute`."""
         order = sorted(range(len(statistics)), key=statistics.keys.__getitem__)
         rows, n = statistics.chunk.rows[order], len(statistics)
-        result: dict[str, Any] = {name: number(value) for name, value in score_sums(rows.sum(axis=0), n).items()}
+        result = Scores({name: number(value) for name, value in score_sums(rows.sum(axis=0), n).items()})
         resampled = score_sums(significance.bootstrap_sums(rows, self.resamples, self.seed), n)
         floor = score_sums(statistics.chunk.floors.sum(axis=0), n)
         for name in all_scores():
@@ -224,7 +229,7 @@ class MellaMetric:
         prompts: Sequence[str] | None = None,
         check_references: bool = True,
         return_items: bool = False,
-    ) -> dict[str, Any]:
+    ) -> Scores:
         """Score a corpus. Arguments and errors are those of `statistics`.
 
         Returns:
@@ -240,7 +245,8 @@ class MellaMetric:
         if self.protocol == "paper":
             check_texts(predictions, references, keywords)
             signature = paper.paper_signature(None)
-            return {**paper.paper_scores(predictions, references), "n": len(predictions), "signature": signature}
+            found = paper.paper_scores(predictions, references)
+            return Scores({**found, "n": len(predictions), "signature": signature})
         statistics = self.statistics(
             predictions=predictions,
             references=references,
