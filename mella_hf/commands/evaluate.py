@@ -32,7 +32,8 @@ def evaluate(
     revision: Revision = None,
     data_dir: DataDir = None,
     split: Annotated[
-        list[str] | None, typer.Option(help="Test split, know_test or ling_test; both by default. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Test split: know_test or ling_test; by default what is there. Repeatable."),
     ] = None,
     batch_size: BatchSize = 16,
     know_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of an answer on know.")] = None,
@@ -65,7 +66,6 @@ def evaluate(
     read_codes(languages)
     from mella_hf.evaluation.evaluate import evaluate as run
     from mella_hf.evaluation.gate import check_gate, read_gate
-    from mella_hf.evaluation.run import TEST_SPLITS
 
     limits = read_gate(gate) if gate else []  # a gate that cannot be read is told before the hours of answers
     found = run(
@@ -77,7 +77,7 @@ def evaluate(
         endpoint=endpoint or (),
         revision=revision,
         data_dir=data_dir,
-        splits=split or TEST_SPLITS,
+        splits=split,
         batch_size=batch_size,
         max_new_tokens={k: v for k, v in (("know", know_tokens), ("ling", ling_tokens)) if v},
         device=device,

@@ -16,6 +16,7 @@ from mella_hf.dataset.facts import SAMPLE, SplitFacts, dataset_facts
 from mella_hf.dataset.write import languages_in
 from mella_hf.files import template_path, write_atomic
 from mella_hf.funnel import Counts
+from mella_hf.languages.standing import standing
 from mella_hf.sample import FEATURES_DICT, SPLITS
 
 ALL = "all"
@@ -171,6 +172,7 @@ def render_card(
         thumbnails={code: f"{THUMBNAILS}/{code}.jpg" for code in pictured},
         first=codes[0],
         languages=[(code, language_name(code)) for code in codes],
+        standings=[(code, standing(languages.get_language(code)).sentence) for code in codes if is_known(code)],
         splits=[split for split in SPLITS if any(one.split == split for one in facts)],
         facts={(one.language, one.split): one for one in facts},
         totals=_total({one.split: one.rows} for one in facts),
@@ -192,7 +194,12 @@ def render_card(
 
 def language_name(code: str) -> str:
     """English name of a language, or its code when it has no entry."""
-    return languages.get_language(code).name if code in languages.all_codes() else code
+    return languages.get_language(code).name if is_known(code) else code
+
+
+def is_known(code: str) -> bool:
+    """Whether a code has an entry here: data may come from a machine that knows other languages."""
+    return code in languages.all_codes()
 
 
 def _dataset_info(code: str, facts: list[SplitFacts]) -> dict[str, Any]:

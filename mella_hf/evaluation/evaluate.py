@@ -13,7 +13,7 @@ from mella_hf.evaluation.paired import compare_runs, comparison_line, holds_runs
 from mella_hf.evaluation.reports.comparison import write_comparison
 from mella_hf.evaluation.reports.report import write_report
 from mella_hf.evaluation.reports.systems import check_names
-from mella_hf.evaluation.run import TEST_SPLITS, Run, evaluate_runs, load_run, score_line
+from mella_hf.evaluation.run import Run, evaluate_runs, load_run, score_line
 from mella_hf.languages.codes import read_codes
 
 Paths = str | Path | Sequence[str | Path]
@@ -57,7 +57,7 @@ def evaluate(
     endpoint: str | Sequence[str] = (),
     revision: str | None = None,
     data_dir: str | Path | None = None,
-    splits: str | Sequence[str] = TEST_SPLITS,
+    splits: str | Sequence[str] | None = None,
     batch_size: int = 16,
     max_new_tokens: Mapping[str, int] | None = None,
     device: str | None = None,
@@ -77,7 +77,7 @@ def evaluate(
         endpoint: OpenAI-compatible servers that answer instead, ending in /v1.
         revision: branch, tag or commit of a base on the Hub.
         data_dir: dataset folder; the dataset on the Hub by default.
-        splits: of know_test and ling_test.
+        splits: of know_test and ling_test; by default those that the dataset has.
         batch_size: answers computed together.
         max_new_tokens: most tokens of an answer, by source.
         device: "cuda", "cpu" and so on; the accelerator by default.
@@ -102,7 +102,7 @@ def evaluate(
         systems,
         folders,
         data_dir=data_dir,
-        splits=_listed(splits),
+        splits=None if splits is None else _listed(splits),
         batch_size=batch_size,
         max_new_tokens=max_new_tokens,
         device=device,

@@ -111,7 +111,7 @@ def evaluate_runs(
     runs: Mapping[str, Path],
     *,
     data_dir: Path | str | None,
-    splits: Sequence[str] = TEST_SPLITS,
+    splits: Sequence[str] | None = None,
     batch_size: int = 16,
     max_new_tokens: Mapping[str, int] | None = None,
     device: str | None = None,
@@ -125,6 +125,7 @@ def evaluate_runs(
         systems: the result of `line_up`.
         runs: the run folder of each language.
         data_dir: dataset folder; None takes the dataset from the Hub.
+        splits: test splits; by default those that the dataset has.
         max_new_tokens: maximum answer length by source; `predictions.MAX_NEW_TOKENS` for other sources.
 
     Returns:
@@ -157,25 +158,42 @@ def evaluate_runs(
             )
         del answerer  # frees its memory before the next one is loaded
     for language, out in runs.items() if state.is_main_process else ():
-        for split in splits:
+        theirs = [split for code, split in tests if code == language]
+        for split in theirs:
             write_thumbnails(tests[language, split], out / "thumbnails")
-        write_scores(systems, language, out, data_dir, {split: training[language, split] for split in splits})
+        write_scores(systems, language, out, data_dir, {split: training[language, split] for split in theirs})
     state.wait_for_everyone()
     return state.is_main_process
 
 
 def _load_tests(
-    languages: Sequence[str], splits: Sequence[str], data_dir: Path | str | None
+    languages: Sequence[str], splits: Sequence[str] | None, data_dir: Path | str | None
 ) -> dict[tuple[str, str], "Dataset"]:
     """Load the test splits by language and name. Raises MellaError for an unknown or empty split."""
-    if unknown := [split for split in splits if split not in TEST_SPLITS]:
+    if unknown := [split for split in splits or () if split not in TEST_SPLITS]:
         raise MellaError(f"Unknown test split {unknown[0]!r}; choose among {', '.join(TEST_SPLITS)}.")
     for language in languages:
         get_language(language)
-    tests = {(language, split): load_split(language, data_dir, split) for language in languages for split in splits}
+    wanted = {language: splits or _test_splits(language, data_dir) for language in languages}
+    tests = {(code, split): load_split(code, data_dir, split) for code, names in wanted.items() for split in names}
     if empty := [key for key, rows in tests.items() if not len(rows)]:
         raise MellaError(f"The split {empty[0][1]!r} of {empty[0][0]!r} is empty; build it, or evaluate another split.")
     return tests
+
+
+def _test_splits(language: str, data_dir: Path | str | None) -> list[str]:
+    """The test splits that a dataset has of a language. Raises MellaError where it has none."""
+    from datasets import load_dataset_builder
+
+    builder: Any = load_dataset_builder("mella", language, data_dir=str(data_dir) if data_dir else None)
+    there = builder.split_names
+    found = [split for split in TEST_SPLITS if split in there]
+    if not found:
+        raise MellaError(
+            f"The dataset has no test split of {language!r}: expected {' or '.join(TEST_SPLITS)}, "
+            f"found {', '.join(there) or 'none'}. Build it with a test size of 1 or more."
+        )
+    return found
 
 
 def write_thumbnails(rows: "Dataset", folder: Path) -> None:

@@ -12,6 +12,7 @@ from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import template_path, write_atomic
 from mella_hf.html.page import MINIATURE_PARAMETERS
 from mella_hf.languages import get_language
+from mella_hf.languages.standing import standing
 from mella_hf.metrics.installed import all_scores
 
 CARD = "README.md"
@@ -51,6 +52,7 @@ def write_adapter_card(
     body = environment.from_string(source).render(
         facts=facts,
         language=language,
+        standing=standing(language).sentence,
         adapter=title,
         base_revision=facts.get("base_revision"),
         know_prompt=language.test_prompt("know"),

@@ -8,7 +8,7 @@ look like several languages, and many pages declare the language of their templa
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from mella_hf.know.rows import RowFailed, one_row
 from mella_hf.languages import get_language, known_languages, language_codes, languages_state
 from mella_hf.languages.sources import canonical_code
 from mella_hf.stage import Shard, ShardOutput
+from mella_hf.text.identifiers import identifier_name
 from mella_hf.text.lid import (
     LONG,
     SCRIPT_SHARE,
@@ -59,12 +60,14 @@ class FilterSettings:
         honour_opt_outs: drop images of pages whose robots directives ask for it (OPT_OUTS); else they are counted.
         max_pages: pages of one site on which a text may occur.
         min_declared_side: least pixels, where a page declares both sides of an image.
+        identifier: the language identifier in use; alt-texts are filtered again when it changes.
     """
 
     languages: tuple[str, ...]
     honour_opt_outs: bool = True
     max_pages: int = MAX_PAGES
     min_declared_side: int = MIN_DECLARED_SIDE
+    identifier: str = field(default_factory=identifier_name)
 
     def __post_init__(self) -> None:
         if not self.languages:

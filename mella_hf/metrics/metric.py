@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,8 @@ from mella_hf.metrics.results import Scores
 from mella_hf.metrics.scores.meteor import METEORS
 from mella_hf.metrics.statistics import FLAGS, Chunk, Corpus, count_items
 from mella_hf.metrics.texts import MetricSettings
+from mella_hf.text.identifiers import DEFAULT, identifier_name
+from mella_hf.text.lid import is_identifiable
 from mella_hf.text.tokens import tokenizer_version
 
 VERSION = 1  # of the metric: any change that moves a score counts it up
@@ -147,8 +150,20 @@ class MellaMetric:
                 f"tok:{tokenizer_version(self.language.tokenizer)}",
                 f"stem:{self.language.stemmer or 'none'}",
                 *(metric.signature(settings) for metric in all_metrics()),
+                *self._rests_on(),
             )
         )
+
+    def _rests_on(self) -> list[str]:
+        """What is unusual: prompts that no speaker wrote, another language identifier, or none for the language."""
+        unusual = []
+        if self.language.prompts_by != "speaker":
+            unusual.append(f"prompts:{self.language.prompts_by}")
+        if not is_identifiable(self.language) and not self.language.own_scripts:
+            unusual.append("lid:none")
+        elif identifier_name() != DEFAULT:
+            unusual.append(f"lid:{Path(identifier_name()).name}")
+        return unusual
 
     def _settings(self, prompts: tuple[str, ...]) -> MetricSettings:
         return MetricSettings(self.language, self.keyword_mode, self.meteor, prompts)

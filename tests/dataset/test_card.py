@@ -110,11 +110,12 @@ def test_median_and_ninetieth_percentile(counts: list[int], expected: tuple[int,
 
 def test_tokens_that_cannot_be_counted_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mella_hf.text.tokens._kiwi", lambda process: korean_is_not_installed())
-    for language in ("ko", "qu"):
+    for language in ("ko", "qzz"):
         write_split([record(ord(language[0]), language)], tmp_path, language, "know")
     text = write_card(tmp_path).read_text("utf-8")
     assert "| `ko` | not counted: Korean tokenisation needs the package 'kiwipiepy', which is not installed." in text
-    assert "| `qu` | not counted: the language has no entry in mella_hf.languages | - |" in text
+    assert "| `qzz` | not counted: the language has no entry in mella_hf.languages | - |" in text
+    assert "- `ko`: Prompts: by speakers; identification: py3langid; words: Kiwi" in text and "- `qzz`:" not in text
 
 
 def korean_is_not_installed() -> None:

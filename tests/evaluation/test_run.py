@@ -237,5 +237,8 @@ def test_a_missing_split_is_one_clear_error(tiny_qwen2vl, make_rows, tmp_path):
 
     rows = make_rows(1, texts=KNOW[:1]).cast_column("image", Image(decode=False)).to_list()
     write_split(rows, tmp_path / "data", "ar", "know_test")
+    options = {"base": str(tiny_qwen2vl), "data_dir": tmp_path / "data", "language": "ar", "out": tmp_path / "run"}
     with pytest.raises(MellaError, match="Unknown split 'ling_test'; the config 'ar' has know_test"):
-        evaluate_run(base=str(tiny_qwen2vl), data_dir=tmp_path / "data", language="ar", out=tmp_path / "run")
+        evaluate_run(**options, splits=("know_test", "ling_test"))
+    evaluate_run(**options, max_new_tokens={"know": 2})  # a dataset of know alone is no error
+    assert {score["split"] for score in load_run(tmp_path / "run").scores} == {"know_test"}

@@ -50,7 +50,7 @@ from mella_hf.html.notebook import html_table, text_table
 from mella_hf.sample import SOURCES, SPLITS
 from mella_hf.stage import KEPT, Shard, ShardOutput, StageReport, run_stage
 
-BUILD_VERSION = 3  # a change of what the stages do to rows; makes them run again
+BUILD_VERSION = 4  # a change of what the stages do to rows; makes them run again
 WORK = ".build"
 FILE = "shard.parquet"
 TEST_SIZE = 200  # images a source and language (MELLA's own test split)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mella_hf.dataset.building.candidate import FileState, Found, Lost, Source, Unit, image_size, read_image
+from mella_hf.dataset.building.names import fill_keywords
 from mella_hf.dataset.checks import first_problem, sound_columns, text_problem
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
@@ -51,6 +52,7 @@ def scan_unit(shard: Shard, output: ShardOutput, *, source: Source, verify: bool
             rows.append(examine(found, source, unit, output, seen, verify=verify))
         except Rejected as rejected:
             output.drop(rejected.reason, where=found.where, detail=str(rejected))
+    fill_keywords(rows, unit, output.counts)
     table = to_table(rows, output)
     # Read again twice and never searched: writing it must be cheap, more than it must be small.
     pq.write_table(

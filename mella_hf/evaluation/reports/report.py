@@ -22,7 +22,8 @@ from mella_hf.funnel import Counts
 from mella_hf.html.charts import loss_curve, on_axis, scale_end, watched_curves
 from mella_hf.html.page import environment
 from mella_hf.html.tables import Cell, Table
-from mella_hf.languages import get_language
+from mella_hf.languages import Language, get_language
+from mella_hf.languages.standing import standing
 from mella_hf.metrics.installed import all_scores
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -114,6 +115,8 @@ def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
         **shared_view(run_systems(run), facts, [run.language]),
         "language": language,
         "direction": "rtl" if language.rtl else "ltr",
+        "standing": standing(language).sentence,
+        "without_keywords": without_keywords(run, language),
         "models": run.models,
         "findings": [finding for split in splits if (finding := _finding(run, split))],
         "panels": [_panel(run, split) for split in splits],
@@ -151,6 +154,22 @@ def _beyond(titles: Mapping[str, tuple[str, str]]) -> str:
     return f" ({', '.join(f'{score.title} to {score.most:g}' for score in others)})" if others else ""
 
 
+def headline(split: str, score: Mapping[str, Any] | None) -> str:
+    """The main metric of a split: METEOR instead of keyword accuracy where no sample has keywords."""
+    metric = HEADLINE[split]
+    return "meteor" if score is not None and score[metric] is None else metric
+
+
+def without_keywords(run: Run, language: Language) -> str:
+    """Why `know` leads with METEOR; "" where it does not."""
+    score = run.score("base", "know_test")
+    if score is None or score["keyword_micro"] is not None:
+        return ""
+    if language.names == "none":
+        return f"No way is known to find the names in {language.name} texts, so that no sample has keywords."
+    return "No sample of know_test has keywords; a dataset that `mella build` or `mella collect` makes has them."
+
+
 def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
     """Compare two 95% intervals: "higher", "lower" or "overlap"."""
     if adapter[f"{metric}_low"] > base[f"{metric}_high"]:
@@ -168,8 +187,8 @@ def reaches_floor(score: dict[str, Any], metric: str) -> bool:
 
 def _finding(run: Run, split: str) -> dict[str, Any] | None:
     """The sentence at the top: the main metric of a split, base against adapter."""
-    metric = HEADLINE[split]
     base, adapter = run.score("base", split), run.score("adapter", split)
+    metric = headline(split, base)
     if not base or not adapter or base[metric] is None or adapter[metric] is None:
         return None
     outcome = verdict(base, adapter, metric)
@@ -191,24 +210,25 @@ def _panel(run: Run, split: str) -> dict[str, Any]:
     known = all_scores()
     shown = [name for name in metric_titles(filter(None, scores)) if known[name].most == 100]  # on one axis
     end = scale_end(scores, shown)
+    main = headline(split, run.score("base", split))
     groups = []
     for subset, title in SUBSETS.items():
         base, adapter = run.score("base", split, subset), run.score("adapter", split, subset)
         if not base:
             continue
-        names = list(shown) if subset == "all" else [HEADLINE[split]]
-        names.sort(key=lambda name: name != HEADLINE[split])
-        rows = [_row(name, base, adapter, split, end) for name in names if base[name] is not None]
+        names = list(shown) if subset == "all" else [main]
+        names.sort(key=lambda name: name != main)
+        rows = [_row(name, base, adapter, name == main, end) for name in names if base[name] is not None]
         groups.append({"title": title, "n": base["n"], "rows": rows})
     return {"split": split, "titles": SPLIT_TITLES[split], "groups": groups, "end": end}
 
 
-def _row(metric: str, base: dict[str, Any], adapter: dict[str, Any] | None, split: str, end: float) -> ScoreRow:
+def _row(metric: str, base: dict[str, Any], adapter: dict[str, Any] | None, leads: bool, end: float) -> ScoreRow:
     title, note = metric_titles()[metric]
     return ScoreRow(
         title=title,
         note=note,
-        headline=metric == HEADLINE[split],
+        headline=leads,
         base=_mark(base, metric, end),
         adapter=_mark(adapter, metric, end) if adapter else None,
         verdict=verdict(base, adapter, metric) if adapter else "",
