@@ -8,10 +8,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from mella_hf import languages
+from mella_hf.dataset.croissant import CROISSANT, croissant
 from mella_hf.dataset.facts import SAMPLE, SplitFacts, dataset_facts
 from mella_hf.dataset.write import languages_in
 from mella_hf.files import template_path, write_atomic
@@ -66,12 +68,14 @@ class CardText:
         title: heading and `pretty_name` of the card.
         repo: what the usage snippets load, such as "org/mella".
         origin: Markdown that says where the data came from.
+        published: day of the first card, YYYY-MM-DD; set when it is written.
         pictures_compared: whether perceptual hashes were compared between the splits, and not only bytes.
     """
 
     title: str = "MELLA"
     repo: str = "./mella"
     origin: str = ""
+    published: str = ""
     pictures_compared: bool = True
 
 
@@ -102,16 +106,20 @@ def write_card(folder: Path | str, **changes: Any) -> Path:
 def card_files(
     facts: list[SplitFacts], funnel: Mapping[str, Any], text: CardText, pictured: Iterable[str] = ()
 ) -> dict[str, str]:
-    """The card and what belongs to it, by name: `README.md`, `card.json` and `facts.json`.
+    """The card and what belongs to it, by name: `README.md`, `card.json`, `facts.json` and `croissant.json`.
 
     Args:
         pictured: languages that have a picture in `thumbnails/`.
     """
+    text = replace(text, published=text.published or datetime.now(UTC).date().isoformat())
     body = render_card(facts, funnel, text, pictured)
     readme = f"---\n{card_metadata(facts, text.title)}---\n\n{body}"
     record = {"readme": git_oid(readme.encode()), "splits": [one.as_json() for one in facts]}
     return {
         "README.md": readme,
+        CROISSANT: croissant(
+            facts, funnel, title=text.title, repo=text.repo, origin=text.origin, published=text.published
+        ),
         FACTS: json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n",
         CARD: json.dumps(asdict(text), ensure_ascii=False, indent=1) + "\n",
     }

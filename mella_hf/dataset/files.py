@@ -6,6 +6,7 @@ Cluster workers may run in another working directory, so every path is absolute.
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,19 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.files import cache_dir
+from mella_hf.sample import SPLITS
 
 SHARD = re.compile(r"(?P<language>[\w-]+)/(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def split_paths(files: Iterable[str]) -> dict[str, list[str]]:
+    """The splits among the files of a dataset, such as "ar/know" -> the paths of their shards, in order."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(files):
+        if (match := SHARD.fullmatch(path)) and match["split"] in SPLITS:
+            found.setdefault(f"{match['language']}/{match['split']}", []).append(path)
+    return found
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, CardText, card_files, read_card_text, read_funnel
 from mella_hf.dataset.disjoint import TEST, TRAIN
 from mella_hf.dataset.facts import SplitFacts, dataset_facts, read_facts
-from mella_hf.dataset.files import SHARD, HubFiles
+from mella_hf.dataset.files import HubFiles, split_paths
 from mella_hf.dataset.requests import REMOVALS, merge_records, parse_records, read_records, records_text
 from mella_hf.dataset.thumbnails import thumbnails
 from mella_hf.dataset.write import languages_in, shard_paths
@@ -26,15 +26,6 @@ def places_in(folder: Path) -> set[str]:
     return {f"{code}/{split}" for code in languages_in(folder) for split in SPLITS if shard_paths(folder, code, split)}
 
 
-def remote_places(remote: Iterable[str]) -> dict[str, list[str]]:
-    """The splits of a repo -> the paths of their shards, in order."""
-    found: dict[str, list[str]] = {}
-    for path in sorted(remote):
-        if (match := SHARD.fullmatch(path)) and match["split"] in SPLITS:
-            found.setdefault(f"{match['language']}/{match['split']}", []).append(path)
-    return found
-
-
 def kept_places(folder: Path, remote: Iterable[str], remove: Sequence[str]) -> tuple[list[str], list[str]]:
     """The splits that only the repo has: those that stay, and those that go.
 
@@ -43,7 +34,7 @@ def kept_places(folder: Path, remote: Iterable[str], remove: Sequence[str]) -> t
     Raises:
         MellaError: when a name in `remove` names nothing, or something that the folder has.
     """
-    own, there = places_in(folder), remote_places(remote)
+    own, there = places_in(folder), split_paths(remote)
     only = [place for place in there if place not in own]
     for name in remove:
         if any(_names(name, place) for place in own):
@@ -70,8 +61,8 @@ def merged_files(folder: Path, repo: str, hub: HubFiles, remote: Remote, kept: S
     pictured = {*(Path(name).stem for name in pictures), *(c for c in codes if f"{THUMBNAILS}/{c}.jpg" in remote)}
     read = {name: hub.read(name).decode("utf-8") for name in (CARD, FUNNEL, REMOVALS) if name in remote}
     text = replace(read_card_text(folder), repo=repo)
-    if kept and CARD in read:
-        text = _merged_text(text, CardText(**json.loads(read[CARD])))
+    if CARD in read:
+        text = _merged_text(text, CardText(**json.loads(read[CARD])), kept)
     funnel = _merged_funnel(read_funnel(folder), json.loads(read.get(FUNNEL, "{}")), kept)
     records = merge_records(read_records(folder), parse_records(read.get(REMOVALS, "")))
     found = dict(pictures)
@@ -90,7 +81,7 @@ def check_disjoint(folder: Path, hub: HubFiles, remote: Remote, kept: Sequence[s
         language, _, split = place.partition("/")
         others = TEST if split in TRAIN else TRAIN
         own = {i for other in others for path in shard_paths(folder, language, other) for i in _ids(path)}
-        shared = own & _ids_of(hub, remote_places(remote)[place]) if own else own
+        shared = own & _ids_of(hub, split_paths(remote)[place]) if own else own
         if shared:
             raise MellaError(
                 f"{len(shared)} images of {language} in {' and '.join(others)} of {folder} are in {place} on the Hub "
@@ -119,20 +110,21 @@ def _kept_facts(hub: HubFiles, remote: Remote, kept: Sequence[str]) -> list[Spli
 
 
 def _facts_of(hub: HubFiles, remote: Remote, place: str, stated: SplitFacts | None) -> SplitFacts:
-    paths = remote_places(remote)[place]
+    paths = split_paths(remote)[place]
     if stated is not None and stated.shards == {path.rpartition("/")[2]: remote[path][1] for path in paths}:
         return stated
     language, _, split = place.partition("/")
     return read_facts(language, split, ((p.rpartition("/")[2], remote[p][1], hub.open(p)) for p in paths))
 
 
-def _merged_text(ours: CardText, theirs: CardText) -> CardText:
+def _merged_text(ours: CardText, theirs: CardText, kept: Sequence[str]) -> CardText:
+    """Our words, the earlier of both days, and what they say of the splits that stay."""
+    text = replace(ours, published=min(filter(None, [ours.published, theirs.published]), default=""))
+    if not kept:
+        return text
     origins = [theirs.origin] + ([ours.origin] if ours.origin not in theirs.origin else [])
-    return replace(
-        ours,
-        origin="\n\n".join(filter(None, origins)),
-        pictures_compared=ours.pictures_compared and theirs.pictures_compared,
-    )
+    compared = ours.pictures_compared and theirs.pictures_compared
+    return replace(text, origin="\n\n".join(filter(None, origins)), pictures_compared=compared)
 
 
 def _merged_funnel(ours: dict[str, Any], theirs: dict[str, Any], kept: Sequence[str]) -> dict[str, Any]:

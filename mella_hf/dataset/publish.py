@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, git_oid, write_card
+from mella_hf.dataset.croissant import CROISSANT
 from mella_hf.dataset.files import REPO, SHARD, HubFiles
 from mella_hf.dataset.merging import Remote, check_disjoint, kept_places, merged_files, places_in
 from mella_hf.dataset.remove import finish_removal
@@ -30,7 +31,7 @@ from mella_hf.sample import SPLITS
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-_CARD = ("README.md", CARD, FACTS, FUNNEL)
+_CARD = ("README.md", CARD, FACTS, CROISSANT, FUNNEL)
 _OWN = (*_CARD, "thumbnails.jpg")  # files of ours that may be out of date in a repo, and one of an earlier layout
 
 

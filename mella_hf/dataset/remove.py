@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, write_card
+from mella_hf.dataset.croissant import CROISSANT
 from mella_hf.dataset.requests import (
     ADDRESSES,
     REMOVALS,
@@ -253,7 +254,9 @@ def _stage_card(folder: Path, records: list[dict[str, Any]], plan: _Plan) -> Non
 def card_paths(folder: Path) -> list[Path]:
     """The files of a folder that are computed from its rows: the card and what belongs to it."""
     return sorted(
-        path for pattern in ("README.md", CARD, FACTS, f"{THUMBNAILS}/*.jpg") for path in folder.glob(pattern)
+        path
+        for pattern in ("README.md", CARD, FACTS, CROISSANT, f"{THUMBNAILS}/*.jpg")
+        for path in folder.glob(pattern)
     )
 
 

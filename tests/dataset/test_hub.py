@@ -82,7 +82,7 @@ def load(config: str = "ar", **options: object) -> str:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """What is published of a folder."""
-    names = ["README.md", "card.json", "facts.json", "thumbnails/ar.jpg"]
+    names = ["README.md", "card.json", "facts.json", "croissant.json", "thumbnails/ar.jpg"]
     paths = [folder / name for name in names] + sorted((folder / "ar").glob("*.parquet"))
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
@@ -93,10 +93,10 @@ def published(hub: LocalHub, ref: str = "main") -> dict[str, bytes]:
 
 def test_publish_and_load_back(hub: LocalHub, client: Client, folder: Path) -> None:
     assert (
-        client.run(publish(folder)) == f"9 0 [] {hub.endpoint}/datasets/{REPO}/commit/{hub.repos[REPO].refs['main']}\n"
+        client.run(publish(folder)) == f"10 0 [] {hub.endpoint}/datasets/{REPO}/commit/{hub.repos[REPO].refs['main']}\n"
     )
     assert published(hub) == tree(folder)
-    assert hub.repos[REPO].titles == ["initial commit", "Publish 9 files, remove 0"]
+    assert hub.repos[REPO].titles == ["initial commit", "Publish 10 files, remove 0"]
     read = (
         "import hashlib\nfrom datasets import Image\n"
         "rows = dataset.cast_column('image', Image(decode=False))\n"
@@ -170,7 +170,7 @@ def test_a_published_version_stays_readable(hub: LocalHub, client: Client, folde
     client.run(publish(folder))
     first = hub.repos[REPO].refs["main"]
     write_split([record(n) for n in range(10)], folder, "ar", "know")
-    assert client.run(publish(folder)).startswith("4 3 ['ar/know-00000-of-00003.parquet', ")
+    assert client.run(publish(folder)).startswith("5 3 ['ar/know-00000-of-00003.parquet', ")
     assert "ar/know-00000-of-00003.parquet" not in published(hub)
     count = "print(len(dataset))\n"
     assert client.run(load(split="know") + count, MELLA_REPO=REPO) == "10\n"
@@ -180,7 +180,7 @@ def test_a_published_version_stays_readable(hub: LocalHub, client: Client, folde
 def test_twice_sends_nothing(hub: LocalHub, client: Client, folder: Path) -> None:
     client.run(publish(folder))
     hub.requests.clear()
-    assert client.run(publish(folder)) == "0 9 [] None\n"
+    assert client.run(publish(folder)) == "0 10 [] None\n"
     assert hub.counted(r"POST .*/(commit|preupload)|PUT ") == 0
 
 
@@ -233,7 +233,7 @@ def test_what_only_the_hub_has_stays(hub: LocalHub, client: Client, two: tuple[P
     assert client.run(code) == "['ar', 'th', 'all'] {'know': 6, 'ling': 3, 'know_test': 2}\n4\n"
     verify = f"from mella_hf.dataset.verify import verify_dataset as v\nprint(v({REPO!r}, workers=0).problems)"
     assert client.run(verify, MELLA_CACHE=str(tmp_path / "cache")) == "[]\n"
-    assert client.run(publish(first)).startswith("0 7 []")
+    assert client.run(publish(first)).startswith("0 8 []")
     client.run(publish(second))
     assert published(hub)["README.md"].decode().count("From the") == 2
 
@@ -304,7 +304,7 @@ def test_private_on_a_public_repo_says_that_it_stays_public(hub: LocalHub, clien
 
 
 def test_dry_run_changes_nothing(hub: LocalHub, client: Client, folder: Path) -> None:
-    assert client.run(publish(folder, dry_run=True)) == "9 0 [] None\n"
+    assert client.run(publish(folder, dry_run=True)) == "10 0 [] None\n"
     assert hub.repos == {}
 
 
@@ -339,7 +339,7 @@ def test_private_and_gated(hub: LocalHub, client: Client, folder: Path) -> None:
 def test_a_busy_hub_is_full(hub: LocalHub, client: Client, folder: Path, pattern: str, status: int) -> None:
     hub.fail(pattern, status, times=2)
     out = client.run(publish(folder))
-    assert out.splitlines()[-1].startswith("9 0 []"), out
+    assert out.splitlines()[-1].startswith("10 0 []"), out
     assert published(hub) == tree(folder)
     assert len(hub.repos[REPO].titles) == 2
 
@@ -392,7 +392,7 @@ def test_killed_in_the_middle(hub: LocalHub, client: Client, folder: Path) -> No
     process.communicate()
     assert published(hub) == {} and len(hub.uploaded) == 2
     hub.room = None
-    assert client.run(publish(folder)).startswith("9 0 []")
+    assert client.run(publish(folder)).startswith("10 0 []")
     assert published(hub) == tree(folder)
     assert len(hub.uploaded) == len(set(hub.uploaded)) == 6
 
@@ -408,7 +408,7 @@ def test_killed_before_the_commit(tmp_path: Path, folder: Path, xet: bool) -> No
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert published(hub) == {}
-        assert client.run(publish(folder)).startswith("9 0 []")
+        assert client.run(publish(folder)).startswith("10 0 []")
         assert published(hub) == tree(folder)
         assert len(hub.uploaded) == (0 if xet else 6)
 
@@ -449,10 +449,10 @@ def test_xet_storage(tmp_path: Path, folder: Path) -> None:
     """The same through Xet: byte-identical back, and a changed row costs little."""
     with LocalHub(tmp_path / "xethub", xet=True) as hub:
         client = Client(hub, tmp_path / "home")
-        assert client.run(publish(folder)).startswith("9 0 []")
+        assert client.run(publish(folder)).startswith("10 0 []")
         assert published(hub) == tree(folder)
         assert client.run(load(split="know") + "print(len(dataset))\n", MELLA_REPO=REPO) == "530\n"
-        assert client.run(publish(folder)) == "0 9 [] None\n"
+        assert client.run(publish(folder)) == "0 10 [] None\n"
 
 
 def test_the_shards_are_all_there(folder: Path) -> None:
