@@ -36,9 +36,15 @@ KEPT, DROPPED = "kept", "dropped_"  # names of counts; the reason follows
 MAX_WORKER_DEATHS = 2  # a shard that kills its worker this often is set aside by name
 
 
-def fingerprint(*parts: Any) -> str:
-    """16 hex digits that change when any of the JSON-serialisable parts changes."""
+def fingerprint(*parts: Any, root: Path | None = None) -> str:
+    """16 hex digits that change when any of the JSON-serialisable parts changes.
+
+    Args:
+        root: paths below this folder count by their place in it, so that it may move.
+    """
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    if root is not None:
+        text = text.replace(json.dumps(f"{root}/", ensure_ascii=False)[1:-1], "./")
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
@@ -209,7 +215,9 @@ def run_stage(
     names = Counter(shard.name for shard in shards)
     if repeated := [n for n, k in names.items() if k > 1]:
         raise StageError(f"Stage {name!r}: the shard name {repeated[0]!r} is used twice; shard names must be unique.")
-    marks = {shard.name: fingerprint(shard.payload, dict(settings or {})) for shard in shards}
+    marks = {
+        shard.name: fingerprint(shard.payload, dict(settings or {}), root=out.parent.absolute()) for shard in shards
+    }
     counts: dict[str, Mapping[str, int]] = {}
     for shard in shards:
         if (found := _finished(out, shard, marks[shard.name])) is not None:

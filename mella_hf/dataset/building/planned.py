@@ -66,7 +66,7 @@ def planned_rows(plan: Path, language: str, split: str, index: int) -> Iterator[
         about = units["units"][number]
         unit = Unit(about["name"], language, about["source"], about["payload"])
         local = chosen[unit_of == number] - (ends[number] - units["lengths"][number])
-        rows = pq.read_table(Path(about["folder"]) / ROWS, columns=_READ).take(local)
+        rows = pq.read_table(plan.parents[1] / "scan" / about["name"] / ROWS, columns=_READ).take(local)
         for name, value in (("language", language), ("source", unit.source)):
             rows = rows.append_column(name, pa.repeat(pa.scalar(value), len(rows)))
         yield unit, rows
