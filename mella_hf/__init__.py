@@ -20,6 +20,7 @@ _HOMES = {
     "build_dataset": ("mella_hf.api", "build_dataset"),
     "collect": ("mella_hf.api", "collect"),
     "conversations": ("mella_hf.training.chat", "conversations"),
+    "dataset_info": ("mella_hf.dataset.info", "dataset_info"),
     "describe": ("mella_hf.api", "describe"),
     "evaluate": ("mella_hf.evaluation.evaluate", "evaluate"),
     "get_language": ("mella_hf.languages", "get_language"),
@@ -43,6 +44,7 @@ __all__ = [
     "build_dataset",
     "collect",
     "conversations",
+    "dataset_info",
     "describe",
     "evaluate",
     "get_language",
@@ -59,6 +61,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from mella_hf.api import build_dataset, collect, describe, report, train
+    from mella_hf.dataset.info import dataset_info
     from mella_hf.dataset.publish import publish_dataset as publish
     from mella_hf.dataset.write import write_split
     from mella_hf.errors import MellaError

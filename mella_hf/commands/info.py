@@ -14,23 +14,36 @@ def info(
         str,
         typer.Argument(
             metavar="DATASET|ADAPTER|RUN",
-            help="Folder of a dataset, of an adapter or its training, or that mella evaluate wrote.",
+            help="Folder of a dataset, of an adapter or its training, or that mella evaluate wrote; or a dataset on "
+            "the Hub, as ORGANISATION/NAME.",
         ),  # fmt: skip
     ],
+    summary: Annotated[
+        bool,
+        typer.Option(
+            "--summary",
+            help="Of a dataset: a draft of the public summary of training content that the AI Act of the European "
+            "Union asks of model makers (Article 53(1)(d)), in Markdown.",
+        ),
+    ] = False,
 ) -> None:
     """Say what a folder holds: a dataset, an adapter, or an evaluation.
 
-    Reads no image and loads no model.
+    Loads no model.
     """
     folder = Path(what)
     if not folder.is_dir():
-        raise MellaError(f"{what!r} is not a folder; give the folder of a dataset, an adapter or an evaluation.")
+        if what.count("/") != 1 or what[0] in "./~":
+            raise MellaError(f"{what!r} is not a folder; give the folder of a dataset, an adapter or an evaluation.")
+        return _dataset(what, summary)
+    if summary and not _holds(folder, "*/*-of-*.parquet"):
+        raise MellaError(f"--summary describes a dataset, and {what!r} holds none.")
     if _holds(folder, "adapter_config.json", "training.json"):
         _adapter(folder)
     elif _holds(folder, "scores.json", "*/scores.json"):
         _runs(folder)
     elif _holds(folder, "*/*-of-*.parquet"):
-        _dataset(folder)
+        _dataset(what, summary)
     else:
         raise MellaError(
             f"{what!r} holds no dataset (LANGUAGE/SPLIT-*.parquet), no adapter (adapter_config.json) and no evaluation "
@@ -64,21 +77,15 @@ def _runs(folder: Path) -> None:
                                      "data": run.data, "scores": run.scores} for run in runs]})  # fmt: skip
 
 
-def _dataset(folder: Path) -> None:
-    from mella_hf.dataset.facts import dataset_facts
-    from mella_hf.html.notebook import text_table
+def _dataset(where: str, summary: bool) -> None:
+    from mella_hf.dataset.info import dataset_info
+    from mella_hf.dataset.summary import training_summary
 
-    found = dataset_facts(folder)
-    rows = [
-        [f"{facts.language} {facts.split}", f"{facts.rows:,}", f"{facts.files_bytes / 1e6:,.1f}",
-         f"{facts.median_characters:,}", f"{len(facts.domains):,}",
-         ", ".join(name for name, _ in facts.licenses.most_common(3))]
-        for facts in found
-    ]  # fmt: skip
-    say(text_table(["", "rows", "MB", "characters (median)", "domains", "licenses"], rows))
-    splits = [
-        {"language": facts.language, "split": facts.split, "rows": facts.rows, "bytes": facts.files_bytes,
-         "median_characters": facts.median_characters, "domains": len(facts.domains), "licenses": facts.licenses}
-        for facts in found
-    ]  # fmt: skip
-    finish({"kind": "dataset", "folder": folder, "splits": splits})
+    found = dataset_info(where)
+    if summary:
+        text = training_summary(found)
+        say(text)
+        finish({"kind": "summary", "text": text})
+        return
+    say(found)
+    finish({"kind": "dataset", "folder": where, **found.to_json()})

@@ -21,6 +21,7 @@ from mella_hf.dataset.requests import REMOVALS, parse_records
 from mella_hf.dataset.thumbnails import thumbnails
 from mella_hf.errors import MellaError
 from mella_hf.funnel import Counts
+from mella_hf.html.notebook import html_table, text_table
 from mella_hf.sample import SPLITS
 
 # Characters a minute in silent reading: the mean over 17 languages (Trauzettel-Klosinski and Dietz 2012, IReST,
@@ -142,25 +143,16 @@ class DatasetInfo:
         return f"{self.rows:,} image-text pairs in {len(self.languages)} languages, {images}; {reading}"
 
     def __str__(self) -> str:
-        head, lines = self.table()
-        widths = [max(len(row[n]) for row in [head, *lines]) for n in range(len(head))]
-        rows = ["  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-                for row in [head, *lines]]  # fmt: skip
         notes = [f"{name}: {value}" for name, value in self.notes()]
-        return "\n".join([f"{self.text.title} ({self.where})", self.headline(), "", *rows, "", *notes])
+        head = f"{self.text.title} ({self.where})"
+        return "\n".join([head, self.headline(), "", text_table(*self.table()), "", *notes])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head, lines = self.table()
-        cells = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+        table = html_table(f"{self.text.title}: {self.headline()}", *self.table())
         notes = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in self.notes())
-        return (
-            f"<h3>{escape(self.text.title)}</h3><p>{escape(self.headline())}</p>"
-            f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
-            f"{''.join(_picture(code, data) for code, data in self.pictures.items())}<dl>{notes}</dl>"
-        )
+        return f"{table}{''.join(_picture(code, data) for code, data in self.pictures.items())}<dl>{notes}</dl>"
 
     def _of(self, language: str | None) -> list[SplitFacts]:
         return [one for one in self.splits if language in (None, one.language)]

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from dataset_samples import record
 from local_hub import LocalHub
+from typer.testing import CliRunner
 
+from mella_hf.cli import app
 from mella_hf.dataset.card import write_card, write_funnel
 from mella_hf.dataset.croissant import CROISSANT
 from mella_hf.dataset.info import DatasetInfo, dataset_info
@@ -30,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     ling = [record(n, "ru", "ling", text=TEXT, license=None, translator="nllb", review="edited") for n in range(20, 23)]
     write_split(know, tmp_path / "d", "ru", "know")
     write_split(ling, tmp_path / "d", "ru", "ling")
-    write_split([record(30, "qu", text="x <b>&amp;")], tmp_path / "d", "qu", "know_test")
+    write_split([record(30, "zz", text="x <b>&amp;")], tmp_path / "d", "zz", "know_test")
     write_funnel(tmp_path / "d", {"ru": {"know": {"kept": 12, "dropped_image_broken": 4}}})
     write_thumbnails(tmp_path / "d")
     write_card(tmp_path / "d", title="A <title>", origin="Made for a test.")
@@ -39,8 +41,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_numbers_by_hand(folder: Path) -> None:
     info = dataset_info(folder)
-    assert (info.rows, info.languages, info.collected) == (16, ["qu", "ru"], ("2026-01-01", "2026-01-12"))
-    assert info.tokens("ru") == 15 * 3 and info.tokens() is None  # Quechua has no tokenizer here
+    assert (info.rows, info.languages, info.collected) == (16, ["ru", "zz"], ("2026-01-01", "2026-01-12"))
+    assert info.tokens("ru") == 15 * 3 and info.tokens() is None  # a language that nobody knows has no tokenizer
     assert info.hours("ru") == pytest.approx(15 * 15 / 863 / 60)
     assert info.counts("licenses") == {"CC-BY-4.0": 13, "not stated": 3}
     assert info.counts("makers") == {"translator: nllb": 3, "review: edited": 3}
@@ -58,7 +60,11 @@ def test_text_and_html(folder: Path) -> None:
         assert line in str(info), line
     assert re.search(r"^ru Russian +8 +3 +- +33 +0\.0$", str(info), re.MULTILINE) and repr(info) == str(info)
     page = info._repr_html_()
-    assert page.count("<img ") == 2 and "<h3>A &lt;title&gt;</h3>" in page and 'src="data:image/jpeg;base64,' in page
+    assert (
+        page.count("<img ") == 2
+        and "<caption>A &lt;title&gt;: 12 image-text pairs" in page
+        and 'src="data:image/jpeg;base64,' in page
+    )
 
 
 def test_of_a_published_repo(folder: Path, tmp_path: Path) -> None:
@@ -87,7 +93,7 @@ def test_croissant_is_valid(folder: Path, repo: str) -> None:
     write_card(folder, repo=repo)
     dataset = mlcroissant.Dataset(jsonld=folder / CROISSANT)
     assert not dataset.metadata.ctx.issues.errors and not dataset.metadata.ctx.issues.warnings
-    assert [records.id for records in dataset.metadata.record_sets] == ["qu/know_test", "ru/know", "ru/ling"]
+    assert [records.id for records in dataset.metadata.record_sets] == ["ru/know", "ru/ling", "zz/know_test"]
     metadata = json.loads((folder / CROISSANT).read_text("utf-8"))
     assert metadata["conformsTo"] == "http://mlcommons.org/croissant/1.1"
     files = {entry["@id"]: entry for entry in metadata["distribution"]}
@@ -137,3 +143,12 @@ def test_many_names_are_shortened(folder: Path) -> None:
     write_split([record(n, "ru", domain=f"x{n:02d}.org") for n in range(10)], folder, "ru", "know")
     assert isinstance(info := dataset_info(folder), DatasetInfo)
     assert "x07.org 1, and 2 more" in str(info)
+
+
+def test_the_command(folder: Path) -> None:
+    run = CliRunner()
+    assert str(dataset_info(folder)) in run.invoke(app, ["info", str(folder)]).output
+    assert json.loads(run.invoke(app, ["info", str(folder), "--json"]).stdout)["rows"] == 16
+    assert run.invoke(app, ["info", str(folder), "--summary"]).output.startswith(
+        "# Public summary of training content\n"
+    )
