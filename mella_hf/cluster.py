@@ -11,17 +11,17 @@ from contextlib import contextmanager
 
 from mella_hf.errors import MellaError, MissingExtraError
 
-RETRIES = 2  # of a shard that raises; a file server may have a bad moment
+RETRIES = 2  # retries of a shard that fails, for example because of a short failure of a file server
 PATIENCE = 60.0  # seconds for the scheduler to answer
 
 
 @contextmanager
 def cluster_executor(address: str | None, patience: float = PATIENCE) -> Iterator[Executor | None]:
-    """`with cluster_executor("tcp://host:8786") as executor`; without an address, None: processes of our own.
+    """Connect to a Dask cluster: `with cluster_executor("tcp://host:8786") as executor`; None without an address.
 
     Raises:
-        MellaError: when no scheduler answers there, or it goes away between two stages.
-        MissingExtraError: when `distributed` is not installed.
+        MellaError: if no scheduler answers, or it disappears between two stages.
+        MissingExtraError: if `distributed` is not installed.
     """
     if address is None:
         yield None
@@ -43,10 +43,10 @@ def cluster_executor(address: str | None, patience: float = PATIENCE) -> Iterato
             hint = f"dask worker {address} --nworkers 4 --nthreads 1"
             print(f"The cluster has no workers yet; waiting for some to start with '{hint}'.", file=sys.stderr)
         try:
-            # Not pure: what a shard writes may be gone when the same call is made again.
+            # Not pure: the output of a shard may be gone when the same call is made again.
             yield client.get_executor(retries=RETRIES, pure=False)
         except ClosedClientError as error:
             raise MellaError(
-                f"The Dask scheduler at {address!r} went away between two stages. Start it, and run the same "
-                "command again; what is done stays done."
+                f"The Dask scheduler at {address!r} disappeared between two stages. Start it, and run the same "
+                "command again. Finished shards are kept."
             ) from error

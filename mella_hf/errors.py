@@ -2,7 +2,7 @@
 
 
 class MellaError(ValueError):
-    """Bad input. The message says what is wrong, with which value, and how to mend it."""
+    """Bad input. The message says what happened, the value, and what to do."""
 
 
 class MissingExtraError(ImportError):
@@ -32,4 +32,4 @@ class StageError(MellaError):
 
 
 class TrainingError(MellaError):
-    """A run broke. The message names the step and the checkpoint from which it goes on."""
+    """A training run failed. The message names the step and the checkpoint from which it resumes."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 
-ASIDE = ".tmp"  # how the names of files end that are not whole yet; they begin with a dot
+ASIDE = ".tmp"  # suffix of unfinished files; their names begin with a dot
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -42,7 +42,7 @@ def link_file(source: Path, target: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Take away the files of a folder that a killed run had written aside and not renamed."""
+    """Remove unfinished files that a killed run left in a folder."""
     for path in folder.glob(f".*{ASIDE}"):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -50,7 +50,7 @@ def sweep(folder: Path) -> None:
 def json_line(value: Any) -> str:
     """A value as one line of a JSON-lines file, with its line feed.
 
-    Text stays readable. A text with half of a surrogate pair, which UTF-8 cannot hold, is written in escapes.
+    Text stays readable. A text with half of a surrogate pair, which UTF-8 cannot encode, is written with escapes.
     """
     line = json.dumps(value, ensure_ascii=False)
     try:
@@ -67,7 +67,7 @@ def json_lines(path: Path | str) -> Iterator[tuple[int, Any]]:
     JSON text.
 
     Raises:
-        MellaError: when the file cannot be read, or a line is not UTF-8 or not JSON; names the line.
+        MellaError: if the file cannot be read, or a line is not UTF-8 or not JSON; the message names the line.
     """
     try:
         with open(path, "rb") as file:
@@ -102,7 +102,7 @@ def resource_folder(folder: str) -> Path:
 
 
 def resource_path(folder: str, name: str) -> Path:
-    """A file of `recipes/` or `model_cards/`. Raises MellaError when the installation lacks it."""
+    """A file of `recipes/` or `model_cards/`. Raises MellaError if the installation lacks it."""
     path = resource_folder(folder) / name
     if not path.is_file():
         raise MellaError(f"{folder}/{name} is not part of this installation; install mella_hf again from a wheel.")

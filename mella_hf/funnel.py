@@ -9,20 +9,23 @@ from typing import Any
 from mella_hf.files import json_lines
 from mella_hf.stage import DROPPED, KEPT, StageReport, dropped_by_reason
 
-SHOWN = ("overridden", "flagged")  # notes for people: rows taken against a site's wish, rows that may show somebody
+SHOWN = (
+    "overridden",
+    "flagged",
+)  # notes that people should see: rows taken against a site's wish, rows that may show a person
 HEADER = ("", "came", "kept", "left out")  # of `funnel_table`
 SEED = 12345
-EXAMPLES = 6  # a reason
+EXAMPLES = 6  # per reason
 _DRAWN = 8 * EXAMPLES  # of which the same text is shown once
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The counts of a stage, taken apart.
+    """The counts of a stage, separated by meaning.
 
     Attributes:
-        kept: rows that stay.
-        dropped: reason -> rows left out, most first.
+        kept: number of kept rows.
+        dropped: reason -> number of dropped rows, largest first.
         notes: the other counts, such as "overridden_opt_out".
     """
 
@@ -32,7 +35,7 @@ class Counts:
 
     @classmethod
     def of(cls, counts: Mapping[str, int]) -> "Counts":
-        """Take counts as stages write them apart: "kept", "dropped_<reason>" and others."""
+        """Separate the counts of a stage: "kept", "dropped_<reason>" and others."""
         dropped = {reason: n for reason, n in dropped_by_reason(counts).items() if n}
         notes = {name: n for name, n in counts.items() if n and name != KEPT and not name.startswith(DROPPED)}
         return cls(counts.get(KEPT, 0), dict(sorted(dropped.items(), key=lambda pair: (-pair[1], pair[0]))), notes)
@@ -44,13 +47,13 @@ class Counts:
 
 @dataclass
 class Step:
-    """One narrowing of the funnel.
+    """One step of the funnel.
 
     Attributes:
-        name, unit: of the step, and of what it counts.
-        kept: how many stay.
-        dropped: reason -> how many are left out, most first.
-        languages: code -> "kept" and "dropped_<reason>"; empty where the step knows no languages.
+        name, unit: name of the step, and unit of its counts.
+        kept: number kept.
+        dropped: reason -> number dropped, largest first.
+        languages: code -> "kept" and "dropped_<reason>"; empty if the step does not know languages.
         notes: other counts, such as "overridden_opt_out"; those that SHOWN begins are for people.
     """
 
@@ -71,7 +74,7 @@ class Step:
 
     @property
     def entered(self) -> int:
-        """How many came."""
+        """The number that entered the step."""
         return self.kept + sum(self.dropped.values())
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +121,7 @@ def dropped_examples(stages: Mapping[str, StageReport]) -> list[dict[str, Any]]:
 
 
 def _reservoir(rejects: Iterable[dict[str, Any]], draw: random.Random) -> dict[str, tuple[int, list[dict[str, Any]]]]:
-    """reason -> (how many, a few at random), in one pass over however many there are (Vitter 1985, algorithm R)."""
+    """reason -> (count, random examples), in one pass (Vitter 1985, algorithm R)."""
     found: dict[str, tuple[int, list[dict[str, Any]]]] = {}
     for reject in rejects:
         total, chosen = found.get(reject["reason"], (0, []))
@@ -131,7 +134,7 @@ def _reservoir(rejects: Iterable[dict[str, Any]], draw: random.Random) -> dict[s
 
 
 def _reject(reject: dict[str, Any]) -> dict[str, str]:
-    """What stands in the sheet: the text if there is one, and where it was."""
+    """A reject for the page: its text, if any, and its place."""
     text = str(reject.get("alt") or reject.get("text") or "")
     where = reject.get("image_url") or reject.get("url") or reject.get("where") or ""
     return {"text": text[:300], "where": str(where)[:300], "language": reject.get("language") or ""}

@@ -11,7 +11,7 @@ from mella_hf.retry import retry_after
 
 Result = TypeVar("Result")
 
-# 412: somebody else's commit came first. 429 and 5xx: the Hub is busy.
+# 412: another commit came first. 429 and 5xx: the Hub is busy.
 RETRIED = frozenset({412, 429, 500, 502, 503, 504})
 ATTEMPTS = 6
 LONGEST_ASKED = 600.0  # seconds that the Hub may ask to wait
@@ -69,7 +69,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def retried(action: Callable[[], Result], say: Callable[[str], None], wait: float = FIRST_WAIT) -> Result:
-    """Do an action, again after a wait when the Hub is busy or was changed meanwhile, at most `ATTEMPTS` times."""
+    """Run an action, and retry it if the Hub is busy or the repository changed meanwhile, up to `ATTEMPTS` times."""
     from huggingface_hub.errors import HTTPError
 
     for attempt in range(1, ATTEMPTS + 1):

@@ -17,9 +17,9 @@ class TokenBucket:
     """At most `rate` requests a second over time and `burst` at once; threads share it.
 
     Args:
-        rate: requests a second; infinity does not limit.
-        burst: requests that may go out at once after a pause.
-        clock, sleep: seconds now, and waiting; tests pass their own.
+        rate: requests per second; infinity means no limit.
+        burst: requests that may be sent at once after a pause.
+        clock, sleep: functions for the time in seconds and for waiting; tests pass their own.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class TokenBucket:
         self._lock = threading.Lock()
 
     def take(self) -> None:
-        """Wait until a request may go out."""
+        """Wait until a request may be sent."""
         with self._lock:
             now = self._clock()
             self._tokens = min(self._burst, self._tokens + max(0.0, now - self._filled) * self._rate)
@@ -46,7 +46,7 @@ class TokenBucket:
             self._sleep(wait)
 
     def pause(self, seconds: float) -> None:
-        """Let nothing out for some seconds: the service said so to one of the threads."""
+        """Send nothing for some seconds, because the service asked one of the threads to wait."""
         with self._lock:
             self._tokens = min(self._tokens, 0.0)
             self._filled = max(self._filled, self._clock() + seconds)

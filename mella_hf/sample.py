@@ -25,7 +25,7 @@ _STRINGS = pa.list_(pa.string())
 _FIELDS: dict[str, pa.DataType] = {
     "id": pa.string(),  # sha256 hex of the image bytes
     "image": _IMAGE,
-    "text": pa.string(),  # what the model must say
+    "text": pa.string(),  # what the model should say
     "language": pa.string(),
     "source": pa.string(),  # know | ling
     "width": pa.int32(),  # px
@@ -83,7 +83,7 @@ def sha256_hex(data: bytes | memoryview) -> str:
 def make_sample(
     *, image: bytes, text: str, language: str, source: str, width: int, height: int, **columns: Any
 ) -> dict[str, Any]:
-    """A whole record from its image bytes and its known columns; the others are null.
+    """Make a record from image bytes and the known columns; the others are null.
 
     Args:
         image: encoded image bytes (JPEG, PNG, WebP).
@@ -92,7 +92,7 @@ def make_sample(
         columns: any other column of `COLUMNS` except `id`, which is computed.
 
     Raises:
-        SampleError: on an unknown column, an unknown source, or an empty image or text.
+        SampleError: for an unknown column, an unknown source, or an empty image or text.
     """
     unknown = sorted(set(columns) - (set(COLUMNS) - {"id"}))
     if unknown:

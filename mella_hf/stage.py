@@ -63,10 +63,10 @@ class Shard:
 
 @dataclass
 class ShardOutput:
-    """Where `work` puts a shard's rows and says what became of each.
+    """The output of a shard: `work` writes its rows here and counts kept and dropped ones.
 
     Attributes:
-        folder: an empty folder of this shard's own; what is in it at the end is the shard's output.
+        folder: an empty folder for this shard; its content at the end is the shard's output.
         counts: "kept" and "dropped_<reason>", in rows.
         rejects: one record per dropped row, written as JSON lines beside the output.
     """
@@ -76,11 +76,11 @@ class ShardOutput:
     rejects: list[dict[str, Any]] = field(default_factory=list)
 
     def keep(self, rows: int = 1) -> None:
-        """Count rows that stay."""
+        """Count kept rows."""
         self.counts[KEPT] += rows
 
     def drop(self, reason: str, **what: Any) -> None:
-        """Count a row that goes, with its reason and enough of it to find it again."""
+        """Count a dropped row, with its reason and enough information to find it again."""
         self.counts[DROPPED + reason] += 1
         self.rejects.append({"reason": reason, **what})
 
@@ -90,13 +90,13 @@ Work = Callable[[Shard, ShardOutput], None]
 
 @dataclass
 class StageReport:
-    """What a stage did.
+    """The result of a stage.
 
     Attributes:
         counts: "kept" and "dropped_<reason>" over all finished shards.
         outputs: folder of each finished shard, in the order of the shards given.
-        ran, skipped: shards done in this run, and shards found done.
-        set_aside: shards that killed their worker again and again, by name; their rows are in no output.
+        ran, skipped: number of shards done in this run, and of shards that were already done.
+        set_aside: names of shards that killed their worker repeatedly; their rows are in no output.
         seconds: wall time of this run.
     """
 
@@ -114,11 +114,11 @@ class StageReport:
         return dropped_by_reason(self.counts)
 
     def require_all(self) -> "StageReport":
-        """Return the report. Raises StageError where shards were set aside, so that no row is missing unnoticed."""
+        """Return the report. Raises StageError if shards were set aside, so that missing rows are noticed."""
         if self.set_aside:
             raise StageError(
                 f"Stage {self.name!r}: {', '.join(self.set_aside)} killed every worker that tried (out of memory?). "
-                "Run again with fewer workers, or take those rows out of the source; what is done stays done."
+                "Run again with fewer workers, or remove those rows from the source. Finished shards are kept."
             )
         return self
 
@@ -131,15 +131,15 @@ def dropped_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
 def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
     """Run `work` on one shard and publish its folder, its rejects and, last, its marker."""
     out = Path(root)
-    # A name of its own: on a cluster, a worker that is thought dead may still be at the same shard.
+    # A unique name: on a cluster, a worker that seems dead may still work on the same shard.
     aside = out / ".partial" / f"{shard.name}.{uuid4().hex[:12]}"
     aside.mkdir(parents=True)
     output = ShardOutput(aside)
     work(shard, output)
     final = out / shard.name
     before = aside.with_name(f"{aside.name}.before")
-    if final.exists():  # without a marker: a run was cut short
-        # A worker that was thought dead and comes to itself when the stage is over finds no `.partial` any more, and so
+    if final.exists():  # no marker: an earlier run was interrupted
+        # A worker that seemed dead and continues after the end of the stage finds no `.partial` any more, and so
         # takes nothing away.
         with suppress(FileNotFoundError):
             os.replace(final, before)
@@ -153,9 +153,9 @@ def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
 
 
 def run_in_worker(work: Work, shard: Shard, root: str, mark: str, languages: str) -> dict[str, int]:
-    """`run_shard`, with its error in a form that reaches the caller.
+    """Run `run_shard` in a worker, and raise its errors in a form that reaches the caller.
 
-    An error that cannot be unpickled would break the pool, and look there like a worker that died.
+    An error that cannot be unpickled would break the pool and look like a dead worker.
 
     Args:
         languages: those that the caller knows beyond the shipped ones, as `mella_hf.languages.travelling` says them.
@@ -163,7 +163,7 @@ def run_in_worker(work: Work, shard: Shard, root: str, mark: str, languages: str
     adopt(languages)
     try:
         return run_shard(work, shard, root, mark)
-    except Exception as error:  # any: it is raised again
+    except Exception as error:  # any error: it is raised again
         if _travels(error):
             raise
         raise StageError(f"Shard {shard.name!r} failed with {type(error).__name__}: {error}") from None
@@ -177,7 +177,7 @@ def _travels(error: Exception) -> bool:
 
 
 def _finished(out: Path, shard: Shard, mark: str) -> dict[str, int] | None:
-    """The counts of a shard whose marker is there and whose fingerprint still holds."""
+    """The counts of a shard with a marker and a matching fingerprint; otherwise None."""
     marker = out / "done" / f"{shard.name}.json"
     if not marker.exists():
         return None
@@ -196,19 +196,19 @@ def run_stage(
     executor: Executor | None = None,
     progress: bool = True,
 ) -> StageReport:
-    """Run `work` over all shards that are not done, and report on all of them.
+    """Run `work` on all shards that are not done, and report on all shards.
 
     Args:
         name: for the progress bar and the errors.
         work: a picklable function of (Shard, ShardOutput).
         out: the stage's folder; holds `<shard>/`, `rejects/<shard>.jsonl`, `done/<shard>.json`.
-        settings: whatever else the output depends on; a change reruns the shards.
+        settings: everything else that the output depends on; after a change the shards run again.
         workers: processes; the number of cores by default, 0 runs in this process.
-        executor: use this instead of processes of our own; it is not shut down.
+        executor: used instead of our own processes; it is not shut down.
 
     Raises:
         StageError: when shard names repeat, or the executor lost shards (its cluster went away). An exception
-            of `work` is raised as it is, after the shards under way have finished. What is done stays done.
+            of `work` is raised unchanged, after the running shards have finished. Finished shards are kept.
     """
     start = time.perf_counter()
     out = Path(out)
@@ -224,7 +224,7 @@ def run_stage(
             counts[shard.name] = found
     report = StageReport(name, skipped=len(counts))
     missing = [shard for shard in shards if shard.name not in counts]
-    for shard in missing:  # a stale marker must not vouch for what is about to be replaced
+    for shard in missing:  # remove old markers before their shards are replaced
         (out / "done" / f"{shard.name}.json").unlink(missing_ok=True)
     if missing:
         run = _Run(name, work, out, marks, counts, progress, total=len(shards))
@@ -254,7 +254,7 @@ class _Run:
     total: int
 
     def with_processes(self, shards: Sequence[Shard], workers: int | None) -> list[str]:
-        """Local processes; a pool that a dying worker broke is rebuilt. Returns the shards set aside."""
+        """Use local processes; rebuild a pool that a dying worker broke. Return the shards set aside."""
         if workers == 0:
             with self._bar() as bar:
                 for shard in shards:
@@ -274,7 +274,7 @@ class _Run:
         return set_aside
 
     def _find_killers(self, suspects: Sequence[Shard], deaths: Counter[str]) -> list[str]:
-        """Run each suspect in a pool of its own, since a broken pool does not say who broke it."""
+        """Run each suspect in its own pool, because a broken pool does not say which shard broke it."""
         killers = []
         for shard in suspects:
             while shard.name not in self.counts:
@@ -289,15 +289,15 @@ class _Run:
         return killers
 
     def with_executor(self, shards: Sequence[Shard], executor: Executor) -> list[str]:
-        """An executor of the caller's. Returns the shards set aside.
+        """Use the caller's executor. Return the shards set aside.
 
-        A cluster gives up every shard that was on a dying worker often enough, the innocent as well; so each
-        gets another chance, alone.
+        A cluster gives up every shard that was often enough on a dying worker, even if another shard killed it. So each
+        of them runs once more, alone.
         """
         return [shard.name for shard in self._collect(shards, executor) if self._collect([shard], executor)]
 
     def _collect(self, shards: Iterable[Shard], executor: Executor) -> list[Shard]:
-        """Run shards and book what they did. Returns those that the executor gave up because workers died."""
+        """Run shards and record their results. Return those that the executor gave up because workers died."""
         languages = travelling()
         futures: dict[Future[dict[str, int]], Shard] = {
             executor.submit(run_in_worker, self.work, shard, str(self.out), self.marks[shard.name], languages): shard
@@ -328,7 +328,7 @@ class _Run:
         if lost:  # and nobody here has cancelled them
             raise StageError(
                 f"Stage {self.name!r}: the connection to the cluster broke with {lost} of {len(futures)} shards "
-                "unfinished. See that its scheduler runs, and run the same command again; what is done stays done."
+                "unfinished. Check that its scheduler runs, and run the same command again. Finished shards are kept."
             )
         return given_up
 

@@ -6,7 +6,7 @@ from threading import Thread
 
 
 def end_with_parent() -> None:
-    """Initializer of a worker: ends it at once when the process that started it ends, however that ended.
+    """Initializer of a worker process: end the worker as soon as its parent process ends, for any reason.
 
     A process that is killed cannot tell its workers. The operating system closes its end of a pipe, which the worker
     watches.

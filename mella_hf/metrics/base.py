@@ -22,7 +22,7 @@ class Score:
     Attributes:
         name: its key in results, such as "rouge_l".
         title: its heading in tables.
-        explained: a few words on what it measures, for pages.
+        explained: a short explanation of what it measures, for pages.
         full_title: in model cards and in `mella score`; `title` by default.
         hub: the Hub's name of the metric (huggingface.co/metrics), for the metadata of model cards.
         most: the largest value; the least is 0.
@@ -44,13 +44,13 @@ class Score:
 
 
 class Metric(ABC):
-    """What is counted of an item, and the scores that follow.
+    """A metric: the statistics of an item, and the scores computed from them.
 
     Attributes:
-        name: of the metric, unique.
-        place: metrics are listed by it in results and signatures, the smallest first.
-        width: how many statistics `count` gives.
-        scores: the scores that `score` gives.
+        name: a unique name.
+        place: order in results and signatures, smallest first.
+        width: number of statistics that `count` returns.
+        scores: the scores that `score` returns.
     """
 
     name: ClassVar[str]
@@ -81,7 +81,7 @@ class Metric(ABC):
 
         Args:
             prediction, reference: what `prepare` made of them.
-            keywords: what the answer should name; empty where nobody says.
+            keywords: names that the answer should mention; empty if unknown.
         """
 
     @abstractmethod

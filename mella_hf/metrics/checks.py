@@ -10,14 +10,14 @@ from mella_hf.errors import MellaError
 from mella_hf.languages import Language
 from mella_hf.text.lid import LONG, UNKNOWN, identify, is_language, letter_count
 
-MAX_WRONG_REFERENCES = 0.2  # share of references in another language from which scoring makes no sense
+MAX_WRONG_REFERENCES = 0.2  # with a larger share of references in another language, scoring makes no sense
 _JOINED = 2000  # characters of short references, joined, that are enough to tell their language
 
 
 def check_texts(predictions: Sequence[str], references: Sequence[str], keywords: Any) -> None:
     """Raise MellaError unless there is one text of each kind for every item, and a reference to score against."""
     if isinstance(predictions, str) or isinstance(references, str):
-        raise MellaError("Predictions and references are lists of texts, one an item, not a single text.")
+        raise MellaError("Predictions or references are a single text; give lists with one text per item.")
     if len(predictions) != len(references):
         raise MellaError(
             f"There are {len(predictions)} predictions and {len(references)} references; "
@@ -29,7 +29,7 @@ def check_texts(predictions: Sequence[str], references: Sequence[str], keywords:
             "give one for every item, an empty list where there are none."
         )
     if not len(predictions):
-        raise MellaError("There is nothing to score: the list of predictions is empty.")
+        raise MellaError("The list of predictions is empty; give at least one.")
     for kind, texts in (("prediction", predictions), ("reference", references)):
         for i, text in enumerate(texts):
             if not isinstance(text, str):
@@ -37,7 +37,7 @@ def check_texts(predictions: Sequence[str], references: Sequence[str], keywords:
     for i, text in enumerate(references):
         if not text.strip():
             raise MellaError(
-                f"The reference of item {i} is empty; leave the item out, nothing can be scored against it."
+                f"The reference of item {i} is empty, so nothing can be scored against it; leave the item out."
             )
     for i, words in enumerate(keywords or ()):
         if isinstance(words, str):
@@ -50,7 +50,7 @@ def check_texts(predictions: Sequence[str], references: Sequence[str], keywords:
 def check_reference_language(
     references: Sequence[str], labels: Sequence[str], wrong: np.ndarray, language: Language
 ) -> None:
-    """Raise MellaError when the references are in another language: more than a fifth, or the short ones together.
+    """Raise MellaError if more than a fifth of the references, or the short ones together, are in another language.
 
     Args:
         references: [n] texts.

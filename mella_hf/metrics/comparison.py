@@ -18,7 +18,7 @@ def compare(
     resamples: int = significance.RESAMPLES,
     seed: int = significance.SEED,
 ) -> dict[str, Any]:
-    """Two systems' answers to the same items: is the difference more than chance?
+    """Compare two systems' answers to the same items: is the difference larger than chance?
 
     Args:
         first: item statistics of one system.
@@ -73,7 +73,7 @@ def compare(
 def corrected(
     comparisons: Mapping[str, Mapping[str, Any]], test: Literal["randomization", "bootstrap"] = "randomization"
 ) -> dict[str, dict[str, Any]]:
-    """Several comparisons as one family: each result of `compare` with Holm's p-values of all of its scores added.
+    """Correct several comparisons as one family: add Holm's p-values to each result of `compare`.
 
     The family is every score of every comparison: eight languages with six scores are 48 tests. With 1,000 resamples
     no p-value is below 1 / 1,001, so above 50 tests nothing can be significant at 5%: raise `resamples` there.

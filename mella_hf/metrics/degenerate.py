@@ -18,12 +18,12 @@ REPETITION_LIMIT = 0.2
 LOOP_TOKENS = 8  # an immediate loop is at least this long
 LOOP_TIMES = 4  # and says its unit at least this often in a row
 LOOP_UNIT = 16  # tokens: longer units show up in the repetition rate
-MIN_LETTERS = 20  # below it a text is too short to be sure of its language
+MIN_LETTERS = 20  # a shorter text's language is not certain
 
 
 @dataclass(frozen=True)
 class Flags:
-    """What is wrong with a text; all False is a text that can be scored at face value."""
+    """The problems of a text; if all are False, its scores can be taken at face value."""
 
     empty: bool = False
     repetition: bool = False
@@ -71,7 +71,7 @@ def begins_with(words: np.ndarray, prompt: np.ndarray) -> bool:
 
 
 def other_language(text: str, language: Language) -> tuple[str, bool]:
-    """(label, whether the text is in another language); a text of less than 20 letters gets the benefit of doubt."""
+    """The label, and whether the text is in another language; texts under 20 letters never are."""
     if lid.letter_count(text) < MIN_LETTERS:
         return lid.UNKNOWN, False
     return lid.identify(text)[0], not lid.is_language(text, language.code)

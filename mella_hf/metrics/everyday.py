@@ -16,7 +16,7 @@ EVERYDAY_SHARE = 1e-6  # of all words said: a stem said once in a million words 
 
 @lru_cache(maxsize=4)
 def everyday_stems(language: Language) -> frozenset[str]:
-    """Stems that make up at least a millionth of what is said; nothing where no counts are shipped.
+    """Stems that make up at least a millionth of spoken words; empty if there are no counts for the language.
 
     Raises:
         MissingExtraError: when pyspellchecker is not installed.
@@ -37,7 +37,7 @@ def everyday_stems(language: Language) -> frozenset[str]:
 
 
 def is_everyday(word: str, language: Language) -> bool:
-    """Whether a normalised word, with or without its clitics, is an everyday one; True where no counts are shipped."""
+    """Whether a normalised word, with or without clitics, is an everyday word; True if there are no counts."""
     known = everyday_stems(language)
     bases = arabic_bases(word) if language.stemmer == "arabic" else [word]
     return not known or not known.isdisjoint(stem_words(bases, language.stemmer))

@@ -35,10 +35,10 @@ def places(language: Language) -> frozenset[tuple[str, ...]]:
 
 
 def place_key(name: str, language: Language) -> tuple[str, ...]:
-    """What a name is looked up by: its words' stems, so that a case ending does not hide it.
+    """The lookup key of a name: its words' stems, so that a case ending does not matter.
 
-    Korean and Thai names are looked up whole, since their tokens depend on what stands around them;
-    Arabic ones unstemmed, since stems of three letters are those of too many other words.
+    Korean and Thai names are looked up whole, because their tokens depend on the surrounding text; Arabic names are not
+    stemmed, because too many other words share stems of three letters.
     """
     if language.tokenizer != "words":
         return (language.normalizer(name).replace(" ", ""),)

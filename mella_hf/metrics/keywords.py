@@ -18,9 +18,9 @@ from mella_hf.metrics.gazetteer import place_key, places
 from mella_hf.text import lid
 from mella_hf.text.tokens import analyze, arabic_bases
 
-COMMON_SHARE = 0.02  # of the documents: a word of more of them names nothing
-RARE_SHARE = 0.0005  # of the documents: a word of fewer of them may be a name where letters have no case
-MIN_DOCUMENTS = 1000  # from which the two shares mean something
+COMMON_SHARE = 0.02  # share of the documents; a word in more of them is not a name
+RARE_SHARE = 0.0005  # share of the documents; in scripts without case, a word in fewer of them may be a name
+MIN_DOCUMENTS = 1000  # with fewer documents the two shares mean nothing
 MAX_WORDS = 6  # of a quoted name; longer quotes are sentences
 MIN_RARE_LETTERS = 4
 UNKNOWN_SCORE = -20.0  # Kiwi's log-probability below which a noun is in no dictionary
@@ -31,10 +31,10 @@ MIN_THAI = 2  # consonants and free vowels of a Thai name
 
 @dataclass(frozen=True)
 class DocumentFrequencies:
-    """In how many of a corpus' alt-texts each word occurs.
+    """The number of a corpus's alt-texts in which each word occurs.
 
     Attributes:
-        documents: how many alt-texts were counted.
+        documents: number of alt-texts counted.
         words: normalised word -> alt-texts that have it.
         lowercase: words seen without a capital, which are not names when one starts a sentence.
     """
@@ -74,10 +74,10 @@ class _Span:
 
 
 def extract_keywords(text: str, language: str, frequencies: DocumentFrequencies | None = None) -> list[str]:
-    """The names in an alt-text as it writes them, in order, each once.
+    """Extract the names in an alt-text, as written there, in order, each once.
 
     Args:
-        frequencies: of the corpus the alt-text is from; sharpens the rules where it is large enough.
+        frequencies: document frequencies of the alt-text's corpus; they improve the rules if it is large enough.
 
     Raises:
         UnknownLanguageError: for a code without an entry.
@@ -149,7 +149,7 @@ def _latin(text: str) -> Iterator[_Span]:
 
 
 def _capitalised(text: str, language: Language, frequencies: DocumentFrequencies | None) -> Iterator[_Span]:
-    """Runs of capitalised words and numbers after them. The first word of a sentence must prove itself."""
+    """Runs of capitalised words with the numbers after them. The first word of a sentence needs more evidence."""
     run: list[Any] = []
     for match in [*_patterns()["word"].finditer(text), None]:
         word = match.group() if match else ""
@@ -170,7 +170,7 @@ def _proven(text: str, run: list[Any], language: Language, frequencies: Document
     opens = _patterns()["sentence"].search(text[: run[0].start()]) is not None
     if opens and not _is_topic(text, run) and not _is_name(run[0].group(), language, frequencies):
         run = run[1:]
-    if any(_is_capital(match.group()) for match in run):  # a number alone names nothing
+    if any(_is_capital(match.group()) for match in run):  # a number alone is not a name
         yield _Span(run[0].start(), run[-1].end())
 
 

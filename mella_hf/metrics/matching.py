@@ -95,7 +95,7 @@ class _Forms:
     def _same_stem(self, wanted: str, word: str) -> bool:
         ours, theirs = _stems(wanted, self.stemmer), _stems(word, self.stemmer)
         if self.stemmer == "arabic":
-            # Clitics alone may go from any word; an ending only where a long stem is left.
+            # Clitics can be removed from any word, an ending only if a long stem remains.
             if not ours[0].isdisjoint(theirs[0]):
                 return True
         # A short stem counts only where an ending was exchanged, not added: Brno, Brně; not Hus, husy.
@@ -164,7 +164,7 @@ def _at_boundaries(letters: str, pieces: Sequence[str], anywhere: bool) -> bool:
 
 
 def _similar_span(letters: str, pieces: Sequence[str]) -> bool:
-    """Whether some run of whole words is spelled nearly like the keyword."""
+    """Whether a run of whole words is spelled almost like the keyword."""
     for start in range(len(pieces)):
         span = ""
         for piece in pieces[start:]:

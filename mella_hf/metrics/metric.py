@@ -27,8 +27,8 @@ from mella_hf.text.identifiers import DEFAULT, identifier_name
 from mella_hf.text.lid import is_identifiable
 from mella_hf.text.tokens import tokenizer_version
 
-VERSION = 1  # of the metric: any change that moves a score counts it up
-DIGITS = 4  # scores are rounded, so that they are equal on machines that sum in another order
+VERSION = 1  # version of the metric; increase it with any change that changes a score
+DIGITS = 4  # scores are rounded, so they are equal on machines that sum in another order
 
 
 def _digest(*parts: str) -> str:
@@ -36,7 +36,7 @@ def _digest(*parts: str) -> str:
 
 
 def floor_partners(groups: Sequence[str]) -> list[int]:
-    """For each item, the item whose reference is its floor; -1 where every reference is the same.
+    """For each item, the item whose reference is its floor; -1 if all references are the same.
 
     `groups` are the references' keys, sorted. Shifting by the size of the largest group gives each
     item another reference than its own, unless one reference fills more than half of the corpus.
@@ -50,12 +50,12 @@ def floor_partners(groups: Sequence[str]) -> list[int]:
 
 @dataclass
 class ItemStatistics:
-    """What `MellaMetric.statistics` counted, one row an item, in the order the items were given.
+    """The result of `MellaMetric.statistics`: one row per item, in the given order.
 
     Attributes:
         chunk: the statistics.
         keys: [n] (reference, keywords, prediction) digests, which put items in a canonical order.
-        signature: of the metric that counted them.
+        signature: signature of the metric.
     """
 
     chunk: Chunk
@@ -67,12 +67,12 @@ class ItemStatistics:
         return len(self.keys)
 
     def subset(self, members: Sequence[int]) -> "ItemStatistics":
-        """The items at these places; their floors stay those of the whole corpus."""
+        """The items at these indices; their floors remain those of the whole corpus."""
         keys = [self.keys[at] for at in members]
         return ItemStatistics(self.chunk.reordered(np.asarray(members)), keys, self.signature, self.has_floor)
 
     def table(self) -> list[dict[str, Any]]:
-        """One dict an item: its scores in [0, 100] (keyword scores None without keywords), flags and language."""
+        """One dict per item: its scores in [0, 100] (keyword scores None without keywords), flags and language."""
         rows = self.chunk.rows
         by_item, keywords = score_items(rows), rows[:, columns()["keywords"]]
         table = []
@@ -100,13 +100,13 @@ class MellaMetric:
         meteor: "exact+stem" (METEOR 1.5) or "nltk", for comparison.
         resamples: number of bootstrap resamples.
         seed: seed of the bootstrap.
-        workers: processes; all cores by default when there is enough to do.
-        progress: show a bar when scoring takes more than two seconds.
+        workers: processes; all cores by default if there is enough work.
+        progress: show a bar if scoring takes more than two seconds.
         protocol: "mella", or "paper" to reproduce the author's published averages (`mella_hf.metrics.paper`),
             which are not comparable with anything else and say so in their signature.
 
     Raises:
-        UnknownLanguageError, MellaError: on settings that do not exist.
+        UnknownLanguageError, MellaError: for unknown settings.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class MellaMetric:
 
     @property
     def signature(self) -> str:
-        """Everything a score depends on but the texts. Scores with different signatures are not comparable."""
+        """Everything that a score depends on, except the texts. Scores with different signatures are not comparable."""
         settings = self._settings(())
         return "|".join(
             (
@@ -182,12 +182,12 @@ class MellaMetric:
         Args:
             predictions: one text per item; an empty prediction counts and scores 0.
             references: one text per item.
-            keywords: what each answer should name; None or an empty list where an item has none.
-            prompts: user turns, to find answers that echo them; the language's own by default.
-            check_references: raise where references are in another language.
+            keywords: names that each answer should mention; None or an empty list if an item has none.
+            prompts: user turns, to find answers that repeat them; the language's own by default.
+            check_references: raise an error if references are in another language.
 
         Raises:
-            MellaError: on texts that are not strings, lists of different lengths, no items, empty
+            MellaError: for texts that are not strings, lists of different lengths, no items, empty
                 references, or references in another language.
         """
         check_texts(predictions, references, keywords)

@@ -34,7 +34,7 @@ _VQA_ARTICLES = ("a", "an", "the")  # "a" is also Czech for "and"
 
 
 def clean_prediction(text: str) -> str:
-    """A prediction as the English VQA answer processor leaves it."""
+    """Clean a prediction in the same way as the English VQA answer processor."""
     text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's").strip()
     text = text.replace("\n", " ").replace("\t", " ").strip()
     cleaned = text
@@ -165,7 +165,7 @@ def paper_scores(
 
 
 def paper_signature(max_characters: int | None) -> str:
-    """Says what was computed, and that it compares with nothing else."""
+    """The signature; it says that these scores are not comparable with others."""
     cut = "" if max_characters is None else f"|cut:{max_characters}"
     scores = "bleu:item|rl:b1.2|meteor:1.5-en-norm"
     return f"mella|protocol:paper|NOT COMPARABLE|clean:vqa-en,predictions|tok:ptb{cut}|{scores}"

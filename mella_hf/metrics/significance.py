@@ -18,7 +18,7 @@ _BLOCK = 100  # resamples at a time: 8 MB for 10,000 images
 
 
 def bootstrap_sums(statistics: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
-    """[resamples, k] sums of the statistics [n, k] of n images drawn with replacement."""
+    """Sums [resamples, k] of the statistics [n, k] of n images drawn with replacement."""
     n = len(statistics)
     random = np.random.RandomState(seed)
     sums = []
@@ -32,7 +32,7 @@ def bootstrap_sums(statistics: np.ndarray, resamples: int = RESAMPLES, seed: int
 def swapped_sums(
     first: np.ndarray, second: np.ndarray, trials: int = RESAMPLES, seed: int = SEED
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[trials, k] sums of two systems [n, k] after swapping their outputs at each image with probability 1/2."""
+    """Sums [trials, k] of two systems' statistics [n, k] after swapping each image with probability 1/2."""
     random = np.random.RandomState(seed)
     total, difference = first.sum(axis=0), second - first
     sums = []
@@ -69,7 +69,7 @@ def randomization_p_value(differences: np.ndarray, difference: float) -> float:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """P-values of several tests, corrected so that the chance of any false alarm among them stays at the level.
+    """Correct the p-values of several tests, so that the chance of any false positive stays at the level.
 
     Holm (1979), "A simple sequentially rejective multiple test procedure": the k-th smallest of m is multiplied by
     m - k + 1, made no smaller than the one before, and cut at 1. Valid however the tests depend on each other.

@@ -24,8 +24,8 @@ from mella_hf.progress import progress_bar
 from mella_hf.text.tokens import TokenAnalysis, analyze
 from mella_hf.workers import end_with_parent
 
-_CHUNK = 64  # items: enough to share a floor's references, little enough to keep memory flat
-_PARALLEL_FROM = 1_000_000  # characters: below it, starting processes costs more than it saves
+_CHUNK = 64  # items per chunk: large enough to share references with the floors, small enough for constant memory
+_PARALLEL_FROM = 1_000_000  # characters; for less, starting processes costs more than it saves
 
 Span = tuple[int, int]  # items from the first to before the last
 Result = TypeVar("Result")
@@ -61,7 +61,7 @@ class Chunk:
     reference_wrong: np.ndarray  # [n] whether the reference is surely in another language
 
     def reordered(self, order: np.ndarray) -> "Chunk":
-        """The same items, the one at order[i] at place i."""
+        """The same items in another order: item order[i] comes to place i."""
         return Chunk(
             self.rows[order],
             self.floors[order],
@@ -159,10 +159,10 @@ def _run(work: Callable[[Corpus, Span], Result], span: Span) -> Result:
 
 
 def count_items(corpus: Corpus, workers: int | None = None, progress: bool = True) -> Chunk:
-    """The statistics of all items, on all cores when there is enough to do.
+    """Compute the statistics of all items, on all cores if there is enough work.
 
-    Workers are forked, so that texts and registered languages are shared, not copied; where the
-    platform cannot fork, or `workers` is 1, everything runs here.
+    Workers are forked, so texts and registered languages are shared, not copied. If the platform cannot fork, or
+    `workers` is 1, everything runs in this process.
     """
     n = len(corpus.predictions)
     spans = [(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]

@@ -14,7 +14,7 @@ from mella_hf.text.tokens import is_word, stem_words
 
 
 class Vocabulary:
-    """Equal tokens get equal numbers, for as long as it lives.
+    """Numbers tokens; equal tokens always get the same number from one vocabulary.
 
     Args:
         stemmer: name of a Snowball algorithm, or None where words are their own stems.

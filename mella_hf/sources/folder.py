@@ -47,7 +47,7 @@ class FolderSource:
         return f"the image folder `{self.root.name}`"
 
     def units(self, work: Path) -> list[Unit]:
-        """Byte ranges of the metadata files. Raises MellaError when a language has none."""
+        """Byte ranges of the metadata files. Raises MellaError if a language has none."""
         units = []
         for language in self.languages:
             found = [(s, self.root / language / s) for s in SOURCES if (self.root / language / s / METADATA).exists()]
@@ -64,7 +64,7 @@ class FolderSource:
         return units
 
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:
-        """The lines of one byte range. Those that begin in it belong to it."""
+        """Yield the lines that begin in one byte range."""
         path = self.root / unit.payload["file"]
         for offset, line in lines_between(path, unit.payload["start"], unit.payload["end"]):
             where = f"{unit.payload['file']}@{offset}"

@@ -20,13 +20,13 @@ UNIT_ROWS = 2048
 
 @dataclass(frozen=True)
 class HfSource:
-    """One split of a dataset, whose rows are of one language and source.
+    """One split of a dataset whose rows have one language and source.
 
     Attributes:
         path, config, split: as for `load_dataset`; `path` is a Hub repo or a local folder.
-        language, kind: what the rows are: a language code, and `know` or `ling`.
-        image_column, text_column: where image and text are.
-        columns: record column -> dataset column, for what else the rows say.
+        language, kind: language code of the rows, and `know` or `ling`.
+        image_column, text_column: columns with image and text.
+        columns: record column -> dataset column, for other columns.
     """
 
     path: str
@@ -50,7 +50,7 @@ class HfSource:
         return f"the dataset `{place}`, split `{self.split}`"
 
     def units(self, work: Path) -> list[Unit]:
-        """Ranges of rows. Raises MellaError when the dataset does not load, or has no such column."""
+        """Ranges of rows. Raises MellaError if the dataset does not load or lacks a column."""
         if unknown := sorted(set(self.columns) - set(EXTRA)):
             raise MellaError(f"The record has no column {unknown[0]!r} to fill; choose among {', '.join(EXTRA)}.")
         dataset = self._load()
@@ -81,7 +81,7 @@ class HfSource:
             yield Found(where, str(number), text.strip(), {key: row[name] for key, name in self.columns.items()})
 
     def image(self, unit: Unit, locator: str) -> str | bytes:
-        """The encoded image of a row: its bytes, or the path of the file that the dataset itself brought."""
+        """The encoded image of a row: its bytes, or the path of a file of the dataset."""
         image = self._load()[int(locator)][self.image_column]
         if image and image["bytes"]:
             return image["bytes"]
@@ -112,7 +112,7 @@ def _load(path: str, config: str | None, split: str, image_column: str, others: 
 
     try:
         dataset = load_dataset(path, config, split=split)
-    except (OSError, ValueError) as error:  # datasets' own errors derive from these
+    except (OSError, ValueError) as error:  # datasets' own errors are subclasses of these
         raise MellaError(f"Cannot load the split {split!r} of {path!r} (config {config!r}): {error}") from error
     for name in (image_column, *others):
         if name not in dataset.column_names:

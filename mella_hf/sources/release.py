@@ -70,7 +70,7 @@ class ReleaseSource:
         return units
 
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:
-        """The lines of one byte range. Those that begin in it belong to it."""
+        """Yield the lines that begin in one byte range."""
         path = self.root / unit.payload["file"]
         translate = _Translations(unit.payload["translations"]) if unit.source == "ling" else None
         for offset, line in lines_between(path, unit.payload["start"], unit.payload["end"]):
@@ -130,7 +130,7 @@ class ReleaseSource:
 
 
 def byte_ranges(path: Path, root: Path) -> list[dict[str, Any]]:
-    """A listing in pieces of about `UNIT_BYTES`, each with what tells that the file changed."""
+    """Divide a listing into ranges of about `UNIT_BYTES`, each with data that changes when the file does."""
     stat = path.stat()
     common = {"file": str(path.relative_to(root)), "size": stat.st_size, "mtime": stat.st_mtime_ns}
     starts = range(0, max(stat.st_size, 1), UNIT_BYTES)
@@ -213,7 +213,7 @@ def _captions(path: Path, output: ShardOutput) -> Iterator[tuple[str, bytes]]:
 
 
 def _array(path: Path, chunk: int = 1 << 20) -> Iterator[Any]:
-    """The elements of a JSON array, one at a time. Raises MellaError where it does not parse."""
+    """The elements of a JSON array, one at a time. Raises MellaError if it does not parse."""
     decoder = json.JSONDecoder()
     with open(path, encoding="utf-8", errors="surrogateescape") as file:  # bad bytes spoil one caption, not all
         text, place = file.read(chunk).lstrip("\ufeff \t\r\n"), 1

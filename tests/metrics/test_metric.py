@@ -144,12 +144,12 @@ def test_rouge_score_reverses_a_russian_ranking_and_this_does_not() -> None:
 REFUSED = [
     ({"predictions": PREDICTIONS[:3]}, "3 predictions and 4 references"),
     ({"keywords": KEYWORDS[:2]}, "4 predictions and 2 keyword lists"),
-    ({"predictions": [], "references": [], "keywords": []}, "nothing to score"),
+    ({"predictions": [], "references": [], "keywords": []}, "list of predictions is empty"),
     ({"predictions": [None, *PREDICTIONS[1:]]}, "prediction of item 0 is None"),
     ({"references": [*REFERENCES[:3], " "]}, "reference of item 3 is empty"),
     ({"keywords": ["Karlův most", [], [], []]}, "keywords of item 0 are the text"),
     ({"keywords": [["Praha", 7], [], [], []]}, "keyword of item 0 is 7"),
-    ({"predictions": "abcd"}, "lists of texts"),
+    ({"predictions": "abcd"}, "give lists with one text per item"),
 ]
 
 
