@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import mella_hf
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -77,3 +79,10 @@ def test_a_dead_link_into_the_repository_fails(tmp_path: Path) -> None:
     assert hooks.on_page_markdown("[code](../../recipes/sft.py)", Page, Config, None) == "code"
     with pytest.raises(PluginError, match="nothing.py"):
         hooks.on_page_markdown("[code](../../recipes/nothing.py)", Page, Config, None)
+
+
+def test_every_public_name_is_in_the_reference(site: Path) -> None:
+    pages = "".join(page.read_text("utf-8") for page in (site / "reference").glob("*.html"))
+    for name in set(mella_hf.__all__) - {"__version__"}:
+        public = getattr(mella_hf, name)
+        assert f'id="{public.__module__}.{public.__qualname__}"' in pages, name
