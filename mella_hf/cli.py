@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mella_hf.commands.options import Json, LanguagesFrom, Lid, LogFile, Quiet
-from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.errors import MellaError, MissingExtraError, missing_extra
 
 # Section of `mella --help` -> command -> what it does, in at most 58 characters.
 COMMANDS = {
@@ -189,6 +189,10 @@ def main(args: Sequence[str] | None = None) -> None:
         app(args=args, prog_name="mella")
     except (MellaError, MissingExtraError) as error:
         sys.exit(f"error: {error}")
+    except ModuleNotFoundError as error:
+        if (missing := missing_extra(error)) is None:
+            raise
+        sys.exit(f"error: {missing}")
 
 
 if __name__ == "__main__":

