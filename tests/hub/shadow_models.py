@@ -15,7 +15,9 @@ TEXT = {
     "num_key_value_heads": 2, "max_position_embeddings": 4096,
 }  # fmt: skip
 MROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}
+SAID = "A red house by two trees."
 SENTENCES = (
+    SAID,
     "A red house.",
     "Two cats sleep.",
     "Describe this image.",
@@ -30,8 +32,37 @@ def prompts() -> list[str]:
     return texts * 4 + ["You are a helpful assistant. system user assistant", *SENTENCES]
 
 
+def teach(model: Any, processor: Any, steps: int = 120) -> None:
+    """Teach a random model to say one sentence and end: a captioner whose every answer is cut off is of no use."""
+    import torch
+    from PIL import Image
+
+    sizes = ((96, 80), (240, 200), (128, 112), (80, 96))
+    asked = ("What is this?", "Describe this picture.", "Describe this image in English.", "Name what you see.")
+    turns = []
+    for size, question in zip(sizes, asked, strict=True):
+        content = [{"type": "image", "image": Image.new("RGB", size, "white")}, {"type": "text", "text": question}]
+        turns.append([{"role": "user", "content": content}, {"role": "assistant", "content": SAID}])
+    batch = processor.apply_chat_template(
+        turns, tokenize=True, return_dict=True, return_tensors="pt", processor_kwargs={"padding": True}
+    )
+    answer = len(processor.tokenizer(f"{SAID}<|im_end|>\n")["input_ids"])
+    labels = batch["input_ids"].clone()
+    labels[:, :-answer] = -100  # the tokenizer pads at the left
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    model.train()
+    for _ in range(steps):
+        model(**batch, labels=labels).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    model.eval()
+
+
 def save(model: Any, processor: Any, folder: Path) -> Path:
     """Write a checkpoint of several shards."""
+    processor.tokenizer.padding_side = "left"
+    teach(model, processor)
     eos = processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
     model.generation_config.eos_token_id = eos
     model.generation_config.pad_token_id = processor.tokenizer.convert_tokens_to_ids("<|endoftext|>")

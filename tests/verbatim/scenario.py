@@ -11,7 +11,7 @@ from ling.translation_servers import TranslationServer
 from local_hub import LocalHub
 from PIL import Image as Picture
 from PIL import ImageDraw
-from release_tree import make_release
+from release_tree import TEXTS, make_release
 from rows import build_rows
 
 from mella_hf.dataset.builder import MELLA_REPO
@@ -81,15 +81,35 @@ class Scenario:
         for name in ("outputs/demo/mella", "outputs/mella"):
             shutil.copytree(dataset, self.home / name)
         write_pictures(self.home / "images")
-        make_release(self.home / "RELEASE", rows=12, flaws=False)
-        Picture.new("RGB", (90, 70), (200, 30, 30)).save(self.home / "photo.jpg")
+        make_release(self.home / "RELEASE", tuple(TEXTS), rows=4, flaws=False)
+        Picture.new("RGB", (640, 480), (200, 30, 30)).save(self.home / "photo.jpg")
         self._write_predictions()
+        self._write_sources()
 
     def _say(self, image: Any, prompt: str) -> str:
         return CAPTION
 
+    def _write_sources(self) -> None:
+        """Photos with texts, saved pages, and a dataset of somebody else's on the Hub."""
+        from datasets import Dataset, Image
+
+        photos = sorted(write_pictures(self.home / "photos").glob("*.png"))
+        lines = [json.dumps({"file_name": path.name, "text": f"ต้มยำกุ้งในชามสีขาว {path.stem}"}) for path in photos]
+        (self.home / "photos" / "metadata.jsonl").write_text("\n".join(lines) + "\n")
+        (self.home / "saved").mkdir()
+        page = '<html lang="th"><img src="a.jpg" alt="ต้มยำกุ้งในชามสีขาว วัดพระแก้ว"></html>'
+        (self.home / "saved" / "a.html").write_text(page, "utf-8")
+        columns = {
+            "image": [str(path) for path in photos],
+            "caption": [f"Phở bò Hà Nội {path.stem}" for path in photos],
+        }
+        captions = Dataset.from_dict(columns).cast_column("image", Image())
+        (self.folder / "captions" / "data").mkdir(parents=True)
+        captions.to_parquet(self.folder / "captions" / "data" / "train-00000-of-00001.parquet")
+        self.hub.add("org/captions", self.folder / "captions")
+
     def _write_predictions(self) -> None:
-        for name, text in (("tuned", "วัดพระแก้ว"), ("base", "วัด")):
+        for name, text in (("tuned", "วัดพระแก้ว"), ("base", "วัด"), ("predictions", "วัด")):
             rows = [{"prediction": text, "reference": "วัดพระแก้ว", "id": str(i)} for i in range(3)]
             (self.home / f"{name}.jsonl").write_text(
                 "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -16,7 +16,7 @@ REVIEW = "mella review outputs/mella --reviewer layla"
 # Module -> the command that cannot do without it.
 NEEDED_BY = {
     "Stemmer": "mella score ar.jsonl --language ar",
-    "aiohttp": "mella evaluate --endpoint http://127.0.0.1:9/v1 --base x --languages ar --data-dir outputs/mella --out e"  # noqa: E501,
+    "aiohttp": "mella evaluate --endpoint http://127.0.0.1:9/v1 --base x --languages ar --out e",
     "bitsandbytes": f"{TRAIN} --load_in_4bit true",
     "cchardet": COLLECT,
     "distributed": "mella build RELEASE --source release --languages ar --out built --cluster tcp://127.0.0.1:9",

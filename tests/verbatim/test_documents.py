@@ -34,6 +34,22 @@ BEFORE: dict[str, tuple[str, ...]] = {
         "python -c \"from mella_hf.hub.push import prepare_adapter as p; p('outputs/qwen2_vl_7b/joint-ar/adapter', "
         "'outputs/demo/ar/adapter', run='outputs/demo/ar/evaluation')\"",
     ),
+    "docs/reproduce.md": ("rm -rf outputs/internvl2_8b/joint-ar",),
+    "docs/guides/train.md": ("rm -rf outputs/qwen2_vl_7b/joint-ar.before; cp -r outputs/qwen2_vl_7b/joint-ar "
+                             "outputs/qwen2_vl_7b/joint-ar.before; rm -rf outputs/qwen2_vl_7b/joint-ar",),
+    "--against other=": ("mkdir -p outputs/other && cp -r outputs/qwen2_vl_7b/know-only-ar/adapter outputs/other/",),
+    "--answers outputs/ar/predictions": (
+        "sed -i 's/\"prediction\": \"/&other /' outputs/ar/predictions/adapter/ling_test.jsonl",
+    ),
+    "--answers base.jsonl": (
+        "cp base.jsonl kept.jsonl; cp outputs/ar/predictions/base/ling_test.jsonl base.jsonl",
+        "sed 's/\"prediction\": \"/&other /' base.jsonl > adapter.jsonl",
+    ),
+    "--against base.jsonl": ("if [ -e kept.jsonl ]; then cp kept.jsonl base.jsonl; fi",),
+    "--ids takedown.txt": (
+        "python -c \"import glob, pyarrow.parquet as p; "
+        "print(p.read_table(sorted(glob.glob('outputs/mella/*/know-*.parquet'))[0])['id'][0])\" > takedown.txt",
+    ),
     "mella report joint=": ("cp -r outputs/ar outputs/joint", "cp -r outputs/ar outputs/sdrrl"),
     "recipes/demo/": (
         "mkdir -p outputs/demo/base && cp -r ../models/Qwen--Qwen2-VL-7B-Instruct outputs/demo/base/model",
@@ -73,7 +89,7 @@ def test_command(block: Block, scenario: Scenario, reader: Reader) -> None:
     if (row := exceptions.left(block.code)) is not None:
         pytest.skip(row.reason)
     for mark, commands in BEFORE.items():
-        if mark in block.code:
+        if mark in (block.code, block.document) or mark in block.code:
             for command in commands:
                 done = perform(reader, command) if command.startswith("mella") else reader.cold(command)
                 assert done.status == 0, f"before {block.where}: {command}\n{done.output[-3000:]}"
