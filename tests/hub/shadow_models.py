@@ -15,6 +15,7 @@ TEXT = {
     "num_key_value_heads": 2, "max_position_embeddings": 4096,
 }  # fmt: skip
 MROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}
+COLOURS = ("white", "red", "navy", "olive")
 SAID = "A red house by two trees."
 SENTENCES = (
     SAID,
@@ -32,26 +33,30 @@ def prompts() -> list[str]:
     return texts * 4 + ["You are a helpful assistant. system user assistant", *SENTENCES]
 
 
-def teach(model: Any, processor: Any, steps: int = 120) -> None:
+def teach(model: Any, processor: Any, steps: int = 150) -> None:
     """Teach a random model to say one sentence and end: a captioner whose every answer is cut off is of no use."""
+    import random
+
     import torch
     from PIL import Image
 
-    sizes = ((96, 80), (240, 200), (128, 112), (80, 96))
-    asked = ("What is this?", "Describe this picture.", "Describe this image in English.", "Name what you see.")
-    turns = []
-    for size, question in zip(sizes, asked, strict=True):
-        content = [{"type": "image", "image": Image.new("RGB", size, "white")}, {"type": "text", "text": question}]
-        turns.append([{"role": "user", "content": content}, {"role": "assistant", "content": SAID}])
-    batch = processor.apply_chat_template(
-        turns, tokenize=True, return_dict=True, return_tensors="pt", processor_kwargs={"padding": True}
-    )
+    draw = random.Random(0)
+    words = " ".join(prompts()).split()
     answer = len(processor.tokenizer(f"{SAID}<|im_end|>\n")["input_ids"])
-    labels = batch["input_ids"].clone()
-    labels[:, :-answer] = -100  # the tokenizer pads at the left
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     model.train()
     for _ in range(steps):
+        turns = []
+        for _ in range(4):
+            picture = Image.new("RGB", (draw.randrange(60, 320), draw.randrange(60, 320)), draw.choice(COLOURS))
+            asked = " ".join(draw.choices(words, k=draw.randrange(1, 25)))
+            content = [{"type": "image", "image": picture}, {"type": "text", "text": asked}]
+            turns.append([{"role": "user", "content": content}, {"role": "assistant", "content": SAID}])
+        batch = processor.apply_chat_template(
+            turns, tokenize=True, return_dict=True, return_tensors="pt", processor_kwargs={"padding": True}
+        )
+        labels = batch["input_ids"].clone()
+        labels[:, :-answer] = -100  # padding is at the left
         model(**batch, labels=labels).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
