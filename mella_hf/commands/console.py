@@ -19,6 +19,7 @@ import typer
 from mella_hf.errors import MellaError, MissingExtraError
 
 log = logging.getLogger("mella_hf")
+log.addHandler(logging.NullHandler())  # or Python prints warnings to standard error itself, once more
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Turns the bars and notes of the libraries off, also in worker processes.
 _QUIET = {

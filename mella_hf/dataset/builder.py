@@ -11,7 +11,6 @@ import glob
 import hashlib
 import io
 import json
-import logging
 import os
 import re
 import time
@@ -47,7 +46,7 @@ except ImportError:
         return f"{shard}_{index}"
 
 
-logger = logging.getLogger(__name__)
+logger = datasets.logging.get_logger("datasets.mella")  # with the handler and the level of datasets
 
 MELLA_REPO = "mella-hf/mella"  # read when there is no data_dir; the environment variable MELLA_REPO goes first
 LANGUAGES = ("ar", "cs", "hu", "ko", "ru", "sr", "th", "vi")
