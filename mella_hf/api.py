@@ -162,13 +162,15 @@ def build_dataset(
     split: str = "train",
     test_size: int = TEST_SIZE,
     verify: bool = True,
+    replace: bool = False,
+    rescan: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = True,
 ) -> "BuildReport":
     """Build a dataset in MELLA's Parquet layout from a raw MELLA release, an image folder or another dataset.
 
-    Every row that is left out is in OUT/rejects with its reason. Stopped at any moment, the same call goes on.
+    What `out` holds of other sources stays, and images that it has already are left out. Every row that is left out is in OUT/rejects with its reason. Stopped at any moment, the same call goes on.
 
     Args:
         data: folder of the release or of images; with source="hf" also a Hub repo; or a source of your own.
@@ -182,6 +184,8 @@ def build_dataset(
         config, split: of the dataset (hf).
         test_size: images in each test split, at most a fifth of the rows.
         verify: read, hash and decode every image, and leave out near-duplicates.
+        replace: take away what other sources gave to these languages.
+        rescan: read everything again, also files with the same size and time of change.
         workers: processes; the number of cores by default, 0 runs in this process.
         executor: runs the work instead, such as a Dask cluster's.
         progress: show bars.
@@ -198,8 +202,9 @@ def build_dataset(
     if isinstance(data, str | Path):
         found = _source(source, str(data), codes, kind, text_column, image_column, columns or {}, config, split)
     return run(
-        found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, origin="", progress=progress
-    )
+        found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, replace=replace,
+        rescan=rescan, origin="", progress=progress,
+    )  # fmt: skip
 
 
 def _source(

@@ -1,5 +1,6 @@
 """`mella build`: convert a raw release, an image folder or another dataset to the MELLA layout."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import Cluster, Languages, TestSize, Workers
 from mella_hf.errors import MellaError
+from mella_hf.funnel import Counts
 
 if TYPE_CHECKING:
     from mella_hf.dataset.building.build import BuildReport
@@ -50,11 +52,18 @@ def build(
     verify: Annotated[
         bool, typer.Option(help="Read, hash and decode every image, and leave out near-duplicates.")
     ] = True,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take away what other sources gave to these languages in OUT.")
+    ] = False,
+    rescan: Annotated[
+        bool, typer.Option("--rescan", help="Read everything again, also files with the same size and time of change.")
+    ] = False,
 ) -> None:
     """Turn a raw MELLA release, image folders or another dataset into MELLA's Parquet layout.
 
-    Every row that is left out is in OUT/rejects with its reason. Killed at any moment, the same command
-    goes on where it stopped.
+    What OUT holds of other sources stays, and images that it has already are left out. The same source again replaces
+    what it gave before. Every row that is left out is in OUT/rejects with its reason. Killed at any moment, the same
+    command goes on where it stopped. Exits 1 when no row of DATA is kept.
     """
     if wrong := [pair for pair in column or [] if "=" not in pair]:
         raise MellaError(f"--column {wrong[0]!r} is not of the form RECORD_COLUMN=DATASET_COLUMN.")
@@ -75,20 +84,63 @@ def build(
             split=split,
             test_size=test_size,
             verify=verify,
+            replace=replace,
+            rescan=rescan,
             workers=workers,
             executor=executor,
         )
     print_report(report)
-    finish({"out": report.out, "funnel": report.funnel, "files": report.shards}, report.out)
+    result = {"funnel": report.funnel, "given": report.given, "left_out": report.left_out, "replaced": report.replaced}
+    finish({"out": report.out, **result, "files": report.shards}, report.out)
+    if not report.kept:
+        raise typer.Exit(1)
 
 
 def print_report(report: "BuildReport") -> None:
-    """What became of the rows, a line a language and source."""
-    from mella_hf.funnel import Counts
-
-    for language, sources in report.funnel.items():
-        for source, counts in sources.items():
+    """What became of the rows of DATA: a line a language and source, and a table of reasons with examples."""
+    for language, kinds in report.given.items():
+        for kind, counts in kinds.items():
             parts = Counts.of(counts)
-            lost = sum(parts.dropped.values())
-            say(f"{language} {source}: kept {parts.kept:,}; left out {lost:,} ({parts.reasons()})")
+            say(f"{language} {kind}: kept {parts.kept:,}; left out {sum(parts.dropped.values()):,}")
+            for line in reason_table(parts.dropped, report.left_out.get(language, {}).get(kind, {})):
+                say(f"  {line}")
+            for note, count in parts.notes.items():
+                say(f"  {note.replace('_', ' ')} of {count:,} rows, which stay")
+    for title, count in report.replaced.items():
+        say(f"replaced: {title}, {count:,} rows")
+    for line in _others(report):
+        say(line)
     say(f"{report.shards} files in {report.out}; {report.ran} units of work done, {report.skipped} found done.")
+    if not report.kept:
+        say(f"No row of DATA was kept; the reasons are above, and each row is in {report.out}/rejects.", err=True)
+
+
+def reason_table(dropped: Mapping[str, int], examples: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Lines of a table: rows, the reason, and where an example is, with what is wrong with it."""
+    if not dropped:
+        return []
+    wide, long = max(len(f"{count:,}") for count in dropped.values()), max(map(len, dropped))
+    lines = []
+    for reason, count in dropped.items():
+        example = examples.get(reason, {})
+        detail = str(example.get("detail", "")).removeprefix(reason).removeprefix(": ")
+        shown = ": ".join(part for part in (shorten(example.get("where", "")), shorten(detail)) if part)
+        lines.append(f"{count:>{wide},}  {reason:<{long}}  {shown}".rstrip())
+    return lines
+
+
+def shorten(text: str, width: int = 60) -> str:
+    """A text on one line, its middle left out where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width // 2]}…{line[1 - width // 2 :]}"
+
+
+def _others(report: "BuildReport") -> list[str]:
+    """What other sources gave to the same languages."""
+    lines = []
+    for language, kinds in report.funnel.items():
+        for kind, counts in kinds.items():
+            other = counts["kept"] - report.given[language].get(kind, {}).get("kept", 0)
+            if other:
+                lines.append(f"{language} {kind}: {other:,} rows of other sources stay")
+    return lines

@@ -34,8 +34,13 @@ _CONTROL_TOKEN = re.compile(
 )
 
 
+def is_address(url: str | None) -> bool:
+    """Whether a text is an http address, with a host, in any case."""
+    return url is not None and _ADDRESS.match(url) is not None
+
+
 def _check_address(url: str) -> str:
-    if _ADDRESS.match(url) is None:
+    if not is_address(url):
         raise ValueError("not an http address; local paths stay at home")
     return url
 

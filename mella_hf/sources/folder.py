@@ -5,7 +5,6 @@ Expected under ROOT, one folder per language and source:
 Each line: {"file_name": "a/b.jpg", "text": "…", any other column of the record}; unknown keys are ignored.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 from mella_hf.dataset.building.candidate import COMPUTED, METADATA, Found, Lost, Unit, is_inside
 from mella_hf.errors import MellaError
 from mella_hf.sample import COLUMNS, SOURCES
-from mella_hf.sources.release import byte_ranges, lines_between
+from mella_hf.sources.listings import byte_ranges, find_listings, flat_name, lines_of, parse_line
 
 EXTRA = tuple(name for name in COLUMNS if name not in COMPUTED)  # what a source may say beside image and text
 
@@ -50,28 +49,28 @@ class FolderSource:
         """Byte ranges of the metadata files. Raises MellaError if a language has none."""
         units = []
         for language in self.languages:
-            found = [(s, self.root / language / s) for s in SOURCES if (self.root / language / s / METADATA).exists()]
-            if not found and len(self.languages) == 1 and (self.root / METADATA).exists():
-                found = [(self.kind, self.root)]
+            found = [(s, path) for s in SOURCES for path in find_listings(self.root / language / s, "metadata")]
+            if not found and len(self.languages) == 1:
+                found = [(self.kind, path) for path in find_listings(self.root, "metadata")]
             if not found:
                 raise MellaError(
                     f"{self.root} holds nothing of {language!r}: expected {language}/know/{METADATA} or "
                     f"{language}/ling/{METADATA}, or, for one language, {METADATA} in the folder itself."
                 )
-            for source, folder in found:
-                for number, payload in enumerate(byte_ranges(folder / METADATA, self.root)):
-                    units.append(Unit(f"{language}-{source}-folder-{number:05d}", language, source, payload))
+            for source, path in found:
+                for number, payload in enumerate(byte_ranges(path, self.root, work)):
+                    units.append(
+                        Unit(
+                            f"{language}-{source}-{flat_name(path, self.root)}-{number:05d}", language, source, payload
+                        )
+                    )
         return units
 
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:
-        """Yield the lines that begin in one byte range."""
-        path = self.root / unit.payload["file"]
-        for offset, line in lines_between(path, unit.payload["start"], unit.payload["end"]):
+        """The lines of one byte range. Those that begin in it belong to it."""
+        for offset, line in lines_of(unit.payload, self.root):
             where = f"{unit.payload['file']}@{offset}"
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):  # ValueError: bad JSON, and bytes that are not UTF-8
-                record = None
+            record = parse_line(line)
             yield self._candidate(record, where) if isinstance(record, dict) else Lost(where, "line_unreadable")
 
     def image(self, unit: Unit, locator: str) -> str:

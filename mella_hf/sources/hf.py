@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mella_hf.dataset.building.candidate import Found, Lost, Unit
 from mella_hf.errors import MellaError
@@ -53,6 +53,7 @@ class HfSource:
         """Ranges of rows. Raises MellaError if the dataset does not load or lacks a column."""
         if unknown := sorted(set(self.columns) - set(EXTRA)):
             raise MellaError(f"The record has no column {unknown[0]!r} to fill; choose among {', '.join(EXTRA)}.")
+        _load.cache_clear()  # its files may have changed
         dataset = self._load()
         common = {"path": self.path, "config": self.config, "split": self.split, "fingerprint": dataset._fingerprint}
         common["columns"] = [self.image_column, self.text_column, sorted(self.columns.items())]
@@ -69,24 +70,37 @@ class HfSource:
 
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:
         """The rows of one range."""
-        wanted = [self.text_column, *self.columns.values()]
-        rows = self._load().select_columns(list(dict.fromkeys(wanted)))
-        for number in range(unit.payload["start"], unit.payload["end"]):
-            row = rows[number]
-            text = row[self.text_column]
+        names = list(dict.fromkeys([self.text_column, *self.columns.values()]))
+        dataset = self._load().select_columns(names)
+        start, end = unit.payload["start"], unit.payload["end"]
+        rows = dataset[start:end].to_pylist()
+        for number, row in enumerate(rows, start):
+            row = {name: _as_text(value, dataset.features[name]) for name, value in row.items()}
+            text = _only(row[self.text_column])
             where = f"{self.path}/{self.split}[{number}]"
             if not isinstance(text, str) or not text.strip():
-                yield Lost(where, "caption_missing")
+                several = f"{len(text)} texts" if isinstance(text, list) and text else ""
+                yield Lost(where, "caption_several" if several else "caption_missing", several)
                 continue
-            yield Found(where, str(number), text.strip(), {key: row[name] for key, name in self.columns.items()})
+            columns = {key: self._column(key, row[name]) for key, name in self.columns.items()}
+            yield Found(where, str(number), text.strip(), columns)
+
+    def _column(self, key: str, value: Any) -> Any:
+        """The value of a column of the record; the name of one class is a list of one category."""
+        is_label = hasattr(self._load().features[self.columns[key]], "int2str")
+        return [value] if is_label and key in ("category", "keywords") and value is not None else value
 
     def image(self, unit: Unit, locator: str) -> str | bytes:
-        """The encoded image of a row: its bytes, or the path of a file of the dataset."""
-        image = self._load()[int(locator)][self.image_column]
-        if image and image["bytes"]:
-            return image["bytes"]
-        if image and image["path"] and self._is_own_file(image["path"]):
-            return image["path"]
+        """The encoded image of a row: its bytes, or the path of the file that the dataset itself brought."""
+        image = _only(self._load()[int(locator)][self.image_column][0].as_py())
+        if isinstance(image, list):
+            raise Rejected("image_several" if image else "image_missing", f"{len(image)} images")
+        data = image.get("bytes") if isinstance(image, dict) else image
+        if data:
+            return bytes(data)
+        path = image.get("path") if isinstance(image, dict) else None
+        if path and self._is_own_file(path):
+            return path
         raise Rejected("image_missing", f"no bytes, and a path that is not the dataset's: {image!r}")
 
     def _is_own_file(self, path: str) -> bool:
@@ -108,15 +122,52 @@ class HfSource:
 
 @lru_cache(maxsize=1)
 def _load(path: str, config: str | None, split: str, image_column: str, others: tuple[str, ...]) -> "Dataset":
-    from datasets import Image, load_dataset
+    """The dataset, its rows in Arrow: nothing is decoded."""
+    import pyarrow as pa
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
+    from huggingface_hub.errors import HTTPError
 
     try:
         dataset = load_dataset(path, config, split=split)
-    except (OSError, ValueError) as error:  # datasets' own errors are subclasses of these
-        raise MellaError(f"Cannot load the split {split!r} of {path!r} (config {config!r}): {error}") from error
+    except (DatasetsError, HTTPError, OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
+        raise MellaError(f"Cannot load the split {split!r} of {path!r} (config {config!r}): {_cause(error)}") from error
     for name in (image_column, *others):
         if name not in dataset.column_names:
             raise MellaError(f"{path!r} has no column {name!r}; it has {', '.join(dataset.column_names)}.")
-    if not isinstance(dataset.features[image_column], Image):
-        raise MellaError(f"The column {image_column!r} of {path!r} holds no images: {dataset.features[image_column]}.")
-    return dataset.cast_column(image_column, Image(decode=False))
+    if not _holds_images(dataset.features[image_column]):
+        raise MellaError(
+            f"The column {image_column!r} of {path!r} holds no images: {dataset.features[image_column]}. It must hold "
+            "images, their bytes, or {'bytes', 'path'}; name another with --image-column."
+        )
+    return dataset.with_format("arrow")
+
+
+def _cause(error: BaseException) -> str:
+    """What lies at the bottom of an error of `datasets`, which wraps it once or twice, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _holds_images(feature: Any) -> bool:
+    """Whether a feature is an image, its bytes, a {bytes, path}, or a list of one of them."""
+    from datasets import Image, LargeList, List, Value
+
+    if isinstance(feature, List | LargeList):
+        return _holds_images(feature.feature)
+    if isinstance(feature, dict):
+        return _holds_images(feature.get("bytes"))
+    return isinstance(feature, Image) or (isinstance(feature, Value) and "binary" in feature.dtype)
+
+
+def _only(value: Any) -> Any:
+    """The value of a list of one; other values as they are."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _as_text(value: Any, feature: Any) -> Any:
+    """The name of a class, for a column of numbers that has names; -1 says that a row has none."""
+    if not hasattr(feature, "int2str") or value is None:
+        return value
+    return feature.int2str(value) if 0 <= value < feature.num_classes else None

@@ -14,19 +14,64 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mella_hf.dataset.building.candidate import Found, Lost, Unit
+from mella_hf.dataset.checks import first_problem, is_address
 from mella_hf.errors import MellaError
+from mella_hf.sources.listings import (
+    byte_ranges,
+    find_listings,
+    flat_name,
+    lines_of,
+    parse_line,
+    require_file,
+    unpacked,
+)
 from mella_hf.stage import Shard, ShardOutput, run_stage
 
 KINDS = {"know": "image_text_pair", "ling": "image_pure"}
-UNIT_BYTES = 1 << 20  # of JSON lines: about 2,000 rows
 TRANSLATIONS = "translations.sqlite"
 INDEX_VERSION = 2  # of how it holds them; a change makes it anew
 _SURROGATES = "surrogatepass"
-_HOST = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@:\s]+)", re.IGNORECASE)
 _ID = re.compile(r"[0-9a-f]{64}")  # nothing else may name a file: a listing from outside could say ../../etc/passwd
+
+
+class _Part(BaseModel):
+    """A part of a line; keys that are not named here are left out."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class Captions(_Part):
+    """The text of a line and its language."""
+
+    content: str | None = None
+    lang: str | None = None
+
+
+class Picture(_Part):
+    """Width and height of an image, px, as the release states them."""
+
+    resolution: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+
+
+class Labels(_Part):
+    """Categories by level, such as {"level1": ["文化类"]}."""
+
+    pjwk_cates: dict[str, list[str] | None] | None = None
+
+
+class Record(_Part):
+    """One line of a listing."""
+
+    img_id: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    url: str | None = None
+    captions: Captions | None = None
+    image: Picture | None = None
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -64,63 +109,64 @@ class ReleaseSource:
             database = self._translations(language, work) if listings["ling"] else None
             for source, paths in listings.items():
                 for path in paths:
-                    for number, payload in enumerate(byte_ranges(path, self.root)):
-                        name = f"{language}-{source}-{path.stem}-{number:05d}"
+                    for number, payload in enumerate(byte_ranges(path, self.root, work)):
+                        name = f"{language}-{source}-{flat_name(path, self.root)}-{number:05d}"
                         units.append(Unit(name, language, source, {**payload, "translations": database}))
         return units
 
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:
-        """Yield the lines that begin in one byte range."""
-        path = self.root / unit.payload["file"]
+        """The lines of one byte range. Those that begin in it belong to it."""
+        name = Path(unit.payload["file"]).name
         translate = _Translations(unit.payload["translations"]) if unit.source == "ling" else None
-        for offset, line in lines_between(path, unit.payload["start"], unit.payload["end"]):
-            where = f"{path.name}@{offset}"
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):  # ValueError: bad JSON, and bytes that are not UTF-8
-                yield Lost(where, "line_unreadable")
-                continue
-            yield self._candidate(record, where, unit, translate)
+        for offset, line in lines_of(unit.payload, self.root):
+            where = f"{name}@{offset}"
+            record = parse_line(line)
+            yield Lost(where, "line_unreadable") if record is None else self._candidate(record, where, unit, translate)
 
     def image(self, unit: Unit, locator: str) -> str:
         """The image file of a candidate."""
         return f"{self.root}/{unit.language}/{KINDS[unit.source]}/{locator}"
 
-    def _candidate(self, record: Any, where: str, unit: Unit, translate: "_Translations | None") -> Found | Lost:
-        img_id = record.get("img_id") if isinstance(record, dict) else None
-        if not isinstance(img_id, str) or not _ID.fullmatch(img_id):
-            return Lost(where, "id_invalid")
-        where = f"{where}#{img_id[:12]}"
-        captions = _dict(record.get("captions"))
-        content, language = captions.get("content"), captions.get("lang")
-        columns = _columns(record)
+    def _candidate(self, line: Any, where: str, unit: Unit, translate: "_Translations | None") -> Found | Lost:
+        try:
+            record = Record.model_validate(line)
+        except ValidationError as error:
+            place, problem = first_problem(error)
+            return Lost(where, "id_invalid" if place in ("", "img_id") else "line_invalid", f"{place} {problem}")
+        where = f"{where}#{record.img_id[:12]}"
+        captions = record.captions or Captions()
+        columns, is_corrected = _columns(record)
         if translate is None:
-            if language not in (None, unit.language):
-                return Lost(where, "caption_other_language")
-            text = content
+            if captions.lang not in (None, unit.language):
+                return Lost(where, "caption_other_language", f"captions.lang is {captions.lang!r}")
+            text = captions.content
         else:
-            text = translate(img_id)
-            columns["caption_en"] = content if language == "en" else None
-        if not isinstance(text, str) or not text.strip():
+            text = translate(record.img_id)
+            columns["caption_en"] = captions.content if captions.lang == "en" else None
+        if text is None or not text.strip():
             return Lost(where, "caption_missing" if translate is None else "translation_missing")
-        size = _dict(record.get("image")).get("resolution")
-        return Found(where, img_id, text.strip(), columns, claimed_id=img_id, claimed_size=_size(size))
+        size = record.image.resolution if record.image else None
+        claimed = (size[0], size[1]) if size and min(size) > 0 else None
+        notes = ("url",) if is_corrected else ()
+        return Found(where, record.img_id, text.strip(), columns, record.img_id, claimed, notes)
 
     def _listings(self, language: str, kind: str) -> list[Path]:
-        pattern = f"*_{language}_{kind}_*.jsonl"
-        return sorted({*self.root.glob(pattern), *(self.root / language).glob(pattern)})
+        stem = rf".*_{re.escape(language)}_{kind}_.*"
+        return [path for folder in (self.root, self.root / language) for path in find_listings(folder, stem)]
 
     def _translations(self, language: str, work: Path) -> dict[str, Any]:
         """The translations of a language as a database on disk: they are too many for every worker's memory."""
-        found = [p for p in (self.root / f"trans_{language}.json", self.root / language / f"trans_{language}.json")
-                 if p.exists()]  # fmt: skip
+        name = re.compile(rf"trans_{re.escape(language)}\.json(?:\.(?:gz|bz2|xz|zst))?", re.IGNORECASE)
+        folders = [folder for folder in (self.root, self.root / language) if folder.is_dir()]
+        found = [path for folder in folders for path in sorted(folder.iterdir()) if name.fullmatch(path.name)]
         if not found:
             raise MellaError(
                 f"{self.root} lists image_pure images of {language!r} but has no trans_{language}.json with their "
                 f"translated captions; put it in {self.root} or {self.root / language}."
             )
-        stat = found[0].stat()
-        payload = {"file": str(found[0]), "size": stat.st_size, "mtime": stat.st_mtime_ns}
+        plain = unpacked(require_file(found[0]), work)
+        stat = plain.stat()
+        payload = {"file": str(plain), "size": stat.st_size, "mtime": stat.st_mtime_ns}
         shard = Shard(f"translations-{language}", payload)
         settings = {"version": INDEX_VERSION}
         report = run_stage(
@@ -129,48 +175,12 @@ class ReleaseSource:
         return {"path": str(report.outputs[0] / TRANSLATIONS), "size": stat.st_size, "mtime": stat.st_mtime_ns}
 
 
-def byte_ranges(path: Path, root: Path) -> list[dict[str, Any]]:
-    """Divide a listing into ranges of about `UNIT_BYTES`, each with data that changes when the file does."""
-    stat = path.stat()
-    common = {"file": str(path.relative_to(root)), "size": stat.st_size, "mtime": stat.st_mtime_ns}
-    starts = range(0, max(stat.st_size, 1), UNIT_BYTES)
-    return [{**common, "start": start, "end": min(start + UNIT_BYTES, stat.st_size)} for start in starts]
-
-
-def _columns(record: dict[str, Any]) -> dict[str, Any]:
-    """The columns that a line fills beside image and text."""
-    url = record.get("url")
-    url = url if isinstance(url, str) and url.startswith(("http://", "https://")) else None
-    levels = _dict(_dict(record.get("labels")).get("pjwk_cates"))
-    category = [name for level in sorted(levels) for name in levels[level] or [] if isinstance(name, str)]
-    return {"image_url": url, "domain": _host(url), "category": category or None}
-
-
-def _host(url: str | None) -> str | None:
-    found = _HOST.match(url) if url else None
-    return found[1].lower() if found else None
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _size(value: Any) -> tuple[int, int] | None:
-    sound = isinstance(value, list) and len(value) == 2 and all(type(side) is int and side > 0 for side in value)
-    return (value[0], value[1]) if sound else None
-
-
-def lines_between(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """(offset, line) of the lines that begin in [start, end)."""
-    with open(path, "rb") as file:
-        if start:
-            file.seek(start - 1)
-            file.readline()  # the rest of a line that began before, or just its line break
-        offset = file.tell()
-        while offset < end and (line := file.readline()):
-            if not line.isspace():
-                yield offset, line
-            offset += len(line)
+def _columns(record: "Record") -> tuple[dict[str, Any], bool]:
+    """The columns that a line fills beside image and text, and whether its address was none and is left out."""
+    levels = record.labels.pjwk_cates if record.labels and record.labels.pjwk_cates else {}
+    category = [name for level in sorted(levels) for name in levels[level] or []]
+    url = record.url if is_address(record.url) else None
+    return {"image_url": url, "category": category or None}, bool(record.url) and url is None
 
 
 class _Translations:
@@ -205,7 +215,7 @@ def _index_translations(shard: Shard, output: ShardOutput) -> None:
 def _captions(path: Path, output: ShardOutput) -> Iterator[tuple[str, bytes]]:
     """(img_id, caption) of each entry, lone surrogates and all, which SQLite's text could not hold."""
     for entry in _array(path):
-        img_id, caption = _dict(entry).get("img_id"), _dict(entry).get("caption")
+        img_id, caption = (entry.get("img_id"), entry.get("caption")) if isinstance(entry, dict) else (None, None)
         if isinstance(img_id, str) and _ID.fullmatch(img_id) and isinstance(caption, str):
             yield img_id, caption.encode("utf-8", _SURROGATES)
         else:

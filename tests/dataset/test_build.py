@@ -64,6 +64,7 @@ def test_every_flaw_is_counted(built: Path, tree: Tree) -> None:
     for (language, kind), expected in tree.expected.items():
         counts = Counter(rows_only(funnel[language][kind]))
         assert counts.pop("corrected_size") == tree.corrected[language, kind]
+        assert counts.pop("corrected_url") == 1  # file:///etc/passwd
         assert counts == expected, (language, kind)
 
 
@@ -140,7 +141,7 @@ def test_one_process_or_many(built: Path, source: ReleaseSource, tmp_path: Path,
     """Also in smaller units: how the work is cut does not show."""
     build_dataset(source, tmp_path / "two", workers=2, progress=False)
     assert fingerprint(tmp_path / "two") == fingerprint(built)
-    monkeypatch.setattr("mella_hf.sources.release.UNIT_BYTES", 40_000)
+    monkeypatch.setattr("mella_hf.sources.listings.UNIT_BYTES", 40_000)
     report = build_dataset(source, tmp_path / "small", workers=0, progress=False)
     assert report.ran > 50
     assert fingerprint(tmp_path / "small") == fingerprint(built)
@@ -172,10 +173,11 @@ KILLED = """
 import os, random, signal, sys
 from itertools import count
 from pathlib import Path
+import mella_hf.sources.listings as listings
 import mella_hf.sources.release as release
 from mella_hf.dataset.building.build import build_dataset
 
-release.UNIT_BYTES = 400_000
+listings.UNIT_BYTES = 400_000
 points = count(1)
 
 def mortal(call, n):
@@ -334,7 +336,8 @@ def test_the_command(mella: typer.Typer, tree: Tree, built: Path, tmp_path: Path
     arguments = [str(tree.root), "--source", "release", "--languages", "ar,th", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(mella, [*arguments, "--workers", "0"])
     assert result.exit_code == 0, result.output
-    assert "ar know: kept 49; left out 20 (line_unreadable 3, caption_missing 2, id_invalid 2, " in result.output
+    assert "ar know: kept 49; left out 20\n  3  line_unreadable  " in result.output
+    assert ": captions.lang is 'en'\n" in result.output  # what is wrong, with the place of an example
     assert f"8 files in {tmp_path / 'out'}" in result.output
     assert fingerprint(tmp_path / "out") == fingerprint(built)
 

@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from dataset_samples import picture
 from image_folders import rows, write_folder
 from kill_points import killed_at
 from release_tree import make_release
+from typer.testing import CliRunner, Result
 
+from mella_hf.commands.build import build
 from mella_hf.dataset.building.build import build_dataset
 from mella_hf.dataset.building.holdings import only_build
 from mella_hf.dataset.disjoint import check_disjoint
@@ -138,6 +141,7 @@ def test_a_source_that_was_not_decoded_is_compared_by_bytes(tmp_path: Path) -> N
 ADD = """
 import sys
 from pathlib import Path
+from mella_hf.commands.build import build
 from mella_hf.dataset.building.build import build_dataset
 from mella_hf.sources.folder import FolderSource
 build_dataset(FolderSource(Path(sys.argv[1]), ("ar",)), sys.argv[2], workers=0, progress=False, shard_bytes=20_000)
@@ -215,3 +219,31 @@ def test_images_that_are_gone_stay_in_the_dataset(tmp_path: Path) -> None:
     assert built(source, tmp_path / "out").ran == 0 and content(tmp_path / "out") == before
     report = built(source, tmp_path / "out", rescan=True)
     assert report.funnel["ar"]["know"] == {"kept": 0, "dropped_image_missing": 10} and report.kept == 0
+
+
+def command(*arguments: str) -> Result:
+    app = typer.Typer()
+    app.command()(build)
+    return CliRunner().invoke(app, [*arguments, "--languages", "ar", "--workers", "0"])
+
+
+def test_the_command_adds_and_replaces(tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    folder(tmp_path / "one", range(10))
+    folder(tmp_path / "two", range(5, 12))
+    for name in ("one", "two"):
+        done = command(str(tmp_path / name), "--source", "folder", "--out", out)
+        assert done.exit_code == 0, done.output
+    assert "ar know: kept 2; left out 5\n  5  duplicate_bytes  metadata.jsonl@0\n" in done.output
+    assert "ar know: 10 rows of other sources stay" in done.output
+    done = command(str(tmp_path / "two"), "--source", "folder", "--out", out, "--replace")
+    assert "replaced: the image folder `one`, 10 rows\n" in done.output and len(texts(Path(out))) == 7
+
+
+def test_a_build_that_keeps_nothing_fails(tmp_path: Path) -> None:
+    folder(tmp_path / "one", range(3))
+    for path in (tmp_path / "one").glob("*.jpg"):
+        path.write_bytes(b"<svg/>")
+    done = command(str(tmp_path / "one"), "--source", "folder", "--out", str(tmp_path / "out"))
+    assert done.exit_code == 1 and "No row of DATA was kept" in done.output
+    assert "  3  image_format  metadata.jsonl@0: not one of JPEG, PNG, WEBP, GIF, AVIF, BMP\n" in done.output

@@ -166,3 +166,77 @@ def test_a_build_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     source = ReleaseSource(tmp_path / name / "release", ("ar",))
     report = build_dataset(source, tmp_path / name / "out", workers=0, progress=False, test_size=0)
     assert {kind: counts["kept"] for kind, counts in report.funnel["ar"].items()} == {"know": 4, "ling": 4}
+
+
+def write_table(folder: Path, features: datasets.Features, columns: dict) -> str:
+    folder.mkdir()
+    datasets.Dataset.from_dict(columns, features=features).to_parquet(folder / "train.parquet")
+    return str(folder)
+
+
+TEXT = datasets.Value("string")
+IMAGE_COLUMNS = {
+    "images": (datasets.Image(), lambda data: as_image(data)),
+    "bytes": (datasets.Value("binary"), lambda data: data),
+    "large bytes": (datasets.Value("large_binary"), lambda data: data),
+    "bytes and path": ({"bytes": datasets.Value("binary"), "path": TEXT}, lambda data: as_image(data, "/etc/passwd")),
+    "a list of one image": (datasets.List(datasets.Image()), lambda data: [as_image(data)]),
+    "a list of one binary": (datasets.List(datasets.Value("binary")), lambda data: [data]),
+}
+
+
+@pytest.mark.parametrize("kind", IMAGE_COLUMNS)
+def test_images_in_every_form(tmp_path: Path, kind: str) -> None:
+    feature, wrap = IMAGE_COLUMNS[kind]
+    columns = {"image": [wrap(picture(n)) for n in range(3)], "text": ["chùa"] * 3}
+    path = write_table(tmp_path / "in", datasets.Features({"image": feature, "text": TEXT}), columns)
+    built(HfSource(path, "vi"), tmp_path / "out")
+    assert [row["image"] for row in rows(tmp_path / "out", "vi", "know")] == [as_image(picture(n)) for n in range(3)]
+
+
+def test_several_images_or_texts_in_a_row_are_rejects(tmp_path: Path) -> None:
+    columns = {
+        "image": [[as_image(picture(0))], [as_image(picture(1)), as_image(picture(2))], [], [as_image(picture(3))]],
+        "text": [["chùa"], ["chùa"], ["chùa"], ["chùa", "đền"]],
+    }
+    features = datasets.Features({"image": datasets.List(datasets.Image()), "text": datasets.List(TEXT)})
+    report = built(HfSource(write_table(tmp_path / "in", features, columns), "vi"), tmp_path / "out")
+    assert report.funnel["vi"]["know"] == {
+        "kept": 1, "dropped_image_several": 1, "dropped_image_missing": 1, "dropped_caption_several": 1,
+    }  # fmt: skip
+
+
+def test_class_labels_are_their_names(tmp_path: Path) -> None:
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "dish": datasets.ClassLabel(names=["phở", "bánh mì"]),
+            "kind": datasets.ClassLabel(names=["súp"]),
+        }
+    )
+    columns = {"image": [as_image(picture(n)) for n in range(3)], "dish": [1, 0, -1], "kind": [0, 0, 0]}
+    source = HfSource(
+        write_table(tmp_path / "in", features, columns), "vi", text_column="dish", columns={"category": "kind"}
+    )
+    assert built(source, tmp_path / "out").funnel["vi"]["know"] == {"kept": 2, "dropped_caption_missing": 1}
+    found = [(row["text"], row["category"]) for row in rows(tmp_path / "out", "vi", "know")]
+    assert found == [("bánh mì", ["súp"]), ("phở", ["súp"])]
+
+
+@pytest.mark.parametrize("fault", ["mixed", "corrupt", "cut", "lfs"])
+def test_files_that_datasets_cannot_read_are_one_line(tmp_path: Path, fault: str) -> None:
+    path = Path(write_hf(tmp_path / "in", [as_image(picture(n)) for n in range(3)], text=["chùa"] * 3))
+    whole = (path / "train.parquet").read_bytes()
+    second = {
+        "mixed": None,
+        "corrupt": b"PAR1 is not all that a file needs PAR1",
+        "cut": whole[: len(whole) // 2],
+        "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n",
+    }[fault]
+    if second is None:
+        pq.write_table(pa.table({"image": ["a.jpg"], "other": [1]}), path / "train-2.parquet")
+    else:
+        (path / "train-2.parquet").write_bytes(second)
+    with pytest.raises(MellaError, match="Cannot load the split 'train' of") as caught:
+        built(HfSource(str(path), "vi"), tmp_path / "out")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600

@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import pyarrow.parquet as pq
-
 from mella_hf.dataset.building.candidate import Source, Unit
 from mella_hf.dataset.building.held import held_image
 from mella_hf.dataset.building.holdings import (
@@ -38,7 +36,7 @@ from mella_hf.dataset.building.holdings import (
 )
 from mella_hf.dataset.building.plan import PLAN, plan_language
 from mella_hf.dataset.building.planned import planned_batches
-from mella_hf.dataset.building.scan import COUNTS, ROWS, is_current, scan_unit
+from mella_hf.dataset.building.scan import COUNTS, is_current, scan_unit
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.remove import finish_removal
 from mella_hf.dataset.requests import read_records
@@ -160,6 +158,7 @@ def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Se
     for folder in (out, *out.glob("*/")):
         sweep(folder)
     before = read_holdings(work)
+    given = _kept_by_source(work, before)
     units = name_units(source.units(work / "source"), source.name)
     languages = sorted({unit.language for unit in units})
     if not asked.replace and (held := adopted(out, work, languages, before)):
@@ -189,7 +188,7 @@ def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Se
         funnel,
         {language: plan["sources"].get(source.name, {}) for language, plan in plans.items()},
         {language: _examples(work, [one for one in mine if one.language == language]) for language in plans},
-        {one.title: sum(pq.read_metadata(work / "scan" / u.name / ROWS).num_rows for u in one.units) for one in gone},
+        {one.title: sum(of[KEPT] for of in given[one.language].get(one.name, {}).values()) for one in gone},
         sum(sum(plan["totals"].values()) for plan in plans.values()),
         sum(r.ran for r in reports),
         sum(r.skipped for r in reports),

@@ -44,6 +44,7 @@ class Found(NamedTuple):
         columns: other columns of the record.
         claimed_id: sha256 hex that the image must have, or None.
         claimed_size: (width, height) in pixels as the source states them, or None.
+        corrected: what the source said wrongly and the row does not repeat; counted as "corrected_<name>".
     """
 
     where: str
@@ -52,6 +53,7 @@ class Found(NamedTuple):
     columns: dict[str, Any]
     claimed_id: str | None = None
     claimed_size: tuple[int, int] | None = None
+    corrected: tuple[str, ...] = ()
 
 
 class Lost(NamedTuple):
@@ -132,7 +134,7 @@ def image_size(image: str | bytes, seen: list[FileState]) -> int:
         stat = os.stat(image)
     except (OSError, ValueError) as error:
         seen.append(FileState(image, None, None))
-        raise Rejected("image_missing", ascii(str(error))) from error
+        raise Rejected("image_missing", str(error)) from error
     seen.append(FileState(image, stat.st_size, stat.st_mtime_ns))
     if not S_ISREG(stat.st_mode):  # reading a pipe would wait, a device would not end
         raise Rejected("image_not_a_file", ascii(image))

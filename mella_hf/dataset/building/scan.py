@@ -126,13 +126,15 @@ def examine(
         Rejected: with the reason why the candidate must not enter, its text included.
     """
     if (problem := text_problem(found.text)) is not None:
-        raise Rejected(problem)
+        raise Rejected(problem, ascii(found.text[:60]))
     try:
         columns = sound_columns(found.columns)
     except ValidationError as error:
         raise Rejected("column_invalid", " ".join(first_problem(error))) from error
     hosts = (host_of(columns.get(name)) for name in ("page_url", "image_url"))
     columns["domain"] = columns.get("domain") or next(filter(None, hosts), None)  # by which an owner asks it away
+    for name in found.corrected:
+        output.counts[f"corrected_{name}"] += 1
     row: dict[str, Any] = columns | {"where": found.where, "locator": found.locator, "text": found.text}
     if not verify and found.claimed_id is not None and found.claimed_size is not None:
         size = image_size(source.image(unit, found.locator), seen)
