@@ -52,6 +52,7 @@ MELLA_REPO = "mella-hf/mella"  # read when there is no data_dir; the environment
 LANGUAGES = ("ar", "cs", "hu", "ko", "ru", "sr", "th", "vi")
 ALL = "all"  # the config that joins the languages
 SPLITS = ("know", "ling", "know_test", "ling_test")
+ORIENTATION = 0x0112  # the EXIF tag
 BATCH_ROWS = 256  # a row group of the published layout
 
 _HUB_URL = re.compile(r"hf://datasets/(?P<repo>[^@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
@@ -268,7 +269,7 @@ class Mella(datasets.ArrowBasedBuilder):
         if data_files is not None:
             raise MellaError("The mella dataset takes no data_files; give its folder as data_dir.")
         resize = kwargs.get("resize")
-        if resize is not None and (not isinstance(resize, int) or resize < 1):
+        if resize is not None and (isinstance(resize, bool) or not isinstance(resize, int) or resize < 1):
             raise MellaError(f"resize={resize!r} is not a size; give pixels, such as resize=448.")
         if data_dir is not None:
             if revision is not None:
@@ -425,11 +426,15 @@ def decode_to_fit(data: bytes, side: int) -> PIL.Image.Image:
     if scale < 1:
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         image.draft(None, size)
-        if image.mode in ("P", "1"):  # these know no colours in between
-            image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-        exif = image.getexif()
+        if "transparency" in image.info and not image.mode.startswith("I"):  # a colour; scaled, it would be another
+            image = image.convert("RGBA")
+        elif image.mode in ("P", "1"):  # these know no colours in between
+            image = image.convert("RGB")
+        orientation = image.getexif().get(ORIENTATION)
         image = image.resize(size, PIL.Image.Resampling.BICUBIC)
-        image.getexif().update(exif)
+        image.info.pop("exif", None)  # it may be damaged
+        if orientation is not None:
+            image.getexif()[ORIENTATION] = orientation
     PIL.ImageOps.exif_transpose(image, in_place=True)  # else it copies an image that is upright already
     return image
 

@@ -22,6 +22,7 @@ from mella_hf.dataset import builder
 from mella_hf.dataset.card import write_card
 from mella_hf.dataset.write import shard_paths, write_split
 from mella_hf.errors import MellaError
+from mella_hf.images.opening import on_white, open_image
 from mella_hf.sample import SCHEMA, SPLITS, features, utc
 
 ROOT = Path(__file__).parents[2]
@@ -370,6 +371,25 @@ def test_resize_of_every_kind(kind: str, modes: str) -> None:
         assert small.size == (100, 62) and small.convert("RGB").getextrema() != ((0, 0), (0, 0), (0, 0))
 
 
+@pytest.mark.parametrize("side", [40, 400])
+@pytest.mark.parametrize("junk", [b"garbage garbage", b"", b"II*\0\xff\xff\xff\xff"])
+def test_resize_with_an_exif_segment_that_is_none(junk: bytes, side: int) -> None:
+    data, segment = picture(1, size=(320, 200)), b"Exif\0\0" + junk
+    data = data[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:]
+    assert open_image(data).size == (320, 200)
+    assert max(builder.decode_to_fit(data, side).size) == min(side, 320)
+
+
+def test_resize_keeps_what_is_transparent() -> None:
+    """As the one opener shows it: a black square on a colour that tRNS declares transparent."""
+    image = Image.new("RGB", (80, 60), (7, 8, 9))
+    image.paste((0, 0, 0), (20, 15, 60, 45))
+    out = io.BytesIO()
+    image.save(out, "PNG", transparency=(7, 8, 9))
+    small = np.asarray(on_white(builder.decode_to_fit(out.getvalue(), 40)))
+    assert small[2, 2].tolist() == [255, 255, 255] and small[15, 20].tolist() == [0, 0, 0]
+
+
 def test_resize_turns_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -390,7 +410,7 @@ def test_an_image_that_fits_is_what_datasets_decodes(kind: str, orientation: int
     assert pickle.loads(pickle.dumps(fitted)).tobytes() == whole.tobytes()  # as a DataLoader's worker sends it
 
 
-@pytest.mark.parametrize("resize", [0, -1, "224", 1.5])
+@pytest.mark.parametrize("resize", [0, -1, "224", 1.5, True])
 def test_resize_to_nothing(load, resize) -> None:
     with pytest.raises(MellaError, match="is not a size; give pixels, such as resize=448"):
         load("ar", split="know", resize=resize)
