@@ -170,7 +170,8 @@ def build_dataset(
 ) -> "BuildReport":
     """Build a dataset in MELLA's Parquet layout from a raw MELLA release, an image folder or another dataset.
 
-    What `out` holds of other sources stays, and images that it has already are left out. Every row that is left out is in OUT/rejects with its reason. Stopped at any moment, the same call goes on.
+    What `out` holds of other sources stays, and images that it has already are left out. Every row that is left out is
+    in OUT/rejects with its reason. Stopped at any moment, the same call goes on.
 
     Args:
         data: folder of the release or of images; with source="hf" also a Hub repo; or a source of your own.
