@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "dataset")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 LANGUAGE = "ar"
 GRAIN = 30  # noise pixels across an image; gives the weight
 
