@@ -1,6 +1,5 @@
 """Open a review from Python: `mella_hf.review`."""
 
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,29 +37,29 @@ def review(
         MissingExtraError: when the extra `review` is not installed.
     """
     try:
-        import uvicorn
-
         from mella_hf.reviewing.app import build_app
+        from mella_hf.reviewing.serving import link, listen, serve, warning
     except ModuleNotFoundError as error:
-        if error.name not in ("uvicorn", "starlette"):
+        if error.name not in ("uvicorn", "starlette", "h11"):
             raise
         raise MissingExtraError(error.name, "review", "The review page") from error
     queue = Path(queue)
     if answers and len(answers) != 2:
         raise MellaError(f"answers names {len(answers)} files; give the two to choose between.")
-    pairs = read_pairs(read_items(queue, ("know_test", "ling_test")), *map(Path, answers)) if answers else None
-    items = [pair.item for pair in pairs] if pairs else read_items(queue)
+    set_aside: list[str] = []
+    items = read_items(queue, ("know_test", "ling_test") if answers else ("ling", "ling_test"), set_aside)
+    pairs = read_pairs(items, *map(Path, answers)) if answers else None
     ending = ".compare.sqlite" if pairs else ".review.sqlite"
     store = ReviewStore(Path(state) if state else queue.with_name(queue.name + ending))
     shown = {pair.item.key: pair.shown for pair in pairs} if pairs else None
-    session = Review(Queue(items, store.standing(), double, shown), store, pairs)
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise MellaError(f"Cannot listen on {host} port {port}: {error.strerror}; choose another port.") from error
+    waiting = Queue([pair.item for pair in pairs] if pairs else items, (), double, shown)
+    waiting.follow(store)
+    listening = listen(host, port)
     for name in [reviewers] if isinstance(reviewers, str) else reviewers:
-        say(f"{name}: http://{host}:{port}/?token={store.add_reviewer(name)}")
+        say(f"{name}: {link(host, port, store.add_reviewer(name))}")
     if not store.reviewers():
         raise MellaError("Nobody can open this review yet; name someone in reviewers.")
-    config = uvicorn.Config(build_app(session), log_level="warning", lifespan="off")
-    uvicorn.Server(config).run(sockets=[listening])
+    for line in [*(f"set aside: {line}" for line in set_aside), warning(host)]:
+        if line:
+            say(line)
+    serve(build_app(Review(waiting, store, pairs)), listening)
