@@ -45,7 +45,8 @@ def collect(
     nsfw_threshold: float = 0.8,
     test_size: int = TEST_SIZE,
     ignore_reservations: bool = False,
-    allow_private: bool = False,
+    ignore_opt_outs: str = "",
+    allow_private: bool | Sequence[str] = False,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = True,
@@ -68,8 +69,9 @@ def collect(
         min_side: pixels that an image's shorter side must have.
         nsfw_threshold: images that score above it go; in [0, 1].
         test_size: images in the test split, at most a fifth of the rows.
-        ignore_reservations: also take what noai, noindex or a TDM reservation reserves, and count it.
-        allow_private: also fetch from private and loopback addresses.
+        ignore_reservations: also take what opts out of machine learning, and count it.
+        ignore_opt_outs: names of single opt-outs to count only, such as "noindex,tdm" (docs/opt_outs.md).
+        allow_private: private hosts and networks to fetch from as well, such as ["files.lan", "10.1.0.0/16"].
         workers: processes; the number of cores by default, 0 runs in this process.
         executor: runs the work instead, such as a Dask cluster's.
         progress: show bars.
@@ -93,16 +95,22 @@ def collect(
     from mella_hf.know.fetching.settings import FetchSettings
     from mella_hf.know.filter import FilterSettings
     from mella_hf.know.image_check import ImageSettings
+    from mella_hf.know.optouts import named_opt_outs
     from mella_hf.know.pages import sources
 
+    ignored = named_opt_outs(ignore_opt_outs)
     settings = CollectSettings(
-        FilterSettings(codes, honour_opt_outs=not ignore_reservations),
+        FilterSettings(codes, honour_opt_outs=not ignore_reservations, ignored_opt_outs=ignored),
         None if contact is None else FetchSettings(
-            contact, per_host=per_host, delay=delay, allow_private=allow_private,
-            honour_reservations=not ignore_reservations,
+            contact, per_host=per_host, delay=delay,
+            allow_private=allow_private if isinstance(allow_private, bool) else tuple(allow_private),
+            honour_reservations=not ignore_reservations, ignored_opt_outs=ignored,
             refresh_before=0.0 if refresh is None else _moment(refresh).timestamp(),
         ),
-        ImageSettings(min_side=min_side, nsfw_threshold=nsfw_threshold),
+        ImageSettings(
+            min_side=min_side, nsfw_threshold=nsfw_threshold,
+            honour_opt_outs=not ignore_reservations, ignored_opt_outs=ignored,
+        ),
         texts_only=texts_only, test_size=test_size, retry=retry,
     )  # fmt: skip
     if urls:

@@ -12,7 +12,8 @@ from mella_hf.stage import DROPPED, KEPT, StageReport, dropped_by_reason
 SHOWN = (
     "overridden",
     "flagged",
-)  # notes that people should see: rows taken against a site's wish, rows that may show a person
+    "opt_out",
+)  # notes that people should see: rows taken against a site's wish, rows that may show a person, opt-outs
 HEADER = ("", "came", "kept", "left out")  # of `funnel_table`
 SEED = 12345
 EXAMPLES = 6  # per reason

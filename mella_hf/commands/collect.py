@@ -45,13 +45,20 @@ def collect(
         bool,
         typer.Option(
             "--ignore-reservations",
-            help="Also take what noai, noindex or a TDM reservation reserves, and count it. Only with the right to.",
+            help="Also take what opts out of machine learning, and count it. Only with the right to.",
         ),
     ] = False,
+    ignore_opt_outs: Annotated[
+        str,
+        typer.Option(help="Single opt-outs to count only, by name, such as 'noindex,tdm' (docs/opt_outs.md)."),
+    ] = "",
     allow_private: Annotated[
-        bool,
-        typer.Option("--allow-private", help="Also fetch from private and loopback addresses, as in one's own net."),
-    ] = False,
+        list[str] | None,
+        typer.Option(
+            "--allow-private",
+            help="A host or network of one's own, such as files.lan or 10.1.0.0/16, to fetch from; may be repeated.",
+        ),
+    ] = None,
     workers: Workers = None,
     cluster: Cluster = None,
 ) -> None:
@@ -82,7 +89,8 @@ def collect(
             nsfw_threshold=nsfw_threshold,
             test_size=test_size,
             ignore_reservations=ignore_reservations,
-            allow_private=allow_private,
+            ignore_opt_outs=ignore_opt_outs,
+            allow_private=tuple(allow_private or ()),
             workers=workers,
             executor=executor,
         )

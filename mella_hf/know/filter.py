@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from mella_hf.errors import MellaError
 from mella_hf.know.alt_text import Dropped, Kept, check_alt_text
+from mella_hf.know.optouts import opt_outs
 from mella_hf.know.records import ALT_TEXTS, ROWS, bucket_of, host_of
 from mella_hf.know.rows import RowFailed, one_row
 from mella_hf.languages import get_language, known_languages, language_codes, languages_state
@@ -40,7 +41,6 @@ from mella_hf.text.lid import (
     script_share,
 )
 
-OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none", "tdm-reservation"})
 MAX_PAGES = 10  # COYO-700M drops texts that occur more than ten times (kakaobrain/coyo-dataset, "Filtering")
 MIN_DECLARED_SIDE = 75  # px, half of OBELICS' least side: pages show images at half size for dense screens
 ENGLISH_LETTERS = 8  # below, Con nai and A dog look alike
@@ -57,7 +57,8 @@ class FilterSettings:
 
     Attributes:
         languages: codes to keep.
-        honour_opt_outs: drop images of pages whose robots directives ask for it (OPT_OUTS); else they are counted.
+        honour_opt_outs: drop images of pages that opt out (docs/opt_outs.md); else they are counted.
+        ignored_opt_outs: names of single opt-outs (`optouts.SIGNALS`) that are only counted.
         max_pages: pages of one site on which a text may occur.
         min_declared_side: least pixels, where a page declares both sides of an image.
         identifier: the language identifier in use; alt-texts are filtered again when it changes.
@@ -65,6 +66,7 @@ class FilterSettings:
 
     languages: tuple[str, ...]
     honour_opt_outs: bool = True
+    ignored_opt_outs: tuple[str, ...] = ()
     max_pages: int = MAX_PAGES
     min_declared_side: int = MIN_DECLARED_SIDE
     identifier: str = field(default_factory=identifier_name)
@@ -97,8 +99,10 @@ def filter_rows(
                 language, verdict = judge(row, settings.languages)
         except RowFailed as error:
             language, verdict = None, Dropped(error.reason)
-        reserved = not OPT_OUTS.isdisjoint(row["robots"])
-        if reserved and settings.honour_opt_outs:
+        signals = opt_outs(row["robots"])
+        honoured = [s for s in signals if settings.honour_opt_outs and s not in settings.ignored_opt_outs]
+        output.counts.update(f"opt_out_{signal}" for signal in signals)
+        if honoured:
             verdict = Dropped("page_opt_out")
         elif isinstance(verdict, Kept):
             if pages[row["site"], _key(row["alt"])] > settings.max_pages:
@@ -111,7 +115,7 @@ def filter_rows(
             where = {name: row[name] for name in ("page_url", "image_url", "alt")}
             output.drop(verdict.reason, language=language, **where)
             continue
-        output.counts["overridden_opt_out"] += reserved
+        output.counts["overridden_opt_out"] += bool(signals)
         seen.add((row["image_url"], verdict.text))
         bucket = bucket_of(host_of(row["image_url"]))
         yield {**row, "text": verdict.text, "language": language, "bucket": bucket}

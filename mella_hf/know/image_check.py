@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.images import opening
+from mella_hf.images.image_optouts import image_opt_outs
 from mella_hf.images.metadata import strip_metadata
 from mella_hf.images.opening import MAX_PIXELS, Rejected, guarded, on_white, plain_format, refuse_film
 from mella_hf.images.phash import SIDE, phash
@@ -36,6 +37,8 @@ class ImageSettings:
         nsfw_threshold: images that score above it go; None scores none. open_nsfw's authors take less than 0.2 as
             safe and more than 0.8 as not (https://github.com/yahoo/open_nsfw).
         find_faces: flag what shows a face.
+        honour_opt_outs: drop images whose own metadata opt out (`images.image_optouts`); else they are flagged.
+        ignored_opt_outs: of these, the ones that are only flagged.
     """
 
     min_side: int = 200
@@ -45,6 +48,8 @@ class ImageSettings:
     quality: int = 95
     nsfw_threshold: float | None = 0.8
     find_faces: bool = True
+    honour_opt_outs: bool = True
+    ignored_opt_outs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,18 @@ def check_image(data: bytes, settings: ImageSettings) -> CheckedImage:
 
     Raises:
         Rejected: `image_empty`, `image_format`, `image_too_large`, `image_too_small`, `image_aspect`,
-            `image_animated`, `image_broken`, `image_one_colour`.
+            `image_animated`, `image_broken`, `image_one_colour`; `reserved_plus`, `reserved_c2pa`.
     """
+    opted_out = image_opt_outs(data)
+    honoured = [name for name in opted_out if settings.honour_opt_outs and name not in settings.ignored_opt_outs]
+    if honoured:
+        raise Rejected(f"reserved_{honoured[0]}", "the image's own metadata forbid its use for machine learning")
     with guarded():
         image = open_header(data, settings)
         exif = image.getexif()
-        flags = {"had_location"} if _GPS in exif else set()
+        flags = {f"reserved_{name}" for name in opted_out}
+        if _GPS in exif:
+            flags.add("had_location")
         is_turned = exif.get(_ORIENTATION, 1) in range(2, 9)
         scale = min(1.0, (settings.max_side or max(image.size)) / max(image.size))
         kind = plain_format(image)

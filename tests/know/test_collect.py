@@ -166,7 +166,16 @@ def test_the_command_refreshes_by_etag_and_says_when_nothing_is_kept(tmp_path):
     (tmp_path / "pages" / "a.html").write_text('<html lang="cs"><img src="a.jpg" alt="Karlův most">')
     with HostileServer({"/a.jpg": with_etag(jpeg(1), '"one"')}) as server:
         base = ["collect", "--pages", str(tmp_path / "pages"), "--base-url", server.url("/"), "--languages", "cs"]
-        base += ["--contact", "test@example.org", "--allow-private", "--workers", "0", "--out", str(tmp_path / "out")]
+        base += [
+            "--contact",
+            "test@example.org",
+            "--allow-private",
+            "127.0.0.1",
+            "--workers",
+            "0",
+            "--out",
+            str(tmp_path / "out"),
+        ]
         first = CliRunner().invoke(app, base)
         again = CliRunner().invoke(app, [*base, "--refresh", "2999-01-01"])
         for result in (first, again):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mella_hf.know.fetching.addresses import BlockedAddress, is_public, public_socket
+from mella_hf.know.fetching.addresses import Allowed, BlockedAddress, is_public
 from mella_hf.know.fetching.download import Response, is_retryable, origin_of, redirect_target
 from mella_hf.know.fetching.robots import (
     Policy,
@@ -20,8 +20,6 @@ from mella_hf.know.fetching.robots import (
     Unreadable,
     covers,
     parse_tdmrep,
-    reservation,
-    robots_directives,
     rules_text,
 )
 from mella_hf.know.fetching.schedule import Job, Schedule
@@ -39,7 +37,8 @@ PRIVATE = """
 fec0::1 ff02::1
 """.split()
 PUBLIC = (
-    "1.1.1.1 8.8.8.8 93.184.216.34 100.128.0.1 172.32.0.1 192.169.0.1 2606:4700:4700::1111 2a00:1450:4001::8a".split()
+    "1.1.1.1 8.8.8.8 93.184.216.34 100.128.0.1 172.32.0.1 192.169.0.1 2606:4700:4700::1111 2a00:1450:4001::8a"
+    " 64:ff9b::101:101 64:ff9b::5db8:d822".split()
 )
 
 
@@ -47,12 +46,29 @@ PUBLIC = (
 def test_special_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
     with pytest.raises(BlockedAddress, match="not a public address"):
-        public_socket((2, 1, 6, "", (address, 80)))
+        Allowed().socket((2, 1, 6, "", (address, 80)))
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_the_others_are(address: str) -> None:
     assert is_public(address)
+
+
+NEVER = ("169.254.169.254", "fe80::1", "168.63.129.16", "192.0.0.192", "100.100.100.200", "fd00:ec2::254")
+
+
+@pytest.mark.parametrize("private", [True, ("127.0.0.1",), ("0.0.0.0/0", "::/0")])
+def test_link_local_and_metadata_addresses_are_opened_by_nothing(private) -> None:
+    assert not any(Allowed(private).permits(address) for address in (*NEVER, "::ffff:169.254.169.254"))
+
+
+def test_one_named_network_or_host_is_opened_and_no_other() -> None:
+    network = Allowed(("10.1.0.0/16",))
+    assert network.permits("10.1.2.3") and network.permits("8.8.8.8") and not network.permits("10.2.0.1")
+    host = Allowed(("files.lan",))
+    host.note("elsewhere.lan", ["10.9.9.8"])
+    host.note("Files.LAN", ["10.9.9.9"])
+    assert host.permits("10.9.9.9") and not host.permits("10.9.9.8") and not host.permits("127.0.0.1")
 
 
 def take_all(schedule: Schedule, step: float = 0.1, until: float = 20.0) -> list[tuple[float, str]]:
@@ -132,32 +148,6 @@ def test_a_redirected_job_belongs_to_the_host_that_it_leads_to() -> None:
     schedule = Schedule(per_host=1, delay=0.0)
     schedule.add(Job("http://a/x", "http://WWW.b:8080/x", hops=1))
     assert schedule.host("www.b").waiting and not schedule.host("a").waiting
-
-
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        (["noai, noimageai"], {"noai", "noimageai"}),
-        (["NoIndex"], {"noindex"}),
-        (["googlebot: noindex, nofollow"], set()),
-        (["googlebot: noindex", "noai"], {"noai"}),
-        (["mella_hf: noindex"], {"noindex"}),
-        (["otherbot: noindex, mella_hf: noai"], {"noai"}),
-        (["unavailable_after: 25 Jun 2030 15:00:00 PST, noai"], {"unavailable_after", "noai"}),
-        (["max-image-preview: large"], {"max-image-preview"}),
-        ([""], set()),
-    ],
-)
-def test_x_robots_tag(headers: list[str], expected: set[str]) -> None:
-    assert robots_directives(headers) == expected
-
-
-def test_reservations() -> None:
-    assert reservation(["all"], None, False) is None
-    assert reservation(["none"], None, False) == "reserved_none"
-    assert reservation([], "1", False) == "reserved_tdm"
-    assert reservation([], "0", True) is None  # a header overrides the file
-    assert reservation([], None, True) == "reserved_tdm"
 
 
 # The file of section 6.1's form, by hand: the first rule that matches decides.

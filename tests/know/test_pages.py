@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from mella_hf.know.pages.charset import page_text
-from mella_hf.know.pages.extract import Candidate, language_tag, page_candidates, robots_directives
+from mella_hf.know.pages.extract import Candidate, language_tag, page_candidates
 from mella_hf.know.pages.image_source import best_of_srcset, declared_size
 from mella_hf.know.pages.warc import Page
 from mella_hf.know.records import CANDIDATES
@@ -177,15 +177,6 @@ def test_xhtml_with_self_closed_elements_and_an_xml_declaration():
 def test_the_language_is_what_the_page_declares_nearest(html, header, language):
     (found,) = extract(html, content_language=header)
     assert found.page_language == language
-
-
-def test_robots_directives_that_concern_everyone_or_us():
-    assert robots_directives("NoAI, noimageai") == ["noai", "noimageai"]
-    assert robots_directives("otherbot: noindex, nofollow") == []
-    assert robots_directives("otherbot: noindex, mella_hf: noai") == ["noai"]
-    assert robots_directives("max-snippet:20, unavailable_after: 1 Jan, noindex")[-1] == "noindex"
-    page = '<meta name="tdm-reservation" content="1"><meta name="mella_hf" content="noindex"><img src=a alt=x>'
-    assert extract(page, robots=("noai",))[0].robots == ["noai", "tdm-reservation", "noindex"]
 
 
 def test_small_readers():

@@ -6,7 +6,7 @@ to another host, or another try later.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -16,10 +16,11 @@ from aiohttp.abc import AbstractResolver
 from mella_hf.know.fetching.addresses import make_connector
 from mella_hf.know.fetching.download import Response, is_retryable, origin_of, redirect_target
 from mella_hf.know.fetching.log import FetchLog, Known
-from mella_hf.know.fetching.robots import Rules, reservation
+from mella_hf.know.fetching.robots import Rules, response_opt_outs
 from mella_hf.know.fetching.schedule import Host, Job, Schedule
 from mella_hf.know.fetching.settings import IMAGE_KINDS, FetchSettings
 from mella_hf.know.fetching.visitor import Visitor
+from mella_hf.know.optouts import SIGNAL, TDM, USAGE
 
 _ACCEPT_IMAGES = "image/webp,image/jpeg,image/png,image/gif;q=0.9,*/*;q=0.1"
 _ACCEPT_PAGES = "text/html,application/xhtml+xml"
@@ -44,8 +45,18 @@ class Crawler:
         self._active = 0
         self._known: dict[str, Known] = {}  # what the log says of URLs that are asked for again
 
-    async def crawl(self, urls: Iterable[str], on_result: Callable[[], object] = lambda: None) -> None:
-        """Give every URL a result in the log; `on_result` is called as each has its first."""
+    async def crawl(
+        self,
+        urls: Iterable[str],
+        on_result: Callable[[], object] = lambda: None,
+        referrers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Give every URL a result in the log; `on_result` is called as each has its first.
+
+        Args:
+            referrers: URL of an image -> a page that shows it, whose site may have opted out too.
+        """
+        self._referrers = referrers or {}
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_DNS_THREADS, "dns"))
         self._on_result = on_result
         todo = [url for url in urls if self._is_open(url)]
@@ -146,25 +157,38 @@ class Crawler:
             self._finish(job, Response("crawl_delay_too_long"))
             return
         host.delay = max(host.delay, delay)
+        of_site = await self._opt_outs(job, rules)
         response = await self._visitor.request(
             job.url,
             job.target,
             host,
             limits=self._settings.limits,
             headers=self._conditions(job),
-            accept=lambda response: self._accept(response, job, rules),
+            accept=lambda response: self._accept(response, job, of_site),
             kinds=self._kinds,
         )
         self._judge(job, host, response)
 
-    def _accept(self, response: Response, job: Job, rules: Rules) -> str | None:
-        """Why a response must not be read, by its headers and the site's reservations."""
+    def _accept(self, response: Response, job: Job, of_site: list[str]) -> str | None:
+        """Why a response must not be read, by its headers and its site's opt-outs."""
         tags = response.x_robots_tag if self._wants_images else ()  # what a page opts out of is for its reader
-        reason = reservation(tags, response.headers.get("TDM-Reservation"), rules.is_reserved(job.target))
-        if reason is not None and not self._settings.honour_reservations:
-            response.overridden = reason
-            return None
-        return reason
+        signals = response_opt_outs(response.headers, tags, of_site)
+        honoured = [signal for signal in signals if not self._settings.ignores(signal)]
+        if honoured:
+            return f"reserved_{honoured[0]}"
+        if signals:
+            response.overridden = f"reserved_{signals[0]}"
+        return None
+
+    async def _opt_outs(self, job: Job, rules: Rules) -> list[str]:
+        """The opt-outs of an image's site, and of the site whose page shows it."""
+        found = rules.opt_outs(job.target)
+        page = self._referrers.get(job.url)
+        if page is None or origin_of(page) in (None, origin_of(job.target)):
+            return found
+        host = self._schedule.host_of(page)
+        of_page = (await self._visitor.rules_of(page, host)).opt_outs(page)
+        return list(dict.fromkeys(found + [signal for signal in of_page if signal in (TDM, USAGE, SIGNAL)]))
 
     def _judge(self, job: Job, host: Host, response: Response) -> None:
         """Finish a job, or send it on."""
@@ -220,7 +244,7 @@ class Crawler:
             kind=response.kind,
             content_type=_text(headers.get("Content-Type")),
             content_language=_text(headers.get("Content-Language")),
-            x_robots_tag=_text(", ".join(response.x_robots_tag)),
+            x_robots_tag=_text("\n".join(response.x_robots_tag)),
             etag=_text(headers.get("ETag")),
             last_modified=_text(headers.get("Last-Modified")),
             fetched_at=time.time(),

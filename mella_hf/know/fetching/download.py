@@ -44,6 +44,7 @@ class Limits:
         read: seconds between two reads of the body.
         total: seconds for everything.
         max_bytes: of a body, on the wire and decoded.
+        cut: keep the first `max_bytes` of a larger body.
     """
 
     connect: float = 10.0
@@ -51,6 +52,7 @@ class Limits:
     read: float = 10.0
     total: float = 60.0
     max_bytes: int = 20 << 20
+    cut: bool = False
 
 
 @dataclass
@@ -112,7 +114,7 @@ async def download(
                 response.x_robots_tag = tuple(reply.headers.getall("X-Robots-Tag", ()))
                 response.reason = _status_reason(reply.status, bool(headers)) or accept(response)
                 if response.reason is None and reply.status == 200:
-                    await _read_body(reply, response, limits.max_bytes, kinds)
+                    await _read_body(reply, response, limits, kinds)
                 if response.reason is not None or reply.status in REDIRECTS:
                     reply.close()  # what remains is not worth its bytes
     except TimeoutError as error:
@@ -130,10 +132,11 @@ def _status_reason(status: int, conditional: bool) -> str | None:
 
 
 async def _read_body(
-    reply: aiohttp.ClientResponse, response: Response, max_bytes: int, kinds: frozenset[str] | None
+    reply: aiohttp.ClientResponse, response: Response, limits: Limits, kinds: frozenset[str] | None
 ) -> None:
     """Read a body up to its cap, and no further than its first bytes when it is of another kind."""
-    if (reply.content_length or 0) > max_bytes:
+    max_bytes = limits.max_bytes
+    if (reply.content_length or 0) > max_bytes and not limits.cut:
         response.reason = "too_large"
         return
     decode = _decoder(reply.headers.get("Content-Encoding", ""))
@@ -151,12 +154,14 @@ async def _read_body(
             return
         chunks.append(chunk)
         size += len(chunk)
+        if limits.cut and size > max_bytes:
+            break
         if size > max_bytes or response.received > max_bytes:
             response.reason = "too_large"
             return
         if response.kind is None and size >= SNIFF_BYTES and not _is_wanted(b"".join(chunks), response, kinds):
             return
-    response.body = b"".join(chunks)
+    response.body = b"".join(chunks)[:max_bytes]
     if not response.body:
         response.reason = "empty"
     elif response.kind is None:

@@ -28,7 +28,7 @@ from mella_hf.know.records import FETCHED, ROWS
 from mella_hf.progress import progress_bar
 from mella_hf.stage import DROPPED, Shard, ShardOutput, StageReport, fingerprint, run_stage
 
-FETCH_VERSION = 1  # a change of what the stage does to rows; makes it run again
+FETCH_VERSION = 2  # a change of what the stage does to rows; makes it run again
 FETCH_SHARDS = 8  # few, so that one event loop has many hosts to turn to while others rest
 _GROUP_BYTES = 32 << 20  # of bodies in a row group: what writing holds in memory
 _GROUP_ROWS = 256
@@ -100,10 +100,12 @@ def fetch_shard(
         published = Path(out) / shard.name / ROWS
         if published.exists():
             log.adopt(published)
-        urls = [url for path, _ in shard.payload for url in pq.read_table(path, columns=["url"])["url"].to_pylist()]
+        asked = [row for path, _ in shard.payload for row in pq.read_table(path).to_pylist()]
+        urls = [row["url"] for row in asked]
+        pages = {row["url"]: row["referrer"] for row in asked if row["referrer"] is not None}
         bar = progress_bar(total=len(urls), desc=f"fetch {shard.name}", unit="URL", mininterval=2, shown=progress)
         with bar:
-            asyncio.run(Crawler(settings, log, resolver).crawl(urls, bar.update))
+            asyncio.run(Crawler(settings, log, resolver).crawl(urls, bar.update, pages))
         _write(log, urls, output)
         log.forget_bodies()
     finally:

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE TABLE IF NOT EXISTS results (
     url TEXT PRIMARY KEY, final_url TEXT, status INTEGER, reason TEXT, overridden TEXT, kind TEXT, content_type TEXT,
     content_language TEXT, x_robots_tag TEXT, etag TEXT, last_modified TEXT, fetched_at REAL, body BLOB);
-CREATE TABLE IF NOT EXISTS policies (origin TEXT PRIMARY KEY, at REAL, robots TEXT, tdm TEXT);
+CREATE TABLE IF NOT EXISTS rules (origin TEXT PRIMARY KEY, at REAL, robots TEXT, tdm TEXT, ai TEXT);
 CREATE TABLE IF NOT EXISTS hosts (name TEXT PRIMARY KEY, not_before REAL);
 CREATE TABLE IF NOT EXISTS settings (value TEXT);
 """
@@ -149,14 +149,14 @@ class FetchLog:
     def policy(self, origin: str, oldest: float) -> Policy | None:
         """What an origin said, if it was asked after `oldest`."""
         found = self._database.execute(
-            "SELECT robots, tdm FROM policies WHERE origin = ? AND at >= ?", (origin, oldest)
+            "SELECT robots, tdm, ai FROM rules WHERE origin = ? AND at >= ?", (origin, oldest)
         ).fetchone()
         return Policy(*found) if found else None
 
     def keep_policy(self, origin: str, policy: Policy, at: float) -> None:
         """Remember what an origin said."""
-        row = (origin, at, policy.robots, policy.tdm)
-        self._database.execute("INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?)", row)
+        row = (origin, at, *policy)
+        self._database.execute("INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?)", row)
 
     def not_before(self) -> dict[str, float]:
         """Hosts that asked to be left alone, and until when."""

@@ -1,40 +1,41 @@
 """Decide from a site's rules and a response's headers whether a URL may be fetched and kept.
 
-robots.txt as in RFC 9309; `X-Robots-Tag` and meta robots with the opt-outs noai, noimageai, noindex; the TDM
-Reservation Protocol (https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/). If a site's rules cannot
-be read, nothing is fetched from it.
+robots.txt as in RFC 9309, with the lines Content-Signal and Content-Usage; tdmrep.json of the TDM Reservation Protocol
+(https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/); Spawning's ai.txt; and the headers that say the
+same of one response. If a site's rules cannot be read, nothing is fetched from it.
 """
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from mella_hf.errors import MissingExtraError
 from mella_hf.know.fetching.download import Response
+from mella_hf.know.fetching.robots_txt import Group, our_group
+from mella_hf.know.optouts import PRODUCT, TDM, is_reserved, opt_outs, robots_directives, usage_opt_outs
 
 try:
     from protego import Protego
 except ImportError as error:
     raise MissingExtraError("protego", "collect", "Reading robots.txt") from error
 
-PRODUCT = "mella_hf"  # the name that robots.txt may address
-MAX_ROBOTS_BYTES = 500 << 10  # RFC 9309, 2.5: a crawler must parse at least 500 KiB
+MAX_ROBOTS_BYTES = 500 << 10  # RFC 9309, 2.5: a crawler must parse at least 500 KiB; the rest is left
 MAX_ROBOTS_REDIRECTS = 5  # RFC 9309, 2.3.1.2: follow five at least; after more there is no such file
 MAX_AGE = 24 * 3600.0  # seconds; RFC 9309, 2.4: not to be used longer than a day
-OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})  # "none" is "noindex, nofollow"
-_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
-
-
+_PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
 # Why a site cannot be reached at all; every other failure to read its rules is "robots_unavailable".
 _UNREACHABLE = frozenset({"blocked_address", "dns_error", "connect_error", "timeout_connect", "tls_error", "bad_url"})
 
 
 class Policy(NamedTuple):
-    """What one origin (scheme, host, port) has to say: its robots.txt and its tdmrep.json, "" where there is none."""
+    """What one origin (scheme, host, port) says: its robots.txt, tdmrep.json and ai.txt, "" where there is none."""
 
     robots: str
     tdm: str
+    ai: str = ""
 
 
 class Unreadable(Exception):
@@ -46,8 +47,10 @@ class Rules:
 
     def __init__(self, policy: Policy | Unreadable):
         self._closed = policy.args[0] if isinstance(policy, Unreadable) else None
-        robots, tdm = ("", "") if isinstance(policy, Unreadable) else policy
-        self._robots = Protego.parse(robots)
+        robots, tdm, ai = ("", "", "") if isinstance(policy, Unreadable) else policy
+        self._group = our_group(robots)
+        self._robots = Protego.parse(self._group.text())
+        self._ai = Protego.parse(_rooted(our_group(ai)).text())
         self._reservations = parse_tdmrep(tdm)
 
     def refusal(self, url: str) -> str | None:
@@ -56,13 +59,58 @@ class Rules:
 
     def crawl_delay(self) -> float:
         """Seconds between requests that the site asks for; 0 where it does not."""
-        return self._robots.crawl_delay(PRODUCT) or 0.0
+        delays = [float(value) for value in self._group.values("crawl-delay") if _is_number(value)]
+        return max(delays, default=0.0)
 
     def is_reserved(self, url: str) -> bool:
         """Whether the origin's tdmrep.json reserves a URL. The first rule that matches decides."""
-        parts = urlsplit(url)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        path = _path_of(url)
         return next((reserved for location, reserved in self._reservations if covers(location, path)), False)
+
+    def opt_outs(self, url: str) -> list[str]:
+        """The signals of robots.txt, tdmrep.json and ai.txt that speak against the use of a URL."""
+        path = _path_of(url)
+        lines = [_usage_line(line) for line in self._group.values("content-usage")]
+        fitting = [(len(prefix), usage) for prefix, usage in lines if covers(prefix, path)]
+        usage = max(fitting, key=lambda pair: pair[0])[1] if fitting else None
+        found = usage_opt_outs(usage, ", ".join(self._group.values("content-signal")))
+        if self.is_reserved(url):
+            found.append(TDM)
+        return found if self._ai.can_fetch(url, PRODUCT) else [*found, "ai_txt"]
+
+
+def response_opt_outs(headers: Mapping[str, str], x_robots_tag: Iterable[str], of_site: Iterable[str]) -> list[str]:
+    """All signals that hold for a response: of its headers, and those of its site. Its TDM header overrides the file.
+
+    Args:
+        x_robots_tag: the values of these headers, which are several where there are several lines.
+        of_site: as `Rules.opt_outs` gives them.
+    """
+    found = opt_outs(robots_directives(x_robots_tag))
+    found += usage_opt_outs(headers.get("Content-Usage"), headers.get("Content-Signal"))
+    reserved = is_reserved(headers.get("TDM-Reservation"))
+    found += [signal for signal in of_site if signal != TDM or reserved is None]
+    return list(dict.fromkeys(found + ([TDM] if reserved else [])))
+
+
+def _usage_line(line: str) -> tuple[str, str]:
+    """(path, preferences) of a line of robots.txt: "/photos train-ai=n", or "train-ai=n" for everything."""
+    path, _, usage = line.partition(" ")
+    return (path, usage) if path.startswith("/") else ("/", line)
+
+
+def _rooted(group: Group) -> Group:
+    """The rules of an ai.txt, which names kinds of files by "*.jpg", as those of a robots.txt."""
+    return Group([(name, path if path[:1] in ("", "/") else "/" + path) for name, path in group.rules])
+
+
+def _path_of(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _is_number(value: str) -> bool:
+    return re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", value, re.ASCII) is not None
 
 
 def rules_text(response: Response) -> str:
@@ -71,6 +119,8 @@ def rules_text(response: Response) -> str:
     Raises:
         Unreadable: that is unknown.
     """
+    if response.status is not None and response.status // 100 == 2 and response.reason == f"http_{response.status}":
+        return ""  # 204 and the like: a success without a text
     if response.reason is None:
         return response.body.decode("utf-8", "replace").lstrip("\ufeff")
     if response.reason == "empty" or (response.status is not None and response.reason[:6] == "http_4"):
@@ -99,6 +149,7 @@ def covers(location: str, path: str) -> bool:
 
     Each piece is taken where it first stands, so that a hostile file cannot make this slower than the file is long.
     """
+    location, path = _comparable(location), _comparable(path)
     ends = location.endswith("$")
     first, *others = location.removesuffix("$").split("*")
     if not others:
@@ -113,31 +164,15 @@ def covers(location: str, path: str) -> bool:
     return path[at:].endswith(others[-1]) if ends else others[-1] in path[at:]
 
 
+def _comparable(path: str) -> str:
+    """A path as RFC 9309, 2.2.2 compares them: UTF-8 percent-encoded, and unreserved characters not."""
+
+    def one(found: re.Match[str]) -> str:
+        byte = int(found[1], 16)
+        return chr(byte) if byte in _UNRESERVED else f"%{found[1].upper()}"
+
+    return _PERCENT.sub(one, quote(path, safe="/%:@!$&'()*+,;=?#[]~-._ "))
+
+
 def _is_one(value: Any) -> bool:
     return str(value).strip() == "1"
-
-
-def robots_directives(headers: Iterable[str]) -> set[str]:
-    """The directives of `X-Robots-Tag` headers that address everyone or us, lower case, without values."""
-    found = set()
-    for header in headers:
-        addressed = True
-        for part in header.lower().split(","):
-            name, colon, value = part.partition(":")
-            if colon and name.strip() not in _WITH_VALUE:  # "otherbot: noindex, nofollow"
-                addressed = name.strip() in (PRODUCT, "*")
-                name = value
-            if addressed and name.strip():
-                found.add(name.strip())
-    return found
-
-
-def reservation(x_robots_tag: Iterable[str], tdm_header: str | None, reserved_by_file: bool) -> str | None:
-    """Why a response must not be kept: `reserved_<directive>`, `reserved_tdm`, or None.
-
-    The TDM header of a response overrides the origin's file.
-    """
-    if opted_out := sorted(robots_directives(x_robots_tag) & OPT_OUTS):
-        return f"reserved_{opted_out[0]}"
-    reserved = reserved_by_file if tdm_header is None else _is_one(tdm_header)
-    return "reserved_tdm" if reserved else None

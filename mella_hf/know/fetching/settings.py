@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from mella_hf.errors import MellaError
 from mella_hf.images.opening import FORMATS
 from mella_hf.know.fetching.download import Limits
-from mella_hf.know.fetching.robots import PRODUCT
+from mella_hf.know.optouts import PRODUCT
 
 IMAGE_KINDS = tuple(name.lower() for name in FORMATS)  # as `sniff` names them
 PAGE_KINDS = ("html",)
@@ -29,8 +29,10 @@ class FetchSettings:
         host_failures: retryable failures in a row after which a host is given up in this pass.
         passes: how often to go over the URLs; after the first time over those that may work later.
         max_redirects: hops of one URL.
-        honour_reservations: drop what X-Robots-Tag or TDM reserves; otherwise it is kept and counted.
-        allow_private: also connect to addresses that are not public; for tests and one's own network.
+        honour_reservations: drop what has an opt-out (docs/opt_outs.md); otherwise it is kept and counted.
+        ignored_opt_outs: names of single opt-outs (`optouts.SIGNALS`) that are only counted.
+        allow_private: hosts and networks that may be private, such as ("files.lan", "10.1.0.0/16"); True for all.
+            Link-local addresses and metadata services of clouds are never connected to.
         refresh_before: seconds since the epoch; bodies fetched before are asked for again, with their ETag.
     """
 
@@ -47,7 +49,8 @@ class FetchSettings:
     passes: int = 2
     max_redirects: int = 5
     honour_reservations: bool = True
-    allow_private: bool = False
+    ignored_opt_outs: tuple[str, ...] = ()
+    allow_private: bool | tuple[str, ...] = False
     refresh_before: float = 0.0
     limits: Limits = field(default_factory=Limits)
 
@@ -63,6 +66,10 @@ class FetchSettings:
             if getattr(self, name) < 1:
                 raise MellaError(f"FetchSettings.{name} is {getattr(self, name)}; it must be at least 1.")
 
+    def ignores(self, signal: str) -> bool:
+        """Whether an opt-out is only counted."""
+        return not self.honour_reservations or signal in self.ignored_opt_outs
+
     @property
     def user_agent(self) -> str:
         """Names the project and the contact."""
@@ -72,6 +79,6 @@ class FetchSettings:
 
     def deciding(self) -> dict[str, object]:
         """The settings on which a result depends."""
-        names = ("kinds", "max_redirects", "honour_reservations", "allow_private")
+        names = ("kinds", "max_redirects", "honour_reservations", "ignored_opt_outs", "allow_private")
         every = asdict(self)
         return {name: every[name] for name in names} | {"max_bytes": self.limits.max_bytes}

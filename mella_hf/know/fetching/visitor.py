@@ -34,7 +34,7 @@ class Visitor:
         self._schedule = schedule
         self._settings = settings
         self._log = log
-        self._rule_limits = replace(settings.limits, max_bytes=MAX_ROBOTS_BYTES)
+        self._rule_limits = replace(settings.limits, max_bytes=MAX_ROBOTS_BYTES, cut=True)
         self._rules: dict[str, asyncio.Task[Rules]] = {}
         self._jitter = random.Random()
 
@@ -85,7 +85,8 @@ class Visitor:
         if policy is None:
             try:
                 robots = await self._read_rule_file(f"{origin}/robots.txt", host)
-                policy = Policy(robots, await self._read_rule_file(f"{origin}/.well-known/tdmrep.json", host))
+                tdm = await self._read_rule_file(f"{origin}/.well-known/tdmrep.json", host)
+                policy = Policy(robots, tdm, await self._read_rule_file(f"{origin}/ai.txt", host))
             except Unreadable as error:
                 return Rules(error)
             self._log.keep_policy(origin, policy, now)

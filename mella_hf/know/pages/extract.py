@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mella_hf.know.links import absolute_url
+from mella_hf.know.optouts import PRODUCT, TDM_DIRECTIVE, is_reserved, robots_directives
 from mella_hf.know.pages.charset import decode_page
 from mella_hf.know.pages.image_source import Attributes, declared_size, image_source
 from mella_hf.know.pages.tree import HEADINGS, PageTree, is_html, may_have_images, open_self_closed, parse_page
@@ -25,7 +26,6 @@ MAX_TEXT = 500  # characters of a heading, caption or title; more is a layout th
 MAX_ALT = 4000  # characters; an alt-text this long is dropped later, with its reason
 _LICENSES = '[rel~="license"][href], a[href*="creativecommons.org/licenses/"]'
 _LANGUAGES = "[lang], [xml\\:lang]"
-_AGENT = "mella_hf"
 
 
 class Candidate(NamedTuple):
@@ -79,7 +79,7 @@ class _Reader:
         self.base: str | None = None
         self.has_figures = False
         self.title: str | None = None
-        self.robots = [directive for value in page.robots for directive in robots_directives(value)]
+        self.robots = robots_directives(page.robots)
         self.fallback = language_tag(page.content_language)
         self.images = self._survey(tree.elements)
 
@@ -149,12 +149,12 @@ class _Reader:
         """Take over what a `<meta>` says of the page."""
         name = (meta.attr("name") or meta.attr("http-equiv") or "").strip().lower()
         content = meta.attr("content") or ""
-        if name in ("robots", _AGENT):
-            self.robots += robots_directives(content)
+        if name in ("robots", "x-robots-tag", PRODUCT):
+            self.robots += robots_directives([content])
         elif name == "content-language":
             self.fallback = language_tag(content) or self.fallback
-        elif name == "tdm-reservation" and content.strip() == "1":
-            self.robots.append("tdm-reservation")
+        elif name == "tdm-reservation" and is_reserved(content):
+            self.robots.append(TDM_DIRECTIVE)
 
     def _around(self, image: "Element") -> tuple[str | None, str | None]:
         """Caption and license of the figure around an image."""
@@ -197,21 +197,6 @@ def language_tag(value: str | None) -> str | None:
     """A single language tag in lower case, such as "sr-latn"; None for none, several, or what is no tag."""
     tag = (value or "").strip().lower().replace("_", "-")
     return tag if re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{1,8})*", tag) else None
-
-
-def robots_directives(value: str) -> list[str]:
-    """The directives of a robots meta tag or header that concern everyone or this project, in lower case.
-
-    "otherbot: noindex, nofollow" speaks to another robot.
-    """
-    found, ours = [], True
-    for part in value.lower().split(","):
-        agent, colon, rest = part.strip().partition(":")
-        if colon and not agent.startswith(("max-", "unavailable_after")):
-            ours, part = agent.strip() in ("*", _AGENT), rest
-        if ours and part.strip():
-            found.append(part.strip())
-    return found
 
 
 def _clean(text: str) -> str | None:

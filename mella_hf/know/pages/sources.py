@@ -157,6 +157,6 @@ def _fetched_pages(path: str) -> Iterator[Page]:
     for batch in pq.ParquetFile(path).iter_batches(batch_size=64):
         for row in batch.to_pylist():
             if row["body"] is not None:
-                robots = (row["x_robots_tag"],) if row["x_robots_tag"] else ()
+                robots = tuple((row["x_robots_tag"] or "").split("\n"))
                 url = row["final_url"] or row["url"]
                 yield Page(url, row["body"], row["content_type"], row["content_language"], robots)

@@ -14,11 +14,19 @@ from typing import IO, Any, NamedTuple
 
 from mella_hf.errors import MellaError
 from mella_hf.know.fetching.sniff import SNIFF_BYTES, is_html_type, sniff
+from mella_hf.know.optouts import TDM_DIRECTIVE, is_reserved, usage_opt_outs
 from mella_hf.know.pages.bodies import MAX_PAGE_BYTES, UnreadableBody, decode_body
 from mella_hf.know.rows import RowFailed, one_row
 
 _MAGIC = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"WARC/")  # a gzip member, a zstd frame, a plain record
-_READ = ("transfer-encoding", "content-encoding", "content-language", "tdm-reservation")
+_READ = (
+    "transfer-encoding",
+    "content-encoding",
+    "content-language",
+    "tdm-reservation",
+    "content-usage",
+    "content-signal",
+)
 _HEAD_BYTES = 1 << 16  # of a record, read to see whether it is a page
 _MAX_HEADERS = 1 << 18
 _BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -32,7 +40,7 @@ class Page(NamedTuple):
         url: absolute.
         body: bytes of the page, without Content-Encoding.
         content_type, content_language: headers as sent.
-        robots: values of X-Robots-Tag, and "tdm-reservation" where that header is 1.
+        robots: values of X-Robots-Tag, and the names of what other headers opt out of (`optouts.SIGNALS`).
     """
 
     url: str
@@ -217,7 +225,7 @@ class _From:
 def _page(record: _Record, name: str, max_bytes: int) -> Page | LostPage:
     """The page of a record of the file `name`."""
     reason, body = None, record.body
-    transfer, content, language, reserved = (record.headers.get(name, [None])[0] for name in _READ)
+    transfer, content, language, reserved, usage, signal = (record.headers.get(name, [None])[0] for name in _READ)
     if not record.complete:
         reason = "page_truncated"
     elif record.conversion or not _may_be_html(record.content_type):
@@ -238,8 +246,7 @@ def _page(record: _Record, name: str, max_bytes: int) -> Page | LostPage:
     if reason is not None:
         return LostPage(f"{name}@{record.at} {record.url}", reason)
     robots = record.headers.get("x-robots-tag", [])
-    if (reserved or "").strip() == "1":
-        robots = [*robots, "tdm-reservation"]
+    robots = [*robots, *([TDM_DIRECTIVE] if is_reserved(reserved) else []), *usage_opt_outs(usage, signal)]
     return Page(record.url, body, record.content_type, language, tuple(robots))
 
 

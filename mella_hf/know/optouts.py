@@ -1,0 +1,87 @@
+"""Read what a site, a page or a response says against the use of its content for machine learning.
+
+docs/opt_outs.md has the table: each signal, where it may stand, its source, and what is done. A signal is known by one
+name here, in the reports, and in `--ignore-opt-outs`.
+"""
+
+import re
+from collections.abc import Iterable
+
+from mella_hf.errors import MellaError
+
+PRODUCT = "mella_hf"  # the name that rules may address
+# The directives of robots meta tags and X-Robots-Tag that forbid; "none" is "noindex, nofollow".
+DIRECTIVES = frozenset({"noai", "noimageai", "noml", "noindex", "noimageindex", "none"})
+SIGNALS = (*sorted(DIRECTIVES), "tdm", "content_usage", "content_signal", "ai_txt", "plus", "c2pa")
+TDM_DIRECTIVE = "tdm-reservation"  # how a page's TDM reservation stands among its directives
+TDM, USAGE, SIGNAL = "tdm", "content_usage", "content_signal"
+_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+_SEPARATORS = re.compile(r"[,;\s]++")
+_AGENT = re.compile(r"[a-z*][\w.*/+-]*+")
+
+
+def robots_directives(values: Iterable[str]) -> list[str]:
+    """The directives that robots meta tags or X-Robots-Tag headers give to everyone or to this project.
+
+    Args:
+        values: one for each tag and each header line, since "otherbot: noindex, nofollow" holds to its line's end.
+
+    Returns:
+        Lower case, each once, in order, without values: neither a date of `unavailable_after`, whose comma separates
+        nothing, nor a number of `max-snippet`.
+    """
+    found: dict[str, None] = {}
+    for value in values:
+        ours = True
+        # "otherbot : noindex" and "otherbot:noindex" are one
+        for token in _SEPARATORS.split(re.sub(r"[ \t]*+:[ \t]*+", ": ", value.lower())):
+            name, colon, _ = token.partition(":")
+            if colon:
+                if name not in _WITH_VALUE and _AGENT.fullmatch(name):
+                    ours = name in ("*", PRODUCT)
+            elif ours and name:
+                found[name] = None
+    return list(found)
+
+
+def opt_outs(directives: Iterable[str]) -> list[str]:
+    """The signals among a page's directives, in order of their names."""
+    named = {TDM if directive == TDM_DIRECTIVE else directive for directive in directives}
+    return sorted(named.intersection(SIGNALS))
+
+
+def named_opt_outs(names: str) -> tuple[str, ...]:
+    """The signals of a list such as "noindex,tdm". Raises MellaError for a name that is none."""
+    found = tuple(name.strip() for name in names.split(",") if name.strip())
+    if unknown := [name for name in found if name not in SIGNALS]:
+        raise MellaError(f"There is no opt-out {unknown[0]!r}; give some of {', '.join(SIGNALS)}.")
+    return found
+
+
+def usage_opt_outs(content_usage: str | None, content_signal: str | None) -> list[str]:
+    """The signals of the headers Content-Usage and Content-Signal, or of the lines so called in robots.txt."""
+    found = [USAGE] if content_usage and forbids_training(content_usage) else []
+    return found + ([SIGNAL] if content_signal and preferences(content_signal).get("ai-train") == "no" else [])
+
+
+def forbids_training(content_usage: str) -> bool:
+    """Whether AIPREF preferences forbid training (draft-ietf-aipref-vocab): `train-ai=n`.
+
+    What is said of all processing (`bots`) counts where training is not named; `train-genai` is a part of it.
+    """
+    said = preferences(content_usage)
+    return said.get("train-ai", said.get("bots")) == "n" or said.get("train-genai") == "n"
+
+
+def preferences(value: str) -> dict[str, str]:
+    """The keys of "search=y, train-ai=n" with their values, in lower case; the last of equal keys counts (RFC 9651)."""
+    found = {}
+    for member in value.lower().split(","):
+        key, _, said = member.partition(";")[0].partition("=")
+        found[key.strip()] = said.strip().strip('"')
+    return found
+
+
+def is_reserved(tdm_reservation: str | None) -> bool | None:
+    """Whether a TDM-Reservation header or meta tag reserves; None where there is none (TDMRep, 6.1 and 6.2)."""
+    return None if tdm_reservation is None else tdm_reservation.strip() == "1"

@@ -1,0 +1,310 @@
+"""Every signal against machine learning, in every place where it may stand: the table of docs/opt_outs.md."""
+
+import io
+import re
+import struct
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hostile_server import HOSTS, HostileServer, jpeg, reply
+from PIL import Image
+
+from mella_hf.errors import MellaError
+from mella_hf.images.image_optouts import image_opt_outs
+from mella_hf.images.opening import Rejected
+from mella_hf.know.fetching.fetch import fetch
+from mella_hf.know.fetching.robots import Policy, Rules
+from mella_hf.know.fetching.robots_txt import our_group
+from mella_hf.know.fetching.settings import FetchSettings
+from mella_hf.know.image_check import ImageSettings, check_image
+from mella_hf.know.optouts import SIGNALS, named_opt_outs, opt_outs, robots_directives
+from mella_hf.know.pages.extract import page_candidates
+from mella_hf.know.pages.warc import Page
+from mella_hf.know.records import REQUESTS, ROWS
+
+DOCS = Path(__file__).parents[2] / "docs/opt_outs.md"
+
+# (header lines, the signals in them)
+X_ROBOTS_TAG = [
+    (["noai, noimageai"], ["noai", "noimageai"]),
+    (["NoIndex"], ["noindex"]),
+    (["noml"], ["noml"]),
+    (["none"], ["none"]),
+    (["googlebot: noindex, nofollow"], []),
+    (["googlebot: nofollow", "noai"], ["noai"]),
+    (["noai", "googlebot: nofollow"], ["noai"]),
+    (["mella_hf: noindex"], ["noindex"]),
+    (["mella_hf : noindex"], ["noindex"]),
+    (["otherbot: noindex, mella_hf: noai"], ["noai"]),
+    (["unavailable_after: 25 Jun 2030 15:00:00 PST, noai"], ["noai"]),
+    (["unavailable_after: Wed, 25 Jun 2030 15:00:00 GMT, noimageai"], ["noimageai"]),
+    (["unavailable_after: 2030-06-25T15:00:00+01:00; noai"], ["noai"]),
+    (["max-image-preview: large, max-snippet:-1, noimageindex"], ["noimageindex"]),
+    (["noai; noimageai"], ["noai", "noimageai"]),
+    (["nofollow noai"], ["noai"]),
+    (["nofollow,noai,"], ["noai"]),
+    (["index, follow, all"], []),
+    ([""], []),
+]
+
+
+@pytest.mark.parametrize(("values", "expected"), X_ROBOTS_TAG)
+def test_directives(values, expected):
+    assert opt_outs(robots_directives(values)) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ('<meta name="robots" content="noai">', ["noai"]),
+        ('<META NAME=ROBOTS CONTENT="NOFOLLOW NOIMAGEAI">', ["noimageai"]),
+        ('<meta name="mella_hf" content="noindex">', ["noindex"]),
+        ('<meta name="otherbot" content="noindex">', []),
+        ('<meta http-equiv="X-Robots-Tag" content="noai">', ["noai"]),
+        ('<meta name="tdm-reservation" content="1">', ["tdm"]),
+        ('<meta name="tdm-reservation" content="0">', []),
+    ],
+)
+def test_meta_tags(head, expected):
+    page = Page("http://a.example/", f"<html><head>{head}<body><img src=a.jpg alt=Kůň>".encode())
+    (row,) = page_candidates(page, Counter())
+    assert opt_outs(row.robots) == expected
+
+
+# What an image's server says beside it -> why it is not kept; None where it is.
+IMAGES = {
+    "/noai.jpg": ({"X_Robots_Tag": "noai"}, "reserved_noai"),
+    "/noml.jpg": ({"X_Robots_Tag": "googlebot: all, *: noml"}, "reserved_noml"),
+    "/tdm.jpg": ({"TDM_Reservation": "1"}, "reserved_tdm"),
+    "/usage.jpg": ({"Content_Usage": "train-ai=n"}, "reserved_content_usage"),
+    "/bots.jpg": ({"Content_Usage": "bots=n, search=y"}, "reserved_content_usage"),
+    "/exception.jpg": ({"Content_Usage": "bots=n, train-ai=y"}, None),
+    "/search.jpg": ({"Content_Usage": "search=n"}, None),
+    "/signal.jpg": ({"Content_Signal": "search=yes, ai-train=no"}, "reserved_content_signal"),
+    "/signal_yes.jpg": ({"Content_Signal": "search=no, ai-train=yes"}, None),
+}
+
+
+def fetched(tmp_path: Path, urls: dict[str, str | None], **options) -> dict[str, dict]:
+    """The rows of URLs, each with the page that shows it."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    table = pa.table({"url": list(urls), "referrer": list(urls.values())}, schema=REQUESTS)
+    pq.write_table(table, folder / "requests.parquet")
+    polite = FetchSettings(
+        "t@example.org", allow_private=(*HOSTS,), delay=0, per_host=8, attempts=1, passes=1, **options
+    )
+    report = fetch([folder / "requests.parquet"], folder / "out", polite, workers=0, progress=False)
+    rows = [row for out in report.outputs for row in pq.read_table(out / ROWS).to_pylist()]
+    return {row["url"]: row for row in rows} | {"counts": report.counts}
+
+
+def test_headers_of_an_image(tmp_path):
+    routes = {path: reply(jpeg(3), **headers) for path, (headers, _) in IMAGES.items()}
+    with HostileServer(routes) as server:
+        rows = fetched(tmp_path, {server.url(path): None for path in IMAGES})
+        assert {path: rows[server.url(path)]["reason"] for path in IMAGES} == {p: why for p, (_, why) in IMAGES.items()}
+
+
+def test_one_signal_is_ignored_and_counted_and_the_others_hold(tmp_path):
+    routes = {path: reply(jpeg(3), **headers) for path, (headers, _) in IMAGES.items()}
+    with HostileServer(routes) as server:
+        rows = fetched(tmp_path, {server.url(path): None for path in IMAGES}, ignored_opt_outs=("tdm",))
+        assert rows[server.url("/tdm.jpg")]["reason"] is None and rows["counts"]["overridden_reserved_tdm"] == 1
+        assert rows[server.url("/noai.jpg")]["reason"] == "reserved_noai"
+
+
+TDMREP = b'[{"location": "/p%68otos/", "tdm-reservation": 1}]'
+
+
+def test_files_of_the_images_site_and_of_the_pages(tmp_path):
+    images, page_host, quiet = HOSTS[:3]
+    routes = {f"/photos/{n}.jpg": reply(jpeg(n)) for n in range(4)} | {
+        f"{page_host} /.well-known/tdmrep.json": reply(TDMREP),
+        f"{images} /ai.txt": reply(b"User-Agent: *\nDisallow: *.png\nDisallow: /photos/1.jpg\n"),
+        f"{images} /robots.txt": reply(b"User-agent: *\nContent-Usage: /photos/2 train-ai=n\nAllow: /\n"),
+    }
+    with HostileServer(routes) as server:
+        urls = {server.url(f"/photos/{n}.jpg", images): server.url("/page", quiet) for n in range(3)}
+        urls[server.url("/photos/3.jpg", images)] = server.url("/photos/page.html", page_host)
+        rows = fetched(tmp_path, urls)
+        assert [rows[url]["reason"] for url in urls] == [
+            None,
+            "reserved_ai_txt",
+            "reserved_content_usage",
+            "reserved_tdm",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("robots", "path", "expected"),
+    [
+        ("User-agent: *\nContent-Signal: search=yes, ai-train=no\nAllow: /", "/a", ["content_signal"]),
+        ("User-agent: *\nContent-Signal: search=yes, ai-train=yes\nAllow: /", "/a", []),
+        ("User-agent: otherbot\nContent-Signal: ai-train=no\nDisallow: /x", "/a", []),
+        ("User-agent: *\nContent-Usage: train-ai=n\nContent-Usage: /open/ train-ai=y", "/open/a", []),
+        ("User-agent: *\nContent-Usage: train-ai=n\nContent-Usage: /open/ train-ai=y", "/a", ["content_usage"]),
+    ],
+)
+def test_lines_of_robots_txt(robots, path, expected):
+    assert Rules(Policy(robots, "")).opt_outs(f"https://a.example{path}") == expected
+
+
+@pytest.mark.parametrize(("said", "path"), [("/%7Eann/", "/~ann/a"), ("/~ann/", "/%7Eann/a"), ("/a%2fb", "/a%2Fb")])
+def test_paths_are_compared_decoded(said, path):
+    assert Rules(Policy("", f'[{{"location": "{said}", "tdm-reservation": 1}}]')).is_reserved(
+        f"https://a.example{path}"
+    )
+
+
+# RFC 9309, 2.2.1 and 2.2.3, and what Google documents beyond it: (robots.txt, path, whether it may be fetched)
+ROBOTS = [
+    ("User-agent: mella_hf\nContent-Signal: search=yes\nUser-agent: *\nDisallow: /x", "/x", False),
+    ("User-agent: mella_hf\nCrawl-delay: 3\nSitemap: http://a/s\nUser-agent: b\nDisallow: /x", "/x", False),
+    ("User-agent: mella_hf/1.0\nDisallow: /x", "/x", False),
+    ("User-agent: MELLA_HF\nDisallow: /x", "/x", False),
+    ("User-agent: mella_hf2\nDisallow: /x", "/x", False),  # a product token has no digits
+    ("User-agent: mella\nDisallow: /x", "/x", True),
+    ("User-agent: *\nDisallow: /\nUser-agent: mella_hf\nDisallow:", "/x", True),
+    (
+        "User-agent: mella_hf\nDisallow: /a\n\nUser-agent: b\nDisallow: /\n\nUser-agent: mella_hf\nDisallow: /x",
+        "/x",
+        False,
+    ),
+    ("user-agent: *\rdisallow: /x\r", "/x", False),
+    ("\ufeffUser-agent: *\nDisallow: /x", "/x", False),
+    ("User-agent: *\nDisalow: /x", "/x", False),
+    ("User-agent *\nDisallow /x", "/x", False),
+    ("Disallow: /x", "/x", True),
+    ("User-agent: *\nDisallow: /x\nAllow: /x/open", "/x/open", True),
+    ("User-agent: * # all\nDisallow: /x # not this", "/x", False),
+]
+
+
+@pytest.mark.parametrize(("robots", "path", "allowed"), ROBOTS)
+def test_groups_of_robots_txt(robots, path, allowed):
+    assert (Rules(Policy(robots, "")).refusal(f"https://a.example{path}") is None) is allowed
+
+
+def test_a_long_robots_txt_is_read_as_far_as_it_must_be(tmp_path):
+    long = b"User-agent: *\nDisallow: /photos/\n" + b"# filler\n" * 100_000
+    routes = {"/photos/1.jpg": reply(jpeg(1)), "/open/1.jpg": reply(jpeg(1)), "/robots.txt": reply(long)}
+    with HostileServer(routes | {f"{HOSTS[1]} /robots.txt": reply(b"", status=204)}) as server:
+        urls = [server.url("/photos/1.jpg"), server.url("/open/1.jpg"), server.url("/photos/1.jpg", HOSTS[1])]
+        rows = fetched(tmp_path, dict.fromkeys(urls))
+        assert [rows[url]["reason"] for url in urls] == ["robots_disallow", None, None]
+
+
+def test_a_list_of_groups_is_read_in_one_pass():
+    group = our_group("User-agent: *\n" * 100_000 + "Disallow: /x\n" + "x" * 1_000_000)
+    assert {path for _, path in group.rules} == {"/x"}
+
+
+XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/" '
+    'plus:DataMining="http://ns.useplus.org/ldf/vocab/{}"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+def picture(kind: str, xmp: str) -> bytes:
+    image = Image.radial_gradient("L").resize((320, 240)).convert("RGB")
+    out = io.BytesIO()
+    if kind == "PNG, compressed":
+        from PIL.PngImagePlugin import PngInfo
+
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp, zip=True)
+        image.save(out, "PNG", pnginfo=info)
+    else:
+        image.save(out, kind, xmp=xmp.encode("utf-16-le" if kind == "WEBP" else "utf-8"))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG, compressed", "WEBP"])
+@pytest.mark.parametrize(
+    ("value", "is_reserved"),
+    [
+        ("DMI-PROHIBITED", True),
+        ("DMI-PROHIBITED-AIMLTRAINING", True),
+        ("DMI-PROHIBITED-GENAIMLTRAINING", True),
+        ("DMI-PROHIBITED-EXCEPTSEARCHENGINEINDEXING", True),
+        ("DMI-ALLOWED", False),
+        ("DMI-UNSPECIFIED", False),
+    ],
+)
+def test_data_mining_in_the_metadata_of_an_image(kind, value, is_reserved):
+    data = picture(kind, XMP.format(value))
+    assert image_opt_outs(data) == (["plus"] if is_reserved else [])
+    if is_reserved:
+        with pytest.raises(Rejected, match="reserved_plus"):
+            check_image(data, ImageSettings())
+        ignoring = check_image(data, ImageSettings(ignored_opt_outs=("plus",)))
+        assert "reserved_plus" in ignoring.flags and not image_opt_outs(ignoring.data)
+
+
+def cbor(value) -> bytes:
+    """A small value as CBOR (RFC 8949), enough for a map of maps of short texts."""
+    if isinstance(value, dict):
+        return bytes([0xA0 + len(value)]) + b"".join(cbor(k) + cbor(v) for k, v in value.items())
+    text = value.encode()
+    return (bytes([0x60 + len(text)]) if len(text) < 24 else bytes([0x78, len(text)])) + text
+
+
+def with_credentials(assertion: bytes, cut: int = 0) -> bytes:
+    """A JPEG whose APP11 segments, two where `cut` says so, hold a box with a label and content (ISO/IEC 19566-5)."""
+    content = b"\0\0\0\x40jumd" + b"json" + bytes(12) + b"\x03c2pa.training-mining\0" + assertion
+    header = struct.pack(">I4s", len(content) + 8, b"jumb")
+    parts = [content[:cut], content[cut:]] if cut else [content]
+    segments = b""
+    for number, part in enumerate(parts, 1):
+        body = b"JP" + struct.pack(">HI", 1, number) + header + part
+        segments += b"\xff\xeb" + struct.pack(">H", len(body) + 2) + body
+    data = jpeg(5)
+    return data[:2] + segments + data[2:]
+
+
+def entries(**uses: str) -> dict:
+    return {"entries": {f"c2pa.{name}": {"use": use} for name, use in uses.items()}}
+
+
+@pytest.mark.parametrize("cut", [0, 70, 90])
+@pytest.mark.parametrize(
+    ("said", "is_reserved"),
+    [
+        (entries(ai_training="notAllowed", data_mining="allowed"), True),
+        (entries(ai_training="allowed", ai_generative_training="notAllowed"), True),
+        (entries(data_mining="constrained"), True),
+        (entries(ai_training="allowed", ai_generative_training="allowed", data_mining="allowed"), False),
+        (entries(ai_inference="notAllowed", ai_training="allowed"), False),
+    ],
+)
+def test_content_credentials(said, is_reserved, cut):
+    import json
+
+    for assertion in (cbor(said), json.dumps(said).encode()):
+        assert image_opt_outs(with_credentials(assertion, cut)) == (["c2pa"] if is_reserved else [])
+    with pytest.raises(Rejected, match="reserved_c2pa"):
+        check_image(with_credentials(cbor(entries(ai_training="notAllowed"))), ImageSettings())
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x89PNG\r\n\x1a\n" + b"\xff" * 50, b"\xff\xd8\xff\xeb", b"\xff\xd8" + b"\xff\xeb\0\0" * 9]
+)
+def test_damaged_files_have_no_opt_outs(data):
+    assert image_opt_outs(data) == [] and image_opt_outs(data + zlib.compress(b"x")) == []
+
+
+def test_names():
+    assert named_opt_outs("noindex, tdm") == ("noindex", "tdm") and named_opt_outs("") == ()
+    with pytest.raises(MellaError, match="no opt-out 'robots'"):
+        named_opt_outs("robots")
+
+
+def test_the_documents_table_names_every_signal():
+    named = set(re.findall(r"^\| `([a-z0-9_]+)`", DOCS.read_text("utf-8"), re.MULTILINE))
+    assert named == {*SIGNALS, "robots_disallow"}
