@@ -47,7 +47,7 @@ def _joined(data: bytes) -> bytes:
     """A JPEG's boxes without the headers of the segments that cut them (ISO/IEC 19566-5, D.2); else the data."""
     if not data.startswith(b"\xff\xd8"):
         return data
-    parts = []
+    parts: list[bytes] = []
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
         (length,) = struct.unpack_from(">H", data, at + 2)

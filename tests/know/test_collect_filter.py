@@ -103,7 +103,9 @@ def test_icons_and_pairs_seen_before(tmp_path):
 def test_a_page_that_opts_out_is_left_alone(tmp_path):
     rows = [candidate("Kůň na pastvě", robots=["nofollow", word]) for word in ("noai", "noindex", "tdm-reservation")]
     kept, output = run(rows, tmp_path)
-    assert kept == [] and output.counts == {"dropped_page_opt_out": 3}
+    assert kept == [] and output.counts == {
+        "dropped_page_opt_out": 3, "opt_out_noai": 1, "opt_out_noindex": 1, "opt_out_tdm": 1,
+    }  # fmt: skip
     kept, output = run(rows[:1], tmp_path, honour_opt_outs=False)
     assert len(kept) == 1 and output.counts["overridden_opt_out"] == 1
 

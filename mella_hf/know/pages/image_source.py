@@ -29,7 +29,7 @@ _MAX_DIGITS = 5
 # What a page shows before the real image is there, by the name of the file.
 _PLACEHOLDER = re.compile(
     r"(?:blank|spacer|placeholder|transparent|pixel|clear|dot|empty|1x1|lazy|lazyload|loading|loader|gr[ae]y)"
-    r"[-_.\dx]*+\.(?:gif|png|svg|jpe?g|webp)",
+    r"[-_\dx]*+\.(?:gif|png|svg|jpe?g|webp)",
     re.IGNORECASE,
 )
 
