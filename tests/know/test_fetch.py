@@ -359,7 +359,7 @@ def test_starts_are_apart_by_the_delay_and_by_crawl_delay(tmp_path: Path, monkey
         urls = [server.url(f"/{i}.jpg", host) for host in ("127.0.0.1", "127.0.0.2") for i in range(6)]
         assert run(urls, tmp_path, replace(QUICK, delay=0.2, per_host=4)).counts == {"kept": 12}
     for host, delay in (("127.0.0.1", 0.2), ("127.0.0.2", 0.4)):
-        _, _, *images = starts[host]  # after two files of rules
+        _, _, _, *images = starts[host]  # after three files of rules
         assert len(images) == 6 and min(b - a for a, b in pairwise(images)) >= delay - STEP
 
 
