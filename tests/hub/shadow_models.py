@@ -83,6 +83,16 @@ def qwen_ids(tokenizer: Any) -> dict[str, int]:
     return {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
 
 
+def qwen2_vl(folder: Path) -> Path:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    build_tiny_qwen2vl(folder)
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    return save(model, processor, folder)
+
+
 def qwen2_5_vl(folder: Path) -> Path:
     import torch
     from transformers import (
@@ -223,7 +233,7 @@ def madlad(folder: Path) -> Path:
 
 
 MODELS: dict[str, Callable[[Path], Path]] = {
-    "Qwen/Qwen2-VL-7B-Instruct": build_tiny_qwen2vl,
+    "Qwen/Qwen2-VL-7B-Instruct": qwen2_vl,
     "Qwen/Qwen2.5-VL-7B-Instruct": qwen2_5_vl,
     "Qwen/Qwen3-VL-8B-Instruct": qwen3_vl,
     "OpenGVLab/InternVL3_5-8B-HF": internvl3_5,

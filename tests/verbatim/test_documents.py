@@ -25,7 +25,8 @@ FIRST = ("README.md", "recipes/", "docs/reproduce.md", "docs/report.md", "docs/j
 NAMES = [str(path.relative_to(ROOT)) for path in documents()]
 ORDER = sorted(NAMES, key=lambda name: next((i for i, first in enumerate(FIRST) if name.startswith(first)), len(FIRST)))
 BLOCKS = [block for name in ORDER for block in blocks(ROOT / name)]
-COMMANDS = list({block.code: block for block in BLOCKS if not block.python}.values())  # each once
+FIRST_OF = {block.code: at for at, block in reversed([*enumerate(BLOCKS)])}
+COMMANDS = [block for at, block in enumerate(BLOCKS) if not block.python and FIRST_OF[block.code] == at]  # each once
 # What somebody did before a command, by the words of the command: a demo that ran, runs that were made.
 BEFORE: dict[str, tuple[str, ...]] = {
     "mella push outputs/demo": (
@@ -34,8 +35,8 @@ BEFORE: dict[str, tuple[str, ...]] = {
         "python -c \"from mella_hf.hub.push import prepare_adapter as p; p('outputs/qwen2_vl_7b/joint-ar/adapter', "
         "'outputs/demo/ar/adapter', run='outputs/demo/ar/evaluation')\"",
     ),
-    "docs/reproduce.md": ("rm -rf outputs/internvl2_8b/joint-ar",),
-    "docs/guides/train.md": ("rm -rf outputs/qwen2_vl_7b/joint-ar.before; cp -r outputs/qwen2_vl_7b/joint-ar "
+    "internvl2_8b/joint.yaml --languages ar --data_dir": ("rm -rf outputs/internvl2_8b/joint-ar",),
+    "--gradient_accumulation_steps 8": ("rm -rf outputs/qwen2_vl_7b/joint-ar.before; cp -r outputs/qwen2_vl_7b/joint-ar "
                              "outputs/qwen2_vl_7b/joint-ar.before; rm -rf outputs/qwen2_vl_7b/joint-ar",),
     "--against other=": ("mkdir -p outputs/other && cp -r outputs/qwen2_vl_7b/know-only-ar/adapter outputs/other/",),
     "--answers outputs/ar/predictions": (
@@ -89,7 +90,7 @@ def test_command(block: Block, scenario: Scenario, reader: Reader) -> None:
     if (row := exceptions.left(block.code)) is not None:
         pytest.skip(row.reason)
     for mark, commands in BEFORE.items():
-        if mark in (block.code, block.document) or mark in block.code:
+        if mark in block.code:
             for command in commands:
                 done = perform(reader, command) if command.startswith("mella") else reader.cold(command)
                 assert done.status == 0, f"before {block.where}: {command}\n{done.output[-3000:]}"
