@@ -36,8 +36,7 @@ BEFORE: dict[str, tuple[str, ...]] = {
         "'outputs/demo/ar/adapter', run='outputs/demo/ar/evaluation')\"",
     ),
     "internvl2_8b/joint.yaml --languages ar --data_dir": ("rm -rf outputs/internvl2_8b/joint-ar",),
-    "--gradient_accumulation_steps 8": ("rm -rf outputs/qwen2_vl_7b/joint-ar.before; cp -r outputs/qwen2_vl_7b/joint-ar "
-                             "outputs/qwen2_vl_7b/joint-ar.before; rm -rf outputs/qwen2_vl_7b/joint-ar",),
+    "--gradient_accumulation_steps 8": ("rm -rf outputs/qwen2_vl_7b/joint-ar",),
     "--against other=": ("mkdir -p outputs/other && cp -r outputs/qwen2_vl_7b/know-only-ar/adapter outputs/other/",),
     "--answers outputs/ar/predictions": (
         "sed -i 's/\"prediction\": \"/&other /' outputs/ar/predictions/adapter/ling_test.jsonl",
