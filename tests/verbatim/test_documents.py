@@ -5,7 +5,6 @@
 
 import re
 import shutil
-import signal
 import subprocess
 import time
 import urllib.request
@@ -126,7 +125,7 @@ def serve(reader: Reader, command: str) -> None:
                 time.sleep(0.1)
         else:
             pytest.fail(f"no page at {address[0]}: {said}")
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate(timeout=60)
 
 
