@@ -196,6 +196,9 @@ def raw_deflate(data: bytes) -> bytes:
 SHAPES = {
     "plain": record(response()),
     "HTTP lines end with LF": record(response(eol=b"\n")),
+    "WARC lines end with LF": record(response(), eol=b"\n"),
+    "all lines end with LF": record(response(eol=b"\n"), eol=b"\n"),
+    "WARC/0.18": record(response(), version=b"WARC/0.18"),
     "HTTP/2": record(response().replace(b"HTTP/1.1 200 OK", b"HTTP/2 200")),
     "a folded header": record(response(X_Long="a\r\n b")),
     "no HTTP header at all": record(PAGE),

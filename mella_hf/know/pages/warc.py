@@ -8,6 +8,7 @@ gzip body.
 import io
 import mmap
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -147,7 +148,8 @@ def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterato
     kinds = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
     file.seek(start)
     stream: Any = _From(file, start) if start else str(path)  # fastwarc reads paths itself, faster
-    for found in ArchiveIterator(stream, parse_http=False):
+    # Lenient where lines of the headers end in LF alone; elsewhere it would pass over damage without a word.
+    for found in ArchiveIterator(stream, parse_http=False, quirks_mode=_ends_in_lf(path)):
         at = start + found.stream_pos
         if not found.record_type & kinds:
             yield at, None
@@ -200,6 +202,19 @@ def _http_headers(block: bytes) -> tuple[int, dict[str, list[str]], int] | None:
             values = headers.setdefault(name.strip().lower(), [])
             values.append(value.strip())
     return int(status[1]), headers, end.end() if end else len(block)
+
+
+def _ends_in_lf(path: Path) -> bool:
+    """Whether the first line of a file, plain or gzip, ends in LF alone."""
+    with open(path, "rb") as file:
+        head = file.read(256)
+    if head[:2] == _MAGIC[0][:2]:
+        try:
+            head = zlib.decompressobj(31).decompress(head, 64)
+        except zlib.error:
+            return False
+    line, lf, _ = head.partition(b"\n")
+    return bool(lf) and line.startswith(b"WARC/") and not line.endswith(b"\r")
 
 
 class _From:
