@@ -4,6 +4,7 @@ Each function does what the command of the same name does, and the command calls
 languages are "ar", "ar,cs", ["ar", "cs"] or "all".
 """
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -203,6 +204,8 @@ def build_dataset(
         MellaError: when `data` is not laid out as `source` says, or an option does not go with it.
     """
     codes = read_codes(languages)
+    if isinstance(data, str | Path):
+        _require_no_address(str(data))
     if isinstance(data, str | Path) and source != "hf" and not Path(data).is_dir():
         raise MellaError(f"DATA {str(data)!r} is not a folder; --source {source} reads one.")
     from mella_hf.dataset.building.build import build_dataset as run
@@ -214,6 +217,19 @@ def build_dataset(
         found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, replace=replace,
         rescan=rescan, origin="", progress=progress,
     )  # fmt: skip
+
+
+def _require_no_address(data: str) -> None:
+    """Raise MellaError when DATA is an address such as s3://bucket/release: only folders and Hub repos are read."""
+    address = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", data)  # not C:/; a Path has lost one slash
+    if address is None or Path(data).is_dir():
+        return
+    if repo := re.match(r"hf:/+datasets/([^/@]+/[^/@]+)", data):
+        raise MellaError(f"DATA {data!r} is an address; for a dataset of the Hub, give {repo[1]} and --source hf.")
+    raise MellaError(
+        f"DATA {data!r} is an address, and nothing is read at {address[1]}://. Copy it to a folder first, and give "
+        "that; a dataset of the Hub is read in place, as ORGANISATION/NAME with --source hf."
+    )
 
 
 def _source(

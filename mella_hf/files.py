@@ -1,10 +1,12 @@
-"""Write files atomically, and find cached and packaged files."""
+"""Write files atomically, tell names that are unsafe elsewhere, and find cached and packaged files."""
 
 import codecs
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,9 @@ from typing import Any
 from mella_hf.errors import MellaError
 
 ASIDE = ".tmp"  # suffix of unfinished files; their names begin with a dot
+# What Windows does not take ("Naming Files, Paths, and Namespaces", Microsoft): devices, with any suffix; characters.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[1-9¹²³]) *(?:\..*)?", re.IGNORECASE | re.DOTALL)
+_FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f]')
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -39,6 +44,45 @@ def link_file(source: Path, target: Path) -> None:
     except OSError:
         shutil.copyfile(source, aside)
     os.replace(aside, target)
+
+
+def name_problems(paths: Iterable[str]) -> list[str]:
+    """What is wrong with the names of files that people will copy to Windows and macOS, in words; none: all are safe.
+
+    Args:
+        paths: relative paths, with `/` between the names.
+    """
+    problems: dict[str, None] = {}  # each once, in order
+    spelled: dict[str, str] = {}
+    for path in paths:
+        parts = path.split("/")
+        problems |= dict.fromkeys(fault for part in parts if (fault := _name_fault(part)))
+        for count in range(1, len(parts) + 1):
+            place = "/".join(parts[:count])
+            first = spelled.setdefault(same_name(place), place)
+            if first != place:
+                problems[f"{first!r} and {place!r} are one file on Windows and macOS; rename one"] = None
+                break  # what lies in them differs for the same reason
+    return list(problems)
+
+
+def same_name(path: str) -> str:
+    """A text that is equal for paths that Windows or macOS take for the same."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _name_fault(name: str) -> str:
+    """What is wrong with one name, or ""."""
+    if not name or name in (".", ".."):
+        return f"{name!r} names no file; take another name"
+    if _DEVICE.fullmatch(name):
+        other = f"{name.partition('.')[0]}_Latn"
+        return f"{name!r} is a device on Windows, where no file can have this name; take another, such as {other!r}"
+    if found := _FORBIDDEN.search(name):
+        return f"{name!r} has {found[0]!r}, which no file name on Windows has; take another name"
+    if name[-1] in ". ":
+        return f"{name!r} ends in {name[-1]!r}, which Windows leaves out; take another name"
+    return ""
 
 
 def sweep(folder: Path) -> None:

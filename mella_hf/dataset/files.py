@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.files import cache_dir
+from mella_hf.files import cache_dir, name_problems
 from mella_hf.sample import SPLITS
 
 SHARD = re.compile(r"(?P<language>[\w-]+)/(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
@@ -27,6 +27,11 @@ def split_paths(files: Iterable[str]) -> dict[str, list[str]]:
         if (match := SHARD.fullmatch(path)) and match["split"] in SPLITS:
             found.setdefault(f"{match['language']}/{match['split']}", []).append(path)
     return found
+
+
+def published_name_problems(files: Iterable[str]) -> list[str]:
+    """What is wrong with the names of shards and thumbnails: published, they must be safe on every system."""
+    return name_problems(path for path in sorted(files) if path.endswith((".parquet", ".jpg")))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, git_oid, write_card
 from mella_hf.dataset.croissant import CROISSANT
-from mella_hf.dataset.files import REPO, SHARD, HubFiles
+from mella_hf.dataset.files import REPO, SHARD, HubFiles, published_name_problems
 from mella_hf.dataset.merging import Remote, check_disjoint, kept_places, merged_files, places_in
 from mella_hf.dataset.remove import finish_removal
 from mella_hf.dataset.requests import REMOVALS, read_records
@@ -138,6 +138,8 @@ def _send(
         _require_own_card(hub, remote, repo)
     report = compare(repo, {**local_files(folder), **card}, remote, gone)
     report.kept = kept
+    if problems := published_name_problems({*report.add, *remote} - {*report.delete}):
+        raise MellaError(f"{repo} would hold names that are unsafe: {problems[0]}. Nothing was sent.")
     if (report.add or report.delete) and not dry_run:
         report.url = _commit(api, {**local_files(folder), **card}, report, head, create_pr)
     return report

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from mella_hf.dataset.checks import bad_record, check_sample
 from mella_hf.errors import MellaError
+from mella_hf.files import name_problems, same_name
 from mella_hf.sample import SCHEMA, SPLITS
 
 ROW_GROUP_ROWS = 256
@@ -70,10 +71,11 @@ def write_split(
 
     Raises:
         SampleError: on the first record that does not fit; nothing of the split is written then.
-        MellaError: on an unknown split.
+        MellaError: on an unknown split, or a language that cannot name a folder everywhere.
     """
     if split not in SPLITS:
         raise MellaError(f"Unknown split {split!r}; choose one of {', '.join(SPLITS)}.")
+    require_safe_languages(Path(folder), [language])
     home = Path(folder) / language
     aside = home / f".{split}.{os.getpid()}.tmp"
     shutil.rmtree(aside, ignore_errors=True)
@@ -176,6 +178,20 @@ def languages_in(folder: Path | str) -> list[str]:
     if not root.is_dir():
         return []
     return sorted(p.name for p in root.iterdir() if p.is_dir() and any(shard_paths(root, p.name, s) for s in SPLITS))
+
+
+def require_safe_languages(folder: Path, languages: Sequence[str]) -> None:
+    """Raise MellaError when languages cannot name folders beside each other, and beside those of `folder`, everywhere.
+
+    On Windows, `con` (Cofán) is a device, and `zh-Hans` and `zh-hans` are one folder.
+    """
+    for language in languages:
+        if "/" in language:
+            raise MellaError(f"The language {language!r} cannot name a folder; leave '/' out.")
+    mine = {same_name(language) for language in languages}
+    there = [path.name for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+    if problems := name_problems([*(name for name in there if same_name(name) in mine), *languages]):
+        raise MellaError(f"A language names a folder, and {problems[0]}.")
 
 
 def _checked(

@@ -458,3 +458,17 @@ def test_xet_storage(tmp_path: Path, folder: Path) -> None:
 
 def test_the_shards_are_all_there(folder: Path) -> None:
     assert len(shard_paths(folder, "ar", "know")) == 3
+
+
+def test_a_language_that_differs_in_case_alone_from_one_on_the_hub(
+    hub: LocalHub, client: Client, folder: Path, tmp_path: Path
+) -> None:
+    """Whoever clones the repo to Windows or macOS would get one of the two."""
+    client.run(publish(folder))
+    before = published(hub)
+    write_split([record(n, language="AR") for n in range(900, 905)], tmp_path / "other", "AR", "know")
+    out = client.run(publish(tmp_path / "other"))
+    assert out.startswith("ERROR ") and "'AR' and 'ar' are one file on Windows and macOS" in out
+    assert published(hub) == before
+    assert client.run(publish(tmp_path / "other", remove=["ar"])).endswith(f"{hub.repos[REPO].refs['main']}\n")
+    assert {name.partition("/")[0] for name in published(hub) if name.endswith(".parquet")} == {"AR"}

@@ -73,7 +73,7 @@ def _image(data: bytes, **columns) -> dict:
         ({"id": "0" * 64}, "column 'id': is not the sha256 of the image bytes"),
         ({"image": {"bytes": None, "path": "/etc/passwd"}}, "column 'image': has no bytes"),
         ({"image": {"bytes": record(77)["image"]["bytes"], "path": "/home/me/x.jpg"}}, "carries the path '/home/me"),
-        ({"page_url": "file:///home/me/page.html"}, "'file:///home/me/page.html' is not an http address"),
+        ({"page_url": "file:///home/me/page.html"}, "'file:///home/me/page.html': not an http address"),
         ({"text": "a\0b"}, "column 'text': is unfit (text_nul)"),
         ({"language": "th"}, "column 'language': is 'th' in a shard of 'ar'"),
         ({"width": 97}, "the image decodes to (96, 64), the row says (97, 64)"),
@@ -214,3 +214,9 @@ def test_work_is_no_part_of_the_dataset(folder: Path) -> None:
     assert json.loads((folder / ".verify" / "done" / "ar--know-00000-of-00001.parquet.json").read_text())["counts"] == {
         "kept": 20
     }
+
+
+@pytest.mark.parametrize(("name", "said"), [("aux", "'aux' is a device"), ("AR", "'AR' and 'ar' are one file")])
+def test_names_that_are_unsafe_elsewhere(folder: Path, name: str, said: str) -> None:
+    shutil.copytree(folder / "ar", folder / name)
+    assert any(said in problem for problem in problems(folder))

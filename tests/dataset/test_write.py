@@ -200,3 +200,11 @@ def test_removing_rows_keeps_most_bytes(tmp_path: Path) -> None:
 def test_schema_is_arrow_readable() -> None:
     assert tuple(SCHEMA.names) == COLUMNS
     assert SCHEMA.field("image").type == pa.struct({"bytes": pa.binary(), "path": pa.string()})
+
+
+@pytest.mark.parametrize("language", ["con", "COM7", "a:b", "ar.", "../ar", "AR", "ar/x", ""])
+def test_a_language_that_cannot_name_a_folder_everywhere(tmp_path: Path, language: str) -> None:
+    write_split([record(1)], tmp_path, "ar", "know")
+    with pytest.raises(MellaError, match="name"):
+        write_split([record(2, language=language)], tmp_path, language, "know")
+    assert [path.name for path in tmp_path.iterdir()] == ["ar"]

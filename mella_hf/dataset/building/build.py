@@ -41,7 +41,7 @@ from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.remove import finish_removal
 from mella_hf.dataset.requests import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
-from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer
+from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer, require_safe_languages
 from mella_hf.files import json_line, json_lines, link_file, sweep
 from mella_hf.funnel import HEADER, Step, funnel_table
 from mella_hf.html.notebook import html_table, text_table
@@ -132,7 +132,8 @@ def build_dataset(
 
     Raises:
         StageError: a unit killed its worker again and again; what is done stays done.
-        MellaError: the source is not what it should be, or changed during the build; another build is at work.
+        MellaError: the source is not what it should be, or changed during the build; another build is at work;
+            a language cannot name a folder on Windows.
     """
     out = Path(out).resolve()
     with only_build(out / WORK):
@@ -161,6 +162,7 @@ def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Se
     given = _kept_by_source(work, before)
     units = name_units(source.units(work / "source"), source.name)
     languages = sorted({unit.language for unit in units})
+    require_safe_languages(out, languages)
     if not asked.replace and (held := adopted(out, work, languages, before)):
         before = [*before, *_scan(held, name_units(held.units(work), held.name), work, run, asked, "")[1]]
     scanned, mine = _scan(source, units, work, run, asked, origin)
