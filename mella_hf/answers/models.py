@@ -38,10 +38,10 @@ def load_model(
             "Give a Hub id or a folder with config.json, weights and processor files."
         ) from error
     if adapter is not None:
-        from peft import PeftModel
+        from mella_hf.answers.adapter_weights import load_adapter
 
         try:
-            model = PeftModel.from_pretrained(model, str(adapter))
+            model = load_adapter(model, adapter)
         except (RuntimeError, ValueError) as error:  # torch names the shapes, PEFT the modules that do not fit
             raise MellaError(
                 f"The adapter {str(adapter)!r} does not fit the base model {base!r}: {_first_line(error)} "

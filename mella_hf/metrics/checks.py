@@ -1,7 +1,8 @@
 """Check the inputs of the metric: each fault raises one clear error, and nothing is skipped."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,42 @@ from mella_hf.languages import Language
 from mella_hf.text.lid import LONG, UNKNOWN, identify, is_language, letter_count
 
 MAX_WRONG_REFERENCES = 0.2  # with a larger share of references in another language, scoring makes no sense
+ENOUGH_TOLD = 10  # references whose language can be told, or half of them, before they are judged
 _JOINED = 2000  # characters of short references, joined, that are enough to tell their language
 
 
-def check_texts(predictions: Sequence[str], references: Sequence[str], keywords: Any) -> None:
+def as_list(values: Any, kind: str) -> list[Any]:
+    """The values of a column by position: any sequence, a pandas Series, a NumPy array or an Arrow column.
+
+    A Series is read in the order of its rows, whatever its index says.
+
+    Raises:
+        MellaError: for what has no order, such as a set, or is no column at all.
+    """
+    if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
+        raise MellaError(f"The {kind} are a {type(values).__name__}; give lists with one text per item, in order.")
+    if hasattr(values, "to_pylist"):  # Arrow arrays iterate over scalars of their own
+        return list(values.to_pylist())
+    return list(values)
+
+
+def keyword_lists(values: Any) -> list[list[Any]] | None:
+    """The keywords of each item; no keywords where a column has None or NaN. Raises MellaError as `as_list` does."""
+    if values is None:
+        return None
+    lists: list[list[Any]] = []
+    for number, words in enumerate(as_list(values, "keywords")):
+        if words is None or (isinstance(words, float) and math.isnan(words)):
+            lists.append([])
+        elif isinstance(words, str):
+            raise MellaError(f"The keywords of item {number} are the text {words!r}; give a list of keywords.")
+        else:
+            lists.append(as_list(words, f"keywords of item {number}"))
+    return lists
+
+
+def check_texts(predictions: list[Any], references: list[Any], keywords: list[list[Any]] | None) -> None:
     """Raise MellaError unless there is one text of each kind for every item, and a reference to score against."""
-    if isinstance(predictions, str) or isinstance(references, str):
-        raise MellaError("Predictions or references are a single text; give lists with one text per item.")
     if len(predictions) != len(references):
         raise MellaError(
             f"There are {len(predictions)} predictions and {len(references)} references; "
@@ -35,14 +65,13 @@ def check_texts(predictions: Sequence[str], references: Sequence[str], keywords:
             if not isinstance(text, str):
                 raise MellaError(f"The {kind} of item {i} is {text!r}; it must be a text (an empty one scores 0).")
     for i, text in enumerate(references):
-        if not text.strip():
+        if not any(map(str.isalnum, text)):
+            what = f"{text!r}, which has no word" if text.strip() else "empty"
             raise MellaError(
-                f"The reference of item {i} is empty, so nothing can be scored against it; leave the item out."
+                f"The reference of item {i} is {what}, so nothing can be scored against it; leave the item out."
             )
     for i, words in enumerate(keywords or ()):
-        if isinstance(words, str):
-            raise MellaError(f"The keywords of item {i} are the text {words!r}; give a list of keywords.")
-        for word in words or ():
+        for word in words:
             if not isinstance(word, str):
                 raise MellaError(f"A keyword of item {i} is {word!r}; it must be a text.")
 
@@ -60,7 +89,8 @@ def check_reference_language(
     told = [label for label in labels if label != UNKNOWN]
     short = " ".join(text for text, label in zip(references, labels, strict=True) if label == UNKNOWN)
     short = short[:_JOINED]
-    if int(wrong.sum()) > MAX_WRONG_REFERENCES * len(told):
+    enough = len(told) >= min(ENOUGH_TOLD, len(references) / 2)  # three odd texts say nothing about forty
+    if enough and int(wrong.sum()) > MAX_WRONG_REFERENCES * len(told):
         counts = Counter(label for label, is_wrong in zip(labels, wrong, strict=True) if is_wrong)
         found = ", ".join(f"{label}: {count}" for label, count in counts.most_common(3))
         fault = f"{int(wrong.sum())} of {len(told)} references are not in {language.name} ({language.code}); "

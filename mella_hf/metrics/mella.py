@@ -11,6 +11,7 @@ import datasets
 import evaluate
 
 from mella_hf.metrics import MellaMetric
+from mella_hf.metrics.checks import as_list, keyword_lists
 
 Texts = Sequence[str] | None
 Lists = Sequence[Sequence[str] | None] | None
@@ -73,6 +74,7 @@ class Mella(evaluate.Metric):
     ) -> dict[str, Any] | None:
         """Score what was added, or the lists given here; see the module's description."""
         if predictions is not None:
+            predictions, references = as_list(predictions, "predictions"), as_list(references, "references")
             keywords = self._keywords(keywords, predictions)
         return super().compute(predictions=predictions, references=references, keywords=keywords, **settings)
 
@@ -80,7 +82,8 @@ class Mella(evaluate.Metric):
         self, *, predictions: Texts = None, references: Texts = None, keywords: Lists = None, **inputs: Any
     ) -> None:
         """Add items; keywords may be left out."""
-        predictions, references = list(predictions or ()), list(references or ())
+        predictions = [] if predictions is None else as_list(predictions, "predictions")
+        references = [] if references is None else as_list(references, "references")
         if len(predictions) != len(references):
             raise ValueError(
                 f"There are {len(predictions)} predictions and {len(references)} references; give one of each."
@@ -100,7 +103,7 @@ class Mella(evaluate.Metric):
         return super().add(prediction=prediction, reference=reference, keywords=list(keywords or ()), **inputs)
 
     def _keywords(self, keywords: Lists, predictions: Sequence[str]) -> list[list[str]]:
-        return [[] for _ in predictions] if keywords is None else [list(words or ()) for words in keywords]
+        return keyword_lists(keywords) or [[] for _ in predictions]
 
     def _compute(
         self,

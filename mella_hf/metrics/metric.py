@@ -16,7 +16,7 @@ import numpy as np
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
 from mella_hf.metrics import paper, significance
-from mella_hf.metrics.checks import check_reference_language, check_texts
+from mella_hf.metrics.checks import as_list, check_reference_language, check_texts, keyword_lists
 from mella_hf.metrics.installed import all_metrics, all_scores, columns, score_items, score_sums
 from mella_hf.metrics.matching import Mode
 from mella_hf.metrics.results import Scores
@@ -180,8 +180,9 @@ class MellaMetric:
         """Count every item once; `score` and `compare` work from the result.
 
         Args:
-            predictions: one text per item; an empty prediction counts and scores 0.
-            references: one text per item.
+            predictions: one text per item, in any sequence, pandas Series, NumPy array or Arrow column, paired by
+                position; an empty prediction counts and scores 0.
+            references: one text per item, likewise.
             keywords: names that each answer should mention; None or an empty list if an item has none.
             prompts: user turns, to find answers that repeat them; the language's own by default.
             check_references: raise an error if references are in another language.
@@ -190,8 +191,10 @@ class MellaMetric:
             MellaError: for texts that are not strings, lists of different lengths, no items, empty
                 references, or references in another language.
         """
-        check_texts(predictions, references, keywords)
-        kept = [list(words or ()) for words in keywords] if keywords is not None else [[] for _ in predictions]
+        predictions, references = as_list(predictions, "predictions"), as_list(references, "references")
+        words = keyword_lists(keywords)
+        check_texts(predictions, references, words)
+        kept = words if words is not None else [[] for _ in predictions]
         keys = [(_digest(r), _digest(*k), _digest(p)) for r, k, p in zip(references, kept, predictions, strict=True)]
         order = sorted(range(len(keys)), key=keys.__getitem__)
         partners = floor_partners([keys[i][0] for i in order])
@@ -258,7 +261,8 @@ class MellaMetric:
             `rouge_l`, `meteor`, `n` and `signature`.
         """
         if self.protocol == "paper":
-            check_texts(predictions, references, keywords)
+            predictions, references = as_list(predictions, "predictions"), as_list(references, "references")
+            check_texts(predictions, references, keyword_lists(keywords))
             signature = paper.paper_signature(None)
             found = paper.paper_scores(predictions, references)
             return Scores({**found, "n": len(predictions), "signature": signature})

@@ -103,12 +103,11 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "Lora
     Raises:
         MellaError: if the folder is not an adapter of this model, or the recipe sets another kind of LoRA.
     """
-    from peft import PeftModel
-
+    from mella_hf.answers.adapter_weights import load_adapter
     from mella_hf.answers.identity import check_adapter
 
     check_adapter(model.config._name_or_path, adapter, recipe.revision)
-    loaded = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+    loaded = load_adapter(model, adapter, is_trainable=True)
     config = loaded.peft_config["default"]
     for name in SAME_LORA:
         have, want = getattr(config, name), getattr(recipe, name)
