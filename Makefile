@@ -22,7 +22,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	  || { echo "Python has no venv module here; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch torchvision
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[metrics,collect,safety,review,cluster,docs,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[metrics,collect,safety,glotlid,review,cluster,docs,dev]'
 	# The jars of METEOR 1.5 for the tests of the author's protocol; its other requirements are not used.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps pycocoevalcap==1.2
 	@touch $@

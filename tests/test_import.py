@@ -8,7 +8,7 @@ import mella_hf
 
 PUBLIC = {
     "Language", "LengthBuckets", "MellaError", "MellaMetric", "MellaTrainer", "__version__", "build_dataset", "collect",
-    "conversations", "describe", "evaluate", "get_language", "language_codes", "make_sample", "publish",
+    "conversations", "dataset_info", "describe", "evaluate", "get_language", "language_codes", "make_sample", "publish",
     "push_adapter", "register_language", "report", "review", "train", "write_split",
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "datasets", "pyarrow", "trl", "numpy", "typer", "yaml", "PIL", "requests")

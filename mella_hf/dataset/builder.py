@@ -280,7 +280,7 @@ class Mella(datasets.ArrowBasedBuilder):
             where, shards = f"The dataset repo {repo!r}", list_hub(repo, revision, token, cache_dir)
         self.shards = select_config(shards, config_name, where)
         self.BUILDER_CONFIGS = []  # for this instance: the data may hold a language that LANGUAGES does not
-        self._only: str | None = None  # the one split that a copy of this builder prepares
+        self._only: list[str] | None = None  # the splits that are asked for; the files of others are not touched
         self._preparation: dict[str, Any] = {}
         super().__init__(cache_dir=cache_dir, config_name=config_name, data_dir=data_dir, token=token, **kwargs)
 
@@ -295,7 +295,7 @@ class Mella(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         generators = []
-        for split in [self._only] if self._only else self.split_names:
+        for split in self._only or self.split_names:
             urls = [local_copy(shard.url) for shard in self.shards if shard.split == split]
             if datasets.config.HF_DATASETS_OFFLINE and (missing := [url for url in urls if url.startswith("hf://")]):
                 raise MellaError(f"Offline, and the cache lacks {missing[0]}; load the split {split!r} once online.")
@@ -360,8 +360,7 @@ class Mella(datasets.ArrowBasedBuilder):
 
     def as_streaming_dataset(self, split: Any = None, base_path: str | None = None) -> Any:
         """The splits as `IterableDataset`s. Raises MellaError on a split that is not there."""
-        if split is not None:
-            self._parts(split)
+        self._only = None if split is None else list(dict.fromkeys(name for name, _ in self._parts(split)))
         streams = super().as_streaming_dataset(split, base_path)
         if self.config.resize is None or "image" not in self.info.features:
             return streams
@@ -387,7 +386,7 @@ class Mella(datasets.ArrowBasedBuilder):
         part = self.__class__.__new__(self.__class__)
         part.__dict__.update(self.__dict__)
         part.info = self.info.copy()
-        part._only = split
+        part._only = [split]
         part.config_id = f"{self.config_id}-{split}-{fingerprint(s for s in self.shards if s.split == split)}"
         part._cache_dir = part._build_cache_dir()
         try:

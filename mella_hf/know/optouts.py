@@ -34,7 +34,7 @@ def robots_directives(values: Iterable[str]) -> list[str]:
     for value in values:
         ours = True
         # "otherbot : noindex" and "otherbot:noindex" are one
-        for token in _SEPARATORS.split(re.sub(r"[ \t]*+:[ \t]*+", ": ", value.lower())):
+        for token in _SEPARATORS.split(": ".join(part.strip(" \t") for part in value.lower().split(":"))):
             name, colon, _ = token.partition(":")
             if colon:
                 if name not in _WITH_VALUE and _AGENT.fullmatch(name):

@@ -159,7 +159,12 @@ def train(settings: Settings) -> Path:
         if not done:
             trainer, facts = build_trainer(settings)
             log = _run(trainer, checkpoint)
-            _save(trainer, settings, adapter, {**facts, "settings": all_settings(settings), "log_history": log})
+            _save(
+                trainer,
+                settings,
+                adapter,
+                {**facts, "settings": all_settings(settings), "identity": run_identity(settings), "log_history": log},
+            )
     return adapter
 
 

@@ -74,7 +74,7 @@ def test_differences_are_paired(folders: dict[str, list[Path]]) -> None:
 def test_answers_about_other_images_are_refused(folders: dict[str, list[Path]]) -> None:
     path = folders["two_stage"][1] / "predictions" / "know_test.jsonl"
     path.write_text(path.read_text("utf-8").replace("know_test-0", "another"), "utf-8")
-    with pytest.raises(MellaError, match="answers other know_test images"):
+    with pytest.raises(MellaError, match="has answers about other know_test images"):
         Comparison(folders, "ar")
 
 

@@ -156,4 +156,4 @@ def test_a_run_trains_on_the_set(answers: dict[str, Any], tiny_qwen2vl: Path, ma
     train(parse_settings(["--config", str(tmp_path / "recipe.yaml")]))
     record = json.loads((tmp_path / "run" / "training.json").read_text("utf-8"))
     assert record["samples"] == dict(sorted(Counter(turn["source"] for turn in turns).items()))
-    assert len(record["settings"]["transfer_set_hash"]) == 64
+    assert len(record["identity"]["transfer_set"]) == 64

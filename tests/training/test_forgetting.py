@@ -136,7 +136,7 @@ def test_the_second_stage_starts_where_the_first_ended(
     moved = train(settings(tiny_qwen2vl, two_sources, tmp_path / "moved", **common))
     assert any(not torch.equal(value, weights(moved)[name]) for name, value in weights(stage_one).items())
     record = json.loads((tmp_path / "moved" / "training.json").read_text())
-    assert record["samples"] == {"know": 8} and len(record["settings"]["init_adapter_hash"]) == 64
+    assert record["samples"] == {"know": 8} and len(record["identity"]["init_adapter"]) == 64
 
 
 def test_ewc_holds_the_weights_of_the_first_stage(

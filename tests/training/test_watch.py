@@ -53,7 +53,7 @@ def test_watching_logs_scores_and_changes_nothing(tiny_qwen2vl: Path, data: Path
     assert metrics | {"watch/ar/know_keyword_micro", "watch/ar/ling_wrong_language_rate"} <= set(looks[0])
     losses = [[e["loss"] for e in record["log_history"] if "loss" in e] for record in (plain, watched)]
     assert losses[0] == losses[1] and len(losses[0]) == 2
-    assert watched["settings"] == plain["settings"]  # the same run, whether it is watched or not
+    assert watched["identity"] == plain["identity"]  # the same run, whether it is watched or not
 
 
 def test_what_counts_as_a_gain() -> None:
