@@ -136,3 +136,8 @@ def page_troubles(open_page: Any, accessibility: Any) -> Callable[[Path], list[s
         return found
 
     return troubles
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name gzip data without its bytes: they hold the time, and every process must collect the same names."""
+    return "gzip" if isinstance(val, bytes) and val.startswith(b"\x1f\x8b") else None
