@@ -64,26 +64,18 @@ def review(
         raise MellaError(f"QUEUE {str(queue)!r} does not exist; give a dataset folder or a Parquet file.")
     need_file("--answers", *answers or ())
     need_file("--import", import_)
-    from mella_hf.reviewing.compare import read_pairs, tally
+    from mella_hf.reviewing.compare import tally
     from mella_hf.reviewing.exchange import imported, read_decisions, write_decisions, write_reviewed
     from mella_hf.reviewing.guidelines import render_guidelines
-    from mella_hf.reviewing.queue import Queue, read_items
+    from mella_hf.reviewing.opening import open_queue
     from mella_hf.reviewing.session import Review
     from mella_hf.reviewing.status import status as status_of
-    from mella_hf.reviewing.store import ReviewStore
 
     if answers and len(answers) != 2:
         raise MellaError(f"--answers was given {len(answers)} times; give the two files to choose between.")
-    set_aside: list[str] = []
-    splits = ("know_test", "ling_test") if answers else ("ling", "ling_test")
-    items = read_items(queue, splits, set_aside)
-    pairs = read_pairs(items, *answers) if answers else None
-    ending = ".compare.sqlite" if pairs else ".review.sqlite"
     reads = status or export is not None or calibrate is not None
-    store = ReviewStore(state or queue.with_name(queue.name + ending), read_only=reads)
-    shown = {pair.item.key: pair.shown for pair in pairs} if pairs else None
-    waiting = Queue([pair.item for pair in pairs] if pairs else items, (), double, shown)
-    waiting.follow(store)
+    opened = open_queue(queue, state, double, answers or (), read_only=reads)
+    waiting, store, pairs, set_aside = opened.queue, opened.store, opened.pairs, opened.set_aside
     for line in set_aside:
         typer.echo(f"set aside: {line}", err=True)
     if import_ is not None:

@@ -1,13 +1,59 @@
 """Open a review from Python: `mella_hf.review`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mella_hf.errors import MellaError, MissingExtraError
-from mella_hf.reviewing.compare import read_pairs
+from mella_hf.reviewing.compare import Pair, read_pairs
 from mella_hf.reviewing.queue import Queue, read_items
 from mella_hf.reviewing.session import Review
 from mella_hf.reviewing.store import ReviewStore
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A queue that is ready to be reviewed.
+
+    Attributes:
+        queue: the samples, with the decisions of the store taken.
+        store: where decisions are.
+        pairs: for a blind comparison, the two answers of each sample.
+        set_aside: one line for each row that nobody can judge.
+    """
+
+    queue: Queue
+    store: ReviewStore
+    pairs: list[Pair] | None
+    set_aside: list[str]
+
+
+def open_queue(
+    queue: str | Path,
+    state: str | Path | None,
+    double: float,
+    answers: Sequence[str | Path] = (),
+    *,
+    read_only: bool = False,
+) -> Opened:
+    """Read a queue, or the pairs of a blind comparison, with the decisions so far.
+
+    Args:
+        queue, state, double, answers: as `review` takes them.
+        read_only: write nothing into the file of decisions.
+
+    Raises:
+        MellaError: when the queue, the answers or the file of decisions cannot be read.
+    """
+    queue, set_aside = Path(queue), list[str]()
+    items = read_items(queue, ("know_test", "ling_test") if answers else ("ling", "ling_test"), set_aside)
+    pairs = read_pairs(items, *map(Path, answers)) if answers else None
+    ending = ".compare.sqlite" if pairs else ".review.sqlite"
+    store = ReviewStore(state or queue.with_name(queue.name + ending), read_only=read_only)
+    shown = {pair.item.key: pair.shown for pair in pairs} if pairs else None
+    waiting = Queue([pair.item for pair in pairs] if pairs else items, (), double, shown)
+    waiting.follow(store)
+    return Opened(waiting, store, pairs, set_aside)
 
 
 def review(
@@ -43,23 +89,16 @@ def review(
         if error.name not in ("uvicorn", "starlette", "h11"):
             raise
         raise MissingExtraError(error.name, "review", "The review page") from error
-    queue = Path(queue)
     if answers and len(answers) != 2:
         raise MellaError(f"answers names {len(answers)} files; give the two to choose between.")
-    set_aside: list[str] = []
-    items = read_items(queue, ("know_test", "ling_test") if answers else ("ling", "ling_test"), set_aside)
-    pairs = read_pairs(items, *map(Path, answers)) if answers else None
-    ending = ".compare.sqlite" if pairs else ".review.sqlite"
-    store = ReviewStore(Path(state) if state else queue.with_name(queue.name + ending))
-    shown = {pair.item.key: pair.shown for pair in pairs} if pairs else None
-    waiting = Queue([pair.item for pair in pairs] if pairs else items, (), double, shown)
-    waiting.follow(store)
+    opened = open_queue(queue, state, double, answers)
+    store = opened.store
     listening = listen(host, port)
     for name in [reviewers] if isinstance(reviewers, str) else reviewers:
         say(f"{name}: {link(host, port, store.add_reviewer(name))}")
     if not store.reviewers():
         raise MellaError("Nobody can open this review yet; name someone in reviewers.")
-    for line in [*(f"set aside: {line}" for line in set_aside), warning(host)]:
+    for line in [*(f"set aside: {line}" for line in opened.set_aside), warning(host)]:
         if line:
             say(line)
-    serve(build_app(Review(waiting, store, pairs)), listening)
+    serve(build_app(Review(opened.queue, store, opened.pairs)), listening)
