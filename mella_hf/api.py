@@ -259,7 +259,9 @@ def _source(
 def train(recipe: "str | Path | Settings | None" = None, **settings: Any) -> Path:
     """Train an adapter, to the end or from where an earlier call with the same settings was stopped.
 
-        mella_hf.train("qwen2_vl_7b/joint", languages="ar", output_dir="outputs/ar")
+        mella_hf.train(
+            "joint", model_name_or_path="Qwen/Qwen2-VL-7B-Instruct", languages="ar", output_dir="outputs/ar"
+        )
 
     Args:
         recipe: its name or path; or settings that are made already.

@@ -34,7 +34,7 @@ COMMANDS = {
         "remove": "Take samples out and put the request on record",
     },
     "Train a model": {
-        "train": "Train an adapter by a recipe, such as qwen2_vl_7b/joint",
+        "train": "Train an adapter by a recipe, such as joint",
         "distill": "Build the transfer set of SDRRL, the paper's baseline",
         "convert-internvl2": "Convert an original InternVL2 checkpoint",
     },

@@ -1,4 +1,4 @@
-"""Train an adapter: `accelerate launch recipes/sft.py --config recipes/qwen2_vl_7b/joint.yaml`.
+"""Train an adapter: `accelerate launch recipes/sft.py --config recipes/joint.yaml --model_name_or_path BACKBONE`.
 
 The same as `accelerate launch -m mella_hf train`, for a checkout.
 """

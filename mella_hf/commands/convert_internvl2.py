@@ -12,7 +12,7 @@ MAX_PATCHES = 6  # of the paper's runs
 
 def convert_internvl2(
     source: Annotated[str, typer.Argument(help="Folder of the checkpoint, or its name: OpenGVLab/InternVL2-8B.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write; recipes/internvl2_8b reads outputs/internvl2_8b/base.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write, the --model_name_or_path of mella train.")],
     max_patches: Annotated[
         int, typer.Option(min=1, help="Most tiles of an image, thumbnail not counted (the paper: 6).")
     ] = MAX_PATCHES,

@@ -25,7 +25,7 @@ def distill(
     """Build the transfer set of SDRRL, the paper's baseline (arXiv 2402.12204).
 
     The base describes and names every training image of know and ling in English; the answers are translated, and
-    question and answer appear in both languages in every combination. Train on it with recipes/.../sdrrl.yaml.
+    question and answer appear in both languages in every combination. Train on it with the recipe sdrrl.
     Stopped at any moment, the same command goes on where it was, and asks for nothing twice.
     """
     need_folder("--data-dir", data_dir)

@@ -11,7 +11,7 @@ from mella_hf.errors import MellaError
 
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="Name, such as qwen2_vl_7b/joint, or path of a YAML file.")
+        str | None, typer.Argument(metavar="RECIPE", help="Name, such as joint, or path of a YAML file.")
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="--SETTING VALUE", help="Settings that replace those of the recipe.")
@@ -31,7 +31,8 @@ def train(
 ) -> None:
     """Train an adapter by a recipe, in a single stage or as the second of two; the same command resumes.
 
-    Every key of the recipe is a flag too, and flags win: mella train qwen2_vl_7b/joint --languages ar --lora_r 8.
+    Every key of the recipe is a flag too, and flags win: mella train joint
+    --model_name_or_path Qwen/Qwen2-VL-7B-Instruct --languages ar --lora_r 8.
     The adapter and its processor are written to OUTPUT_DIR/adapter.
 
     On several GPUs: --accelerate-config zero1, or accelerate launch -m mella_hf train RECIPE.

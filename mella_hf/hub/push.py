@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 LORA_SETTINGS = ("peft_type", "r", "lora_alpha", "lora_dropout", "target_modules")
 # What of a run's settings the card states; none of them is a path.
 RECIPE_SETTINGS = (
-    "languages", "sources", "max_samples", "source_weights", "prompt_seed", "length_buckets", "max_pixels",
-    "max_patches", "lora_scope", "load_in_4bit", "load_in_8bit", "dtype", "bf16", "num_train_epochs", "max_steps",
+    "languages", "sources", "max_samples", "source_weights", "prompt_seed", "length_buckets", "max_image_tokens",
+    "max_pixels", "max_patches", "lora_scope", "load_in_4bit", "load_in_8bit", "dtype", "bf16", "num_train_epochs",
+    "max_steps",
     "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "max_grad_norm", "replay_share", "ewc_lambda", "seed",
 )  # fmt: skip

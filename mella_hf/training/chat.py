@@ -5,7 +5,7 @@ A sample becomes one user turn, an image and a prompt in the sample's language, 
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from mella_hf.dataset.checks import text_problem
 from mella_hf.errors import SampleError
 from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
+from mella_hf.training.image_sizes import image_tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,31 +164,3 @@ def count_tokens(
         desc="Counting tokens",
     ).with_format("numpy")
     return TokenCounts(counted["sequence"][:], counted["completion"][:])
-
-
-def image_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Image tokens of images of (height, width) in pixels, without decoding them.
-
-    Uses the processor's own function, which serving engines use too.
-
-    Raises:
-        SampleError: for a size that the processor refuses, such as one side 200 times the other (Qwen-VL).
-    """
-    distinct = list(set(sizes))
-    try:
-        counts = _token_counts(processor, distinct)
-    except ValueError:
-        for height, width in distinct:  # which of them it was
-            try:
-                _token_counts(processor, [(height, width)])
-            except ValueError as error:
-                raise SampleError(
-                    f"An image of {width} x {height} px does not fit this backbone: {error}. Remove such samples."
-                ) from error
-        raise
-    known = dict(zip(distinct, counts, strict=True))
-    return [known[size] for size in sizes]
-
-
-def _token_counts(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
-    return [int(count) for count in processor._get_num_multimodal_tokens(image_sizes=sizes).num_image_tokens]

@@ -34,6 +34,10 @@ class DataArguments:
         metadata={"help": "Samples per language and source; all by default (the paper: 80-140 thousand)."},
     )
     prompt_seed: int = field(default=42, metadata={"help": "Seed for drawing a prompt for each sample."})
+    max_image_tokens: int | None = field(
+        default=None,
+        metadata={"help": "Most tokens of an image, by whatever limit the backbone's image processor has."},
+    )
     min_pixels: int | None = field(default=None, metadata={"help": "Smallest image area after resizing, px²."})
     max_pixels: int | None = field(
         default=None, metadata={"help": "Largest image area after resizing, px²; caps the image tokens (Qwen-VL)."}
@@ -75,6 +79,8 @@ class DataArguments:
             raise MellaError("sources is empty; name 'know', 'ling' or both.")
         if self.max_samples is not None and self.max_samples < 1:
             raise MellaError(f"max_samples is {self.max_samples}; give a positive number, or leave it out for all.")
+        if self.max_image_tokens is not None and self.max_image_tokens < 1:
+            raise MellaError(f"max_image_tokens is {self.max_image_tokens}; give a positive number, or null.")
         if self.weights is not None and not self.length_buckets:
             raise MellaError("source_weights needs length_buckets: true, because then each batch has one source.")
         if self.streaming and not self.length_buckets:

@@ -17,8 +17,8 @@ NOT_FINITE = (
 )
 MEMORY = (
     "Set gradient_checkpointing: true; the run goes on with it. Or start anew in another output_dir with a lower "
-    "per_device_train_batch_size and as many times more gradient_accumulation_steps, or with a lower max_pixels "
-    "(Qwen-VL) or max_patches (InternVL)."
+    "per_device_train_batch_size and as many times more gradient_accumulation_steps, or with a lower "
+    "max_image_tokens."
 )
 WORKER = "Usually the machine's memory was full: lower dataloader_num_workers."
 SAVING = "If the disk is full, free some space, or lower save_total_limit."

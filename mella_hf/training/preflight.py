@@ -1,20 +1,18 @@
 """Check at the start that this machine and this backbone can do what the settings ask for.
 
-Libraries report it later or not at all: bitsandbytes fails when the weights load, and an image processor silently
-ignores a pixel limit that it does not know.
+Libraries report it later or not at all: bitsandbytes fails when the weights load.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError, MissingExtraError
-from mella_hf.training.backbones import PARTS, get_backbone
+from mella_hf.training.backbones import PARTS
 from mella_hf.training.data_arguments import DataArguments
 
 if TYPE_CHECKING:
     from trl import ModelConfig, SFTConfig
 
-IMAGE_BOUNDS = ("min_pixels", "max_pixels", "max_patches")
 # TRL lists the choices of these in its help but does not check them in a recipe.
 _CHOICES = {"dtype": ("auto", "bfloat16", "float16", "float32"), "bnb_4bit_quant_type": ("nf4", "fp4")}
 
@@ -35,13 +33,13 @@ def check_machine(data: DataArguments, model: "ModelConfig", training: "SFTConfi
     _check_reporters(training)
 
 
-def check_backbone(data: DataArguments, model: "ModelConfig") -> None:
+def check_backbone(model: "ModelConfig") -> None:
     """Refuse what the backbone cannot do. Reads its config.json from the folder or the Hub.
 
     Raises:
-        MellaError: if its family is unknown, or its processor does not know a limit on the image size.
+        MellaError: if it cannot be read, or transformers has no image-text-to-text model of its type.
     """
-    from transformers import AutoConfig
+    from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig
 
     name = str(model.model_name_or_path)
     try:
@@ -52,14 +50,11 @@ def check_backbone(data: DataArguments, model: "ModelConfig") -> None:
             hint = "convert it first: mella convert-internvl2 SRC OUT"
         said = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise MellaError(f"The backbone {name!r} cannot be read ({said}); {hint}.") from error
-    bounds = get_backbone(config.model_type).image_bounds
-    for bound in IMAGE_BOUNDS:
-        value = getattr(data, bound)
-        if value is not None and bound not in bounds:
-            raise MellaError(
-                f"{bound} is {value}, but {config.model_type} does not use it; limit its images with "
-                f"{' and '.join(bounds)}."
-            )
+    if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        raise MellaError(
+            f"The model type {config.model_type!r} is no image-text-to-text model of transformers; choose another "
+            "backbone."
+        )
 
 
 def _check_scope(data: DataArguments, model: "ModelConfig") -> None:

@@ -7,13 +7,13 @@ from mella_hf.errors import MellaError
 from mella_hf.files import resource_folder
 
 LAUNCHERS = "accelerate"  # the folder of the launcher's configurations
-OTHERS = (LAUNCHERS, "benchmarks")  # folders that hold no recipes of runs
+OTHERS = (LAUNCHERS, "benchmarks", "gate")  # what holds no recipes of runs
 
 
 def recipe_names() -> list[str]:
-    """The names of the recipes that come with the library, such as "qwen2_vl_7b/joint"."""
+    """The names of the recipes that come with the library, such as "joint" and "demo/joint"."""
     folder = resource_folder("recipes")
-    names = [path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("*/*.yaml")]
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")]
     return sorted(name for name in names if name.split("/")[0] not in OTHERS)
 
 

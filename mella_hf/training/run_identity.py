@@ -18,9 +18,9 @@ from mella_hf.training.settings import Settings
 
 # What a run is trained on and in which order.
 DATA = (
-    "languages", "sources", "max_samples", "prompt_seed", "min_pixels", "max_pixels", "max_patches", "length_buckets",
-    "source_weights", "streaming", "replay_share", "seed", "data_seed", "chat_template_path", "eos_token", "pad_token",
-    "max_length", "completion_only_loss", "assistant_only_loss", "loss_type",
+    "languages", "sources", "max_samples", "prompt_seed", "max_image_tokens", "min_pixels", "max_pixels", "max_patches",
+    "length_buckets", "source_weights", "streaming", "replay_share", "seed", "data_seed", "chat_template_path",
+    "eos_token", "pad_token", "max_length", "completion_only_loss", "assistant_only_loss", "loss_type",
 )  # fmt: skip
 # How far and how fast it learns.
 SCHEDULE = (

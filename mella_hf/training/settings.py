@@ -34,13 +34,15 @@ class Settings:
         if not self.data.languages:
             raise MellaError("languages is empty; name at least one, as in --languages ar.")
         if not self.model.model_name_or_path:
-            raise MellaError("model_name_or_path is missing; name a backbone, as in Qwen/Qwen2-VL-7B-Instruct.")
+            raise MellaError(
+                "model_name_or_path is missing; name a backbone, as in --model_name_or_path Qwen/Qwen2-VL-7B-Instruct."
+            )
         if self.model.lora_target_modules:
             raise MellaError("lora_target_modules is not used here; name the parts to adapt with lora_scope.")
         if self.training.max_length is not None:
             raise MellaError(
                 f"max_length is {self.training.max_length}: it would cut answers silently. Set it to null "
-                "and bound the image tokens with max_pixels (Qwen-VL) or max_patches (InternVL)."
+                "and bound the image tokens with max_image_tokens."
             )
         if self.training.save_only_model:
             raise MellaError(

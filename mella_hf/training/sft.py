@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
+from mella_hf.training import image_bounds
 from mella_hf.training.backbones import lora_targets, trainable_by_part
 from mella_hf.training.checkpoints import (
     ADAPTER_FOLDER,
@@ -48,13 +49,15 @@ def load_processor(settings: Settings) -> "ProcessorMixin":
     """Load the backbone's processor, with the run's limits on the image size."""
     from transformers import AutoProcessor
 
-    bounds = {"min_pixels": settings.data.min_pixels, "max_pixels": settings.data.max_pixels}
-    bounds["max_patches"] = settings.data.max_patches
-    return AutoProcessor.from_pretrained(
-        settings.model.model_name_or_path,
-        revision=backbone_commit(settings),
-        **{key: value for key, value in bounds.items() if value is not None},
+    data = settings.data
+    bounds = {name: getattr(data, name) for name in image_bounds.SETTINGS if getattr(data, name) is not None}
+    processor = AutoProcessor.from_pretrained(
+        settings.model.model_name_or_path, revision=backbone_commit(settings), **bounds
     )
+    image_bounds.check_bounds(processor, bounds)
+    if data.max_image_tokens is not None:
+        image_bounds.limit_image_tokens(processor, data.max_image_tokens)
+    return processor
 
 
 def load_backbone(settings: Settings) -> "PreTrainedModel":
@@ -100,7 +103,7 @@ def build_trainer(settings: Settings) -> Any:
     from mella_hf.training.streaming import build_stream_feed
     from mella_hf.training.trainer import MellaTrainer  # importing TRL takes seconds
 
-    check_backbone(settings.data, settings.model)
+    check_backbone(settings.model)
     processor = load_processor(settings)
     feed = build_stream_feed(settings, processor) if settings.data.streaming else build_feed(settings, processor)
     forgetting = settings.forgetting

@@ -34,7 +34,7 @@ def test_commands_parse(words):
     if name == "sft":
         settings = dict(zip(given[::2], given[1::2], strict=True))
         recipe = yaml.safe_load((ROOT / settings.pop("--config")).read_text("utf-8"))
-        assert {key.removeprefix("--") for key in settings} <= {*recipe, "data_dir", "output_dir"}
+        assert {key.removeprefix("--") for key in settings} <= {*recipe, "data_dir", "output_dir", "model_name_or_path"}
     else:
         command = typer.main.get_command(app).commands[name]
         with command.make_context(name, list(given)) as context:
@@ -52,14 +52,15 @@ def test_there_are_commands_of_every_step():
 
 
 def test_adapters_that_are_read_are_those_that_recipes_write():
-    written = {yaml.safe_load(path.read_text("utf-8"))["output_dir"] for path in ROOT.glob("recipes/internvl2_8b/*")}
-    read = set(re.findall(r"(outputs/internvl2_8b/[\w-]+)/adapter", TEXT))
+    written = {yaml.safe_load(path.read_text("utf-8"))["output_dir"] for path in ROOT.glob("recipes/*_*.yaml")}
+    written.add(yaml.safe_load((ROOT / "recipes/joint.yaml").read_text("utf-8"))["output_dir"])
+    read = set(re.findall(r"(outputs/[\w-]+)/adapter", TEXT))
     assert read and read <= written
 
 
 def test_recipes_that_are_named_exist():
     named = set(re.findall(r"recipes/[\w/.]+\.(?:py|yaml)", TEXT))
-    named |= {f"recipes/internvl2_8b/{name}.yaml" for name in re.findall(r"`(\w+(?:_only|_stage\w*)|sdrrl)`", TEXT)}
+    named |= {f"recipes/{name}.yaml" for name in re.findall(r"`(\w+(?:_only|_stage\w*)|sdrrl)`", TEXT)}
     named |= {f"recipes/accelerate/{name}" for name in re.findall(r"`(\w+\.yaml)`", TEXT)}
     assert len(named) > 8
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []

@@ -6,16 +6,19 @@ import pytest
 
 from mella_hf.errors import MellaError
 from mella_hf.training.arguments import parse_settings
+from mella_hf.training.recipes import find_recipe, recipe_names
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 BASE = "languages: [ar]\nmodel_name_or_path: x\nmax_length: null\nbf16: false"
 
 
-def test_the_qwen_recipe_has_the_papers_settings() -> None:
+def test_the_recipe_has_the_papers_settings() -> None:
     """Against the training settings of arXiv 2508.05502 and its repository (InternVL2-8B, Nov-Dec 2024)."""
-    settings = parse_settings(["--config", str(RECIPES / "qwen2_vl_7b/joint.yaml"), "--use_cpu", "true"])
+    settings = parse_settings(
+        ["--config", str(RECIPES / "joint.yaml"), "--model_name_or_path", "org/base", "--use_cpu", "true"]
+    )
     training, model, data = settings.training, settings.model, settings.data
-    assert model.model_name_or_path == "Qwen/Qwen2-VL-7B-Instruct"
+    assert data.max_image_tokens == 1800  # six tiles of 448 px and a thumbnail, 256 tokens each, and two marks: 1794
     assert (model.use_peft, model.lora_r, data.lora_scope) == (True, 16, ["language_model"])
     assert (training.learning_rate, training.weight_decay, training.warmup_steps) == (4e-5, 0.01, 0.03)
     assert (training.lr_scheduler_type, training.num_train_epochs) == ("cosine", 1)
@@ -27,10 +30,10 @@ def test_the_qwen_recipe_has_the_papers_settings() -> None:
 
 
 def test_every_recipe_parses() -> None:
-    recipes = [path for path in RECIPES.glob("*/*.yaml") if path.parent.name not in ("accelerate", "benchmarks")]
+    recipes = [find_recipe(name) for name in recipe_names()]
     assert recipes
     for recipe in recipes:
-        parse_settings(["--config", str(recipe), "--use_cpu", "true"])
+        parse_settings(["--config", str(recipe), "--model_name_or_path", "org/base", "--use_cpu", "true"])
 
 
 def test_flags_override_the_recipe() -> None:

@@ -31,7 +31,6 @@ LEFT = (
     Left(r" --cluster tcp://", "needs the scheduler above; tests/test_cluster.py runs --cluster"),
     Left(r"^mella evaluate .*--benchmark ", "reads benchmarks of others; tests/evaluation serves them on loopback"),
     Left(r"recipes/demo/sdrrl", "`mella ablation` makes its transfer set"),
-    Left(r"internvl2_8b/(base --language|sdrrl)", "a random original checkpoint answers without end"),
     Left(r" --export | --human ", "need people's decisions; tests/reviewing makes them"),
     Left(r"lmms_eval ", "lmms-eval has an environment of its own; tests/evaluation runs it there"),
     Left(r"^mella collect .*(--urls|crawl/)", "reads the web; tests/know/test_collect*.py serve it on loopback"),
@@ -59,9 +58,9 @@ INSTEAD = (
     Instead(r"http://(localhost|node1):8000/v1", "{captions}", "a stand-in answers in vLLM's place"),
     Instead(r"--base-url http://node2:8000/v1", "", "one stand-in is enough"),
     Instead(r"--base BASE --adapter ADAPTER", "--base Qwen/Qwen2-VL-7B-Instruct "
-            "--adapter outputs/qwen2_vl_7b/joint-ar/adapter", "names that the reader fills in"),
+            "--adapter outputs/joint/adapter", "names that the reader fills in"),
     Instead(r"^mella evaluate \.\.\. ", "mella evaluate --base Qwen/Qwen2-VL-7B-Instruct --languages ar "
-            "--adapter outputs/qwen2_vl_7b/joint-ar/adapter --out outputs/gated ", "the reader's own options"),
+            "--adapter outputs/joint/adapter --out outputs/gated ", "the reader's own options"),
     Instead(r" --gate recipes/gate\.yaml", "", "random weights break every limit; tests/evaluation has the gate"),
     Instead(r"--workers 16", "--workers 1", "two cores here"),
 )  # fmt: skip

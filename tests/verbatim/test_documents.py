@@ -29,14 +29,14 @@ COMMANDS = [block for at, block in enumerate(BLOCKS) if not block.python and FIR
 # What somebody did before a command, by the words of the command: a demo that ran, runs that were made.
 BEFORE: dict[str, tuple[str, ...]] = {
     "mella push outputs/demo": (
-        "mella evaluate --base Qwen/Qwen2-VL-7B-Instruct --adapter outputs/qwen2_vl_7b/joint-ar/adapter --languages ar "
+        "mella evaluate --base Qwen/Qwen2-VL-7B-Instruct --adapter outputs/joint/adapter --languages ar "
         "--data-dir outputs/demo/mella --out outputs/demo/ar/evaluation --know-tokens 8 --ling-tokens 8",
-        "python -c \"from mella_hf.hub.push import prepare_adapter as p; p('outputs/qwen2_vl_7b/joint-ar/adapter', "
+        "python -c \"from mella_hf.hub.push import prepare_adapter as p; p('outputs/joint/adapter', "
         "'outputs/demo/ar/adapter', run='outputs/demo/ar/evaluation')\"",
     ),
-    "internvl2_8b/joint.yaml --languages ar --data_dir": ("rm -rf outputs/internvl2_8b/joint-ar",),
-    "--gradient_accumulation_steps 8": ("rm -rf outputs/qwen2_vl_7b/joint-ar",),
-    "--against other=": ("mkdir -p outputs/other && cp -r outputs/qwen2_vl_7b/know-only-ar/adapter outputs/other/",),
+    "joint.yaml --model_name_or_path outputs/internvl2": ("rm -rf outputs/joint",),
+    "--gradient_accumulation_steps 8": ("rm -rf outputs/joint",),
+    "--against other=": ("mkdir -p outputs/other && cp -r outputs/know_only/adapter outputs/other/",),
     "--answers outputs/ar/predictions": (
         "sed -i 's/\"prediction\": \"/&other /' outputs/ar/predictions/adapter/ling_test.jsonl",
     ),
