@@ -7,6 +7,7 @@ asked for, by counting the tokens of images of many shapes.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from mella_hf.errors import MellaError
@@ -83,7 +84,7 @@ def _limits(processor: Any, most: int) -> Iterator[tuple[Callable[[Any], None], 
         default = getattr(images, name, None)
         if name in taken and isinstance(default, int):
             steps = GEMMA4_TOKENS if name == "max_soft_tokens" else range(default - 1, 0, -1)
-            yield (lambda value, name=name: setattr(images, name, value)), [step for step in steps if step < default]
+            yield partial(setattr, images, name), [step for step in steps if step < default]
     side = getattr(images, "patch_size", None)
     if "max_pixels" in taken and isinstance(side, int):
         area = (side * images.merge_size) ** 2

@@ -10,7 +10,10 @@ from mella_hf.errors import EXTRAS
 
 pytestmark = pytest.mark.documents
 
-TRAIN = "mella train joint --model_name_or_path Qwen/Qwen2-VL-7B-Instruct --use_cpu true --bf16 false --dtype float32 --max_steps 1 --max_samples 2"
+TRAIN = (
+    "mella train joint --model_name_or_path Qwen/Qwen2-VL-7B-Instruct --use_cpu true --bf16 false --dtype float32 "
+    "--max_steps 1 --max_samples 2"
+)
 COLLECT = "mella collect --pages saved --base-url https://example.org/ --languages th --out collected --texts-only"
 REVIEW = "mella review outputs/mella --reviewer layla"
 # Module -> the command that cannot do without it.
