@@ -14,6 +14,8 @@ import torch
 from torch.nn.functional import pad
 from transformers.cache_utils import Cache, DynamicLayer
 
+from mella_hf.compat import has_position_ids, position_ids
+
 # Tested families: every layer attends to all earlier tokens, and each text token's position is one more than the last.
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl")
 ROOM = 64  # reserved tokens: keys and values can grow so much before they are copied
@@ -27,7 +29,7 @@ def can_decode(model: Any) -> bool:
     from peft import PeftModel
 
     prompted = isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning  # adds its own tokens
-    return model.config.model_type in FAMILIES and not prompted
+    return model.config.model_type in FAMILIES and not prompted and has_position_ids(model)
 
 
 @torch.inference_mode()
@@ -134,8 +136,7 @@ class _Rows:
 
 def _begin(model: Any, inputs: Mapping[str, torch.Tensor], numbers: list[int]) -> _Rows:
     """Read prompts and compute the first token of each answer."""
-    # Only this method knows the image positions of all families; `generate` calls it in the same way.
-    positions = model._prepare_position_ids_for_generation(inputs["input_ids"], dict(inputs))
+    positions = position_ids(model, inputs)
     cache = Cache(layer_class_to_replicate=RoomyLayer)
     said = model(**inputs, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
     answers = [[token] for token in said.logits[:, -1].argmax(-1).tolist()]

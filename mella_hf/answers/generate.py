@@ -142,7 +142,7 @@ def stop_token_ids(model: Any, processor: Any) -> list[int]:
     known = list(dict.fromkeys(token for token in stops if token is not None))
     if not known:
         raise MellaError(
-            f"The model {model.config._name_or_path!r} has no end-of-sequence token, so no answer would ever end; "
+            f"The model {model.config.name_or_path!r} has no end-of-sequence token, so no answer would ever end; "
             "set eos_token in its tokenizer_config.json."
         )
     return known

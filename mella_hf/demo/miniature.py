@@ -79,7 +79,7 @@ def build_processor(tokenizer: "PreTrainedTokenizerBase", side: int = IMAGE_SIDE
 
 def build_model(tokenizer: "PreTrainedTokenizerBase", seed: int = 0, **sizes: int) -> "Qwen2VLForConditionalGeneration":
     """A Qwen2-VL with random weights; `sizes` overrides hidden, layers, heads, vision_hidden, vision_layers."""
-    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration, set_seed
+    from transformers import AutoModelForImageTextToText, Qwen2VLConfig, set_seed
 
     shape = {"hidden": 192, "layers": 4, "heads": 4, "vision_hidden": 128, "vision_layers": 3, **sizes}
     token = {name: tokenizer.get_vocab()[text] for name, text in SPECIAL_TOKENS.items()}
@@ -121,7 +121,7 @@ def build_model(tokenizer: "PreTrainedTokenizerBase", seed: int = 0, **sizes: in
         vision_end_token_id=token["vision_end"],
     )
     # The per-image loop of SDPA is slower than eager attention at 64 patches an image on a CPU.
-    model = Qwen2VLForConditionalGeneration._from_config(config, attn_implementation="eager")
+    model = AutoModelForImageTextToText.from_config(config, attn_implementation="eager")
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model

@@ -60,7 +60,7 @@ class Metric(ABC):
 
     @abstractmethod
     def signature(self, settings: MetricSettings) -> str:
-        """What the scores depend on besides the texts and the language, such as "bleu:corpus,exp,sb2.6.0"."""
+        """What the scores depend on besides the texts and the language, such as "bleu:corpus,exp"."""
 
     def survey(self, references: Sequence[Sequence[str]]) -> Any:
         """Look at the words of all references before any item is counted; the result is handed to `prepare`.

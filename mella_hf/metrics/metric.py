@@ -25,7 +25,7 @@ from mella_hf.metrics.statistics import FLAGS, Chunk, Corpus, count_items
 from mella_hf.metrics.texts import MetricSettings
 from mella_hf.text.identifiers import DEFAULT, identifier_name
 from mella_hf.text.lid import is_identifiable
-from mella_hf.text.tokens import tokenizer_version
+from mella_hf.text.tokens import stemmer_version, tokenizer_version
 
 VERSION = 1  # version of the metric; increase it with any change that changes a score
 DIGITS = 4  # scores are rounded, so they are equal on machines that sum in another order
@@ -148,7 +148,7 @@ class MellaMetric:
                 f"lang:{self.language.code}",
                 f"norm:{self.language.normalizer.__name__.removeprefix('normalize_')}",
                 f"tok:{tokenizer_version(self.language.tokenizer)}",
-                f"stem:{self.language.stemmer or 'none'}",
+                f"stem:{stemmer_version(self.language.stemmer)}",
                 *(metric.signature(settings) for metric in all_metrics()),
                 *self._rests_on(),
             )

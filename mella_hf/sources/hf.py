@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.compat import dataset_fingerprint
 from mella_hf.dataset.building.candidate import Found, Lost, Unit
 from mella_hf.errors import MellaError
 from mella_hf.images.opening import Rejected
@@ -55,7 +56,12 @@ class HfSource:
             raise MellaError(f"The record has no column {unknown[0]!r} to fill; choose among {', '.join(EXTRA)}.")
         _load.cache_clear()  # its files may have changed
         dataset = self._load()
-        common = {"path": self.path, "config": self.config, "split": self.split, "fingerprint": dataset._fingerprint}
+        common: dict[str, Any] = {
+            "path": self.path,
+            "config": self.config,
+            "split": self.split,
+            "fingerprint": dataset_fingerprint(dataset),
+        }
         common["columns"] = [self.image_column, self.text_column, sorted(self.columns.items())]
         starts = range(0, len(dataset), UNIT_ROWS)
         return [

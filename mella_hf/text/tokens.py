@@ -138,6 +138,17 @@ def tokenizer_version(name: str) -> str:
         raise MissingExtraError(package, _EXTRA, "Tokenisation") from error
 
 
+def stemmer_version(algorithm: str | None) -> str:
+    """The stemmer and PyStemmer's version, for the signature: "czech-3.1.0"; "none" for a language without one."""
+    if algorithm is None:
+        return "none"
+    try:
+        import Stemmer
+    except ImportError as error:
+        raise MissingExtraError("PyStemmer", _EXTRA, "Stemming") from error
+    return f"{algorithm}-{Stemmer.version()}"
+
+
 # Arabic proclitics: conjunction (and, so), preposition (by, as, for), article; longest first.
 _ARABIC_PROCLITICS = tuple(
     sorted(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.compat import dataset_fingerprint
 from mella_hf.dataset.checks import text_problem
 from mella_hf.errors import SampleError
 from mella_hf.images.opening import on_white
@@ -153,7 +154,7 @@ def count_tokens(
 
     columns = dataset.select_columns([name for name in dataset.column_names if name in COUNTED_COLUMNS])
     image_settings = processor.image_processor.to_dict()
-    parts = [columns._fingerprint, processor.tokenizer.backend_tokenizer.to_str(), processor.chat_template]
+    parts = [dataset_fingerprint(columns), processor.tokenizer.backend_tokenizer.to_str(), processor.chat_template]
     counted = columns.map(
         TokenCounter(processor, seed),
         batched=True,

@@ -106,7 +106,7 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "Lora
     from mella_hf.answers.adapter_weights import load_adapter
     from mella_hf.answers.identity import check_adapter
 
-    check_adapter(model.config._name_or_path, adapter, recipe.revision)
+    check_adapter(str(model.config.name_or_path), adapter, recipe.revision)
     loaded = load_adapter(model, adapter, is_trainable=True)
     config = loaded.peft_config["default"]
     for name in SAME_LORA:

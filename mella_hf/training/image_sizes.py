@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mella_hf.compat import counts_image_tokens, image_token_counts
 from mella_hf.errors import SampleError
 
 
@@ -16,7 +17,7 @@ def image_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
         SampleError: for a size that the processor refuses, such as one side 200 times the other (Qwen-VL).
     """
     distinct = list(dict.fromkeys(sizes))
-    count = _token_counts if hasattr(processor, "_get_num_multimodal_tokens") else _measured_counts
+    count = image_token_counts if counts_image_tokens(processor) else _measured_counts
     try:
         counts = count(processor, distinct)
     except ValueError:
@@ -30,10 +31,6 @@ def image_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
         raise
     known = dict(zip(distinct, counts, strict=True))
     return [known[size] for size in sizes]
-
-
-def _token_counts(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
-    return [int(count) for count in processor._get_num_multimodal_tokens(image_sizes=sizes).num_image_tokens]
 
 
 def _measured_counts(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:

@@ -3,9 +3,9 @@
 Libraries report it later or not at all: bitsandbytes fails when the weights load.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mella_hf.compat import attention_names, flash_attention_check
 from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.training.backbones import PARTS
 from mella_hf.training.data_arguments import DataArguments
@@ -80,14 +80,13 @@ def _check_quantization(model: "ModelConfig") -> None:
 
 def _check_attention(model: "ModelConfig", training: "SFTConfig") -> None:
     import torch
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     attention = model.attn_implementation
     if attention is None or attention == "eager":
         return
     kernel = "/" in attention  # of the Hub, such as kernels-community/flash-attn2
-    if not kernel and attention not in ALL_ATTENTION_FUNCTIONS.valid_keys():
-        known = sorted(key for key in ALL_ATTENTION_FUNCTIONS.valid_keys() if "|" not in key)
+    if not kernel and attention not in attention_names():
+        known = sorted(key for key in attention_names() if "|" not in key)
         raise MellaError(f"attn_implementation is {attention!r}; choose among eager, {', '.join(known)}.")
     if not kernel and not attention.startswith("flash_attention"):
         return
@@ -97,7 +96,7 @@ def _check_attention(model: "ModelConfig", training: "SFTConfig") -> None:
             f"attn_implementation is {attention!r}, which needs a GPU with CUDA, but {why}. Set it to sdpa, or run on "
             "a GPU."
         )
-    if not _installed(attention):
+    if not flash_attention_check(attention)():
         raise MellaError(
             f"attn_implementation is {attention!r}, but its package is not installed. Install "
             f"{'kernels' if kernel else 'flash-attn'} for your CUDA and torch, or set it to sdpa."
@@ -121,14 +120,3 @@ def _check_reporters(training: "SFTConfig") -> None:
             raise MellaError(f"report_to is {name!r}: {error} Or set report_to: none.") from error
         except ValueError as error:
             raise MellaError(f"report_to: {error}") from error
-
-
-def _installed(attention: str) -> bool:
-    from transformers.utils import import_utils
-
-    found: dict[str, Callable[..., Any]] = {
-        "flash_attention_2": import_utils.is_flash_attn_2_available,
-        "flash_attention_3": import_utils.is_flash_attn_3_available,
-        "flash_attention_4": import_utils.is_flash_attn_4_available,
-    }
-    return bool(found.get(attention, import_utils.is_kernels_available)())

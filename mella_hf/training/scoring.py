@@ -7,7 +7,8 @@ twenty passes over all logits. On a CPU this took half of a small backbone's ste
 from typing import Any
 
 import torch
-from trl.trainer.utils import FusedCausalLMOutput
+
+from mella_hf.compat import fused_output
 
 IGNORED = -100  # a position without a label
 
@@ -22,7 +23,7 @@ class LabelledScores:
     def __init__(self, model: Any):
         self.model = model
 
-    def __call__(self, *, labels: torch.Tensor, fused_lm_head: bool, **inputs: Any) -> FusedCausalLMOutput:
+    def __call__(self, *, labels: torch.Tensor, fused_lm_head: bool, **inputs: Any) -> Any:
         """Scores of a batch with labels of (rows, positions), each of (rows, kept positions)."""
         targets = labels[:, 1:]
         kept = (targets != IGNORED).any(0).nonzero().squeeze(1)
@@ -34,7 +35,7 @@ class LabelledScores:
         with torch.no_grad():
             entropy = -(scores.exp() * scores).sum(-1)
             is_top1 = scores.argmax(-1) == targets
-        return FusedCausalLMOutput(
+        return fused_output()(
             log_probs=log_probs.masked_fill(~mask, 0),
             entropy=entropy.masked_fill(~mask, 0),
             is_top1=is_top1 & mask,
@@ -43,5 +44,5 @@ class LabelledScores:
 
 
 def is_quicker(device: torch.device) -> bool:
-    """Whether this is faster than TRL's own scoring on this device."""
-    return device.type == "cpu"
+    """Whether TRL lets others score labels, and this is faster than its own scoring on this device."""
+    return device.type == "cpu" and fused_output() is not None

@@ -196,7 +196,7 @@ def _run(trainer: Any, checkpoint: Path | None) -> list[dict[str, Any]]:
     from mella_hf.training.failures import named_errors
 
     if checkpoint and (log := finished_log(checkpoint)) is not None:
-        trainer._load_from_checkpoint(str(checkpoint))
+        trainer.restore(checkpoint)
         return log
     with named_errors(trainer):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_utils import seed_worker
 from trl import SFTTrainer
 
@@ -55,6 +55,21 @@ class SourceCollator:
         return batch
 
 
+class SetEpoch(TrainerCallback):
+    """Tell the batches which epoch begins; when resuming within an epoch, nobody else does.
+
+    Args:
+        batches: whose `set_epoch` to call.
+    """
+
+    def __init__(self, batches: LengthBuckets):
+        self.batches = batches
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Set the epoch before its first batch is drawn."""
+        self.batches.set_epoch(int(state.epoch))
+
+
 class MellaTrainer(SFTTrainer):
     """`trl.SFTTrainer` with batches of like length, shares of the loss by source, and EWC.
 
@@ -79,6 +94,10 @@ class MellaTrainer(SFTTrainer):
         self.batches, self.denominators = batches, denominators
         self.elastic = None if elastic is None else elastic(self)
         self._place: str | None = None
+        self._penalties: list[float] = []  # of EWC, since the last line of the log
+        if isinstance(batches, LengthBuckets):
+            self.add_callback(SetEpoch(batches))
+        self.accelerator.clip_grad_norm_ = self._checked(self.accelerator.clip_grad_norm_)
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train to the last step, from a checkpoint if one is given."""
@@ -113,11 +132,6 @@ class MellaTrainer(SFTTrainer):
         loader = DataLoader(dataset, batch_sampler=self.batches, collate_fn=collator, **how)
         return self.accelerator.prepare(loader)
 
-    def _run_epoch(self, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(self.batches, LengthBuckets):  # nobody else does when resuming within an epoch
-            self.batches.set_epoch(kwargs["epoch"])
-        return super()._run_epoch(*args, **kwargs)
-
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         """The batches of a step. For a stream, the place after them is kept for the next checkpoint."""
         samples, tokens = super().get_batch_samples(*args, **kwargs)
@@ -145,15 +159,27 @@ class MellaTrainer(SFTTrainer):
             raise self.failed(f"The loss is {loss.item()}", NOT_FINITE)
         if self.elastic is not None and self.accelerator.sync_gradients:  # the last batch before a step
             self.elastic.add_gradient()
-            self._metrics["train"]["ewc_penalty"].append(self.elastic.penalty())
+            self._penalties.append(self.elastic.penalty())
         return loss
 
-    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        norm = super()._get_grad_norm(model, grad_norm)
-        # Under fp16 the gradient scaler handles overflows.
-        if norm is not None and not self.args.fp16 and not torch.isfinite(torch.as_tensor(norm)):
-            raise self.failed(f"The gradient's norm is {float(norm)}", NOT_FINITE)
-        return norm
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log what TRL logs, and the mean penalty of EWC since the last time."""
+        if self._penalties and "loss" in logs:
+            logs["ewc_penalty"] = sum(self._penalties) / len(self._penalties)
+            self._penalties.clear()
+        super().log(logs, *args, **kwargs)
+
+    def _checked(self, clip: Callable[..., Any]) -> Callable[..., Any]:
+        """accelerate's clipping of gradients, raising TrainingError if their norm is not finite."""
+
+        def clip_grad_norm_(*args: Any, **kwargs: Any) -> Any:
+            norm = clip(*args, **kwargs)
+            # Under fp16 the gradient scaler handles overflows.
+            if norm is not None and not self.args.fp16 and not torch.isfinite(torch.as_tensor(norm)):
+                raise self.failed(f"The gradient's norm is {float(norm)}", NOT_FINITE)
+            return norm
+
+        return clip_grad_norm_
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with saving(self, "checkpoint"):
@@ -165,6 +191,10 @@ class MellaTrainer(SFTTrainer):
     def failed(self, what: str, mend: str) -> Exception:
         """The error for this step: what went wrong, how to fix it, and where the run resumes."""
         return failure(what, mend, self.state.global_step, Path(str(self.args.output_dir)))
+
+    def restore(self, checkpoint: Path) -> None:
+        """Load the weights of a checkpoint, without training."""
+        self._load_from_checkpoint(str(checkpoint))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if isinstance(self.model, PreTrainedModel) and not self.is_fsdp_enabled:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mella_hf.answers.answers import Answerer, Question, collect_answers, publish_answers
 from mella_hf.answers.predictions import describe_answers
 from mella_hf.answers.systems import System
+from mella_hf.compat import dataset_fingerprint
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.benchmarks.items import BenchmarkItem, read_choice, read_item
 from mella_hf.evaluation.benchmarks.mapping import Benchmark, load_rows
@@ -86,7 +87,12 @@ def run_benchmark(
     items = [read_item(benchmark, row, at) for at, row in enumerate(rows.remove_columns(list(benchmark.images)))]
     path = Path(out) / f"{benchmark.name}.jsonl"
     limit = MAX_NEW_TOKENS[benchmark.task]
-    settings = {"batch_size": batch_size, "max_new_tokens": limit, "decoding": "greedy", "images": rows._fingerprint}
+    settings = {
+        "batch_size": batch_size,
+        "max_new_tokens": limit,
+        "decoding": "greedy",
+        "images": dataset_fingerprint(rows),
+    }
     meta = describe_answers(answerer, identity, settings, [[item.prompt, item.longest] for item in items])
     questions = [Question(f"{at:06}", item.prompt, item.longest) for at, item in enumerate(items)]
     answers = collect_answers(

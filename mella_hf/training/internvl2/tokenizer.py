@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.compat import bpe_merges, sentencepiece_model
 from mella_hf.errors import MellaError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
 def build_tokenizer(proto: Any, added: dict[int, "AddedToken"]) -> "Tokenizer":
     """The pipeline: normaliser, BPE with byte fallback, decoder, and `<s>` in front of every text."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, processors
-    from transformers.tokenization_utils_base import generate_merges
 
     pieces = [piece.piece for piece in proto.pieces]
     for index, token in added.items():
@@ -71,7 +71,7 @@ def build_tokenizer(proto: Any, added: dict[int, "AddedToken"]) -> "Tokenizer":
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     scores = {piece: entry.score for piece, entry in zip(pieces, proto.pieces, strict=True)}
     whole = {piece for piece, entry in zip(pieces, proto.pieces, strict=True) if entry.type != _NORMAL}
-    merges = generate_merges(vocabulary, scores, skip_tokens=whole | {token.content for token in added.values()})
+    merges = bpe_merges(vocabulary, scores, skip=whole | {token.content for token in added.values()})
     tokenizer = Tokenizer(
         models.BPE(vocabulary, merges, unk_token=proto.trainer_spec.unk_piece, fuse_unk=True, byte_fallback=True)
     )
@@ -105,9 +105,7 @@ def _read_model(path: Path) -> Any:
     from google.protobuf.message import DecodeError
 
     try:
-        from transformers.convert_slow_tokenizer import import_protobuf
-
-        proto = import_protobuf().ModelProto()
+        proto = sentencepiece_model()
     except ImportError as error:
         raise MissingExtraError("protobuf", "internvl2", "Reading a sentencepiece model") from error
     if not path.is_file():

@@ -1,0 +1,199 @@
+"""Every name of another library that its authors may move without notice, and the versions it was found in.
+
+The rest of the library takes such names from here. `dataset/builder.py` uses some itself, because it is also a loading
+script that works without the library, and `training/trainer.py` overrides two methods. `PRIVATE` lists those too, and
+a test looks each one up in the installed versions and fails with its name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PrivateName:
+    """A name that is not part of a library's public interface.
+
+    Attributes:
+        package: as in setup.cfg.
+        since, tried: the first version that has it, and the newest that was tried with the whole test suite.
+        where: "module:name" or "module:class.name".
+        used: for what; and where, if not in this file.
+        needed: whether nothing works without it; otherwise older versions lack it, and a slower way is taken.
+    """
+
+    package: str
+    since: str
+    tried: str
+    where: str
+    used: str
+    needed: bool = True
+
+
+PRIVATE = (
+    PrivateName(
+        "transformers",
+        "5.0",
+        "5.24",
+        "transformers.trainer:Trainer._save_checkpoint",
+        "training/trainer.py: an error of saving names its checkpoint, and a stream's place is saved",
+    ),
+    PrivateName(
+        "transformers",
+        "5.0",
+        "5.24",
+        "transformers.trainer:Trainer._load_from_checkpoint",
+        "training/trainer.py: Qwen2-VL's weights are saved under other names than they are looked for",
+    ),
+    PrivateName(
+        "transformers",
+        "5.2",
+        "5.24",
+        "transformers.generation.utils:GenerationMixin._prepare_position_ids_for_generation",
+        "positions of image tokens, for our own decoding",
+        needed=False,
+    ),
+    PrivateName(
+        "transformers",
+        "5.0",
+        "5.24",
+        "transformers.models.qwen2_vl.processing_qwen2_vl:Qwen2VLProcessor._get_num_multimodal_tokens",
+        "the number of image tokens, without decoding images",
+    ),
+    PrivateName(
+        "transformers",
+        "5.0",
+        "5.24",
+        "transformers.models.internvl.processing_internvl:InternVLProcessor._get_num_multimodal_tokens",
+        "the number of image tokens, without decoding images",
+    ),
+    PrivateName(
+        "transformers",
+        "5.0",
+        "5.24",
+        "transformers.tokenization_utils_base:generate_merges",
+        "merges of InternLM2's sentencepiece model",
+    ),
+    PrivateName(
+        "transformers",
+        "5.0",
+        "5.24",
+        "transformers.convert_slow_tokenizer:import_protobuf",
+        "reading InternLM2's sentencepiece model",
+    ),
+    PrivateName(
+        "transformers",
+        "5.0",
+        "5.24",
+        "transformers.modeling_utils:ALL_ATTENTION_FUNCTIONS",
+        "the names that attn_implementation may have",
+    ),
+    PrivateName(
+        "trl",
+        "1.11",
+        "1.16",
+        "trl.trainer.utils:FusedCausalLMOutput",
+        "scoring only labelled positions on a CPU",
+        needed=False,
+    ),
+    PrivateName(
+        "datasets",
+        "4.7",
+        "5.2",
+        "datasets.load:dataset_module_factory",
+        "dataset/register.py: the name 'mella' in load_dataset",
+    ),
+    PrivateName("datasets", "4.7", "5.2", "datasets.load:DatasetModule", "dataset/register.py: what it returns"),
+    PrivateName(
+        "datasets",
+        "4.7",
+        "5.2",
+        "datasets.load:BuilderConfigsParameters",
+        "dataset/register.py: the languages that get_dataset_config_names lists",
+    ),
+    PrivateName(
+        "datasets",
+        "4.7",
+        "5.2",
+        "datasets.arrow_dataset:Dataset._fingerprint",
+        "tells two datasets apart without reading them",
+    ),
+    PrivateName(
+        "datasets",
+        "4.7",
+        "5.2",
+        "datasets.builder:DatasetBuilder._build_cache_dir",
+        "dataset/builder.py: each split is prepared in a cache folder of its own",
+    ),
+    PrivateName(
+        "datasets",
+        "4.7",
+        "5.2",
+        "datasets.table:table_cast",
+        "dataset/builder.py: tables of all shards have the same types",
+    ),
+)
+
+
+def attention_names() -> list[str]:
+    """The values of `attn_implementation` that this version of transformers knows."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    return list(ALL_ATTENTION_FUNCTIONS.valid_keys())
+
+
+def dataset_fingerprint(dataset: Any) -> str:
+    """The fingerprint by which `datasets` tells a dataset's content from others, without reading it."""
+    return dataset._fingerprint
+
+
+def has_position_ids(model: Any) -> bool:
+    """Whether `position_ids` works with this version of transformers."""
+    return hasattr(model, "_prepare_position_ids_for_generation")
+
+
+def position_ids(model: Any, inputs: Mapping[str, Any]) -> Any:
+    """The positions of a prompt's tokens, [B, T] or [axes, B, T]; `generate` computes them in the same way."""
+    return model._prepare_position_ids_for_generation(inputs["input_ids"], dict(inputs))
+
+
+def counts_image_tokens(processor: Any) -> bool:
+    """Whether `image_token_counts` works with this processor; few have no such rule."""
+    return hasattr(processor, "_get_num_multimodal_tokens")
+
+
+def image_token_counts(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """The number of image tokens of images of (height, width) in pixels, by the processor's own rule."""
+    return [int(count) for count in processor._get_num_multimodal_tokens(image_sizes=sizes).num_image_tokens]
+
+
+def fused_output() -> Any:
+    """The output that TRL expects of a model that scores labels itself; None before TRL 1.11, which asks for logits."""
+    try:
+        from trl.trainer.utils import FusedCausalLMOutput
+    except ImportError:
+        return None
+    return FusedCausalLMOutput
+
+
+def bpe_merges(vocabulary: Mapping[str, int], scores: dict[str, float], skip: set[str]) -> list[Any]:
+    """The merges of a BPE model of sentencepiece, in order."""
+    from transformers.tokenization_utils_base import generate_merges
+
+    return generate_merges(vocabulary, scores, skip_tokens=skip)
+
+
+def sentencepiece_model() -> Any:
+    """An empty protocol buffer for a sentencepiece model. Raises ImportError without the package protobuf."""
+    from transformers.convert_slow_tokenizer import import_protobuf
+
+    return import_protobuf().ModelProto()
+
+
+def flash_attention_check(name: str) -> Callable[[], bool]:
+    """What tells whether the package of an attention implementation is installed; of a Hub kernel otherwise."""
+    from transformers.utils import import_utils
+
+    number = name.removeprefix("flash_attention_")
+    check: Any = getattr(import_utils, f"is_flash_attn_{number}_available", None)
+    return check or import_utils.is_kernels_available
