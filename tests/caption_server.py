@@ -22,10 +22,17 @@ class CaptionServer:
         requests: bodies and headers in the order in which they came.
         most: the most requests that were under way at once.
         before: runs when a request has come and before it is answered, with its number.
+        refuse: gives the (status, body) of a request that is refused as it stands, or None.
     """
 
-    def __init__(self, describe: Callable[[Any, str], Any], *, before: Callable[[int], None] | None = None):
-        self.describe, self.before = describe, before
+    def __init__(
+        self,
+        describe: Callable[[Any, str], Any],
+        *,
+        before: Callable[[int], None] | None = None,
+        refuse: Callable[[dict[str, Any]], tuple[int, bytes] | None] = lambda body: None,
+    ):
+        self.describe, self.before, self.refuse = describe, before, refuse
         self.answered: Counter[tuple[str, str]] = Counter()
         self.requests: list[tuple[dict[str, Any], dict[str, str]]] = []
         self.headers: dict[str, str] = {}
@@ -67,6 +74,8 @@ class CaptionServer:
             self.most = max(self.most, self._now)
         if self.before is not None:
             self.before(number)
+        if (refused := self.refuse(body)) is not None:
+            return self._send(handler, *refused)
         image, *_, text = body["messages"][0]["content"]
         jpeg = base64.b64decode(image["image_url"]["url"].split(",", 1)[1])
         said = self.describe(Image.open(io.BytesIO(jpeg)).convert("RGB"), text["text"])
@@ -89,6 +98,9 @@ class CaptionServer:
             with self._lock:
                 self.answered[text["text"], hashlib.sha256(jpeg).hexdigest()] += 1
         payload = json.dumps(answer if status == 200 else {"error": {"message": "as told"}}).encode()
+        self._send(handler, status, payload)
+
+    def _send(self, handler: BaseHTTPRequestHandler, status: int, payload: bytes) -> None:
         handler.send_response(status)
         for name, value in self.headers.items():
             handler.send_header(name, value)

@@ -47,11 +47,16 @@ class Answerer(Protocol):
         facts: versions, device and precision; answers depend on them.
         parameters: number of parameters; None if unknown.
         batched: whether an answer depends on the other images in its batch.
+        notes: what was learnt while asking, for the record; empty if nothing was asked.
     """
 
     facts: Mapping[str, str]
     parameters: int | None
     batched: bool
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """See `Answerer`."""
 
     def answer(self, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep) -> None:
         """Answer turns of images and a prompt; call `keep(i, {"prediction", "truncated"})` for each finished answer."""
@@ -130,14 +135,18 @@ def publish_answers(out: Path, lines: Iterable[Mapping[str, Any]] | None, meta: 
 
     Args:
         lines: records with id, prediction, truncated and more; None in all processes but the first.
-        meta: what the answers were made from, with `fingerprint`.
+        meta: what the answers were made from, with `fingerprint`, and `notes` where something was asked; without
+            them those of the earlier file are kept.
     """
     if lines is not None:
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        earlier = read_meta(out) if _meta_path(out).is_file() else {}
         vouched = {**meta, "sha256": hashlib.sha256(text.encode("utf-8")).hexdigest()}
+        if not vouched.get("notes") and earlier.get("fingerprint") == meta["fingerprint"]:
+            vouched["notes"] = earlier.get("notes", {})
         # Old answers can get new fields: keywords, or whether training has seen the entity.
-        whole = out.is_file() and _meta_path(out).is_file() and out.read_bytes() == text.encode("utf-8")
-        if not (whole and read_meta(out) == vouched):
+        whole = out.is_file() and out.read_bytes() == text.encode("utf-8")
+        if not (whole and earlier == vouched):
             write_atomic(out, text)
             write_atomic(_meta_path(out), json.dumps(vouched, ensure_ascii=False, indent=2) + "\n")
         for path in out.parent.glob(f"{out.name}.*.partial"):

@@ -13,12 +13,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mella_hf.answers.answers import Keep, Turn
-from mella_hf.answers.chat_servers import KEY_VARIABLE, ChatServers, Completion, data_url, reasons, without_password
+from mella_hf.answers.chat.messages import data_url
+from mella_hf.answers.chat.replies import Completion
+from mella_hf.answers.chat.requests import reasons
+from mella_hf.answers.chat.secrets import without_password
+from mella_hf.answers.chat.servers import KEY_VARIABLE, ChatServers
 from mella_hf.errors import MellaError
+
+# A checkpoint may ship a repetition penalty, which servers such as `transformers serve` and SGLang apply to greedy
+# answers as well. It is not one of OpenAI's parameters: some servers refuse it.
+PENALTY = "repetition_penalty"
 
 
 class Endpoint:
     """A served model as `mella_hf.answers.answers.Answerer`.
+
+    It asks for greedy answers without a repetition penalty; `notes` says whether the servers took that.
 
     Args:
         model: the model's name on the servers.
@@ -31,8 +41,20 @@ class Endpoint:
 
     def __init__(self, model: str, base_urls: Sequence[str], **options: Any) -> None:
         self._model, self._urls = model, list(base_urls)
-        self._servers = ChatServers(model, self._urls, called="model server", key_variable=KEY_VARIABLE, **options)
-        self.facts: Mapping[str, str] = {"device": "endpoint", "dtype": "as served"}
+        self._servers = ChatServers(
+            model, self._urls, called="model server", key_variable=KEY_VARIABLE, extras={PENALTY: 1.0}, **options
+        )
+        self.facts: Mapping[str, str] = {"device": "endpoint", "dtype": "as served", "asked_for": f"{PENALTY} 1"}
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """Whether the servers took the penalty of 1; empty before one has answered."""
+        refused = {url for url, _ in self._servers.refused_extras}
+        if not self._servers.answered:
+            return {}
+        if not refused:
+            return {PENALTY: "1"}
+        return {PENALTY: "as served: refused by " + ", ".join(sorted(map(without_password, refused)))}
 
     def answer(self, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep) -> None:
         """Answer all turns and keep each answer as it arrives. `at_once` is ignored: the servers batch by themselves.

@@ -21,6 +21,7 @@ class LocalModel:
     """
 
     batched = True
+    notes: Mapping[str, str] = {}
 
     def __init__(self, model: Any, processor: Any) -> None:
         import torch

@@ -83,7 +83,7 @@ def answer_rows(
     predictions = None
     if answers is not None:
         predictions = [_prediction(r, answers[r["id"]], language, source, prompt, seen) for r in records]
-    publish_answers(out, predictions, meta)
+    publish_answers(out, predictions, {**meta, "notes": dict(answerer.notes)})
     return out
 
 

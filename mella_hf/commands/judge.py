@@ -54,7 +54,7 @@ def judge(
     """
     need_folder("RUN", run)
     need_folder("--data-dir", data_dir)
-    from mella_hf.answers.chat_servers import ChatServers
+    from mella_hf.answers.chat.servers import ChatServers
     from mella_hf.answers.request_cache import RequestCache
     from mella_hf.answers.systems import named
     from mella_hf.evaluation.judging.images import JudgedImages, estimate

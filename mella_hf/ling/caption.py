@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from mella_hf.answers.chat_servers import reasons
+from mella_hf.answers.chat.requests import reasons
 from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import StageError
 from mella_hf.metrics.degenerate import REPETITION_LIMIT, REPETITION_ORDER, has_loop

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.answers.chat_servers import AT_ONCE, KEY_VARIABLE, ChatServers, Completion, image_message
+from mella_hf.answers.chat.messages import image_message
+from mella_hf.answers.chat.replies import Completion
+from mella_hf.answers.chat.servers import AT_ONCE, KEY_VARIABLE, ChatServers
 from mella_hf.ling.caption import CaptionAnswer
 
 if TYPE_CHECKING:

@@ -112,7 +112,7 @@ class Description:
 
     @cached_property
     def _captioner(self) -> Captioner:
-        from mella_hf.answers.chat_servers import AT_ONCE
+        from mella_hf.answers.chat.servers import AT_ONCE
         from mella_hf.ling.captioners import ServerCaptioner, TransformersCaptioner
 
         s = self._settings

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from mella_hf.answers.chat_servers import LONGEST_WAIT, ChatServers, Completion, read_completion, without_password
+from mella_hf.answers.chat.replies import Completion, read_completion
+from mella_hf.answers.chat.secrets import without_password
+from mella_hf.answers.chat.servers import LONGEST_WAIT, ChatServers
 from mella_hf.errors import MellaError, StageError
 
 SECRETS = ("sk-live-0001", "hunter2-0002")
@@ -139,9 +141,14 @@ def test_no_secret_is_in_any_message(
             texts += [f"{reason} {getattr(reason, 'said', '')}" for reason in failed.values()]
         except (StageError, MellaError) as error:
             texts.append(str(error))
-        except ValueError as error:  # aiohttp refuses a key and a password together
-            texts.append(str(error))
     assert texts and not any(secret in text for secret in SECRETS for text in [*texts, caplog.text])
+
+
+def test_a_key_and_a_password_together_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_KEY", SECRETS[0])
+    with pytest.raises(MellaError, match="has a password in its address, and FAKE_KEY holds a key") as error:
+        ask(f"http://layla:{SECRETS[1]}@127.0.0.1:9/v1")
+    assert not any(secret in str(error.value) for secret in SECRETS)
 
 
 @pytest.mark.parametrize("key", ["sk\nx", "sk\r\nHost: evil", "ключ"])

@@ -66,3 +66,27 @@ def test_answers_before_a_failure_are_kept_and_not_asked_for_again(make_rows, tm
         run(server, rows, out, batch_size=6)
         assert len(server.requests) == before + 1
     assert [p["prediction"] for p in read_predictions(out)] == [f"ما هذا؟ {r['width']}x{r['height']}" for r in rows]
+
+
+@pytest.mark.parametrize(
+    ("said", "noted"),
+    [
+        (None, "1"),
+        (b'{"error": {"message": "Unrecognized request argument supplied: repetition_penalty"}}', "as served: refused"),
+        (b'{"detail": [{"type": "extra_forbidden", "loc": ["body", "repetition_penalty"]}]}', "as served: refused"),
+    ],
+)
+def test_a_repetition_penalty_of_one_is_asked_for_and_dropped_where_it_is_refused(make_rows, tmp_path, said, noted):
+    def strict(body):
+        return (422, said) if said and "repetition_penalty" in body else None
+
+    with CaptionServer(size_of, refuse=strict) as server:
+        out = run(server, make_rows(5), tmp_path / "p.jsonl")
+        bodies = [body for body, _ in server.requests]
+        rerun = run(server, make_rows(5), tmp_path / "p.jsonl")
+        assert len(server.requests) == len(bodies)
+    with_penalty = [body for body in bodies if body.get("repetition_penalty") == 1]
+    assert len(bodies) - len(with_penalty) == (5 if said else 0)
+    assert 1 <= len(with_penalty) <= 8  # no more than were under way when the first was refused
+    assert read_meta(out)["notes"]["repetition_penalty"].startswith(noted)
+    assert read_meta(rerun)["notes"] == read_meta(out)["notes"]  # a run that asks nothing keeps the record

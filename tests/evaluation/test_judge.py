@@ -11,7 +11,8 @@ from caption_server import CaptionServer
 from judged_run import biased_judge, build_judged_run, material, stand_in_judge
 from typer.testing import CliRunner
 
-from mella_hf.answers.chat_servers import ChatServers, Completion
+from mella_hf.answers.chat.replies import Completion
+from mella_hf.answers.chat.servers import ChatServers
 from mella_hf.answers.request_cache import RequestCache
 from mella_hf.cli import app
 from mella_hf.errors import MellaError, StageError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mella_hf.answers.chat_servers import data_url
+from mella_hf.answers.chat.messages import data_url
 from mella_hf.demo.stamps.descriptions import describe
 from mella_hf.demo.stamps.measures import measure
 from mella_hf.images.opening import open_image

@@ -9,7 +9,7 @@ import pytest
 from caption_server import CaptionServer
 from PIL import Image
 
-from mella_hf.answers.chat_servers import KEY_VARIABLE
+from mella_hf.answers.chat.servers import KEY_VARIABLE
 from mella_hf.answers.request_cache import RequestCache
 from mella_hf.errors import MellaError, StageError
 from mella_hf.ling.caption import PROMPT, SECOND_PROMPT, CaptionAnswer, caption_images, caption_problem

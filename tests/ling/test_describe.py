@@ -212,7 +212,7 @@ def test_images_whose_server_failed_are_asked_for_again_and_only_those(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One image is answered with 500, one with a dropped connection, one with 400, one with a refusal."""
-    monkeypatch.setattr("mella_hf.answers.chat_servers.backoff", lambda attempt: 0.0)
+    monkeypatch.setattr("mella_hf.answers.chat.servers.backoff", lambda attempt: 0.0)
     monkeypatch.setattr("mella_hf.ling.describe_stages.SHARD_IMAGES", 4)
     captions, translations = servers
     good, well = captions.describe, [False]

@@ -110,7 +110,7 @@ def run_benchmark(
         publish_answers(path, None, meta)
         return None
     told = [{"id": q.id, **answers[q.id], **item.__dict__} for q, item in zip(questions, items, strict=True)]
-    publish_answers(path, told, meta)
+    publish_answers(path, told, {**meta, "notes": dict(answerer.notes)})
     predictions = [line["prediction"] for line in told]
     scores = (_score_captions if benchmark.task == "caption" else _score_choices)(benchmark, items, predictions)
     result = {"benchmark": benchmark.__dict__, "model": dict(identity), "scores": scores}

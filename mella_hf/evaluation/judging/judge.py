@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.answers.chat_servers import ChatServers, Completion, image_message, reasons
+from mella_hf.answers.chat.messages import image_message
+from mella_hf.answers.chat.replies import Completion
+from mella_hf.answers.chat.requests import reasons
+from mella_hf.answers.chat.servers import ChatServers
 from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import StageError
 from mella_hf.evaluation.judging.prompts import (

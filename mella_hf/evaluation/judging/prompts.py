@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mella_hf.answers.chat_servers import Completion
+from mella_hf.answers.chat.replies import Completion
 from mella_hf.errors import MellaError
 
 PROMPT_VERSION = "1"  # stored with every verdict, together with the hash; increase it when a prompt changes

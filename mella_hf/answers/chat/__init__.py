@@ -1,0 +1,1 @@
+"""Ask models behind servers that speak OpenAI's chat protocol."""
