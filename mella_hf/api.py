@@ -144,14 +144,14 @@ def describe(
         captioner: Hub id or folder of a vision-language model; with `endpoint`, its name there.
         endpoint: OpenAI-compatible servers; without one the captioner runs here.
         progress: show bars.
-        settings: of `mella_hf.ling.describe_stages.DescribeSettings`: translator, threshold, license and so on.
+        settings: of `mella_hf.ling.describe_settings.DescribeSettings`: translator, threshold, license and so on.
 
     Raises:
         MellaError: on bad settings, no images, or a captioner, service or model that does not work.
     """
     codes = read_codes(languages)
     from mella_hf.ling.describe import describe_images
-    from mella_hf.ling.describe_stages import DescribeSettings
+    from mella_hf.ling.describe_settings import DescribeSettings
 
     chosen = DescribeSettings(captioner=captioner, base_urls=tuple(_listed(endpoint)), **settings)
     return describe_images(images, out, codes, chosen, progress=progress)

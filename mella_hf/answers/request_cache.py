@@ -79,6 +79,15 @@ class RequestCache:
             )
             self._connection.execute("COMMIT")
 
+    def last_version(self, service: str, source: str) -> str | None:
+        """The version of a service that answered last, or None."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT version FROM answers WHERE service = ? AND source = ? ORDER BY answered_at DESC LIMIT 1",
+                (service, source),
+            ).fetchone()
+        return None if row is None else str(row[0])
+
     def __len__(self) -> int:
         with self._lock:
             return int(self._connection.execute("SELECT count(*) FROM answers").fetchone()[0])

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mella_hf.commands.console import finish, say
-from mella_hf.commands.options import Languages, TestSize, Translator, TranslatorUrl, need_folder
+from mella_hf.commands.options import SEVERAL_TRANSLATORS, TRANSLATOR_HELP, Languages, TestSize, need_folder
 from mella_hf.languages.codes import read_codes
 
 
@@ -30,8 +30,19 @@ def describe(
             "Key, if any: MELLA_CAPTIONER_KEY in the environment.",
         ),
     ] = None,
-    translator: Translator = "auto",
-    translator_url: TranslatorUrl = None,
+    with_context: Annotated[
+        bool,
+        typer.Option(
+            "--with-context",
+            help="Give the captioner what the page says of each image, and keep the names: alt_text, page_title and "
+            "heading of metadata.jsonl, or IMAGES is a collected dataset.",
+        ),
+    ] = False,
+    translator: Annotated[list[str] | None, typer.Option(help=TRANSLATOR_HELP + SEVERAL_TRANSLATORS)] = None,
+    translator_url: Annotated[
+        list[str] | None,
+        typer.Option(help="Address of a service or server, or TRANSLATOR=ADDRESS with several; may be repeated."),
+    ] = None,
     captioner_label: Annotated[
         str | None, typer.Option(help="Name of a served captioner in the provenance columns.")
     ] = None,
@@ -52,11 +63,12 @@ def describe(
     license: Annotated[str | None, typer.Option(help="License of the images, where metadata.jsonl says none.")] = None,
     test_size: TestSize = 200,
     dry_run: Annotated[
-        bool, typer.Option(help="Caption what has no caption yet, then only say what translating would take and cost.")
+        bool, typer.Option(help="Only say what captions and translations would take and cost; nobody is asked.")
     ] = False,
     price: Annotated[
         float | None, typer.Option(min=0.0, help="US dollars a million characters, instead of the list price.")
     ] = None,
+    caption_price: Annotated[float, typer.Option(min=0.0, help="US dollars a thousand captions.")] = 0.0,
 ) -> None:
     """Describe images in English, translate the descriptions, keep the good ones, and build a dataset of them.
 
@@ -65,14 +77,15 @@ def describe(
     """
     need_folder("IMAGES", images)
     codes = read_codes(languages)
-    from mella_hf.ling.describe import describe_images, estimate_costs, funnel_lines
-    from mella_hf.ling.describe_stages import DescribeSettings
+    from mella_hf.ling.costs import estimate_costs
+    from mella_hf.ling.describe import check_settings, describe_images, funnel_lines
+    from mella_hf.ling.describe_settings import DescribeSettings
 
     settings = DescribeSettings(
         captioner=captioner,
         base_urls=tuple(endpoint or ()),
-        translator=translator,
-        translator_url=translator_url,
+        translator=tuple(translator or ("auto",)),
+        translator_url=tuple(translator_url or ()),
         captioner_label=captioner_label,
         translator_label=translator_label,
         at_once=concurrency,
@@ -81,15 +94,18 @@ def describe(
         threshold=threshold,
         force_qe=force_qe,
         price=price,
+        caption_price=caption_price,
         batch_size=batch_size,
         license=license,
         test_size=test_size,
+        with_context=with_context,
     )
     if dry_run:
+        check_settings(codes, settings)
         costs = estimate_costs(images, out, codes, settings)
-        for code, cost in costs.items():
-            say(f"{code}: {cost.characters:,} characters in {cost.requests:,} requests, {cost.price:,.2f} USD")
-        finish({code: vars(cost) for code, cost in costs.items()})
+        for line in costs.lines():
+            say(line)
+        finish(costs.to_json())
         return
     report = describe_images(images, out, codes, settings)
     for line in funnel_lines(report):
@@ -97,4 +113,7 @@ def describe(
     if report.build is not None:
         say(f"{report.build.shards} files in {report.build.out}; {report.build.out / 'report.html'}")
     funnel = [step.to_json() for step in report.steps]
-    finish({"out": out, "report": out / "report.html", "funnel": funnel}, out / "report.html")
+    made = {"out": out, "report": out / "report.html", "funnel": funnel}
+    if report.results:
+        made["tournament"] = out / "tournament.jsonl"
+    finish(made, out / "report.html")

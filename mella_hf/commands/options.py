@@ -23,14 +23,13 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Answers computed together."
 DataDir = Annotated[Path | None, typer.Option(help="Dataset folder; the dataset on the Hub by default.")]
 Private = Annotated[bool, typer.Option("--private", help="Make a new repo private.")]
 CreatePr = Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")]
-Translator = Annotated[
-    str,
-    typer.Option(
-        help="auto (first service of the language with a key), deepl, google, microsoft, libre, an NLLB or MADLAD "
-        "checkpoint, or a translator that an installed package registers. Keys: DEEPL_API_KEY, MICROSOFT_API_KEY, "
-        "LIBRE_API_KEY in the environment."
-    ),
-]
+TRANSLATOR_HELP = (
+    "auto (first service of the language with a key), deepl, google, microsoft, libre, chat:MODEL for a chat model "
+    "behind an OpenAI-compatible server, an NLLB or MADLAD checkpoint, or a translator that an installed package "
+    "registers. Keys: DEEPL_API_KEY, MICROSOFT_API_KEY, LIBRE_API_KEY, MELLA_TRANSLATOR_KEY in the environment."
+)
+SEVERAL_TRANSLATORS = " Repeat it for a tournament: COMET judges all translations and the best is kept."
+Translator = Annotated[str, typer.Option(help=TRANSLATOR_HELP)]
 TranslatorUrl = Annotated[str | None, typer.Option(help="Address of the service, as for a server of one's own.")]
 Revision = Annotated[
     str | None,

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -73,9 +73,15 @@ class Captioner(Protocol):
     version: str
 
     def caption(
-        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, CaptionAnswer], None]
+        self,
+        images: "Sequence[Image]",
+        prompt: str | Sequence[str],
+        on_answer: Callable[[int, CaptionAnswer], None],
     ) -> dict[int, str]:
         """Describe RGB images; `on_answer` receives the index and the answer of each image as soon as it arrives.
+
+        Args:
+            prompt: one for all images; with `--with-context` one for each image.
 
         Returns:
             Index -> reason, such as "TimeoutError", for the images without an answer although the captioner works.
@@ -103,8 +109,8 @@ class Caption:
     said: str = ""
 
 
-def caption_problem(answer: CaptionAnswer) -> str | None:
-    """The first problem of an answer, or None."""
+def caption_problem(answer: CaptionAnswer, names: Sequence[str] = ()) -> str | None:
+    """The first problem of an answer, or None. `names` may stand in it in another language."""
     if answer.refused is not None:
         return f"captioner_{answer.refused}"
     text = answer.text.strip()
@@ -119,6 +125,8 @@ def caption_problem(answer: CaptionAnswer) -> str | None:
         return "caption_short"
     if repeats(words):
         return "caption_repeats"
+    for name in names:
+        text = text.replace(name, " ")
     if lid.identify(lid.excerpt(text))[0] != "en":
         return "caption_not_english"
     return None
@@ -130,65 +138,93 @@ def repeats(words: Sequence[str]) -> bool:
     return repetition(NGrams(numbers, REPETITION_ORDER), REPETITION_ORDER) > REPETITION_LIMIT or has_loop(numbers)
 
 
+@dataclass(frozen=True)
+class Asking:
+    """What a captioner is asked about one image.
+
+    Attributes:
+        first, second: the prompt, and the one after an unusable answer.
+        version: of the prompts; part of the request cache's key.
+        names: what a caption may have in another language.
+    """
+
+    first: str = PROMPT
+    second: str = SECOND_PROMPT
+    version: str = PROMPT_VERSION
+    names: tuple[str, ...] = ()
+
+
+PLAIN = Asking()
+
+
 def caption_images(
     captioner: Captioner,
     images: "Sequence[tuple[str, Image]]",
     cache: RequestCache,
     on_answer: Callable[[], object] = lambda: None,
+    askings: Mapping[str, Asking] | None = None,
 ) -> dict[str, Caption]:
     """Caption each image, or return the reason why not.
 
     Args:
         images: (id, RGB image); the id is the sha256 of the image bytes and the key of the cache.
         on_answer: called for each answer that was not in the cache, for a progress bar.
+        askings: by id, what is asked where it is not the plain description.
 
     Raises:
         MellaError: for the captioner's reasons; answers so far are kept.
         StageError: if the captioner refuses all images.
     """
-    first = _ask(captioner, images, PROMPT, cache, on_answer)
-    problems = {name: _problem(answer) for name, answer in first.items()}
+    asked = {name: (askings or {}).get(name, PLAIN) for name, _ in images}
+    first = _ask(captioner, images, {name: (a.version, a.first) for name, a in asked.items()}, cache, on_answer)
+    problems = {name: _problem(answer, asked[name].names) for name, answer in first.items()}
     said = {name for name, answer in first.items() if isinstance(answer, CaptionAnswer) and answer.refused is None}
     again = [(name, image) for name, image in images if name in said and problems[name] is not None]
-    second = _ask(captioner, again, SECOND_PROMPT, cache, on_answer)
+    second = _ask(captioner, again, {name: (a.version, a.second) for name, a in asked.items()}, cache, on_answer)
     captions = {}
     for name, _ in images:
         answer = second.get(name, first[name])
         text = "" if isinstance(answer, str) else " ".join(answer.text.split())
-        captions[name] = Caption(text, _problem(answer), retried=name in second, said=getattr(answer, "said", ""))
+        problem = _problem(answer, asked[name].names)
+        captions[name] = Caption(text, problem, retried=name in second, said=getattr(answer, "said", ""))
     return captions
 
 
-def _problem(answer: CaptionAnswer | str) -> str | None:
-    return f"{UNANSWERED}{answer}" if isinstance(answer, str) else caption_problem(answer)
+def _problem(answer: CaptionAnswer | str, names: Sequence[str]) -> str | None:
+    return f"{UNANSWERED}{answer}" if isinstance(answer, str) else caption_problem(answer, names)
 
 
 def _ask(
     captioner: Captioner,
     images: "Sequence[tuple[str, Image]]",
-    prompt: str,
+    prompts: Mapping[str, tuple[str, str]],
     cache: RequestCache,
     on_answer: Callable[[], object],
 ) -> dict[str, CaptionAnswer | str]:
-    """The captioner's answers by id, from the cache if possible; or a reason if there is none."""
+    """The captioner's answers by id, from the cache if possible; or a reason if there is none.
+
+    `prompts`: version and prompt by id.
+    """
     asked = Asked(captioner.name, captioner.version, "image", "en")
     answers: dict[str, CaptionAnswer | str] = {}
     new: dict[str, Image] = {}
     for name, image in images:
-        if (stored := cache.get(asked, _question(prompt, name))) is not None:
+        if (stored := cache.get(asked, _question(*prompts[name], name))) is not None:
             answers[name] = CaptionAnswer(**json.loads(stored))
         else:
             new[name] = image
     names = list(new)
 
     def keep(index: int, answer: CaptionAnswer) -> None:
-        cache.put(asked, {_question(prompt, names[index]): json.dumps(asdict(answer))})
+        cache.put(asked, {_question(*prompts[names[index]], names[index]): json.dumps(asdict(answer))})
         answers[names[index]] = answer
         on_answer()
 
     if not names:
         return answers
-    failed = captioner.caption(list(new.values()), prompt, keep)
+    each = [prompts[name][1] for name in names]
+    same = len(set(each)) == 1
+    failed = captioner.caption(list(new.values()), each[0] if same else each, keep)
     refused = {index: reason for index, reason in failed.items() if reason.startswith(REFUSED)}
     if len(refused) >= MANY_REFUSED and not answers:
         raise StageError(
@@ -202,5 +238,5 @@ def _ask(
     return answers
 
 
-def _question(prompt: str, name: str) -> str:
-    return f"{PROMPT_VERSION}\n{prompt}\n{name}"
+def _question(version: str, prompt: str, name: str) -> str:
+    return f"{version}\n{prompt}\n{name}"

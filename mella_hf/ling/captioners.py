@@ -39,7 +39,10 @@ class TransformersCaptioner:
         self.version = f"{content_hash(model)[:12]} tokens {max_tokens}"
 
     def caption(
-        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, CaptionAnswer], None]
+        self,
+        images: "Sequence[Image]",
+        prompt: str | Sequence[str],
+        on_answer: Callable[[int, CaptionAnswer], None],
     ) -> dict[int, str]:
         """Describe images greedily. Every image gets an answer."""
         from mella_hf.answers.generate import answer_turns
@@ -47,7 +50,7 @@ class TransformersCaptioner:
         def keep(index: int, answer: dict[str, Any]) -> None:
             on_answer(index, CaptionAnswer(answer["prediction"], answer["truncated"]))
 
-        turns = (([image], prompt) for image in images)
+        turns = (([image], prompt_of(prompt, at)) for at, image in enumerate(images))
         answer_turns(self._model, self._processor, turns, self._max_tokens, self._batch_size, keep)
         return {}
 
@@ -83,7 +86,10 @@ class ServerCaptioner:
         self.version = f"openai tokens {max_tokens}"
 
     def caption(
-        self, images: "Sequence[Image]", prompt: str, on_answer: Callable[[int, CaptionAnswer], None]
+        self,
+        images: "Sequence[Image]",
+        prompt: str | Sequence[str],
+        on_answer: Callable[[int, CaptionAnswer], None],
     ) -> dict[int, str]:
         """Send one request per image.
 
@@ -93,10 +99,15 @@ class ServerCaptioner:
         """
 
         def request(index: int) -> dict[str, Any]:
-            message = image_message(images[index], prompt)
+            message = image_message(images[index], prompt_of(prompt, index))
             return {"messages": [message], "max_tokens": self._max_tokens, "temperature": 0}
 
         def answered(index: int, said: Completion) -> None:
             on_answer(index, CaptionAnswer(said.text, said.finish == "length"))
 
         return dict(self._servers.ask(len(images), request, answered))
+
+
+def prompt_of(prompt: str | Sequence[str], index: int) -> str:
+    """The prompt about one image: the one for all, or its own."""
+    return prompt if isinstance(prompt, str) else prompt[index]

@@ -9,52 +9,24 @@ failed are asked for again; images that were refused, or described badly twice, 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from mella_hf.dataset.building.build import BuildReport, build_dataset
+from mella_hf.dataset.building.build import build_dataset
 from mella_hf.errors import MellaError
-from mella_hf.funnel import HEADER, Step, funnel_table
-from mella_hf.html.notebook import html_table, text_table
 from mella_hf.languages import get_language
 from mella_hf.languages.codes import read_codes
 from mella_hf.ling.comet import comet_python
-from mella_hf.ling.describe_report import write_describe_report
-from mella_hf.ling.describe_stages import DescribeSettings, Description, count_unanswered, short_name
+from mella_hf.ling.costs import TranslationCost, spent
+from mella_hf.ling.describe_report import DescribeReport, write_describe_report
+from mella_hf.ling.describe_settings import DescribeSettings, short_name
+from mella_hf.ling.describe_stages import Description, count_unanswered
 from mella_hf.ling.described import DescribedSource, read_rows
 from mella_hf.ling.quality import THRESHOLD, check_language
-from mella_hf.ling.translate import TranslationCost, choose_service, estimate
-from mella_hf.ling.translators.services import SERVICES, ServiceTranslator, service_code
-from mella_hf.stage import StageReport
-
-
-@dataclass(repr=False)
-class DescribeReport:
-    """The result of a run.
-
-    Attributes:
-        captions: the caption stage; `translations` and `verdicts` by language.
-        build: the dataset.
-    """
-
-    captions: StageReport
-    translations: dict[str, StageReport] = field(default_factory=dict)
-    verdicts: dict[str, StageReport] = field(default_factory=dict)
-    build: BuildReport | None = None
-
-    @property
-    def steps(self) -> list[Step]:
-        """The funnel: captions, then translations and what was kept of them, by language."""
-        stages = [self.captions, *self.translations.values(), *self.verdicts.values()]
-        return [Step.of(stage.name, "images", stage.counts) for stage in stages]
-
-    def __repr__(self) -> str:
-        where = "nothing built" if self.build is None else repr(str(self.build.out))
-        return f"DescribeReport({where})\n{text_table(HEADER, funnel_table(self.steps))}"
-
-    def _repr_html_(self) -> str:
-        where = "nothing built" if self.build is None else str(self.build.out)
-        return html_table(where, HEADER, funnel_table(self.steps))
+from mella_hf.ling.thick.names import mark_names
+from mella_hf.ling.tournament import by_language_and_length, write_results
+from mella_hf.ling.translate import open_translator
+from mella_hf.ling.translators.routes import Route
+from mella_hf.ling.translators.services import SERVICES, service_code
 
 
 def describe_images(
@@ -75,11 +47,14 @@ def describe_images(
     languages = read_codes(languages)
     check_settings(languages, settings)
     with Description(Path(images), Path(out), settings, progress) as work:
-        report = DescribeReport(work.caption())
+        report = DescribeReport(work.caption(languages[0] if settings.with_context else None))
         for language in languages:
             report.translations[language] = work.translate(report.captions, language)
         for language in languages:
             report.verdicts[language] = work.judge(report.translations[language], language)
+        if len(settings.translators) > 1:
+            report.results = write_results(Path(out), report.verdicts)
+            report.spent = {code: _spent(work, report, code, settings) for code in languages}
     report.build = build_dataset(
         _source(Path(images), report),
         out,
@@ -88,29 +63,17 @@ def describe_images(
         origin=_origin(settings),
         progress=progress,
     )
-    write_describe_report(Path(images), Path(out), report.captions, report.translations, report.verdicts, report.build)
+    write_describe_report(Path(images), Path(out), report)
     return report
 
 
-def estimate_costs(
-    images: Path | str,
-    out: Path | str,
-    languages: str | Sequence[str],
-    settings: DescribeSettings,
-    *,
-    progress: bool = True,
-) -> dict[str, TranslationCost]:
-    """Estimate the cost of translation by language. Captions images without a caption; asks no translation service.
-
-    Raises:
-        MellaError: for the same reasons as `describe_images`.
-    """
-    languages = read_codes(languages)
-    check_settings(languages, settings)
-    with Description(Path(images), Path(out), settings, progress) as work:
-        rows = [row for folder in work.caption().outputs for row in read_rows(folder)]
-        texts = [row["caption_en"] for row in rows]
-        return {code: estimate(work.translator(code), texts, code, work.price(code)) for code in languages}
+def _spent(
+    work: Description, report: DescribeReport, language: str, settings: DescribeSettings
+) -> list[TranslationCost]:
+    """What each translator of a tournament was asked for."""
+    rows = [row for folder in report.captions.outputs for row in read_rows(folder)]
+    texts = [mark_names(row["caption_en"], row.get("keywords") or ()) for row in rows]
+    return spent(work, settings.routes(language), language, texts, settings)
 
 
 def check_settings(languages: Sequence[str], settings: DescribeSettings) -> None:
@@ -121,14 +84,41 @@ def check_settings(languages: Sequence[str], settings: DescribeSettings) -> None
         get_language(language)
         if settings.qe_model is not None:
             check_language(language, settings.force_qe, settings.qe_model)
-        choice = choose_service(language) if settings.translator == "auto" else settings.translator
-        if choice in SERVICES:
-            service_code(choice, language)
-            ServiceTranslator(choice, settings.translator_url)  # its key is there
+        for route in settings.routes(language):
+            _check_route(route, language)
     if settings.qe_model is not None:
         comet_python(settings.qe_python)
     if not 0 <= settings.threshold <= 1:
         raise MellaError(f"The threshold {settings.threshold} is not in [0, 1]; the paper's is {THRESHOLD}.")
+    if len(settings.translators) > 1:
+        if settings.qe_model is None:
+            raise MellaError("Several translators need a judge that says which is best: leave --no-qe out.")
+        if settings.translator_label:
+            raise MellaError("Several translators cannot have one name: leave --translator-label out.")
+    if settings.with_context:
+        _check_context(languages)
+
+
+def _check_route(route: Route, language: str) -> None:
+    """Raise MellaError for a translator that would fail at its first text."""
+    if route.choice in SERVICES:
+        service_code(route.choice, language)
+    if route.remote:
+        open_translator(route.choice, language, route.urls)  # its key or address is there
+
+
+def _check_context(languages: Sequence[str]) -> None:
+    """Raise MellaError for languages in which alt-texts cannot be used."""
+    if len(languages) > 1:
+        raise MellaError(
+            f"With --with-context give one language, that of the alt-texts, not {', '.join(languages)}; run once for "
+            "each language."
+        )
+    if get_language(languages[0]).names == "none":
+        raise MellaError(
+            f"No names are found in texts in {languages[0]!r}, so --with-context cannot keep them; leave it out, or "
+            "set `names` in the language's file (docs/new_language.md)."
+        )
 
 
 def _source(images: Path, report: DescribeReport) -> DescribedSource:
@@ -147,10 +137,13 @@ def _source(images: Path, report: DescribeReport) -> DescribedSource:
 
 def _origin(settings: DescribeSettings) -> str:
     captioner = settings.captioner_label or short_name(settings.captioner)
-    translator = settings.translator_label or short_name(settings.translator)
+    translators = [settings.translator_label] if settings.translator_label else map(short_name, settings.translators)
+    translated = " and ".join(f"`{name}`" for name in translators)
+    context = ", with the alt-text, title and heading of their page as claims," if settings.with_context else ""
+    several = ", the better translation kept" if len(settings.translators) > 1 else ""
     judged = f"kept by `{short_name(settings.qe_model)}` at {settings.threshold}" if settings.qe_model else "not scored"
     return (
-        f"Images described in English by `{captioner}`, translated by `{translator}`, {judged}. "
+        f"Images described in English by `{captioner}`{context}, translated by {translated}{several}, {judged}. "
         "No person has looked at them yet: `review` is null until a reviewer has."
     )
 
@@ -163,5 +156,9 @@ def funnel_lines(report: DescribeReport) -> Iterator[str]:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost)
         count = sum(stage.dropped.values())
         yield f"{stage.name}: kept {stage.counts['kept']:,}; left out {count:,} ({reasons or 'no reason'})"
+    for language, length, table in by_language_and_length(report.results):
+        if not length:
+            won = ", ".join(f"{s.translator} {s.won:,} ({100 * s.rate:.0f}%)" for s in table)
+            yield f"{language}: best translation by {won} of {table[0].judged:,}"
     if unanswered := count_unanswered(report.captions.counts):
         yield f"No captioner answered for {unanswered:,} of the images; the same command asks again for those."

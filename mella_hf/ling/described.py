@@ -15,6 +15,7 @@ from mella_hf.dataset.building.candidate import COMPUTED, METADATA, Found, Lost,
 from mella_hf.errors import MellaError
 from mella_hf.files import json_lines
 from mella_hf.images.opening import SUFFIXES
+from mella_hf.ling.thick.claims import FIELDS
 from mella_hf.sample import COLUMNS
 
 ROWS = "rows.jsonl"
@@ -23,16 +24,23 @@ CARRIED = ("page_url", "image_url", "domain", "category", "entity", "license")
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image to describe: its path in the folder, size and time, and its entry in `metadata.jsonl`."""
+    """An image to describe: its path in the folder, size and time, and its entry in `metadata.jsonl`.
+
+    Attributes:
+        columns: columns of the record.
+        context: what its page says of it, the fields of `mella_hf.ling.thick.claims`.
+    """
 
     path: str
     size: int
     modified: int
     columns: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
 
 
 def find_images(root: Path) -> list[ImageFile]:
-    """Find the images in a folder; a `metadata.jsonl` may give columns such as `page_url` by `file_name`.
+    """Find the images in a folder; a `metadata.jsonl` may give columns such as `page_url`, and what
+    the page says of an image, by `file_name`.
 
     Raises:
         MellaError: if the folder does not exist or has no images, or the metadata is not JSON lines.
@@ -48,19 +56,22 @@ def find_images(root: Path) -> list[ImageFile]:
                 path = os.path.join(folder, name)
                 relative = os.path.relpath(path, root).replace(os.sep, "/")
                 stat = os.stat(path)
-                found.append(ImageFile(relative, stat.st_size, stat.st_mtime_ns, about.get(relative, {})))
+                columns, context = about.get(relative, ({}, {}))
+                found.append(ImageFile(relative, stat.st_size, stat.st_mtime_ns, columns, context))
     if not found:
         raise MellaError(f"No images under {str(root)!r}: expected files that end in {', '.join(SUFFIXES)}.")
     return sorted(found, key=lambda file: file.path)
 
 
-def _read_metadata(path: Path) -> dict[str, dict[str, Any]]:
+def _read_metadata(path: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """The columns and the context of each file."""
     if not path.exists():
         return {}
     about = {}
     for number, record in json_lines(path):
         try:
-            about[str(record["file_name"])] = {name: record[name] for name in CARRIED if name in record}
+            columns, context = ({n: record[n] for n in names if n in record} for names in (CARRIED, FIELDS))
+            about[str(record["file_name"])] = columns, context
         except (KeyError, TypeError) as error:
             raise MellaError(
                 f'{path}, line {number} is not of the form {{"file_name": "a/b.jpg", "page_url": …}}: {error!r}.'

@@ -6,15 +6,16 @@ sent, so a run that was killed, or that used up a quota, continues where it stop
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from threading import Event
 
 from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
+from mella_hf.ling.translators.chat import ChatTranslator
+from mella_hf.ling.translators.routes import chat_model, is_chat
 from mella_hf.ling.translators.sentences import reassemble, split_text
 from mella_hf.ling.translators.services import SERVICES, ServiceTranslator, read_key
-from mella_hf.ling.translators.translator import Translator
+from mella_hf.ling.translators.translator import StreamingTranslator, Translator
 from mella_hf.plugins import find_plugins, load_plugin
 
 TRANSLATORS = "mella_hf.translators"  # group of entry points
@@ -60,8 +61,13 @@ class CachedTranslator:
 
     def missing(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """The pieces that are not in the cache."""
-        cores = dict.fromkeys(p.strip() for t in texts for p in split_text(t, self._translator.max_chars) if p.strip())
-        return [core for core in cores if self._cache.get(self._asked(source, target), core) is None]
+        asked = self._asked(source, target)
+        return [piece for piece in self.pieces(texts) if self._cache.get(asked, piece) is None]
+
+    def pieces(self, texts: Sequence[str]) -> list[str]:
+        """What the translator is asked for when these texts are translated, each piece once."""
+        pieces = (piece.strip() for text in texts for piece in split_text(text, self._translator.max_chars))
+        return list(dict.fromkeys(piece for piece in pieces if piece))
 
     def _asked(self, source: str, target: str) -> Asked:
         return Asked(self.name, self.version, source, target)
@@ -69,23 +75,45 @@ class CachedTranslator:
     def _answers(self, cores: list[str], source: str, target: str) -> dict[str, str]:
         asked = self._asked(source, target)
         known = {core: answer for core in cores if (answer := self._cache.get(asked, core)) is not None}
+        unknown = [core for core in cores if core not in known]
+        if isinstance(self._translator, StreamingTranslator):
+            return known | self._stream(self._translator, unknown, asked)
+        return known | self._ask_groups(unknown, asked)
 
+    def _stream(self, translator: StreamingTranslator, unknown: list[str], asked: Asked) -> dict[str, str]:
+        """Let the translator send its own requests; keep each answer as it arrives."""
+        found: dict[str, str] = {}
+
+        def keep(index: int, translation: str) -> None:
+            found[unknown[index]] = translation
+            self._cache.put(asked, {unknown[index]: translation})
+            if self._on_request is not None:
+                self._on_request([unknown[index]])
+
+        if unknown:
+            translator.translate_each(unknown, asked.source, asked.target, keep)
+        return found
+
+    def _ask_groups(self, unknown: list[str], asked: Asked) -> dict[str, str]:
+        """Ask for groups of texts in threads; keep the answers of each group as they arrive."""
+        found: dict[str, str] = {}
         failed = Event()  # cancelling alone is too late for the request that follows immediately
 
         def ask(group: Sequence[str]) -> dict[str, str]:
             if failed.is_set():
                 return {}
             try:
-                found = dict(zip(group, self._translator.translate(group, source, target), strict=True))
+                answers = self._translator.translate(group, asked.source, asked.target)
+                translations = dict(zip(group, answers, strict=True))
             except BaseException:
                 failed.set()
                 raise
-            self._cache.put(asked, found)
+            self._cache.put(asked, translations)
             if self._on_request is not None:
                 self._on_request(group)
-            return found
+            return translations
 
-        unknown, size = [core for core in cores if core not in known], self._translator.batch_size
+        size = self._translator.batch_size
         groups = [unknown[start : start + size] for start in range(0, len(unknown), size)]
         with ThreadPoolExecutor(self._at_once) as pool:
             futures = [pool.submit(ask, group) for group in groups]
@@ -93,30 +121,8 @@ class CachedTranslator:
             pool.shutdown(wait=True, cancel_futures=True)  # requests in flight still reach the cache
         for future in futures:
             if not future.cancelled():
-                known.update(future.result())
-        return known
-
-
-@dataclass(frozen=True)
-class TranslationCost:
-    """Estimated cost: characters and requests that are not in the cache, and US dollars."""
-
-    characters: int
-    requests: int
-    price: float
-
-
-def estimate(
-    translator: CachedTranslator, texts: Sequence[str], target: str, price: float, source: str = "en"
-) -> TranslationCost:
-    """Estimate the cost of what is not in the cache.
-
-    Args:
-        price: US dollars per million characters.
-    """
-    missing = translator.missing(texts, source, target)
-    characters = sum(map(len, missing))
-    return TranslationCost(characters, -(-len(missing) // translator.batch_size), characters * price / 1e6)
+                found.update(future.result())
+        return found
 
 
 def choose_service(language: str) -> str:
@@ -143,24 +149,39 @@ def choose_service(language: str) -> str:
     )
 
 
-def open_translator(choice: str, language: str, url: str | None = None, label: str | None = None) -> Translator:
+def open_translator(
+    choice: str,
+    language: str,
+    url: str | Sequence[str] | None = None,
+    label: str | None = None,
+    at_once: int | None = None,
+) -> Translator:
     """Open a translator by name.
 
     Args:
-        choice: "auto", one of `SERVICES`, the name of an entry point of the group `mella_hf.translators` (a class or
-            function that gives a `Translator`), or a Hub id or folder of an NLLB or MADLAD checkpoint.
+        choice: "auto", one of `SERVICES`, `chat:MODEL` for a chat model on a server, the name of an entry point of the
+            group `mella_hf.translators` (a class or function that gives a `Translator`), or a Hub id or folder of an
+            NLLB or MADLAD checkpoint.
         language: what is translated into; "auto" takes its first usable service.
-        url: address of the service, where it is not the public one; an entry point is called with `url=` then.
-        label: what provenance columns say instead of the service's name and host.
+        url: address of the service, where it is not the public one, or addresses of a chat model's servers; an entry
+            point is called with `url=` then.
+        label: what provenance columns say instead of the translator's name and host.
+        at_once: concurrent requests per server of a chat model.
 
     Raises:
         MellaError: when the translator cannot be opened.
     """
     name = choose_service(language) if choice == "auto" else choice
+    urls = [url] if isinstance(url, str) else list(url or ())
+    if is_chat(name):
+        return ChatTranslator(chat_model(name), urls, at_once=at_once, label=label)
+    if len(urls) > 1:
+        raise MellaError(f"The translator {name!r} takes one address, but {len(urls)} are given.")
+    address = urls[0] if urls else None
     if name in SERVICES:
-        return ServiceTranslator(name, url, label=label)
+        return ServiceTranslator(name, address, label=label)
     if name in (registered := find_plugins(TRANSLATORS)):
-        made: Translator = load_plugin(registered[name])(**({"url": url} if url else {}))
+        made: Translator = load_plugin(registered[name])(**({"url": address} if address else {}))
         made.name = label or made.name
         return made
     from mella_hf.ling.translators.seq2seq import Seq2SeqTranslator

@@ -11,7 +11,7 @@ from mella_hf.answers.chat.messages import data_url
 from mella_hf.demo.stamps.descriptions import describe
 from mella_hf.demo.stamps.measures import measure
 from mella_hf.images.opening import open_image
-from mella_hf.ling.describe_stages import CAPTION_SIDE
+from mella_hf.ling.opened import CAPTION_SIDE
 
 LANGUAGES = ("cs", "ar")
 

@@ -20,7 +20,7 @@ from translation_servers import Fault, TranslationServer
 from mella_hf.errors import StageError
 from mella_hf.images.opening import open_image
 from mella_hf.ling.describe import describe_images, funnel_lines
-from mella_hf.ling.describe_stages import DescribeSettings
+from mella_hf.ling.describe_settings import DescribeSettings
 from mella_hf.ling.described import read_rows
 
 REFUSED, BAD_TRANSLATION = "03.png", "05.png"
@@ -56,7 +56,8 @@ def expected_scores(comet: Path) -> dict[tuple[str, str], float]:
 def pairs_in(out: Path, language: str) -> list[tuple[str, str]]:
     """The (caption, translation) that were judged."""
     folders = sorted((out / ".describe" / f"translate-{language}").glob("0*"))
-    return [(row["caption_en"], row["text"]) for folder in folders for row in read_rows(folder)]
+    rows = [row for folder in folders for row in read_rows(folder)]
+    return [(row["caption_en"], candidate["text"]) for row in rows for candidate in row["candidates"]]
 
 
 def test_images_become_a_dataset(
@@ -253,7 +254,7 @@ SCRIPT = """
 import sys
 from mella_hf.ling import describe_stages
 from mella_hf.ling.describe import describe_images, funnel_lines
-from mella_hf.ling.describe_stages import DescribeSettings
+from mella_hf.ling.describe_settings import DescribeSettings
 describe_stages.SHARD_IMAGES = 4
 captions, translations, pictures, out = sys.argv[1:]
 settings = DescribeSettings("stand-in", (captions,), "libre", translations, at_once=1, qe_model=None, test_size=0)
@@ -337,7 +338,44 @@ def test_an_invented_language_is_one_entry(
         describe_images(pictures, tmp_path / "other", [invented_language], DescribeSettings("m"), progress=False)
 
 
-def test_dry_run_and_bad_input_through_the_command(
+def test_dry_run_asks_nobody(pictures: Path, servers: tuple[CaptionServer, TranslationServer], tmp_path: Path) -> None:
+    """The servers fail the test when they are asked: before the run, half way, and after it."""
+    from typer.testing import CliRunner
+
+    from mella_hf.cli import app
+
+    captions, translations = servers
+    arguments = ["describe", str(pictures), "--out", str(tmp_path / "out"), "--captioner", "stand-in", "--no-qe"]
+    arguments += ["--base-url", captions.url, "--translator", "libre", "--translator-url", translations.url]
+    dry = [*arguments, "--languages", "cs,ar", "--dry-run", "--price", "20", "--caption-price", "3"]
+
+    def said_without_asking() -> str:
+        before = len(captions.requests), len(translations.seen)
+        said = CliRunner().invoke(app, dry, catch_exceptions=False)
+        assert (len(captions.requests), len(translations.seen)) == before, "the dry run asked somebody"
+        return str(said.output)
+
+    libre = f"libre@{translations.url[7:]}"
+    first = said_without_asking()
+    assert "captions: 10 requests about 10 images, 0.03 USD" in first
+    assert f"cs, {libre}: about 11,000 characters in about 10 requests, 0.22 USD" in first
+    assert "in all: 0.47 USD" in first
+
+    translations.faults = {4: Fault(429, {"Retry-After": "40000"})}
+    assert CliRunner().invoke(app, [*arguments, "--languages", "cs"]).exit_code != 0
+    english = set(captions.describe.__self__.english)  # type: ignore[attr-defined]
+    done = {text for text, _ in translations.answered}
+    assert len(english) == 10 and 3 <= len(done) < 10
+    left = sum(map(len, english - done))
+    half = said_without_asking()
+    assert "captions: 0 requests about 10 images, 0.00 USD" in half
+    assert f"cs, {libre}: {left:,} characters in {10 - len(done)} requests, {left * 20 / 1e6:,.2f} USD" in half
+
+    CliRunner().invoke(app, [*arguments, "--languages", "cs,ar"], catch_exceptions=False)
+    assert said_without_asking().count(" 0 characters in 0 requests, 0.00 USD") == 2
+
+
+def test_bad_input_through_the_command(
     pictures: Path, servers: tuple[CaptionServer, TranslationServer], tmp_path: Path
 ) -> None:
     from typer.testing import CliRunner
@@ -346,20 +384,26 @@ def test_dry_run_and_bad_input_through_the_command(
 
     captions, translations = servers
     arguments = ["describe", str(pictures), "--out", str(tmp_path / "out"), "--captioner", "stand-in", "--no-qe"]
-    arguments += ["--base-url", captions.url, "--translator", "libre", "--translator-url", translations.url]
-    dry = [*arguments, "--languages", "cs,ar", "--dry-run", "--price", "20"]
-    said = CliRunner().invoke(app, dry, catch_exceptions=False)
-    length = sum(map(len, {said for said in captions.describe.__self__.english}))  # type: ignore[attr-defined]
-    assert f"cs: {length:,} characters in 10 requests, {length * 20 / 1e6:,.2f} USD" in said.output
-    assert not translations.seen
-    asked = len(captions.requests)
-    uncovered = CliRunner().invoke(app, [*arguments, "--languages", "cs,sr"])
-    assert "'libre' does not cover 'sr'" in str(uncovered.exception)
-    assert len(captions.requests) == asked  # before anything is paid for
-    for wrong, message in (("--languages", "xx"), ("--threshold", "2")):
-        failed = CliRunner().invoke(app, [*arguments, "--languages", "cs", wrong, message])
-        assert failed.exit_code != 0
+    arguments += ["--base-url", captions.url]
+    libre = ["--translator", "libre", "--translator-url", translations.url]
+    wrong = {
+        ("--languages", "cs,sr", *libre): "'libre' does not cover 'sr'",
+        ("--languages", "xx", *libre): "xx",
+        ("--languages", "cs", "--translator", "libre"): "needs the address of a server; pass --translator-url",
+        ("--languages", "cs", "--translator", "chat"): "needs the name of the model",
+        ("--languages", "cs", "--translator", "chat:m"): "needs the address of a server; pass --translator-url",
+        ("--languages", "cs", *libre, *libre[:2]): "'libre' is given twice",
+        ("--languages", "cs", *libre, "--translator", "google"): "leave --no-qe out",
+        ("--languages", "cs", *libre, "--translator-url", "deepl=http://h"): "is for no translator of this run (libre)",
+        ("--languages", "cs,ar", *libre, "--with-context"): "give one language",
+        ("--languages", "hi", "--translator", "google", "--with-context"): "No names are found in texts in 'hi'",
+    }
+    for more, message in wrong.items():
+        failed = CliRunner().invoke(app, [*arguments, *more])
+        assert failed.exit_code != 0 and message in str(failed.exception), (more, failed.exception)
+    assert CliRunner().invoke(app, [*arguments, *libre, "--languages", "cs", "--threshold", "2"]).exit_code != 0
+    assert not captions.requests  # before anything is paid for
     empty = tmp_path / "empty"
     empty.mkdir()
-    failed = CliRunner().invoke(app, ["describe", str(empty), *arguments[2:], "--languages", "cs"])
+    failed = CliRunner().invoke(app, ["describe", str(empty), *arguments[2:], *libre, "--languages", "cs"])
     assert "No images under" in str(failed.exception)

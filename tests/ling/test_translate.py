@@ -13,7 +13,7 @@ from translation_servers import Fault, TranslationServer
 
 from mella_hf.answers.request_cache import RequestCache
 from mella_hf.errors import MellaError, StageError
-from mella_hf.ling.translate import CachedTranslator, choose_service, estimate, open_translator
+from mella_hf.ling.translate import CachedTranslator, choose_service, open_translator
 from mella_hf.ling.translators.services import ATTEMPTS, QuotaExhaustedError, ServiceTranslator, service_code
 from mella_hf.ling.translators.transport import Transport
 from mella_hf.retry import TokenBucket
@@ -200,13 +200,13 @@ def test_killed_in_a_request_it_asks_for_nothing_twice(server: TranslationServer
     assert sum(server.asked.values()) == 8 + 2  # the two that were under way
 
 
-def test_estimate_counts_only_what_is_not_known(server: TranslationServer, tmp_path: Path) -> None:
+def test_what_is_missing_is_what_is_not_known(server: TranslationServer, tmp_path: Path) -> None:
     with RequestCache(tmp_path / "cache.sqlite") as cache:
         translator = CachedTranslator(libre(server), cache)
         translator.translate(["Known."], "en", "cs")
-        found = estimate(translator, ["Known.", "12345", "12345", "1234567890"], "cs", price=20.0)
-    assert (found.characters, found.requests) == (15, 2)
-    assert found.price == pytest.approx(15 * 20 / 1e6)
+        texts = ["Known.", "12345", "12345", "1234567890"]
+        assert translator.missing(texts, "en", "cs") == ["12345", "1234567890"]
+        assert translator.pieces(texts) == ["Known.", "12345", "1234567890"]
     assert len(server.seen) == 1
 
 

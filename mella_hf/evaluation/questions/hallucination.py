@@ -16,10 +16,9 @@ import numpy as np
 from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
 from mella_hf.metrics import significance
-from mella_hf.metrics.keywords import DocumentFrequencies, extract_keywords
-from mella_hf.metrics.matching import contains
+from mella_hf.metrics.entities import named_and_unsupported
+from mella_hf.metrics.keywords import DocumentFrequencies
 from mella_hf.progress import progress_bar
-from mella_hf.text.tokens import analyze
 
 
 @dataclass(frozen=True)
@@ -87,14 +86,13 @@ def entity_precision(
         )
     if not len(answers):
         raise MellaError("The list of answers is empty; give at least one answer.")
-    entry = get_language(language)
+    get_language(language)
     entities, unsupported = [], []
     texts_of = zip(answers, references, given, strict=True)
     for answer, reference, context in progress_bar(texts_of, total=len(answers), desc="names", unit="answer", delay=2):
-        named = extract_keywords(answer, language, frequencies)
-        texts = [analyze(text, entry) for text in (reference, *context)] if named else []
+        named, made_up = named_and_unsupported(answer, (reference, *context), language, frequencies)
         entities.append(named)
-        unsupported.append([n for n in named if not any(contains(text, entry.normalizer(n)) for text in texts)])
+        unsupported.append(made_up)
     return EntityPrecision(entities, unsupported)
 
 

@@ -1,7 +1,7 @@
 """The interface of a translator: a list of texts in one language to as many texts in another."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 
 class Translator(Protocol):
@@ -27,4 +27,15 @@ class Translator(Protocol):
             source: code of `mella_hf.languages`, or "en".
             target: the same, for the translation.
         """
+        ...
+
+
+@runtime_checkable
+class StreamingTranslator(Translator, Protocol):
+    """A translator that sends its own requests at once, and gives each translation as soon as it arrives."""
+
+    def translate_each(
+        self, texts: Sequence[str], source: str, target: str, on_translation: Callable[[int, str], None]
+    ) -> None:
+        """Translate texts; `on_translation` gets the index and the translation of each, "" where there is none."""
         ...
