@@ -78,7 +78,7 @@ def describe(
     need_folder("IMAGES", images)
     codes = read_codes(languages)
     from mella_hf.ling.costs import estimate_costs
-    from mella_hf.ling.describe import check_settings, describe_images, funnel_lines
+    from mella_hf.ling.describe import check_settings, describe_images, funnel_lines, images_folder
     from mella_hf.ling.describe_settings import DescribeSettings
 
     settings = DescribeSettings(
@@ -102,7 +102,7 @@ def describe(
     )
     if dry_run:
         check_settings(codes, settings)
-        costs = estimate_costs(images, out, codes, settings)
+        costs = estimate_costs(images_folder(images, out, codes, settings), out, codes, settings)
         for line in costs.lines():
             say(line)
         finish(costs.to_json())

@@ -19,9 +19,10 @@ from mella_hf.ling.comet import comet_python
 from mella_hf.ling.costs import TranslationCost, spent
 from mella_hf.ling.describe_report import DescribeReport, write_describe_report
 from mella_hf.ling.describe_settings import DescribeSettings, short_name
-from mella_hf.ling.describe_stages import Description, count_unanswered
+from mella_hf.ling.describe_stages import WORK, Description, count_unanswered
 from mella_hf.ling.described import DescribedSource, read_rows
 from mella_hf.ling.quality import THRESHOLD, check_language
+from mella_hf.ling.thick.collected import is_collected, unpack
 from mella_hf.ling.thick.names import mark_names
 from mella_hf.ling.tournament import by_language_and_length, write_results
 from mella_hf.ling.translate import open_translator
@@ -46,6 +47,7 @@ def describe_images(
     """
     languages = read_codes(languages)
     check_settings(languages, settings)
+    images = images_folder(Path(images), Path(out), languages, settings)
     with Description(Path(images), Path(out), settings, progress) as work:
         report = DescribeReport(work.caption(languages[0] if settings.with_context else None))
         for language in languages:
@@ -65,6 +67,13 @@ def describe_images(
     )
     write_describe_report(Path(images), Path(out), report)
     return report
+
+
+def images_folder(images: Path, out: Path, languages: Sequence[str], settings: DescribeSettings) -> Path:
+    """The folder of the images: the given one, or what a collected dataset holds, unpacked into the work files."""
+    if settings.with_context and is_collected(images, languages[0]):
+        return unpack(images, languages[0], out / WORK / "images")
+    return images
 
 
 def _spent(

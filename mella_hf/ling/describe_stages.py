@@ -178,10 +178,12 @@ class Description:
         for route in self._settings.routes(language):
             translator = self.translator(route, language)
             for row, text in zip(rows, translator.translate(texts, "en", language), strict=True):
-                found, restored = unmark_names(text, row.get("keywords") or (), language)
-                if restored:
-                    output.counts["names_restored"] += restored
-                row["candidates"].append({"translator": translator.name, "text": found})
+                found = unmark_names(text, row.get("keywords") or (), language)
+                if found.restored:
+                    output.counts["names_restored"] += found.restored
+                row["candidates"].append({"translator": translator.name, "text": found.text})
+                if found.forms:
+                    row["candidates"][-1]["forms"] = found.forms
         output.keep(len(rows))
         write_rows(output.folder, rows)
 
@@ -193,11 +195,15 @@ class Description:
         scorer = self._scorer if s.qe_model is not None and rows else None
         for row in rows:
             for candidate in row["candidates"] if row.get("claims") else ():
-                candidate["problem"] = names_problem(candidate["text"], row["keywords"], row["claims"], language)
+                forms = candidate.get("forms", {})
+                known = row["keywords"], row["claims"]
+                candidate["problem"] = names_problem(candidate["text"], forms, *known, language)
         kept = []
         for row, candidates in zip(rows, judge_all(rows, language, scorer, s.threshold), strict=True):
             chosen = candidates[best(candidates)]
             row |= {"text": chosen["text"], "translator": chosen["translator"], "candidates": candidates}
+            if chosen.get("forms"):
+                row["forms"] = chosen["forms"]
             if len(candidates) == 1:
                 del row["candidates"]
             if chosen["problem"] is not None:

@@ -19,7 +19,7 @@ from mella_hf.ling.thick.claims import FIELDS
 from mella_hf.sample import COLUMNS
 
 ROWS = "rows.jsonl"
-CARRIED = ("page_url", "image_url", "domain", "category", "entity", "license")
+CARRIED = ("page_url", "image_url", "domain", "category", "entity", "license")  # columns of the record
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mella_hf.metrics.keywords import extract_keywords
 
-FIELDS = ("alt_text", "page_title", "heading", "language")  # of metadata.jsonl
+FIELDS = ("alt_text", "page_title", "heading", "language", "keywords")  # of metadata.jsonl
 MAX_CLAIM = 300  # characters; a longer one is no name of the picture
 PROMPT_VERSION = "1"  # stored with every caption; increase it when the prompt changes
 _SHARED = (
@@ -35,12 +35,14 @@ class Claims:
         alt_text: the image's native alt-text.
         page_title, heading: the page's title and the heading nearest to the image; "" where there is none.
         language: code of the language.
+        keywords: the alt-text's names where they are known; else they are found by rules.
     """
 
     alt_text: str
     page_title: str
     heading: str
     language: str
+    keywords: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, context: Mapping[str, Any], language: str) -> "Claims | None":
@@ -49,7 +51,9 @@ class Claims:
         alt_text, title, heading = (_clean(context.get(name)) for name in FIELDS[:3])
         if not alt_text or (stated is not None and stated != language):
             return None
-        return cls(alt_text, title, heading, language)
+        given = context.get("keywords")
+        keywords = [_clean(name) for name in given if isinstance(name, str)] if isinstance(given, list) else []
+        return cls(alt_text, title, heading, language, tuple(name for name in keywords if name))
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -59,13 +63,13 @@ class Claims:
     @cached_property
     def names(self) -> list[str]:
         """The names of the alt-text: what the description is to keep."""
-        return extract_keywords(self.alt_text, self.language)
+        return list(self.keywords) or extract_keywords(self.alt_text, self.language)
 
     @cached_property
     def all_names(self) -> list[str]:
         """The names of all claims, those of the alt-text first, each once."""
-        found = [name for text in self.texts for name in extract_keywords(text, self.language)]
-        return list(dict.fromkeys(found))
+        others = (name for text in self.texts[1:] for name in extract_keywords(text, self.language))
+        return list(dict.fromkeys([*self.names, *others]))
 
     def prompts(self) -> tuple[str, str]:
         """The prompt, and the one after an unusable answer."""

@@ -6,13 +6,19 @@ keywords; otherwise the name as written takes its place.
 """
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from mella_hf.languages import get_language
+from mella_hf.ling.translators.sentences import split_sentences
 from mella_hf.metrics.entities import named_and_unsupported
+from mella_hf.metrics.everyday import is_everyday
 from mella_hf.metrics.matching import contains
 from mella_hf.text.tokens import analyze
 
+FORM_RATIO = 70.0  # rapidfuzz ratio: Kutné Hoře of Kutná Hora is 80, Prague of Praha 55
+MOST_GROWTH = 2  # a form is at most so many times as long as its name
 _TAG = re.compile(r"(</?n\d{1,3}>)")
 
 
@@ -40,38 +46,103 @@ def mark_names(caption: str, names: Sequence[str]) -> str:
     return _pattern(names).sub(tagged, caption)
 
 
-def unmark_names(translation: str, names: Sequence[str], language: str) -> tuple[str, int]:
-    """A translation without the tags, and how many names had to be put back as they were written.
+@dataclass(frozen=True)
+class Unmarked:
+    """A translation without tags.
+
+    Attributes:
+        forms: the name as written -> the forms in which it came back.
+        restored: how many names had to be put back as they were written.
+    """
+
+    text: str
+    forms: dict[str, list[str]]
+    restored: int
+
+
+def unmark_names(translation: str, names: Sequence[str], language: str) -> Unmarked:
+    """Take the tags away, and put the name as written where something else came back.
 
     A tag that was lost or has no partner is removed; the text around it stays.
     """
     text, inside, restored = "", "", 0
+    forms: dict[str, list[str]] = {}
     opened: int | None = None
     for piece in _TAG.split(translation):
         if not _TAG.fullmatch(piece):
             inside += piece
             continue
         number = int(piece.strip("</n>"))
-        if piece.startswith("</") and number == opened and number <= len(names):
+        if piece.startswith("</") and number == opened and 0 < number <= len(names):
             name = names[number - 1]
-            if not has_name(inside, name, language):
+            if not is_form(inside, name, language):
                 inside, restored = name, restored + 1
+            forms.setdefault(name, []).append(inside)
         opened = None if piece.startswith("</") else number
         text, inside = text + inside, ""
-    return text + inside, restored
+    return Unmarked(text + inside, forms, restored)
 
 
 def has_name(text: str, name: str, language: str) -> bool:
-    """Whether a text has a name, in any of its forms."""
+    """Whether a text has a name, in any of its forms that the matching of keywords knows."""
     entry = get_language(language)
     return contains(analyze(text, entry), entry.normalizer(name))
 
 
-def names_problem(text: str, names: Sequence[str], claims: Sequence[str], language: str) -> str | None:
-    """`name_lost` if a translation lacks one of the names, `name_added` if it has one that no claim supports."""
-    if not all(has_name(text, name, language) for name in names):
+def is_form(text: str, name: str, language: str) -> bool:
+    """Whether what came back between the tags of a name is a form of it: Kutné Hoře of Kutná Hora.
+
+    Looser than `has_name`, because the tags say which name it is: most letters are the same, without diacritics.
+    """
+    from rapidfuzz import fuzz
+
+    if len(text) > MOST_GROWTH * len(name) + 10 or not text.strip():
+        return False
+    return has_name(text, name, language) or fuzz.ratio(_folded(text, language), _folded(name, language)) >= FORM_RATIO
+
+
+def names_problem(
+    text: str,
+    forms: Mapping[str, Sequence[str]],
+    names: Sequence[str],
+    claims: Sequence[str],
+    language: str,
+) -> str | None:
+    """`name_lost` if a translation lacks one of the names, `name_added` if it has one that no claim supports.
+
+    Args:
+        forms: in which names came back between their tags; they count as the names.
+    """
+    if not all(name in forms or has_name(text, name, language) for name in names):
         return "name_lost"
-    return "name_added" if named_and_unsupported(text, (*claims, *names), language)[1] else None
+    known = [*claims, *names, *(form for found in forms.values() for form in found)]
+    return "name_added" if added_names(text, known, language) else None
+
+
+def added_names(text: str, known: Sequence[str], language: str) -> list[str]:
+    """The names in a description that none of the known texts has.
+
+    A single everyday word that only begins sentences is not taken for a name, though some place has it as well: Lidé,
+    "people", is one.
+    """
+    entry = get_language(language)
+    unsupported = named_and_unsupported(text, known, language)[1]
+    return [
+        name
+        for name in unsupported
+        if len(name.split()) > 1 or not is_everyday(entry.normalizer(name), entry) or not _only_begins(text, name)
+    ]
+
+
+def _only_begins(text: str, name: str) -> bool:
+    """Whether a name stands nowhere but at the beginning of sentences."""
+    return not any(name in sentence.strip()[1:] for sentence in split_sentences(text))
+
+
+def _folded(text: str, language: str) -> str:
+    """Without case, diacritics and what the language does not tell apart."""
+    spread = unicodedata.normalize("NFD", get_language(language).normalizer(text).casefold())
+    return "".join(character for character in spread if not unicodedata.combining(character))
 
 
 def _pattern(names: Sequence[str]) -> re.Pattern[str]:
