@@ -58,9 +58,9 @@ def _rows(dataset: Path, language: str) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
 
 
-def _pages(dataset: Path, wanted: set[tuple[str | None, str | None]]) -> dict[tuple[str, str], dict[str, str]]:
+def _pages(dataset: Path, wanted: set[tuple[Any, Any]]) -> dict[tuple[Any, Any], dict[str, str]]:
     """Title and heading by (page, image), as far as the work files of the collection are there."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
+    found: dict[tuple[Any, Any], dict[str, str]] = {}
     for path in sorted((dataset / WORK).glob("*/rows.parquet")):
         for batch in pq.ParquetFile(path).iter_batches(4096, columns=list(_PAGE)):
             for row in batch.to_pylist():
