@@ -293,11 +293,15 @@ class Report:
         page: its path; a Report can be opened like one.
         runs: what it is about.
         choices: people's choices that were kept in each run's folder.
+        notes: for each run, what its scores rest on.
+        exported: files in the formats of others.
     """
 
     page: Path
     runs: "Sequence[Run]"
     choices: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    exported: "Sequence[Path]" = ()
 
     def __fspath__(self) -> str:
         return str(self.page)
@@ -306,39 +310,51 @@ class Report:
         return "\n".join([f"Report({str(self.page)!r})", *map(repr, self.runs)])
 
     def _repr_html_(self) -> str:
-        from html import escape
+        """The page itself in a frame; of a large page the scores and a link, because a notebook keeps what it shows."""
+        from mella_hf.html.notebook import page_frame, page_link
 
-        link = f'<p><a href="{escape(self.page.resolve().as_uri())}">{escape(str(self.page))}</a></p>'
-        return "".join([*(run._repr_html_() for run in self.runs), link])
+        return page_frame(self.page) or "".join(run._repr_html_() for run in self.runs) + page_link(self.page)
 
 
 def report(
-    runs: str | Path | Sequence[str | Path], out: str | Path | None = None, *, human: Sequence[str | Path] = ()
+    runs: str | Path | Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    human: Sequence[str | Path] = (),
+    rescore: bool = False,
+    export: str | Path | None = None,
 ) -> Report:
     """Write the report of an evaluation, or the comparison of several, as one HTML page.
+
+    Every score is computed again from the answers in the run folders, which may come from another machine.
 
     Args:
         runs: folders that `evaluate` wrote; NAME=FOLDER gives the run's adapter a name.
         out: the page; by default report.html in the run's folder, or comparison.html here for several.
         human: blind choices between answers, as `mella review --answers` keeps or exports them.
+        rescore: score with this installation where it scores with another signature than the run has, and keep that.
+        export: a folder for the scores as Every Eval Ever and the Hub read them (`mella_hf.evaluation.export`).
 
     Raises:
-        MellaError: when a folder holds no finished evaluation, or a file no choices.
+        MellaError: when a folder holds no finished evaluation or not the answers that it records, when signatures
+            differ, or a file holds no choices.
     """
     from mella_hf.answers.systems import named
+    from mella_hf.evaluation.export import export_runs
     from mella_hf.evaluation.judging.human import keep_choices, read_choices
+    from mella_hf.evaluation.recompute import recompute
     from mella_hf.evaluation.reports.comparison import write_comparison
     from mella_hf.evaluation.reports.report import write_report
     from mella_hf.evaluation.run import load_run
 
     given = [named(str(run)) for run in _listed(runs)]
     decisions = [decision for path in human for decision in read_choices(Path(path))]
-    kept = {folder: keep_choices(load_run(folder), decisions) for _, folder in given if decisions}
-    if len(given) == 1:
-        page = write_report(given[0][1], out)
-    else:
-        page = write_comparison(given, out or Path("comparison.html"))
-    return Report(page, [load_run(folder) for _, folder in given], kept)
+    loaded = [(name, recompute(load_run(folder), rescore=rescore)) for name, folder in given]
+    found = [run for _, run in loaded]
+    kept = {str(run.folder): keep_choices(run, decisions) for run in found if decisions}
+    page = write_report(found[0], out) if len(found) == 1 else write_comparison(loaded, out or Path("comparison.html"))
+    exported = export_runs(found, export) if export is not None else []
+    return Report(page, found, kept, {str(run.folder): run.note for run in found}, exported)
 
 
 def _moment(day: datetime) -> datetime:

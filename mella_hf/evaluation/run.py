@@ -29,6 +29,8 @@ from mella_hf.progress import progress_bar
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from mella_hf.metrics import ItemStatistics
+
 TEST_SPLITS = ("know_test", "ling_test")
 THUMBNAIL_SIDE = 144  # px of the longer side; the report shows them at 96 CSS px
 
@@ -48,6 +50,8 @@ class Run:
         versions: versions of the packages that computed the run.
         predictions: the answers by model and split.
         groups, findings: results of `mella_hf.evaluation.analysis`: by category and domain, and about failures.
+        counted: item statistics of the answers by model and split, where they were counted already.
+        note: what `mella_hf.evaluation.recompute` found; "" where the scores are as scores.json has them.
     """
 
     folder: Path
@@ -60,6 +64,8 @@ class Run:
     predictions: dict[tuple[str, str], list[dict[str, Any]]]
     groups: list[dict[str, Any]] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
+    counted: "Mapping[tuple[str, str], ItemStatistics] | None" = None
+    note: str = ""
 
     def __repr__(self) -> str:
         lines = [score_line(self.language, record) for record in self.scores if record["subset"] == "all"]

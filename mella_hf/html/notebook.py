@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 Rows = Sequence[Sequence[str]]
+LARGEST_FRAME = 2_000_000  # bytes; a notebook keeps what it shows in its file
 
 
 def text_table(header: Sequence[str], rows: Rows) -> str:
@@ -29,6 +31,25 @@ def html_table(caption: str, header: Sequence[str], rows: Rows, note: str = "") 
     body = "".join(f"<tr>{_row(row, styles)}</tr>" for row in rows)
     table = f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"{table}<p><small>{escape(note)}</small></p>" if note else table
+
+
+def page_frame(page: Path) -> str:
+    """A self-contained page inline in a notebook, with a link to it; "" for a page of more than `LARGEST_FRAME`.
+
+    The page cannot reach the notebook: it runs its own script and no other, in an origin of its own.
+    """
+    if page.stat().st_size > LARGEST_FRAME:
+        return ""
+    # A frame has no address, so that links to parts of its page would load the notebook.
+    content = escape(page.read_text("utf-8").replace("<head>", '<head><base href="about:srcdoc">', 1))
+    style = "width:100%;height:42rem;border:1px solid #888"
+    frame = f'<iframe title="{escape(page.name)}" sandbox="allow-scripts" style="{style}" srcdoc="{content}"></iframe>'
+    return frame + page_link(page)
+
+
+def page_link(page: Path) -> str:
+    """A link to a page, for a notebook."""
+    return f'<p><a href="{escape(page.resolve().as_uri())}">{escape(str(page))}</a></p>'
 
 
 def _row(row: Sequence[str], styles: Sequence[str]) -> str:

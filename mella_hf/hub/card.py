@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from mella_hf.answers.identity import PROVENANCE
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.export import hub_results
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import template_path, write_atomic
 from mella_hf.html.page import MINIATURE_PARAMETERS
@@ -104,33 +105,11 @@ def keep_edited(folder: Path, edited: CardChoice) -> bool:
 
 def card_metadata(facts: dict[str, Any], title: str) -> str:
     """The card's YAML: base_model, language, datasets, licence, and a model-index with signatures."""
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import ModelCardData
 
     shown = _shown(facts["scores"])
-    results = [
-        EvalResult(
-            task_type="image-text-to-text",
-            task_name="Image captioning",
-            # The Hub takes the type for a dataset's id; for a folder it is the name of the builder that read it.
-            dataset_type="mella" if facts["dataset_is_local"] else facts["dataset_id"],
-            dataset_name=f"{facts['dataset_id']} ({score['split']})",
-            dataset_config=facts["language"],
-            dataset_split=score["split"],
-            metric_type=metric_type,
-            metric_name=metric_name,
-            metric_value=round(score[key], 2),
-            metric_args={
-                "low": round(score[f"{key}_low"], 2),
-                "high": round(score[f"{key}_high"], 2),
-                "floor": None if score[f"{key}_floor"] is None else round(score[f"{key}_floor"], 2),
-                "signature": score["signature"],
-            },
-        )
-        for score in facts["scores"]
-        if score["model"] == "adapter" and score["subset"] == "all"
-        for key, (metric_type, metric_name) in shown.items()
-        if score[key] is not None
-    ]
+    scores = [score for score in facts["scores"] if score["model"] == "adapter"]
+    results = hub_results(scores, facts["language"], dataset=facts["dataset_id"], local=bool(facts["dataset_is_local"]))
     merged = facts.get("merged") is not None
     data = ModelCardData(
         model_name=title.rpartition("/")[2],

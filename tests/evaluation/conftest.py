@@ -1,5 +1,6 @@
 """A run folder with stand-in predictions: no model answered, the texts and the scores are made up for the tests."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,13 @@ def stand_in_score(model: str, split: str, subset: str, n: int, level: float) ->
 def stand_in_predictions(source: str, language: str, model: str) -> list[dict[str, Any]]:
     """Four answers: two of seen entities, one unseen, one hostile of no known entity; the first is unchanged."""
     answers = {"base": "stand-in answer of the base", "adapter": "جواب بديل من المحوّل"}
-    common = {"language": language, "source": source, "prompt": "ما هذا؟", "category": ["stand-in"]}
+    common = {
+        "language": language,
+        "source": source,
+        "prompt": "ما هذا؟",
+        "category": ["stand-in"],
+        "domain": "a.example",
+    }
     predictions = []
     for i, seen in enumerate([True, True, False, None]):
         text = "نص لم يتغير" if i == 0 else HOSTILE if i == 3 else f"{answers[model]} {i}"
@@ -147,6 +154,20 @@ def build_run(folder: Path, *, language: str = "ar", adapter: bool = True, param
 def stand_in_run(tmp_path: Path) -> Path:
     """A finished run folder in Arabic, with base and adapter."""
     return build_run(tmp_path / "run")
+
+
+def seal_run(folder: Path) -> Path:
+    """Record the hash of each file of answers beside it, as `mella evaluate` does."""
+    for path in folder.glob("predictions/*/*.jsonl"):
+        mark = hashlib.sha256(path.read_bytes()).hexdigest()
+        path.with_name(f"{path.name}.meta.json").write_text(json.dumps({"sha256": mark}), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def seal() -> Any:
+    """`seal_run`, for tests that make a page by the command."""
+    return seal_run
 
 
 @pytest.fixture(scope="session")

@@ -143,9 +143,10 @@ def test_reviewers_agreement_by_hand() -> None:
     assert (found["samples"], found["alpha"]) == (2, 0.0)
 
 
-def test_the_report_shows_what_people_chose(judged: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_report_shows_what_people_chose(judged: tuple[Path, Path], tmp_path: Path, seal: Any) -> None:
     state = review(judged, tmp_path / "c.sqlite", {"layla": "sssst"})
-    done = CliRunner().invoke(app, ["report", str(judged[0]), "--human", str(state)])
+    seal(judged[0])
+    done = CliRunner().invoke(app, ["report", str(judged[0]), "--human", str(state), "--rescore"])
     assert done.exit_code == 0, done.output
     assert "5 choices between answers about its images" in done.output
     facts = json.loads((judged[0] / "report.json").read_text("utf-8"))["judgements"]

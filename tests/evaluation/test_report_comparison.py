@@ -159,10 +159,10 @@ def test_axe_finds_nothing_and_nothing_sticks_out(make_run, tmp_path, page_troub
     assert page_troubles(write_comparison(runs, tmp_path / "c.html")) == []
 
 
-def test_the_command_takes_names(two_methods, tmp_path):
-    joint, sdrrl = two_methods
+def test_the_command_takes_names(two_methods, tmp_path, seal):
+    joint, sdrrl = map(seal, two_methods)
     out = tmp_path / "methods.html"
-    result = CliRunner().invoke(app, ["report", f"first={joint}", f"second={sdrrl}", "--out", str(out)])
+    result = CliRunner().invoke(app, ["report", f"first={joint}", f"second={sdrrl}", "--out", str(out), "--rescore"])
     assert result.exit_code == 0, result.output
     assert [s["name"] for s in facts_of(out)["systems"]] == ["stand-in-base", "first", "second"]
 

@@ -93,8 +93,16 @@ def _view(systems: Sequence[MeasuredSystem], facts: Mapping[str, Any]) -> dict[s
             if key == "adapter" and (curve := loss_curve((run.training or {}).get("log_history", [])))
         ],
         "signatures": signatures(score for score in facts["scores"] if score["subset"] == "all"),
+        "notes": _notes(systems),
         "versions": facts["versions"],
     }
+
+
+def _notes(systems: Sequence[MeasuredSystem]) -> list[str]:
+    """What the scores of each run rest on, once for all runs of which the same is to be said."""
+    runs = {run.folder: run for system in systems for run, _ in system.runs.values()}
+    told = {run.note: [r.folder.name for r in runs.values() if r.note == run.note] for run in runs.values() if run.note}
+    return [note if len(told) == 1 else f"{', '.join(names)}: {note}" for note, names in told.items()]
 
 
 def _panel(systems: Sequence[MeasuredSystem], languages: Sequence[str], split: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ SHARED = ("id", "language", "source", "entity", "category", "keywords", "seen", 
 Counted = Mapping[Path, Mapping[tuple[str, str], "ItemStatistics"]]  # by run folder, then model and split
 
 
-def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
+def count_run(run: Run) -> Mapping[tuple[str, str], "ItemStatistics"]:
     """Item statistics of a run's answers, by model and split, in the order of `Run.predictions`.
 
     Raises:
@@ -29,6 +29,8 @@ def count_run(run: Run) -> dict[tuple[str, str], "ItemStatistics"]:
     """
     from mella_hf.metrics import MellaMetric
 
+    if run.counted is not None:
+        return run.counted
     metric = MellaMetric(run.language)
     return {key: count_answers(metric, predictions) for key, predictions in run.predictions.items()}
 

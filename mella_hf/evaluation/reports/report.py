@@ -127,6 +127,7 @@ def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
         "data": run.data,
         "versions": run.versions,
         "signatures": signatures(run.scores),
+        "notes": [run.note] if run.note else [],
         "all_scores": run.scores,
         "subsets": SUBSETS,
     }
