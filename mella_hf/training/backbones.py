@@ -1,12 +1,11 @@
 """The parts of a backbone: which modules LoRA adapts, and how many parameters of each part are trained.
 
-A list such as `["q_proj", "v_proj"]` also matches the vision tower of several backbones, so targets
-are regular expressions on the part's path.
+The model itself says where its language model and its vision tower are, by the accessors of transformers. The projector
+is the rest; only some families keep it inside the vision tower.
 """
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
 
@@ -15,65 +14,58 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PARTS = ("language_model", "projector", "vision_tower")
+# Projectors that are modules of the vision tower: of Qwen-VL, GLM-V and their like.
+IN_TOWER = ("merger", "deepstack_merger_list")
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """The parts of a family of models, as regular expressions on module paths.
-
-    A part is matched in the order projector, vision tower, language model, since some families keep
-    the projector inside the vision tower.
+    """Where the parts of a model are, as prefixes of module paths; each ends with a dot.
 
     Attributes:
-        image_bounds: settings that limit its image size; the processor silently ignores the others.
+        outside: what belongs to no part: the LM head, and what hears.
     """
 
-    projector: str
+    language_model: str
     vision_tower: str
-    image_bounds: tuple[str, ...]
-    language_model: str = r"model\.language_model\."
+    outside: tuple[str, ...]
+
+    def part_of(self, path: str) -> str | None:
+        """The part that a module or parameter path belongs to; None for what is in none."""
+        if path.startswith(self.language_model):
+            return "language_model"
+        if path.startswith(self.vision_tower):
+            inside = path.removeprefix(self.vision_tower).split(".", 1)[0]
+            return "projector" if inside in IN_TOWER else "vision_tower"
+        return None if path.startswith(self.outside) else "projector"
 
 
-_QWEN = Backbone(
-    projector=r"model\.visual\.(merger|deepstack_merger_list)\.",
-    vision_tower=r"model\.visual\.",
-    image_bounds=("min_pixels", "max_pixels"),
-)
-_INTERNVL = Backbone(
-    projector=r"model\.multi_modal_projector\.",
-    vision_tower=r"model\.vision_tower\.",
-    image_bounds=("max_patches",),
-)
-BACKBONES = {
-    "qwen2_vl": _QWEN,
-    "qwen2_5_vl": _QWEN,
-    "qwen3_vl": _QWEN,
-    "internvl": _INTERNVL,
-}
+def find_parts(model: "PreTrainedModel") -> Backbone:
+    """Ask a model where its parts are.
+
+    Raises:
+        MellaError: if it does not say so; names what is missing.
+    """
+    path_of = {id(module): path for path, module in model.named_modules()}
+    found = {"language model": model.get_decoder(), "vision tower": model.get_encoder(modality="image")}
+    for what, module in found.items():
+        if path_of.get(id(module), "") in ("", model.base_model_prefix):
+            raise MellaError(
+                f"{type(model).__name__} does not say which module is its {what}, so LoRA cannot be put on it alone; "
+                "choose another backbone."
+            )
+    language, tower = (f"{path_of[id(module)]}." for module in found.values())
+    heads = {path_of[id(head)] for head in (model.get_output_embeddings(),) if head is not None}
+    heard = {path for path in path_of.values() if "audio" in path.rsplit(".", 1)[-1]}
+    return Backbone(language, tower, tuple(f"{path}." for path in sorted(heads | heard)))
 
 
-def get_backbone(model_type: str) -> Backbone:
-    """The parts of a `config.model_type`. Raises MellaError for an unknown family."""
-    if model_type not in BACKBONES:
-        raise MellaError(
-            f"The model type {model_type!r} is not known here; choose a backbone of {', '.join(BACKBONES)}, "
-            "or add its paths to mella_hf/training/backbones.py."
-        )
-    return BACKBONES[model_type]
+def lora_targets(model: "PreTrainedModel", scope: list[str]) -> list[str]:
+    """The linear layers of the parts in `scope`, as a list for `LoraConfig.target_modules`.
 
-
-def part_of(path: str, backbone: Backbone) -> str | None:
-    """The part that a module or parameter path belongs to; None for what is in none (the LM head)."""
-    for part in ("projector", "vision_tower", "language_model"):
-        if re.search(getattr(backbone, part), path):
-            return part
-    return None
-
-
-def lora_targets(model: "PreTrainedModel", scope: list[str]) -> str:
-    """A regular expression for `LoraConfig.target_modules`: the linear layers of the parts in `scope`.
-
-    The paper adapts the language model only, with vision tower and projector frozen.
+    The paper adapts the language model only, with vision tower and projector frozen. A layer's own name stands for all
+    layers of that name where no other part has one ("q_proj"); otherwise each is named by its whole path. vLLM and
+    SGLang read both; SGLang refuses regular expressions.
 
     Raises:
         MellaError: on a part that is unknown, or in which no linear layer was found.
@@ -83,38 +75,37 @@ def lora_targets(model: "PreTrainedModel", scope: list[str]) -> str:
     unknown = [part for part in scope if part not in PARTS]
     if unknown or not scope:
         raise MellaError(f"lora_scope is {scope}; choose among {', '.join(PARTS)}.")
-    backbone = get_backbone(model.config.model_type)
-    leaves: dict[str, set[str]] = {part: set() for part in scope}
+    backbone = find_parts(model)
+    inside: dict[str, set[str]] = {part: set() for part in scope}
+    others: set[str] = set()  # the names of all modules elsewhere
     for path, module in model.named_modules():
-        part = part_of(path, backbone)
-        if isinstance(module, nn.Linear) and part in leaves:
-            leaves[part].add(path)
-    for part, paths in leaves.items():
+        part = backbone.part_of(path)
+        if isinstance(module, nn.Linear) and part in inside:
+            inside[part].add(path)
+        else:
+            others.add(_name(path))
+    for part, paths in inside.items():
         if not paths:
             raise MellaError(f"lora_scope names {part!r}, but {type(model).__name__} has no linear layer there.")
-    patterns = {_pattern(model, path) for paths in leaves.values() for path in paths}
-    return "|".join(sorted(patterns))
+    chosen = set().union(*inside.values())
+    return sorted({path if _name(path) in others or _name(path).isdigit() else _name(path) for path in chosen})
 
 
-def _pattern(model: "nn.Module", path: str) -> str:
-    """The path as an expression in which a layer's number stands for any: one pattern for all layers.
+def _name(path: str) -> str:
+    return path.rsplit(".", 1)[-1]
 
-    Only numbers within a ModuleList, whose members are alike; in a Sequential the neighbour of a linear layer
-    is an activation, which LoRA cannot adapt.
+
+def trainable_by_part(model: Any) -> dict[str, dict[str, int]]:
+    """Parameters of each part: {"language_model": {"trainable": …, "total": …}, …, "other": …}.
+
+    Args:
+        model: of transformers, or with an adapter of PEFT on it.
     """
-    from torch import nn
-
-    steps = path.split(".")
-    alike = [isinstance(model.get_submodule(".".join(steps[:i])), nn.ModuleList) for i in range(len(steps))]
-    return r"\.".join(r"\d+" if listed else step for step, listed in zip(steps, alike, strict=True))
-
-
-def trainable_by_part(model: "nn.Module", model_type: str) -> dict[str, dict[str, int]]:
-    """Parameters of each part: {"language_model": {"trainable": …, "total": …}, …, "other": …}."""
-    backbone = get_backbone(model_type)
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    backbone = find_parts(base)
     counts = {part: {"trainable": 0, "total": 0} for part in (*PARTS, "other")}
-    for path, parameter in model.named_parameters():
-        entry = counts[part_of(path, backbone) or "other"]
+    for path, parameter in base.named_parameters():
+        entry = counts[backbone.part_of(path) or "other"]
         size = _weights(parameter)
         entry["total"] += size
         entry["trainable"] += size if parameter.requires_grad else 0

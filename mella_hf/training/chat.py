@@ -15,6 +15,7 @@ from mella_hf.errors import SampleError
 from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
 from mella_hf.training.image_sizes import image_tokens
+from mella_hf.training.processors import takes_suffix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,17 +96,19 @@ class TokenCounter:
         self.processor, self.tokenizer, self.seed = processor, processor.tokenizer, seed
         self._prompts: dict[str, int] = {}
         self._control = set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
+        self._images: dict[tuple[int, int], int] = {}
         question, answer = [user_turn("?")], [assistant_turn("!")]
         asked = processor.apply_chat_template(question, add_generation_prompt=True)
         said = processor.apply_chat_template(question + answer)[len(asked) :]
-        self._end_of_turn = self._length(said) - self._length("!")
+        self._end_of_turn = 1 if takes_suffix(processor) else self._length(said) - self._length("!")
+        self._beside = self._marks_of_an_image(asked)
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[int]]:
         """Columns id, language, source, text, width and height (and prompt) as columns sequence and completion."""
         if None in batch["width"] or None in batch["height"]:
             row = (batch["width"] if None in batch["width"] else batch["height"]).index(None)
             raise SampleError(f"The sample {batch['id'][row]!r} has no width or height; `mella build` writes both.")
-        images = image_tokens(self.processor, list(zip(batch["height"], batch["width"], strict=True)))
+        images = self._image_lengths(list(zip(batch["height"], batch["width"], strict=True)))
         asked = batch.get("prompt") or [
             draw_prompt(language, source, sample_id, self.seed)
             for language, source, sample_id in zip(batch["language"], batch["source"], batch["id"], strict=True)
@@ -116,6 +119,21 @@ class TokenCounter:
         completions = [len(ids) + self._end_of_turn for ids in texts]
         sequences = [sum(parts) for parts in zip(images, prompts, completions, strict=True)]
         return {"sequence": sequences, "completion": completions}
+
+    def _image_lengths(self, sizes: list[tuple[int, int]]) -> list[int]:
+        """Tokens of images of (height, width), with the marks around them; each size is asked for once."""
+        new = [size for size in dict.fromkeys(sizes) if size not in self._images]
+        if new:
+            self._images |= dict(zip(new, image_tokens(self.processor, new), strict=True))
+        return [self._images[size] + self._beside for size in sizes]
+
+    def _marks_of_an_image(self, asked: str) -> int:
+        """Tokens that the processor adds to a prompt beside the image's own, found by processing one."""
+        from PIL import Image
+
+        size = 64, 96
+        ids = self.processor(text=[asked], images=[[Image.new("RGB", size[::-1])]], add_special_tokens=False)
+        return len(ids["input_ids"][0]) - (image_tokens(self.processor, [size])[0] + self._length(asked) - 1)
 
     def _check_texts(self, names: list[str], texts: list[str], tokens: list[list[int]]) -> None:
         """Raise SampleError on a text that is unfit, or that holds a control token of this very backbone."""

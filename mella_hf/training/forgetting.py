@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 FISHER_FILE = "fisher.safetensors"  # beside the adapter's weights
-SAME_LORA = ("r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "target_modules")
+SAME_LORA = ("r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora")
 
 
 @dataclass
@@ -103,10 +103,14 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "Lora
     Raises:
         MellaError: if the folder is not an adapter of this model, or the recipe sets another kind of LoRA.
     """
+    from peft.tuners.lora import LoraLayer
+
     from mella_hf.answers.adapter_weights import load_adapter
     from mella_hf.answers.identity import check_adapter
 
     check_adapter(str(model.config.name_or_path), adapter, recipe.revision)
+    ends = tuple(f\".{target}\" for target in recipe.target_modules or ())
+    wanted = {path for path, _ in model.named_modules() if f\".{path}\".endswith(ends)}
     loaded = load_adapter(model, adapter, is_trainable=True)
     config = loaded.peft_config["default"]
     for name in SAME_LORA:
@@ -116,6 +120,13 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "Lora
                 f"The adapter {adapter!r} has {name} {have!r}, but the recipe asks for {want!r}. A second stage "
                 "continues with the first stage's LoRA: give both the same lora_ settings."
             )
+    adapted = {path for path, module in loaded.get_base_model().named_modules() if isinstance(module, LoraLayer)}
+    if adapted != wanted:
+        path = sorted(adapted ^ wanted)[0]
+        raise MellaError(
+            f"The adapter {adapter!r} adapts {len(adapted)} layers, but the recipe asks for {len(wanted)}; {path} is in "
+            "only one of the two. A second stage continues with the first stage's LoRA: give both the same lora_scope."
+        )
     return loaded
 
 

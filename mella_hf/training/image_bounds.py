@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from mella_hf.errors import MellaError
+from mella_hf.compat import counts_image_tokens
 from mella_hf.training.image_sizes import image_tokens
 
 # Arguments of image processors that count tiles or tokens; a processor of transformers takes one of them at most.
@@ -72,8 +73,9 @@ def limit_image_tokens(processor: Any, most: int) -> None:
 
 
 def largest_image(processor: Any) -> int:
-    """The most tokens that an image of any of `SHAPES` has."""
-    return max(image_tokens(processor, SHAPES))
+    """The most tokens that an image of any of `SHAPES` has; of half their size where each must be processed."""
+    half = [(height // 2, width // 2) for height, width in SHAPES]
+    return max(image_tokens(processor, SHAPES if counts_image_tokens(processor) else half))
 
 
 def _limits(processor: Any, most: int) -> Iterator[tuple[Callable[[Any], None], list[Any]]]:

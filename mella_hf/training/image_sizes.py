@@ -42,6 +42,6 @@ def _measured_counts(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[i
     counts = []
     for height, width in sizes:
         image = Image.new("RGB", (width, height))
-        ids = processor(text=text, images=[image], add_special_tokens=False)["input_ids"]
-        counts.append(len(ids[0] if isinstance(ids[0], list) else ids) - alone + 1)
+        ids = processor(text=[text], images=[[image]], add_special_tokens=False)["input_ids"]
+        counts.append(len(ids[0]) - alone + 1)
     return counts

@@ -17,7 +17,7 @@ class LabelledScores:
     """A stand-in for TRL's model that scores only positions that predict a label in some row.
 
     Args:
-        model: wrapped or not, whose `forward` takes `logits_to_keep`.
+        model: wrapped or not; it computes fewer logits if its `forward` takes `logits_to_keep`.
     """
 
     def __init__(self, model: Any):
@@ -30,6 +30,8 @@ class LabelledScores:
         targets = targets.index_select(1, kept)
         mask = targets != IGNORED
         logits = self.model(**inputs, logits_to_keep=kept).logits
+        if logits.shape[1] != len(kept):  # a model that takes no `logits_to_keep`
+            logits = logits.index_select(1, kept)
         scores = logits.float().log_softmax(-1)
         log_probs = scores.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
         with torch.no_grad():

@@ -25,6 +25,7 @@ from mella_hf.training.checkpoints import (
     remove_incomplete,
     sole_use,
 )
+from mella_hf.training.collating import collator_for
 from mella_hf.training.feeding import build_feed
 from mella_hf.training.forgetting import (
     ElasticWeights,
@@ -36,6 +37,7 @@ from mella_hf.training.forgetting import (
     trainable,
 )
 from mella_hf.training.preflight import check_backbone
+from mella_hf.training.processors import with_template
 from mella_hf.training.run_identity import all_settings, backbone_commit, run_identity
 from mella_hf.training.settings import Settings
 from mella_hf.training.watch import Watch, watch_set
@@ -54,6 +56,7 @@ def load_processor(settings: Settings) -> "ProcessorMixin":
     processor = AutoProcessor.from_pretrained(
         settings.model.model_name_or_path, revision=backbone_commit(settings), **bounds
     )
+    with_template(processor, str(settings.model.model_name_or_path))
     image_bounds.check_bounds(processor, bounds)
     if data.max_image_tokens is not None:
         image_bounds.limit_image_tokens(processor, data.max_image_tokens)
@@ -123,6 +126,7 @@ def build_trainer(settings: Settings) -> Any:
         train_dataset=feed.dataset,
         processing_class=processor,
         peft_config=peft_config,
+        data_collator=collator_for(processor),
         callbacks=[MarkComplete()],
         batches=feed.batches,
         denominators=feed.denominators,
@@ -133,7 +137,7 @@ def build_trainer(settings: Settings) -> Any:
         data, samples = settings.data, settings.watch.watch_samples
         rows = watch_set(data.dataset, data.data_dir, data.languages, samples, settings.training.seed)
         trainer.add_callback(Watch(trainer, rows, settings.watch))
-    facts = {**feed.facts, "parameters": trainable_by_part(trainer.model, model.config.model_type)}
+    facts = {**feed.facts, "parameters": trainable_by_part(trainer.model)}
     return trainer, facts
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.training.backbones import lora_targets, trainable_by_part
+from mella_hf.training.backbones import find_parts, lora_targets, trainable_by_part
 
 LAYERS, BLOCKS = 2, 2  # of the language model and of the vision tower
 TEXT = {
@@ -116,7 +116,7 @@ def test_the_language_model_alone(backbone: Any) -> None:
     assert {path.rsplit(".", 1)[1] for path in paths} == layers
     assert len(paths) == LAYERS * len(layers)
     assert all(path.startswith("model.language_model.layers.") for path in paths)
-    counts = trainable_by_part(backbone, backbone.config.model_type)
+    counts = trainable_by_part(backbone)
     # Rank 2, over the seven layers: 2 x (in + out). Keys and values are half as wide.
     per_layer = 2 * (2 * (32 + 32) + 2 * (32 + 16) + 3 * (32 + 48))
     assert counts["language_model"]["trainable"] == LAYERS * per_layer
@@ -127,12 +127,12 @@ def test_the_language_model_alone(backbone: Any) -> None:
 def test_another_part(backbone: Any, family: str, part: str) -> None:
     paths = adapted(backbone, [part])
     assert len(paths) == (PROJECTOR_LAYERS[family] if part == "projector" else VISION_LAYERS[family] * BLOCKS)
-    counts = trainable_by_part(backbone, backbone.config.model_type)
+    counts = trainable_by_part(backbone)
     assert {name for name, count in counts.items() if count["trainable"]} == {part}
 
 
 def test_counts_add_up(backbone: Any) -> None:
-    counts = trainable_by_part(backbone, backbone.config.model_type)
+    counts = trainable_by_part(backbone)
     assert sum(count["total"] for count in counts.values()) == sum(p.numel() for p in backbone.parameters())
     assert all(counts[part]["total"] for part in ("language_model", "projector", "vision_tower"))
 
@@ -152,9 +152,11 @@ def test_a_scope_that_matches_nothing_is_refused() -> None:
         lora_targets(model, ["language_model", "projector"])
 
 
-def test_an_unknown_family_is_named() -> None:
-    with pytest.raises(MellaError, match="The model type 'bert' is not known here; choose a backbone of qwen2_vl"):
-        trainable_by_part(tiny_internvl(), "bert")
+def test_a_model_that_does_not_say_where_its_parts_are_is_refused() -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    with pytest.raises(MellaError, match="LlamaForCausalLM does not say which module is its language model, so LoRA"):
+        find_parts(LlamaForCausalLM(LlamaConfig(**TEXT)))
 
 
 def test_the_folder_of_a_saved_backbone_has_the_same_parts(tiny_qwen2vl: Path) -> None:
