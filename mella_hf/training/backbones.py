@@ -32,6 +32,7 @@ class Backbone:
 
     def part_of(self, path: str) -> str | None:
         """The part that a module or parameter path belongs to; None for what is in none."""
+        path = f"{path}."
         if path.startswith(self.language_model):
             return "language_model"
         if path.startswith(self.vision_tower):

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.answers.processors import takes_suffix
 from mella_hf.compat import dataset_fingerprint
 from mella_hf.dataset.checks import text_problem
 from mella_hf.errors import SampleError
 from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
 from mella_hf.training.image_sizes import image_tokens
-from mella_hf.training.processors import takes_suffix
 
 if TYPE_CHECKING:
     import numpy as np

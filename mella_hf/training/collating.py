@@ -6,7 +6,7 @@ processor marks the answer itself, and Llama 3.2, whose every token says which i
 
 from typing import Any
 
-from mella_hf.training.processors import has_cross_attention, takes_suffix
+from mella_hf.answers.processors import has_cross_attention, takes_suffix
 
 IGNORED = -100  # the label of a token without a loss
 

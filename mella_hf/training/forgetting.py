@@ -109,8 +109,8 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "Lora
     from mella_hf.answers.identity import check_adapter
 
     check_adapter(str(model.config.name_or_path), adapter, recipe.revision)
-    ends = tuple(f\".{target}\" for target in recipe.target_modules or ())
-    wanted = {path for path, _ in model.named_modules() if f\".{path}\".endswith(ends)}
+    ends = tuple(f".{target}" for target in recipe.target_modules or ())
+    wanted = {path for path, _ in model.named_modules() if f".{path}".endswith(ends)}
     loaded = load_adapter(model, adapter, is_trainable=True)
     config = loaded.peft_config["default"]
     for name in SAME_LORA:
@@ -124,8 +124,8 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: str, recipe: "Lora
     if adapted != wanted:
         path = sorted(adapted ^ wanted)[0]
         raise MellaError(
-            f"The adapter {adapter!r} adapts {len(adapted)} layers, but the recipe asks for {len(wanted)}; {path} is in "
-            "only one of the two. A second stage continues with the first stage's LoRA: give both the same lora_scope."
+            f"The adapter {adapter!r} adapts {len(adapted)} layers, but the recipe asks for {len(wanted)}; {path} is "
+            "in only one of the two. A second stage continues with the first stage's LoRA: give both one lora_scope."
         )
     return loaded
 

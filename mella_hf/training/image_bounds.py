@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from mella_hf.errors import MellaError
 from mella_hf.compat import counts_image_tokens
+from mella_hf.errors import MellaError
 from mella_hf.training.image_sizes import image_tokens
 
 # Arguments of image processors that count tiles or tokens; a processor of transformers takes one of them at most.

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.answers.generate import stop_token_ids
+from mella_hf.answers.processors import with_template
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.training import image_bounds
@@ -37,9 +39,9 @@ from mella_hf.training.forgetting import (
     trainable,
 )
 from mella_hf.training.preflight import check_backbone
-from mella_hf.training.processors import with_template
 from mella_hf.training.run_identity import all_settings, backbone_commit, run_identity
 from mella_hf.training.settings import Settings
+from mella_hf.training.template_check import check_template
 from mella_hf.training.watch import Watch, watch_set
 
 if TYPE_CHECKING:
@@ -133,6 +135,8 @@ def build_trainer(settings: Settings) -> Any:
         elastic=partial(_elastic, forgetting) if forgetting.ewc_lambda is not None else None,
     )
     check_devices(forgetting, trainer.accelerator.distributed_type.value)
+    name = str(settings.model.model_name_or_path)
+    check_template(trainer.data_collator, processor, stop_token_ids(model, processor), name)
     if settings.watch.watch_steps is not None:
         data, samples = settings.data, settings.watch.watch_samples
         rows = watch_set(data.dataset, data.data_dir, data.languages, samples, settings.training.seed)

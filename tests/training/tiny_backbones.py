@@ -263,7 +263,6 @@ def aya_vision() -> tuple[Any, Any]:
         "<|SYSTEM_TOKEN|>", bos="<BOS_TOKEN>", eos=end,
     )  # fmt: skip
     roles = "{{ {'user': '<|USER_TOKEN|>', 'system': '<|SYSTEM_TOKEN|>'}.get(m.role, '<|CHATBOT_TOKEN|>') }}"
-    template = turns("<image>", "", "", start="<BOS_TOKEN>")  # replaced below
     template = (
         "<BOS_TOKEN>{% for m in messages %}" + start + roles
         + "{% if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}"
@@ -345,8 +344,11 @@ def mllama() -> tuple[Any, Any]:
         "<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>", bos="<|begin_of_text|>", eos="<|eot_id|>"
     )
     size = len(made)
-    made.add_special_tokens({"additional_special_tokens": [*made.additional_special_tokens, "<|image|>"]}
-                            if hasattr(made, "additional_special_tokens") else {"extra_special_tokens": ["<|image|>"]})
+    made.add_special_tokens(
+        {"additional_special_tokens": [*made.additional_special_tokens, "<|image|>"]}
+        if hasattr(made, "additional_special_tokens")
+        else {"extra_special_tokens": ["<|image|>"]}
+    )
     before = "<|start_header_id|>ROLE<|end_header_id|>\n\n"
     processor = t.MllamaProcessor(
         t.MllamaImageProcessor(size={"height": 56, "width": 56}, max_image_tiles=2), made,
@@ -355,10 +357,12 @@ def mllama() -> tuple[Any, Any]:
     vision = {
         "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_global_layers": 1,
         "attention_heads": 4, "image_size": 56, "patch_size": 14, "max_num_tiles": 2,
-        "intermediate_layers_indices": [0], "vision_output_dim": 64, "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]],
+        "intermediate_layers_indices": [0], "vision_output_dim": 64, 
+        "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]],
     }  # fmt: skip
     text = {**TEXT, "vocab_size": size, "num_hidden_layers": 3, "cross_attention_layers": [1],
-            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}, "pad_token_id": made.pad_token_id}  # fmt: skip
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}, 
+            "pad_token_id": made.pad_token_id}  # fmt: skip
     config = t.MllamaConfig(
         text_config=text, vision_config=vision, image_token_index=made.convert_tokens_to_ids("<|image|>")
     )
@@ -393,6 +397,7 @@ def minicpmv() -> tuple[Any, Any]:
     return _finish(t.MiniCPMV4_6ForConditionalGeneration, config, processor, "<|im_end|>")
 
 
+MODEL_TYPES = {"minicpmv": "minicpmv4_6"}  # where transformers has another name
 TYPES: dict[str, Callable[[], tuple[Any, Any]]] = {
     build.__name__: build
     for build in (

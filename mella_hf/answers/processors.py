@@ -19,8 +19,8 @@ def takes_suffix(processor: Any) -> bool:
 
 
 def has_cross_attention(processor: Any) -> bool:
-    """Whether it says which tokens see which image, so that prompt and answer must be processed together (Llama 3.2)."""
-    return hasattr(processor, "python_token") or "cross_attention_mask" in processor.model_input_names
+    """Whether it says which tokens see which image: prompt and answer must be processed together (Llama 3.2)."""
+    return "cross_attention_mask" in processor.model_input_names
 
 
 def with_template(processor: Any, name: str) -> Any:
