@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.answers.identity import check_adapter, recorded_revision
+from mella_hf.answers.processors import with_template
 from mella_hf.errors import MellaError
 
 
@@ -37,6 +38,7 @@ def load_model(
             f"Cannot load the base model {base!r}: {_first_line(error)} "
             "Give a Hub id or a folder with config.json, weights and processor files."
         ) from error
+    with_template(processor, place)
     if adapter is not None:
         from mella_hf.answers.adapter_weights import load_adapter
 
