@@ -1,7 +1,7 @@
 """Check at the start that a backbone's chat template can be trained on, and what it asks is what it will be asked.
 
 A template is a program that comes with the checkpoint. One that forgets the image, sets the first token twice, or
-leaves out the end of the answer spoils a run without any error: the model never learns to look, or never learns to stop.
+leaves out the end of the answer spoils a run without any error: the model never learns to look, or to stop.
 """
 
 from collections.abc import Callable, Sequence
