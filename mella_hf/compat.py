@@ -197,3 +197,8 @@ def flash_attention_check(name: str) -> Callable[[], bool]:
     number = name.removeprefix("flash_attention_")
     check: Any = getattr(import_utils, f"is_flash_attn_{number}_available", None)
     return check or import_utils.is_kernels_available
+
+
+def worker_context(arguments: Any) -> Any:
+    """How the workers of a DataLoader start; transformers before 5.6 has no such setting."""
+    return getattr(arguments, "dataloader_multiprocessing_context", None)

@@ -119,6 +119,8 @@ def _calibrate(queue: "Queue", precision: float, keep_edited: bool) -> None:
 
 def _serve(review: "Review", host: str, port: int, newcomers: Sequence[str]) -> None:
     """Print a link for each newcomer and answer their browsers until somebody stops it."""
+    from mella_hf.reviewing.opening import only_server
+
     try:
         from mella_hf.reviewing.app import build_app
         from mella_hf.reviewing.serving import link, listen, serve, warning
@@ -126,15 +128,16 @@ def _serve(review: "Review", host: str, port: int, newcomers: Sequence[str]) -> 
         if error.name not in ("uvicorn", "starlette", "h11"):
             raise
         raise MissingExtraError(error.name, "review", "The review page") from error
-    listening = listen(host, port)
-    links = {name: link(host, port, review.store.add_reviewer(name)) for name in newcomers}
-    lines = [f"{name}: {address}" for name, address in links.items()]
-    if not review.store.reviewers():
-        raise MellaError("Nobody can open this review yet; name someone with --reviewer NAME.")
-    if (caution := warning(host)) is not None:
-        typer.echo(f"warning: {caution}", err=True)
-    for line in lines:
-        typer.echo(line)  # a key to the page, which no log file needs to hold
-    finish({"links": links}, "\n".join(lines))
-    say(f"{len(review.queue.items):,} samples; {review.store.path} holds the decisions. Stop with Ctrl+C.")
-    serve(build_app(review), listening)
+    with only_server(review.store):
+        listening = listen(host, port)
+        links = {name: link(host, port, review.store.add_reviewer(name)) for name in newcomers}
+        lines = [f"{name}: {address}" for name, address in links.items()]
+        if not review.store.reviewers():
+            raise MellaError("Nobody can open this review yet; name someone with --reviewer NAME.")
+        if (caution := warning(host)) is not None:
+            typer.echo(f"warning: {caution}", err=True)
+        for line in lines:
+            typer.echo(line)  # a key to the page, which no log file needs to hold
+        finish({"links": links}, "\n".join(lines))
+        say(f"{len(review.queue.items):,} samples; {review.store.path} holds the decisions. Stop with Ctrl+C.")
+        serve(build_app(review), listening)

@@ -35,8 +35,10 @@ from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import languages_in, open_writer, shard_name, shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.files import ASIDE, write_atomic
+from mella_hf.locks import sole_use
 from mella_hf.sample import SPLITS
 
+LOCK = ".mella.lock"  # held by whatever changes a dataset folder: a build, a removal
 STAGE, PLAN = ".removal", "plan.json"
 NEW, VIEW = "new", "view"  # in STAGE: the files to come, and the folder as it will be
 
@@ -102,11 +104,19 @@ def remove_samples(
             the rows of `example.org` itself.
 
     Raises:
-        MellaError: on an id that is not 64 hex digits, a request for nothing, or a folder without a dataset.
+        MellaError: on an id that is not 64 hex digits, a request for nothing, or a folder without a dataset, or that
+            another process changes.
     """
     folder = Path(folder)
     request = make_request(ids, urls, domain)
-    finished = finish_removal(folder)
+    if not folder.is_dir():
+        raise MellaError(f"{folder} holds no dataset: it is not a folder.")
+    with sole_use(folder / LOCK, folder, "mella remove"):
+        return _remove(folder, request)
+
+
+def _remove(folder: Path, request: Request) -> RemoveReport:
+    finished = complete_removal(folder)
     if not languages_in(folder) and finished is None:
         raise MellaError(f"{folder} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
     stage = folder / STAGE
@@ -124,7 +134,7 @@ def remove_samples(
     _stage_card(folder, records, plan)
     content = {"plan": asdict(plan), "report": report.as_json()}
     write_atomic(stage / PLAN, json.dumps(content))  # from here on the removal is done, whatever happens
-    finish_removal(folder)
+    complete_removal(folder)
     return report
 
 
@@ -132,9 +142,20 @@ def finish_removal(folder: Path | str) -> RemoveReport | None:
     """Finish a removal that was killed after its plan was written; None when there is none.
 
     Raises:
-        MellaError: when the folder cannot be written to.
+        MellaError: when the folder cannot be written to, or the removal is still at work.
     """
     folder = Path(folder)
+    if not (folder / STAGE / PLAN).exists():
+        return None
+    try:
+        with sole_use(folder / LOCK, folder, "a removal"):
+            return complete_removal(folder)
+    except OSError as error:
+        raise MellaError(f"{folder}: a removal was cut short and cannot be finished ({error}).") from error
+
+
+def complete_removal(folder: Path) -> RemoveReport | None:
+    """As `finish_removal`, for whoever holds the folder's lock."""
     stage = folder / STAGE
     if not (stage / PLAN).exists():
         return None

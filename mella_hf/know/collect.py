@@ -25,6 +25,7 @@ from mella_hf.know.funnel import CollectReport
 from mella_hf.know.pages.sources import extract_shard, fetched_shards
 from mella_hf.know.records import rows_of
 from mella_hf.know.requests import bucket_shards, page_request_shards, write_requests
+from mella_hf.locks import sole_use
 from mella_hf.stage import Shard, StageReport, Work, run_stage
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from mella_hf.know.images import ImageSettings
 
 COLLECT_VERSION = 5  # a change of what the first two stages do to rows; makes them run again
-WORK = ".collect"
+WORK, LOCK = ".collect", "lock.json"
 _PACKAGES = {  # module -> package
     "ada_url": "ada-url", "aiohttp": "aiohttp", "cchardet": "faust-cchardet", "fastwarc": "FastWARC",
     "protego": "protego", "turbohtml": "turbohtml", "webencodings": "webencodings",
@@ -83,14 +84,22 @@ def collect(
         executor: where to run instead, such as a Dask cluster's; its machines see `out` under the same path.
 
     Raises:
-        MellaError: the input or a setting is not what it should be; what is done stays done.
+        MellaError: the input or a setting is not what it should be, or another collection is at work; what is
+            done stays done.
     """
     _check_extra()
     out = Path(out).resolve()
     if out.exists() and not out.is_dir():
         raise MellaError(f"{out} is a file; give a folder, or a path where one can be made.")
-    report = CollectReport(out)
-    run = _Run(out / WORK, report, workers, executor, progress)
+    run = _Run(out / WORK, CollectReport(out), workers, executor, progress)
+    with sole_use(out / WORK / LOCK, out, "mella collect"):
+        return _collect(pages, out, settings, run)
+
+
+def _collect(
+    pages: Sequence[Shard] | Sequence[str], out: Path, settings: CollectSettings, run: "_Run"
+) -> CollectReport:
+    report = run.report
     urls = [page for page in pages if isinstance(page, str)]
     shards = [page for page in pages if isinstance(page, Shard)]
     if urls:
@@ -111,9 +120,12 @@ def collect(
         samples = run.samples(alt_texts, fetched, settings.images)
         if sum(pq.read_metadata(path).num_rows for path in samples):
             report.build = build_dataset(
-                SampleSource(tuple(samples)), out, workers=workers, executor=executor,
-                test_size=settings.test_size, origin=_origin(report.stages["samples"]), progress=progress,
-            )  # fmt: skip
+                SampleSource(tuple(samples)),
+                out,
+                test_size=settings.test_size,
+                origin=_origin(report.stages["samples"]),
+                **run.engine,
+            )
     from mella_hf.know.report import write_collect_report
 
     report.page = write_collect_report(report, settings.filter.languages)

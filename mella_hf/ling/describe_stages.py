@@ -26,12 +26,13 @@ from mella_hf.ling.tournament import best, judge_all
 from mella_hf.ling.translate import AT_ONCE, CachedTranslator, open_translator
 from mella_hf.ling.translation_checks import changed_names
 from mella_hf.ling.translators.routes import Route
+from mella_hf.locks import sole_use
 from mella_hf.plugins import find_plugins, load_plugin
 from mella_hf.progress import progress_bar
 from mella_hf.sample import sha256_hex
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
 
-WORK = ".describe"
+WORK, LOCK = ".describe", "lock.json"
 CAPTIONERS = "mella_hf.captioners"  # group of entry points
 CACHE = "requests.sqlite"
 LING_VERSION = 2  # increase it when the stages change rows differently; they then run again
@@ -43,11 +44,13 @@ class Description:
     """One run over one folder: the three stages; models and connections are opened at first use."""
 
     def __init__(self, images: Path, out: Path, settings: DescribeSettings, progress: bool):
-        self._images, self._work, self._settings, self._progress = images, out / WORK, settings, progress
+        self._images, self._out, self._settings, self._progress = images, out, settings, progress
+        self._work = out / WORK
         self._opened = ExitStack()
         self._translators: dict[Route, CachedTranslator] = {}
 
     def __enter__(self) -> "Description":
+        self._opened.enter_context(sole_use(self._work / LOCK, self._out, "mella describe"))
         return self
 
     def __exit__(self, *error: object) -> None:

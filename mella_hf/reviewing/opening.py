@@ -1,10 +1,12 @@
 """Open a review from Python: `mella_hf.review`."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.locks import sole_use
 from mella_hf.reviewing.compare import Pair, read_pairs
 from mella_hf.reviewing.queue import Queue, read_items
 from mella_hf.reviewing.session import Review
@@ -79,7 +81,7 @@ def review(
         say: receives each line, the links among them.
 
     Raises:
-        MellaError: when the queue cannot be read, nobody may open it, or the address is taken.
+        MellaError: when the queue cannot be read, nobody may open it, another server has it, or the address is taken.
         MissingExtraError: when the extra `review` is not installed.
     """
     try:
@@ -93,12 +95,23 @@ def review(
         raise MellaError(f"answers names {len(answers)} files; give the two to choose between.")
     opened = open_queue(queue, state, double, answers)
     store = opened.store
-    listening = listen(host, port)
-    for name in [reviewers] if isinstance(reviewers, str) else reviewers:
-        say(f"{name}: {link(host, port, store.add_reviewer(name))}")
-    if not store.reviewers():
-        raise MellaError("Nobody can open this review yet; name someone in reviewers.")
-    for line in [*(f"set aside: {line}" for line in opened.set_aside), warning(host)]:
-        if line:
-            say(line)
-    serve(build_app(Review(opened.queue, store, opened.pairs)), listening)
+    with only_server(store):
+        listening = listen(host, port)
+        for name in [reviewers] if isinstance(reviewers, str) else reviewers:
+            say(f"{name}: {link(host, port, store.add_reviewer(name))}")
+        if not store.reviewers():
+            raise MellaError("Nobody can open this review yet; name someone in reviewers.")
+        for line in [*(f"set aside: {line}" for line in opened.set_aside), warning(host)]:
+            if line:
+                say(line)
+        serve(build_app(Review(opened.queue, store, opened.pairs)), listening)
+
+
+def only_server(store: ReviewStore) -> AbstractContextManager[None]:
+    """Hold the file of decisions: two servers would hand out the same sample to two reviewers.
+
+    Raises:
+        MellaError: when another server has it.
+    """
+    path = store.path.absolute()
+    return sole_use(path.with_name(f".{path.name}.lock"), store.path, "mella review")

@@ -1,6 +1,5 @@
 """A run's folder: find complete checkpoints, check which settings they belong to, and whether the run is done."""
 
-import fcntl
 import json
 import shutil
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 from accelerate import PartialState
 from transformers import PreTrainedModel, TrainerCallback
 
+from mella_hf import locks
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 
@@ -76,15 +76,8 @@ def sole_use(output_dir: Path) -> Iterator[None]:
     Raises:
         MellaError: if another process trains there. The lock ends with its process, also if that is killed.
     """
-    output_dir.parent.mkdir(parents=True, exist_ok=True)
-    path = output_dir.parent / f".{output_dir.name}.lock"
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MellaError(
-                f"Another process is training in {output_dir}; wait for it, or stop it (`fuser {path}` shows its id)."
-            ) from error
+    # Beside the folder, which starting again removes.
+    with locks.sole_use(output_dir.parent / f".{output_dir.name}.lock", output_dir, "a training run"):
         yield
 
 

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_utils import seed_worker
 from trl import SFTTrainer
 
+from mella_hf.compat import worker_context
 from mella_hf.files import write_atomic
 from mella_hf.training.batching import LengthBuckets
 from mella_hf.training.chat import Conversation
@@ -115,7 +116,7 @@ class MellaTrainer(SFTTrainer):
             "pin_memory": args.dataloader_pin_memory,
             "persistent_workers": args.dataloader_persistent_workers,
             "prefetch_factor": args.dataloader_prefetch_factor,
-            "multiprocessing_context": args.dataloader_multiprocessing_context,
+            "multiprocessing_context": worker_context(args),
             "worker_init_fn": partial(seed_worker, num_workers=args.dataloader_num_workers, rank=args.process_index),
         }
         if isinstance(self.batches, BatchStream):

@@ -19,10 +19,11 @@ from typer.testing import CliRunner, Result
 from mella_hf import api
 from mella_hf.commands.build import build
 from mella_hf.dataset.building.build import build_dataset
-from mella_hf.dataset.building.holdings import only_build
 from mella_hf.dataset.disjoint import check_disjoint
+from mella_hf.dataset.remove import LOCK
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.errors import MellaError
+from mella_hf.locks import sole_use
 from mella_hf.sample import SPLITS
 from mella_hf.sources.folder import FolderSource
 from mella_hf.sources.release import ReleaseSource
@@ -171,8 +172,12 @@ def test_killed_while_a_source_is_added(tmp_path: Path, point: str) -> None:
 
 def test_two_builds_at_once(tmp_path: Path) -> None:
     source = folder(tmp_path / "one", range(5))
-    with only_build(tmp_path / "out" / ".build"), pytest.raises(MellaError, match="Another build is at work in"):
-        built(source, tmp_path / "out")
+    out = tmp_path / "out"
+    with (
+        sole_use(out / LOCK, out, "mella build"),
+        pytest.raises(MellaError, match="out is in use by mella build: proc"),
+    ):
+        built(source, out)
     assert built(source, tmp_path / "out").kept == 5
 
 

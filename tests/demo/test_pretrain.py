@@ -19,6 +19,6 @@ def test_demos_of_several_languages_share_a_finished_base(tmp_path: Path) -> Non
     assert any(path.suffix == ".safetensors" for path in before)
     with sole_use(tmp_path / "base"):  # as another demo does while it looks
         assert pretrain(PICTURES, ["نص"], tmp_path / "base", BUDGET) == model
-        with pytest.raises(MellaError, match="Another process is training in"):
+        with pytest.raises(MellaError, match="base is in use by a training run"):
             pretrain(PICTURES, ["نص آخر"], tmp_path / "base", BUDGET)
     assert before == {path: path.stat().st_mtime_ns for path in model.rglob("*")}

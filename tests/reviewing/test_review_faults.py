@@ -23,10 +23,11 @@ from scipy.stats import binomtest
 from test_review_page import Server, make_server, press, shown, source  # noqa: F401  (a fixture)
 from typer.testing import CliRunner
 
-from mella_hf.cli import app
+from mella_hf.cli import app, main
 from mella_hf.errors import MellaError
 from mella_hf.reviewing.calibration import calibrate, smallest_threshold
 from mella_hf.reviewing.exchange import read_decisions, write_decisions
+from mella_hf.reviewing.opening import only_server, review
 from mella_hf.reviewing.queue import Item, Queue, read_items
 from mella_hf.reviewing.serving import link, warning
 from mella_hf.reviewing.session import Review
@@ -102,6 +103,20 @@ def test_two_servers_on_one_file_share_their_decisions(tmp_path: Path) -> None:
     other.queue.follow(other.store)
     following = other.queue.next("omar")
     assert following is not None and following.id == "1"
+
+
+def test_a_second_server_on_one_file_is_refused_from_the_command_line_and_from_python(
+    queue_folder: Path,  # noqa: F811
+) -> None:
+    """It would hand out the same sample."""
+    said = r"described.review.sqlite is in use by mella review: process \d+ on .+, since 20"
+    with only_server(ReviewStore(queue_folder.parent / "described.review.sqlite")):
+        with pytest.raises(SystemExit, match=said):
+            main(["review", str(queue_folder), "--reviewer", "layla", "--port", "1"])
+        with pytest.raises(MellaError, match=said):
+            review(queue_folder, "layla", port=1)
+        read = CliRunner().invoke(app, ["review", str(queue_folder), "--status"])
+    assert read.exit_code == 0 and '"open"' in read.output
 
 
 def test_an_older_file_takes_the_actions_of_today(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(tmp_path / "run")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"in\n"
-        with pytest.raises(MellaError, match="Another process is training in .*run; wait for it, or stop it"):
+        with pytest.raises(MellaError, match=r"run is in use by a training run: process \d+ on .*, since 20"):
             with sole_use(tmp_path / "run"):
                 pass
         other.kill()

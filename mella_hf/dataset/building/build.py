@@ -29,7 +29,6 @@ from mella_hf.dataset.building.holdings import (
     describe,
     merge,
     name_units,
-    only_build,
     read_holdings,
     source_key,
     write_holdings,
@@ -38,13 +37,14 @@ from mella_hf.dataset.building.plan import PLAN, plan_language
 from mella_hf.dataset.building.planned import planned_batches
 from mella_hf.dataset.building.scan import COUNTS, is_current, scan_unit
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
-from mella_hf.dataset.remove import finish_removal
+from mella_hf.dataset.remove import LOCK, complete_removal
 from mella_hf.dataset.requests import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer, require_safe_languages
 from mella_hf.files import json_line, json_lines, link_file, sweep
 from mella_hf.funnel import HEADER, Step, funnel_table
 from mella_hf.html.notebook import html_table, text_table
+from mella_hf.locks import sole_use
 from mella_hf.sample import SOURCES, SPLITS
 from mella_hf.stage import KEPT, Shard, ShardOutput, StageReport, run_stage
 
@@ -132,11 +132,11 @@ def build_dataset(
 
     Raises:
         StageError: a unit killed its worker again and again; what is done stays done.
-        MellaError: the source is not what it should be, or changed during the build; another build is at work;
-            a language cannot name a folder on Windows.
+        MellaError: the source is not what it should be, or changed during the build; another process changes
+            the folder; a language cannot name a folder on Windows.
     """
     out = Path(out).resolve()
-    with only_build(out / WORK):
+    with sole_use(out / LOCK, out, "mella build"):
         return _build(
             source, out, partial(run_stage, workers=workers, executor=executor, progress=progress),
             Settings(test_size, shard_bytes, verify, replace, rescan), origin,
@@ -155,7 +155,7 @@ class Settings(NamedTuple):
 
 def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Settings, origin: str) -> BuildReport:
     work = out / WORK
-    finish_removal(out)
+    complete_removal(out)
     for folder in (out, *out.glob("*/")):
         sweep(folder)
     before = read_holdings(work)

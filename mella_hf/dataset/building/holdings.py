@@ -5,11 +5,9 @@ scanned; their images are read from the folder's own shards (`mella_hf.dataset.b
 source need be there any more.
 """
 
-import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from typing import Any
 from mella_hf.dataset.building.candidate import Unit
 from mella_hf.dataset.building.samples import SampleSource
 from mella_hf.dataset.write import shard_paths
-from mella_hf.errors import MellaError
 from mella_hf.files import link_file, write_atomic
 from mella_hf.sample import SPLITS
 
@@ -99,20 +96,6 @@ def adopted(out: Path, work: Path, languages: Sequence[str], known: Sequence[Hol
             files.append(work / "adopted" / language / path.name)
             link_file(path, files[-1])
     return SampleSource(tuple(files), ADOPTED) if files else None
-
-
-@contextmanager
-def only_build(work: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises MellaError when another build has it."""
-    work.mkdir(parents=True, exist_ok=True)
-    with open(work / "lock", "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MellaError(f"Another build is at work in {work.parent}; wait until it is done.") from error
-        except OSError:  # a file system without locks
-            pass
-        yield
 
 
 def describe(holdings: Sequence[Holding], kept: dict[str, dict[str, Any]]) -> str:
