@@ -4,7 +4,6 @@ Each function does what the command of the same name does, and the command calls
 languages are "ar", "ar,cs", ["ar", "cs"] or "all".
 """
 
-import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mella_hf.errors import MellaError
 from mella_hf.languages import ENGLISH, all_codes
 from mella_hf.languages.codes import read_codes
+from mella_hf.places import Place, root_of
 
 if TYPE_CHECKING:
     from mella_hf.dataset.building.build import BuildReport
@@ -183,7 +183,8 @@ def build_dataset(
     in OUT/rejects with its reason. Stopped at any moment, the same call goes on.
 
     Args:
-        data: folder of the release or of images; with source="hf" also a Hub repo; or a source of your own.
+        data: folder of the release or of images, or its address, such as "s3://bucket/release"; with source="hf" a
+            Hub repo, a folder, or an address of Parquet files; or a source of your own.
         out: where the dataset goes.
         languages: of the rows; one with source="hf".
         source: how `data` is laid out.
@@ -204,36 +205,35 @@ def build_dataset(
         MellaError: when `data` is not laid out as `source` says, or an option does not go with it.
     """
     codes = read_codes(languages)
-    if isinstance(data, str | Path):
-        _require_no_address(str(data))
-    if isinstance(data, str | Path) and source != "hf" and not Path(data).is_dir():
-        raise MellaError(f"DATA {str(data)!r} is not a folder; --source {source} reads one.")
+    root = _data_root(data, source) if isinstance(data, str | Path) else None
+    if isinstance(root, Place) and root.protocol == "memory":  # of this process
+        workers, executor = 0, None
     from mella_hf.dataset.building.build import build_dataset as run
 
     found: Any = data
-    if isinstance(data, str | Path):
-        found = _source(source, str(data), codes, kind, text_column, image_column, columns or {}, config, split)
+    if root is not None:
+        found = _source(source, root, str(data), codes, kind, text_column, image_column, columns or {}, config, split)
     return run(
         found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, replace=replace,
         rescan=rescan, origin="", progress=progress,
     )  # fmt: skip
 
 
-def _require_no_address(data: str) -> None:
-    """Raise MellaError when DATA is an address such as s3://bucket/release: only folders and Hub repos are read."""
-    address = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", data)  # not C:/; a Path has lost one slash
-    if address is None or Path(data).is_dir():
-        return
-    if repo := re.match(r"hf:/+datasets/([^/@]+/[^/@]+)", data):
-        raise MellaError(f"DATA {data!r} is an address; for a dataset of the Hub, give {repo[1]} and --source hf.")
-    raise MellaError(
-        f"DATA {data!r} is an address, and nothing is read at {address[1]}://. Copy it to a folder first, and give "
-        "that; a dataset of the Hub is read in place, as ORGANISATION/NAME with --source hf."
-    )
+def _data_root(data: str | Path, source: str) -> Path | Place:
+    """DATA as a path or a place. Raises MellaError when it is no folder and must be one."""
+    root = root_of(data)
+    if source == "hf":
+        return root
+    if isinstance(root, Place):
+        root.require_folder()
+    elif not root.is_dir():
+        raise MellaError(f"DATA {str(data)!r} is not a folder; --source {source} reads one.")
+    return root
 
 
 def _source(
     source: str,
+    root: Path | Place,
     data: str,
     codes: tuple[str, ...],
     kind: str,
@@ -245,14 +245,18 @@ def _source(
 ) -> "Source":
     from mella_hf.sources.folder import FolderSource
     from mella_hf.sources.hf import HfSource
+    from mella_hf.sources.parquet import ParquetSource
     from mella_hf.sources.release import ReleaseSource
 
     if source == "hf":
         if len(codes) != 1:
             raise MellaError(f"--source hf reads one language at a time; --languages names {len(codes)}: {codes}.")
-        place = str(Path(data).resolve()) if Path(data).is_dir() else data  # a cluster's workers start elsewhere
+        if isinstance(root, Place):
+            if config is not None:
+                raise MellaError(f"--config {config!r} does not go with an address; give the folder of its files.")
+            return ParquetSource(root, codes[0], kind, split, image_column, text_column, columns)
+        place = str(root) if root.is_dir() else data  # a cluster's workers start elsewhere
         return HfSource(place, codes[0], kind, config, split, image_column, text_column, columns)
-    root = Path(data).resolve()
     return ReleaseSource(root, codes) if source == "release" else FolderSource(root, codes, kind, text_column)
 
 

@@ -32,7 +32,10 @@ class RowKind(StrEnum):
 
 
 def build(
-    data: Annotated[str, typer.Argument(help="Folder of the release or of images; for --source hf also a Hub repo.")],
+    data: Annotated[
+        str,
+        typer.Argument(help="Folder of the release or of images, or its address, s3://…; for hf also a Hub repo."),
+    ],
     out: Annotated[Path, typer.Option(help="Where the dataset goes; a rerun takes up what is there.")],
     source: Annotated[SourceKind, typer.Option(help="How DATA is laid out; see the top of mella_hf/sources/*.py.")],
     languages: Languages,

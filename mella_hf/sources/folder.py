@@ -13,6 +13,7 @@ from typing import Any
 
 from mella_hf.dataset.building.candidate import COMPUTED, METADATA, Found, Lost, Unit, is_inside
 from mella_hf.errors import MellaError
+from mella_hf.places import Place
 from mella_hf.sample import COLUMNS, SOURCES
 from mella_hf.sources.listings import byte_ranges, find_listings, flat_name, lines_of, parse_line
 
@@ -21,7 +22,7 @@ EXTRA = tuple(name for name in COLUMNS if name not in COMPUTED)  # what a source
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Image folders on disk.
+    """Image folders on disk or at an address.
 
     Attributes:
         root: the folder.
@@ -30,7 +31,7 @@ class FolderSource:
         text_column: the key of the text.
     """
 
-    root: Path
+    root: Path | Place
     languages: tuple[str, ...]
     kind: str = "know"
     text_column: str = "text"
@@ -73,9 +74,10 @@ class FolderSource:
             record = parse_line(line)
             yield self._candidate(record, where) if isinstance(record, dict) else Lost(where, "line_unreadable")
 
-    def image(self, unit: Unit, locator: str) -> str:
+    def image(self, unit: Unit, locator: str) -> str | Place:
         """The image file of a candidate."""
-        return f"{self.root}/{os.path.dirname(unit.payload['file'])}/{locator}"
+        name = f"{os.path.dirname(unit.payload['file'])}/{locator}".lstrip("/")
+        return self.root / name if isinstance(self.root, Place) else f"{self.root}/{name}"
 
     def _candidate(self, record: dict[str, Any], where: str) -> Found | Lost:
         name = record.get("file_name")

@@ -1,7 +1,7 @@
 """Read any image-text dataset that `load_dataset` can load, local or on the Hub."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -52,8 +52,7 @@ class HfSource:
 
     def units(self, work: Path) -> list[Unit]:
         """Ranges of rows. Raises MellaError if the dataset does not load or lacks a column."""
-        if unknown := sorted(set(self.columns) - set(EXTRA)):
-            raise MellaError(f"The record has no column {unknown[0]!r} to fill; choose among {', '.join(EXTRA)}.")
+        require_known(self.columns)
         _load.cache_clear()  # its files may have changed
         dataset = self._load()
         common: dict[str, Any] = {
@@ -80,34 +79,18 @@ class HfSource:
         dataset = self._load().select_columns(names)
         start, end = unit.payload["start"], unit.payload["end"]
         rows = dataset[start:end].to_pylist()
+        reading = RowReading(self.text_column, self.columns, dataset.features)
         for number, row in enumerate(rows, start):
-            row = {name: _as_text(value, dataset.features[name]) for name, value in row.items()}
-            text = _only(row[self.text_column])
-            where = f"{self.path}/{self.split}[{number}]"
-            if not isinstance(text, str) or not text.strip():
-                several = f"{len(text)} texts" if isinstance(text, list) and text else ""
-                yield Lost(where, "caption_several" if several else "caption_missing", several)
-                continue
-            columns = {key: self._column(key, row[name]) for key, name in self.columns.items()}
-            yield Found(where, str(number), text.strip(), columns)
-
-    def _column(self, key: str, value: Any) -> Any:
-        """The value of a column of the record; the name of one class is a list of one category."""
-        is_label = hasattr(self._load().features[self.columns[key]], "int2str")
-        return [value] if is_label and key in ("category", "keywords") and value is not None else value
+            yield reading(row, f"{self.path}/{self.split}[{number}]", str(number))
 
     def image(self, unit: Unit, locator: str) -> str | bytes:
         """The encoded image of a row: its bytes, or the path of the file that the dataset itself brought."""
-        image = _only(self._load()[int(locator)][self.image_column][0].as_py())
-        if isinstance(image, list):
-            raise Rejected("image_several" if image else "image_missing", f"{len(image)} images")
-        data = image.get("bytes") if isinstance(image, dict) else image
+        data, path = bytes_or_path(self._load()[int(locator)][self.image_column][0].as_py())
         if data:
-            return bytes(data)
-        path = image.get("path") if isinstance(image, dict) else None
+            return data
         if path and self._is_own_file(path):
             return path
-        raise Rejected("image_missing", f"no bytes, and a path that is not the dataset's: {image!r}")
+        raise Rejected("image_missing", f"no bytes, and a path that is not the dataset's: {path!r}")
 
     def _is_own_file(self, path: str) -> bool:
         """Whether a path lies in the dataset's folder or in the caches; a row could name any file or URL."""
@@ -137,19 +120,71 @@ def _load(path: str, config: str | None, split: str, image_column: str, others: 
     try:
         dataset = load_dataset(path, config, split=split)
     except (DatasetsError, HTTPError, OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
-        raise MellaError(f"Cannot load the split {split!r} of {path!r} (config {config!r}): {_cause(error)}") from error
-    for name in (image_column, *others):
-        if name not in dataset.column_names:
-            raise MellaError(f"{path!r} has no column {name!r}; it has {', '.join(dataset.column_names)}.")
-    if not _holds_images(dataset.features[image_column]):
         raise MellaError(
-            f"The column {image_column!r} of {path!r} holds no images: {dataset.features[image_column]}. It must hold "
-            "images, their bytes, or {'bytes', 'path'}; name another with --image-column."
-        )
+            f"Cannot load the split {split!r} of {path!r} (config {config!r}): {cause_of(error)}"
+        ) from error
+    require_columns(path, dataset.features, image_column, others)
     return dataset.with_format("arrow")
 
 
-def _cause(error: BaseException) -> str:
+def require_columns(where: str, features: Mapping[str, Any], image_column: str, others: Iterable[str]) -> None:
+    """Raise MellaError when a dataset lacks a column, or holds no images in that of the images."""
+    for name in (image_column, *others):
+        if name not in features:
+            raise MellaError(f"{where!r} has no column {name!r}; it has {', '.join(features)}.")
+    if not _holds_images(features[image_column]):
+        raise MellaError(
+            f"The column {image_column!r} of {where!r} holds no images: {features[image_column]}. It must hold "
+            "images, their bytes, or {'bytes', 'path'}; name another with --image-column."
+        )
+
+
+def require_known(columns: Mapping[str, str]) -> None:
+    """Raise MellaError when there is no such column of the record to fill."""
+    if unknown := sorted(set(columns) - set(EXTRA)):
+        raise MellaError(f"The record has no column {unknown[0]!r} to fill; choose among {', '.join(EXTRA)}.")
+
+
+@dataclass(frozen=True)
+class RowReading:
+    """How the rows of a dataset become candidates.
+
+    Attributes:
+        text_column, columns: as of `HfSource`.
+        features: of the dataset.
+    """
+
+    text_column: str
+    columns: Mapping[str, str]
+    features: Mapping[str, Any]
+
+    def __call__(self, row: Mapping[str, Any], where: str, locator: str) -> Found | Lost:
+        """A row without its image as a candidate, or as lost."""
+        row = {name: _as_text(value, self.features[name]) for name, value in row.items()}
+        text = _only(row[self.text_column])
+        if not isinstance(text, str) or not text.strip():
+            several = f"{len(text)} texts" if isinstance(text, list) and text else ""
+            return Lost(where, "caption_several" if several else "caption_missing", several)
+        columns = {key: self._column(key, row[name]) for key, name in self.columns.items()}
+        return Found(where, locator, text.strip(), columns)
+
+    def _column(self, key: str, value: Any) -> Any:
+        """The value of a column of the record; the name of one class is a list of one category."""
+        is_label = hasattr(self.features[self.columns[key]], "int2str")
+        return [value] if is_label and key in ("category", "keywords") and value is not None else value
+
+
+def bytes_or_path(image: Any) -> tuple[bytes | None, str | None]:
+    """The bytes of one image of a dataset, or its path. Raises Rejected when a row has several, or none."""
+    image = _only(image)
+    if isinstance(image, list):
+        raise Rejected("image_several" if image else "image_missing", f"{len(image)} images")
+    if isinstance(image, dict):
+        return image.get("bytes") or None, image.get("path")
+    return image or None, None
+
+
+def cause_of(error: BaseException) -> str:
     """What lies at the bottom of an error of `datasets`, which wraps it once or twice, in one line."""
     while error.__cause__ is not None:
         error = error.__cause__

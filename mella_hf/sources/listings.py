@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from zlib import crc32
 
 from mella_hf.errors import MellaError
+from mella_hf.places import Place, open_binary, place_of, state_of
 from mella_hf.stage import Shard, ShardOutput, run_stage
 
 UNIT_BYTES = 1 << 20  # of JSON lines: about 2,000 rows
@@ -25,7 +26,7 @@ _LINES = r"\.(?:jsonl|ndjson|jsonlines)"
 _PACKED = r"(?:\.(?:gz|bz2|xz|zst))?"
 
 
-def find_listings(folder: Path, stem: str) -> list[Path]:
+def find_listings(folder: Path | Place, stem: str) -> list[Path | Place]:
     """The listings of a folder whose names, up to the suffix, match a pattern, in any case, in order.
 
     Args:
@@ -38,8 +39,9 @@ def find_listings(folder: Path, stem: str) -> list[Path]:
         return []
     name = re.compile(rf"(?:{stem}){_LINES}{_PACKED}", re.IGNORECASE)
     alike = re.compile(rf"(?:{stem})\.(?:json|csv|tsv|parquet|arrow|txt|zip|tar|jsonl?.*|ndjson.*)", re.IGNORECASE)
-    found = []
-    for path in sorted(folder.iterdir()):
+    found: list[Path | Place] = []
+    entries: list[Path | Place] = sorted(folder.iterdir())
+    for path in entries:
         if name.fullmatch(path.name):
             found.append(require_file(path))
         elif alike.fullmatch(path.name) and not path.name.endswith("~"):
@@ -50,13 +52,22 @@ def find_listings(folder: Path, stem: str) -> list[Path]:
     return found
 
 
-def flat_name(path: Path, root: Path) -> str:
+def below(path: Path | Place, root: Path | Place) -> str:
+    """The path of a file below the root."""
+    return path.relative_to(root).as_posix()  # type: ignore[arg-type]
+
+
+def flat_name(path: Path | Place, root: Path | Place) -> str:
     """The name of a listing for a unit: its place under the root, without slashes."""
-    return path.relative_to(root).as_posix().replace("/", "--")
+    return below(path, root).replace("/", "--")
 
 
-def require_file(path: Path) -> Path:
+def require_file(path: Path | Place) -> Path | Place:
     """A path that is a regular file with a name in UTF-8. Raises MellaError."""
+    if isinstance(path, Place):
+        if not path.is_file():
+            raise MellaError(f"{str(path)!r} is no file; put the listing there, or take it away.")
+        return path
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -69,41 +80,42 @@ def require_file(path: Path) -> Path:
     return path
 
 
-def byte_ranges(path: Path, root: Path, work: Path) -> list[dict[str, Any]]:
+def byte_ranges(path: Path | Place, root: Path | Place, work: Path) -> list[dict[str, Any]]:
     """A listing in pieces of about `UNIT_BYTES`, each with what tells that the file changed.
 
     Args:
         root: what the listing is named relative to.
         work: where it is unpacked to.
     """
-    stat = path.stat()
-    common = {"file": str(path.relative_to(root)), "size": stat.st_size, "mtime": stat.st_mtime_ns}
+    size, modified = state_of(path)
+    common = {"file": below(path, root), "size": size, "mtime": modified}
     plain = unpacked(path, work)
     if plain != path:
         common["plain"] = str(plain)
-    size = plain.stat().st_size
+        size = state_of(plain)[0]
     starts = range(0, max(size, 1), UNIT_BYTES)
     return [{**common, "start": start, "end": min(start + UNIT_BYTES, size)} for start in starts]
 
 
-def unpacked(path: Path, work: Path) -> Path:
+def unpacked(path: Path | Place, work: Path) -> Path | Place:
     """A file, or what it is unpacked to once. Raises MellaError when it is damaged."""
     if path.suffix.lower() not in _OPENERS:
         return path
-    stat = path.stat()
-    payload = {"file": str(path), "size": stat.st_size, "mtime": stat.st_mtime_ns}
+    size, modified = state_of(path)
+    payload = {"file": str(path), "size": size, "mtime": modified}
     shard = Shard(f"unpacked-{path.name}-{crc32(str(path).encode()):08x}", payload)
     return run_stage("unpack", _unpack, [shard], work, workers=0, progress=False).outputs[0] / PLAIN
 
 
-def lines_of(payload: dict[str, Any], root: Path) -> Iterator[tuple[int, bytes]]:
+def lines_of(payload: dict[str, Any], root: Path | Place) -> Iterator[tuple[int, bytes]]:
     """(offset, line) of the lines that begin in a byte range."""
-    yield from lines_between(Path(payload.get("plain") or root / payload["file"]), payload["start"], payload["end"])
+    path = Path(payload["plain"]) if "plain" in payload else root / payload["file"]
+    yield from lines_between(path, payload["start"], payload["end"])
 
 
-def lines_between(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+def lines_between(path: Path | Place, start: int, end: int) -> Iterator[tuple[int, bytes]]:
     """(offset, line) of the lines that begin in [start, end). A byte order mark at the beginning is left out."""
-    with open(path, "rb") as file:
+    with open_binary(path) as file:
         if start:
             file.seek(start - 1)
             file.readline()  # the rest of a line that began before, or just its line break
@@ -123,23 +135,27 @@ def parse_line(line: bytes) -> Any:
 
 
 def _unpack(shard: Shard, output: ShardOutput) -> None:
-    path = Path(shard.payload["file"])
+    path = place_of(shard.payload["file"]) or Path(shard.payload["file"])
     try:
-        with _OPENERS[path.suffix.lower()](path) as packed, open(output.folder / PLAIN, "wb") as plain:
+        with (
+            open_binary(path) as file,
+            _OPENERS[path.suffix.lower()](file) as packed,
+            open(output.folder / PLAIN, "wb") as plain,
+        ):
             shutil.copyfileobj(packed, plain, 1 << 20)
     except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
         raise MellaError(f"{str(path)!r} does not unpack ({error}); fetch it again.") from error
 
 
-def _open_zst(path: Path) -> BinaryIO:
+def _open_zst(file: BinaryIO) -> Any:
     import pyarrow as pa
 
-    return pa.input_stream(str(path), compression="zstd")
+    return pa.input_stream(file, compression="zstd")
 
 
-_OPENERS: dict[str, Callable[[Path], Any]] = {
-    ".gz": lambda path: gzip.open(path, "rb"),
-    ".bz2": lambda path: bz2.open(path, "rb"),
-    ".xz": lambda path: lzma.open(path, "rb"),
+_OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
     ".zst": _open_zst,
 }

@@ -6,6 +6,7 @@ Expected under ROOT, each file in ROOT or ROOT/LANG:
     LANG/image_text_pair/ID, LANG/image_pure/ID                 images named by the sha256 of their bytes
 """
 
+import io
 import json
 import re
 import sqlite3
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mella_hf.dataset.building.candidate import Found, Lost, Unit
 from mella_hf.dataset.checks import first_problem, is_address
 from mella_hf.errors import MellaError
+from mella_hf.places import Place, open_binary, place_of, state_of
 from mella_hf.sources.listings import (
     byte_ranges,
     find_listings,
@@ -76,14 +78,14 @@ class Record(_Part):
 
 @dataclass(frozen=True)
 class ReleaseSource:
-    """A raw release on disk.
+    """A raw release on disk or at an address.
 
     Attributes:
         root: its folder.
         languages: the codes to read.
     """
 
-    root: Path
+    root: Path | Place
     languages: tuple[str, ...]
 
     @property
@@ -116,16 +118,17 @@ class ReleaseSource:
 
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:
         """The lines of one byte range. Those that begin in it belong to it."""
-        name = Path(unit.payload["file"]).name
+        name = unit.payload["file"].rpartition("/")[2]
         translate = _Translations(unit.payload["translations"]) if unit.source == "ling" else None
         for offset, line in lines_of(unit.payload, self.root):
             where = f"{name}@{offset}"
             record = parse_line(line)
             yield Lost(where, "line_unreadable") if record is None else self._candidate(record, where, unit, translate)
 
-    def image(self, unit: Unit, locator: str) -> str:
+    def image(self, unit: Unit, locator: str) -> str | Place:
         """The image file of a candidate."""
-        return f"{self.root}/{unit.language}/{KINDS[unit.source]}/{locator}"
+        name = f"{unit.language}/{KINDS[unit.source]}/{locator}"
+        return self.root / name if isinstance(self.root, Place) else f"{self.root}/{name}"
 
     def _candidate(self, line: Any, where: str, unit: Unit, translate: "_Translations | None") -> Found | Lost:
         try:
@@ -150,7 +153,7 @@ class ReleaseSource:
         notes = ("url",) if is_corrected else ()
         return Found(where, record.img_id, text.strip(), columns, record.img_id, claimed, notes)
 
-    def _listings(self, language: str, kind: str) -> list[Path]:
+    def _listings(self, language: str, kind: str) -> list[Path | Place]:
         stem = rf".*_{re.escape(language)}_{kind}_.*"
         return [path for folder in (self.root, self.root / language) for path in find_listings(folder, stem)]
 
@@ -158,21 +161,23 @@ class ReleaseSource:
         """The translations of a language as a database on disk: they are too many for every worker's memory."""
         name = re.compile(rf"trans_{re.escape(language)}\.json(?:\.(?:gz|bz2|xz|zst))?", re.IGNORECASE)
         folders = [folder for folder in (self.root, self.root / language) if folder.is_dir()]
-        found = [path for folder in folders for path in sorted(folder.iterdir()) if name.fullmatch(path.name)]
+        found: list[Path | Place] = []
+        for folder in folders:
+            found += sorted(path for path in folder.iterdir() if name.fullmatch(path.name))
         if not found:
             raise MellaError(
                 f"{self.root} lists image_pure images of {language!r} but has no trans_{language}.json with their "
                 f"translated captions; put it in {self.root} or {self.root / language}."
             )
         plain = unpacked(require_file(found[0]), work)
-        stat = plain.stat()
-        payload = {"file": str(plain), "size": stat.st_size, "mtime": stat.st_mtime_ns}
+        size, modified = state_of(plain)
+        payload = {"file": str(plain), "size": size, "mtime": modified}
         shard = Shard(f"translations-{language}", payload)
         settings = {"version": INDEX_VERSION}
         report = run_stage(
             "translations", _index_translations, [shard], work, settings=settings, workers=0, progress=False
         )
-        return {"path": str(report.outputs[0] / TRANSLATIONS), "size": stat.st_size, "mtime": stat.st_mtime_ns}
+        return {"path": str(report.outputs[0] / TRANSLATIONS), "size": size, "mtime": modified}
 
 
 def _columns(record: "Record") -> tuple[dict[str, Any], bool]:
@@ -207,12 +212,12 @@ def _index_translations(shard: Shard, output: ShardOutput) -> None:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")
         database.execute("CREATE TABLE caption (id TEXT PRIMARY KEY, caption BLOB) WITHOUT ROWID")
-        captions = _captions(Path(shard.payload["file"]), output)
+        captions = _captions(place_of(shard.payload["file"]) or Path(shard.payload["file"]), output)
         database.executemany("INSERT OR IGNORE INTO caption VALUES (?, ?)", captions)
         database.commit()
 
 
-def _captions(path: Path, output: ShardOutput) -> Iterator[tuple[str, bytes]]:
+def _captions(path: Path | Place, output: ShardOutput) -> Iterator[tuple[str, bytes]]:
     """(img_id, caption) of each entry, lone surrogates and all, which SQLite's text could not hold."""
     for entry in _array(path):
         img_id, caption = (entry.get("img_id"), entry.get("caption")) if isinstance(entry, dict) else (None, None)
@@ -222,10 +227,11 @@ def _captions(path: Path, output: ShardOutput) -> Iterator[tuple[str, bytes]]:
             output.drop("translation_unreadable", where=ascii(entry)[:80])
 
 
-def _array(path: Path, chunk: int = 1 << 20) -> Iterator[Any]:
+def _array(path: Path | Place, chunk: int = 1 << 20) -> Iterator[Any]:
     """The elements of a JSON array, one at a time. Raises MellaError if it does not parse."""
     decoder = json.JSONDecoder()
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:  # bad bytes spoil one caption, not all
+    # Bad bytes spoil one caption, not all.
+    with io.TextIOWrapper(open_binary(path), encoding="utf-8", errors="surrogateescape") as file:
         text, place = file.read(chunk).lstrip("\ufeff \t\r\n"), 1
         if not text.startswith("["):
             raise MellaError(f"{path} is not a JSON array of {{'img_id': …, 'caption': …}}.")

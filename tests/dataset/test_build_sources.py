@@ -16,7 +16,6 @@ from kill_points import killed_at
 from release_tree import make_release
 from typer.testing import CliRunner, Result
 
-from mella_hf import api
 from mella_hf.commands.build import build
 from mella_hf.dataset.building.build import build_dataset
 from mella_hf.dataset.disjoint import check_disjoint
@@ -143,7 +142,6 @@ def test_a_source_that_was_not_decoded_is_compared_by_bytes(tmp_path: Path) -> N
 ADD = """
 import sys
 from pathlib import Path
-from mella_hf import api
 from mella_hf.commands.build import build
 from mella_hf.dataset.building.build import build_dataset
 from mella_hf.sources.folder import FolderSource
@@ -266,21 +264,3 @@ def test_a_language_that_cannot_name_a_folder_everywhere(tmp_path: Path, languag
     with pytest.raises(MellaError, match="A language names a folder, and"):
         built(FolderSource(tmp_path / "second", (language,), "know"), out)
     assert content(out) == before and not (out / language).exists()
-
-
-@pytest.mark.parametrize(
-    ("data", "source", "said"),
-    [
-        ("s3://bucket/release", "release", "nothing is read at s3://. Copy it to a folder first"),
-        (Path("gs://bucket/photos"), "folder", "nothing is read at gs://"),
-        ("s3://bucket/rows", "hf", "nothing is read at s3://"),
-        ("hf://datasets/org/pictures/train", "folder", "give org/pictures and --source hf"),
-        ("hf://datasets/org/pictures@main/train", "hf", "give org/pictures and --source hf"),
-        ("hf://buckets/org/pictures", "folder", "nothing is read at hf://"),
-    ],
-)
-def test_an_address_in_place_of_a_folder(tmp_path: Path, data: str | Path, source: str, said: str) -> None:
-    with pytest.raises(MellaError) as error:
-        api.build_dataset(data, tmp_path / "out", "ar", source=source, workers=0, progress=False)
-    assert said in str(error.value) and "\n" not in str(error.value)
-    assert not (tmp_path / "out").exists()

@@ -33,6 +33,10 @@ LEFT = (
     Left(r"recipes/demo/sdrrl", "`mella ablation` makes its transfer set"),
     Left(r" --export | --human ", "need people's decisions; tests/reviewing makes them"),
     Left(r"lmms_eval ", "lmms-eval has an environment of its own; tests/evaluation runs it there"),
+    Left(
+        r"^mella build (s3|gs|hf)://",
+        "reads the internet; tests/sources/test_places.py serves S3 and a Hub on loopback",
+    ),
     Left(r"^mella collect .*(--urls|crawl/)", "reads the web; tests/know/test_collect*.py serve it on loopback"),
     Left(
         r"--qe-model masakhane/",

@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,7 @@ from mella_hf.files import json_line, json_lines, link_file, sweep
 from mella_hf.funnel import HEADER, Step, funnel_table
 from mella_hf.html.notebook import html_table, text_table
 from mella_hf.locks import sole_use
+from mella_hf.places import Place
 from mella_hf.sample import SOURCES, SPLITS
 from mella_hf.stage import KEPT, Shard, ShardOutput, StageReport, run_stage
 
@@ -201,8 +203,9 @@ def _scan(
     source: Source, units: list[Unit], work: Path, run: Callable[..., StageReport], asked: Settings, origin: str
 ) -> tuple[StageReport, list[Holding]]:
     """Scan a source where it changed; what it gives, by language."""
+    folders: dict[Place, dict[str, tuple[int, int]]] = {}
     for unit in units:
-        if asked.rescan or not is_current(work / "scan" / unit.name):
+        if asked.rescan or not is_current(work / "scan" / unit.name, folders):
             (work / "scan" / "done" / f"{unit.name}.json").unlink(missing_ok=True)
     shards = [Shard(u.name, {k: v for k, v in asdict(u).items() if k != "name"}) for u in units]
     scan = partial(scan_unit, source=source, verify=asked.verify)
@@ -233,7 +236,10 @@ def write_shard(shard: Shard, output: ShardOutput, *, source: Source, out: str, 
         """From the source that is built, or, what that no longer has and what others gave, from the shards."""
         if unit.name.endswith(mine):
             found = source.image(unit, locator)
-            if isinstance(found, bytes) or os.path.exists(found):
+            if isinstance(found, Place):
+                with suppress(FileNotFoundError):
+                    return found.read()
+            elif isinstance(found, bytes) or os.path.exists(found):
                 return found
         return held_image(Path(out), written, language, image_id, build)
 

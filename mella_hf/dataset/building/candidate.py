@@ -11,7 +11,9 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import Any, NamedTuple, Protocol
 
+from mella_hf.errors import MellaError
 from mella_hf.images.opening import Rejected
+from mella_hf.places import Place
 
 METADATA = "metadata.jsonl"  # the listing of an image folder, as `datasets` calls it
 COMPUTED = ("id", "image", "text", "language", "source", "width", "height")  # columns that the build fills
@@ -86,12 +88,12 @@ class Source(Protocol):
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:
         """The rows of a unit, each as a candidate or as lost, in order."""
 
-    def image(self, unit: Unit, locator: str) -> str | bytes:
-        """A candidate's encoded image: the path of its file, or its bytes. Raises Rejected (`image_missing`)."""
+    def image(self, unit: Unit, locator: str) -> str | bytes | Place:
+        """A candidate's encoded image: its file, or its bytes. Raises Rejected (`image_missing`)."""
 
 
 class FileState(NamedTuple):
-    """A file as it was when a unit was scanned: its path, bytes and time of change; None where there was none."""
+    """A file as it was when a unit was scanned: its path or address, bytes and time of change; None for no file."""
 
     path: str
     size: int | None
@@ -107,19 +109,21 @@ class FileState(NamedTuple):
         return cls(path, stat.st_size, stat.st_mtime_ns)
 
 
-def read_image(image: str | bytes, seen: list[FileState]) -> bytes:
+def read_image(image: str | bytes | Place, seen: list[FileState]) -> bytes:
     """An encoded image. Raises Rejected as `image_size` does."""
     if isinstance(image, bytes):
         return image
     image_size(image, seen)
     try:
+        if isinstance(image, Place):
+            return image.read()
         with open(image, "rb", buffering=0) as file:
             return file.readall()
     except OSError as error:
         raise Rejected("image_missing", str(error)) from error
 
 
-def image_size(image: str | bytes, seen: list[FileState]) -> int:
+def image_size(image: str | bytes | Place, seen: list[FileState]) -> int:
     """How many bytes an encoded image has; a file is not read.
 
     Args:
@@ -131,19 +135,25 @@ def image_size(image: str | bytes, seen: list[FileState]) -> int:
     if isinstance(image, bytes):
         return len(image)
     try:
-        stat = os.stat(image)
+        if isinstance(image, Place):
+            size, modified, is_regular = *image.state(), True
+        else:
+            stat = os.stat(image)
+            size, modified, is_regular = stat.st_size, stat.st_mtime_ns, S_ISREG(stat.st_mode)
+    except MellaError:  # a server that does not answer says nothing about an image
+        raise
     except (OSError, ValueError) as error:
-        seen.append(FileState(image, None, None))
+        seen.append(FileState(str(image), None, None))
         raise Rejected("image_missing", str(error)) from error
-    seen.append(FileState(image, stat.st_size, stat.st_mtime_ns))
-    if not S_ISREG(stat.st_mode):  # reading a pipe would wait, a device would not end
+    seen.append(FileState(str(image), size, modified))
+    if not is_regular:  # reading a pipe would wait, a device would not end
         raise Rejected("image_not_a_file", ascii(image))
-    if stat.st_size > MAX_IMAGE_BYTES:
+    if size > MAX_IMAGE_BYTES:
         raise Rejected("image_file_too_large", f"{image} has more than {MAX_IMAGE_BYTES} bytes")
-    return stat.st_size
+    return size
 
 
-def read_into(image: str | bytes, space: memoryview) -> int:
+def read_into(image: str | bytes | Place, space: memoryview) -> int:
     """Put an encoded image at the beginning of `space`, as much of it as there is room for.
 
     Returns:
@@ -152,13 +162,14 @@ def read_into(image: str | bytes, space: memoryview) -> int:
     Raises:
         Rejected: `image_missing`.
     """
-    if isinstance(image, bytes):
-        count = min(len(image), len(space))
-        space[:count] = image[:count]
-        return count
-    count = 0
     try:
-        with open(image, "rb", buffering=0) as file:
+        data = image.read() if isinstance(image, Place) else image
+        if isinstance(data, bytes):
+            count = min(len(data), len(space))
+            space[:count] = data[:count]
+            return count
+        count = 0
+        with open(data, "rb", buffering=0) as file:
             while more := file.readinto(space[count:]):
                 count += more
     except OSError as error:

@@ -17,6 +17,7 @@ from mella_hf.dataset.building.names import fill_keywords
 from mella_hf.dataset.checks import first_problem, sound_columns, text_problem
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
+from mella_hf.places import Place, place_of
 from mella_hf.sample import SCHEMA, sha256_hex
 from mella_hf.stage import Shard, ShardOutput
 from mella_hf.text.addresses import host_of
@@ -80,21 +81,36 @@ def write_states(path: Path, seen: list[FileState]) -> None:
     pq.write_table(pa.table(columns, schema=_STATES), path, compression="ZSTD", use_dictionary=False)
 
 
-def is_current(folder: Path) -> bool:
+def is_current(folder: Path, listed: dict[Place, dict[str, tuple[int, int]]]) -> bool:
     """Whether the files that a unit read are as they were: none new where it was missing, none changed.
 
     A file that is gone since is no change: its image is in the dataset. A unit that did not record its files is not
     current.
+
+    Args:
+        listed: folders at an address are listed once, and kept here: a request for every image would take hours.
     """
     if not (folder / READ).exists():
         return False
     for batch in pq.ParquetFile(folder / READ).iter_batches():
         for path, size, modified in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             before = FileState(path.decode("utf-8", "surrogatepass"), size, modified)
-            now = FileState.of(before.path)
+            now = _state_now(before.path, listed)
             if now != before and now.size is not None:
                 return False
     return True
+
+
+def _state_now(path: str, listed: dict[Place, dict[str, tuple[int, int]]]) -> FileState:
+    place = place_of(path)
+    if place is None:
+        return FileState.of(path)
+    if place.parent not in listed:
+        try:
+            listed[place.parent] = place.parent.states()
+        except (FileNotFoundError, NotADirectoryError):
+            listed[place.parent] = {}
+    return FileState(path, *listed[place.parent].get(place.name, (None, None)))
 
 
 def to_table(rows: list[dict[str, Any]], output: ShardOutput) -> pa.Table:
