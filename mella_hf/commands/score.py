@@ -161,11 +161,14 @@ def _scored(metric: Any, statistics: "ItemStatistics", ids: list[str], items: bo
 def _compared(metric: Any, statistics: "ItemStatistics", rows: list[dict[str, Any]], items: bool) -> dict[str, Any]:
     from mella_hf.metrics import compare
     from mella_hf.metrics.comparison import corrected
+    from mella_hf.metrics.installed import all_scores
+    from mella_hf.metrics.significance import resamples_for
 
     other = _statistics(metric, rows)
+    resamples = max(metric.resamples, resamples_for(len(all_scores())))
     return {
         "scores_against": _scored(metric, other, [row["id"] for row in rows], items),
-        "comparison": corrected({"": compare(statistics, other, resamples=metric.resamples, seed=metric.seed)})[""],
+        "comparison": corrected({"": compare(statistics, other, resamples=resamples, seed=metric.seed)})[""],
     }
 
 

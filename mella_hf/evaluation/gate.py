@@ -3,7 +3,7 @@
 - {metric: wrong_language_rate, max: 0.05}                    # rates are in [0, 1]
 - {metric: keyword_micro, split: know_test, min: 1.0}         # scores in [0, 100]
 - {metric: hallucinating_rate, max: 0.8, languages: [ar, th]}
-- {metric: meteor, split: ling_test, above: floor}            # broken if the interval contains the floor
+- {metric: meteor, split: ling_test, above: floor}            # broken if it may be no higher, paired by image
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ class Limit:
     Attributes:
         metric: a score of the metric, a rate, or one of `NAMES`.
         min, max: smallest and largest allowed value.
-        above: "floor": the 95% interval must lie above the floor; scores only.
+        above: "floor": the 95% interval of the difference to the floor, paired by image, must lie above 0; scores only.
         split, languages: where the limit applies; everywhere by default.
         model: the system it applies to; the adapter by default, or the base in a run without adapter.
     """
@@ -136,9 +136,13 @@ def _problem(limit: Limit, run: Run, score: Mapping[str, Any]) -> str | None:
     if limit.min is not None and value < limit.min:
         return f"is {value:.3g}, below {limit.min:.3g} over {score['n']} answers{example}"
     if limit.above and score[f"{limit.metric}_floor"] is not None:
-        low, floor = score[f"{limit.metric}_low"], score[f"{limit.metric}_floor"]
-        if low <= floor:
-            return f"is {value:.3g}, its interval from {low:.3g} not above the floor {floor:.3g}: no sign of the image"
+        low, floor = score.get(f"{limit.metric}_over_floor_low"), score[f"{limit.metric}_floor"]
+        if low is None:  # scored by an older version
+            low = score[f"{limit.metric}_low"] - floor
+        if low <= 0.0:
+            return (
+                f"is {value:.3g}, not shown to be above the floor {floor:.3g} (from {low:+.3g}): no sign of the image"
+            )
     return None
 
 

@@ -45,8 +45,7 @@ def compare_runs(
     from mella_hf.metrics.installed import all_scores
 
     pairs = [pair for language, run in runs.items() for pair in _pairs(language, run, others or {})]
-    # With r resamples the smallest p-value is 1 / (r + 1); Holm multiplies it by the number of tests.
-    resamples = max(significance.RESAMPLES, 40 * len(pairs) * len(all_scores()))
+    resamples = significance.resamples_for(len(pairs) * len(all_scores()))
     found: dict[str, dict[str, Any]] = {}
     for language, split, first, second, answers in progress_bar(pairs, desc="paired tests", unit="pair", delay=2):
         metric = MellaMetric(language, progress=False)

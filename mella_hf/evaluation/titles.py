@@ -29,6 +29,12 @@ FLAGS = {  # the kinds of degenerate answers that `mella_hf.metrics.degenerate` 
 GROUPS = {"category": "By category", "domain": "By site"}
 
 
+def headline(split: str, score: Mapping[str, Any] | None) -> str:
+    """The main metric of a split: METEOR instead of keyword accuracy where no sample has keywords."""
+    metric = HEADLINE[split]
+    return "meteor" if score is not None and score[metric] is None else metric
+
+
 def metric_titles(records: Iterable[Mapping[str, Any]] = ()) -> dict[str, tuple[str, str]]:
     """Title and explanation of each score that pages show, the leading metrics first.
 

@@ -88,6 +88,17 @@ class Metric(ABC):
     def score(self, sums: np.ndarray, items: int) -> Mapping[str, np.ndarray]:
         """The scores by name, [...], from statistics [..., width] summed over items; NaN where there is none."""
 
+    def intervals(self, rows: np.ndarray) -> Mapping[str, tuple[float, float]]:
+        """95% intervals by name from the statistics [n, width] of n items, for scores that the bootstrap is wrong for.
+
+        The bootstrap is wrong where hits are rare: without a hit its interval has no width. None by default.
+        """
+        return {}
+
+    def difference_intervals(self, first: np.ndarray, second: np.ndarray) -> Mapping[str, tuple[float, float]]:
+        """The same for the differences (second - first) of two systems' scores, both [n, width] of the same items."""
+        return {}
+
     def item_score(self, rows: np.ndarray) -> Mapping[str, np.ndarray]:
         """The scores of single items, [n], from their statistics [n, width]."""
         return self.score(rows, 1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.metrics import significance
-from mella_hf.metrics.installed import all_scores, score_sums
+from mella_hf.metrics.installed import all_scores, own_difference_intervals, score_sums
 from mella_hf.metrics.metric import DIGITS, ItemStatistics, number
 
 
@@ -26,12 +26,14 @@ def compare(
 
     Returns:
         For each score: `<name>_first`, `<name>_second`, `<name>_delta` (second - first) with
-        `_delta_low`, `_delta_high` (95%, paired bootstrap), `_p_bootstrap` and `_p_randomization`
-        (two-sided); None where a score does not exist. And `n`, `signature`.
+        `_delta_low`, `_delta_high` (95%, paired bootstrap; for keyword accuracy Newcombe's), `_p_bootstrap` and
+        `_p_randomization` (two-sided, not rounded); None where a score does not exist. And `n`, `signature`.
 
     Raises:
-        MellaError: when the items or the signatures differ.
+        MellaError: when the items or the signatures differ, or there are no resamples.
     """
+    if resamples < 1:
+        raise MellaError(f"A comparison with {resamples} resamples tests nothing; give some, such as 1,000.")
     if first.signature != second.signature:
         raise MellaError(
             f"The systems were scored with different signatures, which are not comparable: "
@@ -47,6 +49,7 @@ def compare(
     width = ours.shape[1]
     boot_before, boot_after = score_sums(drawn[:, :width], n), score_sums(drawn[:, width:], n)
     swapped_before, swapped_after = (score_sums(s, n) for s in significance.swapped_sums(ours, theirs, resamples, seed))
+    own = own_difference_intervals(ours, theirs)
     result: dict[str, Any] = {}
     for name in all_scores():
         delta = float(after[name] - before[name])
@@ -56,15 +59,13 @@ def compare(
             result |= dict.fromkeys(keys)
             continue
         bootstrapped = boot_after[name] - boot_before[name]
-        low, high = significance.interval(bootstrapped)
+        low, high = own.get(name) or significance.interval(bootstrapped)
         values = (
-            delta,
-            low,
-            high,
+            *(round(value, DIGITS) for value in (delta, low, high)),
             significance.bootstrap_p_value(bootstrapped, delta),
             significance.randomization_p_value(swapped_after[name] - swapped_before[name], delta),
         )
-        result |= {key: round(value, DIGITS) for key, value in zip(keys, values, strict=True)}
+        result |= dict(zip(keys, values, strict=True))
     result["n"] = n
     result["signature"] = f"{first.signature}|n:{n}|bs:{resamples}|ar:{resamples}|seed:{seed}"
     return result
@@ -75,8 +76,8 @@ def corrected(
 ) -> dict[str, dict[str, Any]]:
     """Correct several comparisons as one family: add Holm's p-values to each result of `compare`.
 
-    The family is every score of every comparison: eight languages with six scores are 48 tests. With 1,000 resamples
-    no p-value is below 1 / 1,001, so above 50 tests nothing can be significant at 5%: raise `resamples` there.
+    The family is every score of every comparison: eight languages with seven scores are 56 tests. Give `compare` as
+    many resamples as `significance.resamples_for` says for that number.
 
     Args:
         comparisons: results of `compare` by name, for instance by language.
@@ -91,5 +92,5 @@ def corrected(
     tests = sum(value is not None for value in values)
     result = {name: {**comparison, "tests": tests} for name, comparison in comparisons.items()}
     for (name, key), value in zip(places, values, strict=True):
-        result[name][f"{key}_holm"] = None if value is None else round(value, DIGITS)
+        result[name][f"{key}_holm"] = value
     return result

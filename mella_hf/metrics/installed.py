@@ -67,6 +67,23 @@ def score_items(rows: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
+def own_intervals(rows: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The intervals that metrics bring themselves, from the statistics [n, k] of items."""
+    found: dict[str, tuple[float, float]] = {}
+    for metric in all_metrics():
+        found |= metric.intervals(rows[:, columns()[metric.name]])
+    return found
+
+
+def own_difference_intervals(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The same for the differences of two systems on the same items."""
+    found: dict[str, tuple[float, float]] = {}
+    for metric in all_metrics():
+        place = columns()[metric.name]
+        found |= metric.difference_intervals(first[:, place], second[:, place])
+    return found
+
+
 def _own_metrics() -> Iterator[tuple[Metric, str]]:
     for module in pkgutil.iter_modules(own.__path__, f"{own.__name__}."):
         for value in vars(import_module(module.name)).values():

@@ -17,7 +17,15 @@ from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
 from mella_hf.metrics import paper, significance
 from mella_hf.metrics.checks import as_list, check_reference_language, check_texts, keyword_lists
-from mella_hf.metrics.installed import all_metrics, all_scores, columns, score_items, score_sums
+from mella_hf.metrics.installed import (
+    all_metrics,
+    all_scores,
+    columns,
+    own_difference_intervals,
+    own_intervals,
+    score_items,
+    score_sums,
+)
 from mella_hf.metrics.matching import Mode
 from mella_hf.metrics.results import Scores
 from mella_hf.metrics.scores.meteor import METEORS
@@ -26,6 +34,8 @@ from mella_hf.metrics.texts import MetricSettings
 from mella_hf.text.identifiers import DEFAULT, identifier_name
 from mella_hf.text.lid import is_identifiable
 from mella_hf.text.tokens import stemmer_version, tokenizer_version
+
+Intervals = dict[str, tuple[float, float]]
 
 VERSION = 1  # version of the metric; increase it with any change that changes a score
 DIGITS = 4  # scores are rounded, so they are equal on machines that sum in another order
@@ -91,6 +101,11 @@ def number(value: Any) -> float | None:
     return None if np.isnan(value) else round(float(value), DIGITS)
 
 
+def _ends(resampled: dict[str, np.ndarray]) -> Intervals:
+    """Intervals of resampled scores; a score that exists in no resample has none."""
+    return {name: significance.interval(values) for name, values in resampled.items() if not np.isnan(values).all()}
+
+
 class MellaMetric:
     """Caption scores for one language.
 
@@ -98,7 +113,7 @@ class MellaMetric:
         language: code of an entry of `mella_hf.languages`.
         keyword_mode: "exact", "stem" or "fuzzy" (see `mella_hf.metrics.matching`).
         meteor: "exact+stem" (METEOR 1.5) or "nltk", for comparison.
-        resamples: number of bootstrap resamples.
+        resamples: number of bootstrap resamples; with 0 only the scores that count hits have intervals.
         seed: seed of the bootstrap.
         workers: processes; all cores by default if there is enough work.
         progress: show a bar if scoring takes more than two seconds.
@@ -126,6 +141,8 @@ class MellaMetric:
             raise MellaError(f"Unknown meteor {meteor!r}; choose one of {', '.join(METEORS)}.")
         if keyword_mode not in ("exact", "stem", "fuzzy"):
             raise MellaError(f"Unknown keyword mode {keyword_mode!r}; choose one of exact, stem, fuzzy.")
+        if not isinstance(resamples, int) or resamples < 0:
+            raise MellaError(f"The number of resamples is {resamples!r}; give a whole number, 0 for no intervals.")
         if protocol not in ("mella", "paper"):
             raise MellaError(f"Unknown protocol {protocol!r}; choose one of mella, paper.")
         self.protocol = protocol
@@ -217,15 +234,15 @@ class MellaMetric:
         order = sorted(range(len(statistics)), key=statistics.keys.__getitem__)
         rows, n = statistics.chunk.rows[order], len(statistics)
         result = Scores({name: number(value) for name, value in score_sums(rows.sum(axis=0), n).items()})
-        resampled = score_sums(significance.bootstrap_sums(rows, self.resamples, self.seed), n)
+        floors = statistics.chunk.floors[order] if statistics.has_floor else None
+        intervals, over = self._intervals(rows, floors)
         floor = score_sums(statistics.chunk.floors.sum(axis=0), n)
         for name in all_scores():
-            if result[name] is None:
-                low = high = None
-            else:
-                low, high = (round(v, DIGITS) for v in significance.interval(resampled[name]))
-            result[f"{name}_low"], result[f"{name}_high"] = low, high
+            known = result[name] is not None and name in intervals
+            result[f"{name}_low"], result[f"{name}_high"] = map(number, intervals[name]) if known else (None, None)
             result[f"{name}_floor"] = number(floor[name]) if statistics.has_floor else None
+            ends = map(number, over[name]) if known and name in over else (None, None)
+            result[f"{name}_over_floor_low"], result[f"{name}_over_floor_high"] = ends
         chunk = statistics.chunk
         rates = dict(zip(FLAGS, chunk.flags.mean(axis=0), strict=True))
         for flag in FLAGS:
@@ -237,6 +254,20 @@ class MellaMetric:
         result["n"] = n
         result["signature"] = f"{statistics.signature}|n:{n}|bs:{self.resamples}|seed:{self.seed}"
         return result
+
+    def _intervals(self, rows: np.ndarray, floors: np.ndarray | None) -> tuple[Intervals, Intervals]:
+        """The 95% interval of each score, and of the difference to its floor: the metric's own, or the bootstrap's."""
+        scores, over = {}, {}
+        if self.resamples:
+            n, width = len(rows), rows.shape[1]
+            both = rows if floors is None else np.hstack((rows, floors))
+            sums = significance.bootstrap_sums(both, self.resamples, self.seed)
+            scores = score_sums(sums[:, :width], n)
+            if floors is not None:
+                floor_scores = score_sums(sums[:, width:], n)
+                over = {name: scores[name] - floor_scores[name] for name in scores}
+        own_over = {} if floors is None else own_difference_intervals(floors, rows)
+        return _ends(scores) | own_intervals(rows), _ends(over) | own_over
 
     def compute(
         self,
@@ -253,7 +284,8 @@ class MellaMetric:
         Returns:
             `bleu`, `chrf` (chrF++), `rouge_l`, `meteor`, `keyword_micro`, `keyword_macro` (None without
             keywords), each with `_low` and `_high` (95% bootstrap interval) and `_floor` (the same
-            predictions against another image's reference; None where there is no other); rates in
+            predictions against another image's reference; None where there is no other), and `_over_floor_low`
+            and `_over_floor_high`, the 95% interval of the difference of both, paired by image; rates in
             [0, 1]: `empty_rate`, `repetition_rate`, `loop_rate`, `wrong_language_rate`,
             `wrong_script_rate`, `prompt_copy_rate`, `degenerate_rate` (any of them),
             `reference_wrong_language_rate`; `length_ratio`, `n`, `signature`. With `return_items`

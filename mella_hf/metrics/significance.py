@@ -14,7 +14,19 @@ RESAMPLES = 1000  # Koehn (2004) and sacrebleu
 SEED = 12345  # sacrebleu's
 CONFIDENCE = 0.95
 _TIE = 1e-9  # points: two ways to sum the same statistics differ by less
-_BLOCK = 100  # resamples at a time: 8 MB for 10,000 images
+PER_TEST = 100  # resamples for each test of a family
+_BLOCK = 100  # resamples at a time, at most
+_BLOCK_DRAWS = 2_000_000  # images drawn at a time, at most: 16 MB of indices, whatever the number of images
+
+
+def resamples_for(tests: int) -> int:
+    """How many resamples a family of `tests` tests needs, so that Holm's correction can find something.
+
+    With r resamples no p-value is below 1 / (r + 1), which Holm multiplies by the number of tests: 1,000 resamples
+    cannot show anything in 64 tests. Here the smallest corrected p-value is 0.01, and 5 of r resamples are at the 5%
+    level, so that the draw decides little.
+    """
+    return max(RESAMPLES, PER_TEST * tests)
 
 
 def bootstrap_sums(statistics: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
@@ -22,7 +34,7 @@ def bootstrap_sums(statistics: np.ndarray, resamples: int = RESAMPLES, seed: int
     n = len(statistics)
     random = np.random.RandomState(seed)
     sums = []
-    for size in _blocks(resamples):
+    for size in _blocks(resamples, n):
         drawn = random.randint(n, size=(size, n)) + n * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
         sums.append(counts.astype(np.float64) @ statistics)
@@ -36,11 +48,21 @@ def swapped_sums(
     random = np.random.RandomState(seed)
     total, difference = first.sum(axis=0), second - first
     sums = []
-    for size in _blocks(trials):
+    for size in _blocks(trials, len(first)):
         swap = random.randint(2, size=(size, len(first))).astype(np.float64)
         sums.append(swap @ difference)
     moved = np.concatenate(sums)
     return total + moved, second.sum(axis=0) - moved
+
+
+def flipped_sums(differences: np.ndarray, trials: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
+    """Sums [trials] of differences [n] of which each one changes its sign with probability 1/2."""
+    random = np.random.RandomState(seed)
+    kept = [
+        random.randint(2, size=(size, len(differences))) @ differences for size in _blocks(trials, len(differences))
+    ]
+    sums: np.ndarray = differences.sum() - 2.0 * np.concatenate(kept)
+    return sums
 
 
 def interval(scores: np.ndarray) -> tuple[float, float]:
@@ -97,6 +119,8 @@ def _p_value(strays: np.ndarray, difference: float) -> float:
     return (int(np.count_nonzero(strays >= abs(difference) - _TIE)) + 1) / (len(strays) + 1)
 
 
-def _blocks(total: int) -> Iterator[int]:
-    for start in range(0, total, _BLOCK):
-        yield min(_BLOCK, total - start)
+def _blocks(total: int, images: int) -> Iterator[int]:
+    """Sizes of the blocks that the resamples are drawn in; the draws are the same whatever the sizes."""
+    block = max(1, min(_BLOCK, _BLOCK_DRAWS // max(images, 1)))
+    for start in range(0, total, block):
+        yield min(block, total - start)

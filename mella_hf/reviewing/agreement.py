@@ -8,6 +8,7 @@ import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.metrics import significance
+from mella_hf.metrics.rates import rate_interval
 
 Sample = TypeVar("Sample")
 
@@ -109,7 +110,4 @@ def win_rate(wins: int, losses: int) -> tuple[float, float, float] | None:
     """Share of wins without ties: (rate, low, high) in [0, 1], with the exact 95% interval (Clopper, Pearson 1934)."""
     if not wins + losses:
         return None
-    from scipy.stats import binomtest
-
-    interval = binomtest(wins, wins + losses).proportion_ci(0.95, method="exact")
-    return wins / (wins + losses), float(interval.low), float(interval.high)
+    return wins / (wins + losses), *rate_interval(wins, wins + losses)

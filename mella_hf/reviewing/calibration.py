@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from mella_hf.errors import MellaError
 from mella_hf.metrics import significance
+from mella_hf.metrics.rates import rate_interval
 from mella_hf.reviewing.queue import Queue, majority
 
 ENOUGH = 50  # doubly judged samples of a language
@@ -30,7 +30,7 @@ class Calibration:
             reaches it.
         low, high: 95% interval of the threshold, by bootstrap over samples; None where a bound does not exist.
         precision, precision_low, precision_high: share of good samples at or above the threshold, in [0, 1], with
-            Wilson's 95% interval.
+            its exact 95% interval.
         kept: share of all samples at or above the threshold, in [0, 1].
     """
 
@@ -97,10 +97,10 @@ def _of_language(language: str, pairs: Sequence[tuple[float, bool]], precision: 
     ends = np.quantile([np.inf if one is None else one for one in found], (0.025, 0.975), method="closest_observation")
     low, high = (float(end) if np.isfinite(end) else None for end in ends)
     above = scores >= threshold
-    interval = binomtest(int(good[above].sum()), int(above.sum())).proportion_ci(0.95, method="wilson")
+    ends_there = rate_interval(int(good[above].sum()), int(above.sum()))
     return Calibration(
         language, len(pairs), int(good.sum()), threshold, low, high,
-        float(good[above].mean()), float(interval.low), float(interval.high), float(above.mean()),
+        float(good[above].mean()), *ends_there, float(above.mean()),
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def stand_in_finding(model: str, source: str, ids: list[str]) -> dict[str, Any]:
     Of ten names that training never says, the base hits none and the adapter one; of ten that it says often, eight.
     """
     from mella_hf.evaluation.questions.hallucination import EntityPrecision
-    from mella_hf.evaluation.questions.long_tail import wilson_interval
+    from mella_hf.metrics.rates import rate_interval
 
     wrong = ["دجلة", "الفرات"] if model == "base" else []
     named = EntityPrecision([["بغداد", "دجلة", "الفرات"]] * 4, [wrong] * 4)
@@ -77,9 +77,10 @@ def stand_in_finding(model: str, source: str, ids: list[str]) -> dict[str, Any]:
         hits = 0 if model == "base" else hits
         values: list[float | None] = [None, None, None]
         if names:
-            values = [100 * share for share in (hits / names, *wilson_interval(hits, names))]
+            values = [100 * share for share in (hits / names, *rate_interval(hits, names))]
         ends = dict(zip(("accuracy", "low", "high"), values, strict=True))
-        long_tail.append({"bin": label, "keywords": names, "hits": hits, **ends})
+        counts = [(0, hits, names)] if names else []
+        long_tail.append({"bin": label, "keywords": names, "hits": hits, **ends, "counts": counts})
     by_image = {image_id: {"named": ["بغداد", "دجلة", "الفرات"], "unsupported": wrong} for image_id in ids}
     return {
         "model": model, "split": f"{source}_test", "wrong_languages": {"en": 2} if model == "base" else {},

@@ -53,8 +53,8 @@ def make_run(**changed):
         ),
         (
             Limit("meteor", above="floor"),
-            {"meteor_low": 8.0},
-            "sr know_test: meteor of adapter is 12, its interval from 8 not above the floor 9: no sign of the image",
+            {"meteor_over_floor_low": -1.0},
+            "sr know_test: meteor of adapter is 12, not shown to be above the floor 9 (from -1): no sign of the image",
         ),
         (
             Limit("keyword_micro", split="know_test", min=1.0),

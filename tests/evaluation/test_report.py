@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.reports.report import verdict, write_report
+from mella_hf.evaluation.reports.report import write_report
 from mella_hf.html.charts import loss_curve, scale_end, ticks, watched_curves
 from mella_hf.html.page import text_attributes
 from mella_hf.languages import get_language
@@ -100,10 +100,10 @@ def test_hostile_answers_are_only_text(stand_in_run, open_page):
 def test_the_numbers_on_the_page_are_those_of_the_run(stand_in_run, open_page):
     page = open_page(write_report(stand_in_run))
     finding = page.locator(".finding").first
-    for text in ("4.0", "41.0", "intervals do not meet"):
+    for text in ("4.0", "41.0", "on the same images"):
         expect(finding).to_contain_text(text)
     row = page.locator(".scores").first.get_by_role("row", name="Keyword accuracy").first
-    expect(row.locator("td.adapter")).to_have_text("41.0▲ 39.0–43.0 floor 20.5")
+    expect(row.locator("td.adapter")).to_have_text("41.0= 39.0–43.0 floor 20.5")
     for text in (
         "The base is a miniature.", "3.4 M parameters", "know: 90 of 100 kept", "wrong language", "2 corrected size",
         "mella|v:1|lang:ar|norm:stand-in|tok:stand-in|bs:1000|seed:12345",
@@ -112,16 +112,29 @@ def test_the_numbers_on_the_page_are_those_of_the_run(stand_in_run, open_page):
     expect(page.get_by_text("no answer", exact=True)).to_have_count(2)  # the base on unseen entities
 
 
+def test_the_paired_difference_decides_what_the_page_says(stand_in_run, open_page):
+    """The stored intervals lie far apart, but four answers are too few to show a difference."""
+    page = open_page(write_report(stand_in_run))
+    facts = json.loads((stand_in_run / "report.json").read_text("utf-8"))
+    assert {d["p_holm"] < 0.05 for d in facts["differences"]} == {False}
+    expect(page.locator(".finding").first).to_contain_text("No difference shown on the same images")
+    expect(page.locator(".differences tbody tr").first).to_contain_text("no difference shown")
+    marked = {(d["split"], d["subset"], d["metric"]) for d in facts["other_differences"]}
+    assert {split for split, _, _ in marked} == {"know_test", "ling_test"}
+    assert ("know_test", "all", "keyword_micro") not in marked, "the main metrics are a family of their own"
+    assert ("know_test", "unseen", "keyword_micro") in marked and ("ling_test", "all", "bleu") in marked
+
+
 def test_a_score_that_reaches_down_to_its_floor_is_called_so(stand_in_run, open_page):
     record = json.loads((stand_in_run / "scores.json").read_text("utf-8"))
     for score in record["scores"]:
         if (score["model"], score["split"]) == ("adapter", "ling_test"):
-            score["meteor_floor"] = 39.5  # within 39.0 to 43.0
+            score |= {"meteor_floor": 39.5, "meteor_over_floor_low": -0.5}
     (stand_in_run / "scores.json").write_text(json.dumps(record))
     findings = open_page(write_report(stand_in_run)).locator(".finding")
     expect(findings).to_have_count(2)
     expect(findings.nth(0)).not_to_contain_text("floor")
-    expect(findings.nth(1)).to_contain_text("reaches down to the floor, 39.5")
+    expect(findings.nth(1)).to_contain_text("not shown to be above the floor, 39.5")
 
 
 def test_long_answers_fold_and_unfold(stand_in_run, open_page, lay_out):
@@ -174,13 +187,6 @@ def test_an_unfinished_run_is_one_clear_error(tmp_path):
 )
 def test_direction_follows_the_first_letter(text, language, expected):
     assert text_attributes(text, get_language(language)) == expected
-
-
-def test_intervals_that_touch_show_no_difference():
-    base, higher = {"m_low": 1.0, "m_high": 3.0}, {"m_low": 3.1, "m_high": 4.0}
-    assert verdict(base, higher, "m") == "higher"
-    assert verdict(higher, base, "m") == "lower"
-    assert verdict(base, {"m_low": 3.0, "m_high": 9.0}, "m") == "overlap"
 
 
 @pytest.mark.parametrize(

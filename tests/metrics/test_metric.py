@@ -119,7 +119,7 @@ def test_two_runs_are_equal_to_the_digit() -> None:
     assert result == compute()
     stemmer = f"czech-{Stemmer.version()}"
     assert result["signature"].startswith(f"mella|v:1|lang:cs|norm:text|tok:words|stem:{stemmer}|bleu:corpus,exp|chrf:")
-    assert result["signature"].endswith("|kw:micro,stem|n:4|bs:1000|seed:12345")
+    assert result["signature"].endswith("|kw:micro,stem,ci:exact|n:4|bs:1000|seed:12345")
 
 
 def test_items_come_in_the_callers_order() -> None:

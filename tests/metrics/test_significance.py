@@ -33,6 +33,17 @@ def test_resamples_are_pinned() -> None:
     assert sums[0].tolist() == np.bincount(np.random.RandomState(12345).randint(5, size=5), minlength=5).tolist()
 
 
+@pytest.mark.parametrize("block", [1, 7, 100])
+def test_the_draws_do_not_depend_on_the_size_of_the_blocks(block: int, monkeypatch) -> None:
+    """Large corpora are drawn in smaller blocks, so that memory does not grow with them."""
+    statistics = np.random.RandomState(0).rand(50, 3)
+    whole = bootstrap_sums(statistics, resamples=120), *swapped_sums(statistics, statistics[::-1], trials=120)
+    monkeypatch.setattr("mella_hf.metrics.significance._BLOCK_DRAWS", block * 50)
+    parts = bootstrap_sums(statistics, resamples=120), *swapped_sums(statistics, statistics[::-1], trials=120)
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
 def test_swapping_keeps_the_total_of_both_systems() -> None:
     first, second = np.arange(12.0).reshape(4, 3), np.ones((4, 3))
     one, other = swapped_sums(first, second, trials=250)
@@ -89,6 +100,12 @@ def test_a_large_difference_is_significant_and_none_is_not(systems) -> None:
         assert result[f"{name}_p_bootstrap"] == result[f"{name}_p_randomization"] == pytest.approx(1 / 1001, abs=1e-4)
         assert 0 < result[f"{name}_delta_low"] < result[f"{name}_delta"] < result[f"{name}_delta_high"]
     assert result["keyword_micro_delta"] is None and "|ar:1000|" in result["signature"]
+    # As many resamples as tests need: the least p-value of 20,000 is not rounded to 0, nor is Holm's.
+    many = corrected({"cs": compare(statistics["base"], statistics["mella"], resamples=20_000)})["cs"]
+    assert many["bleu_p_randomization"] == pytest.approx(1 / 20_001) and many["tests"] == 5
+    assert many["bleu_p_randomization_holm"] == pytest.approx(5 / 20_001)
+    with pytest.raises(MellaError, match="0 resamples tests nothing"):
+        compare(statistics["base"], statistics["mella"], resamples=0)
     same = compare(statistics["base"], statistics["base"])
     assert same["bleu_delta"] == 0.0 and same["bleu_delta_low"] == same["bleu_delta_high"] == 0.0
 

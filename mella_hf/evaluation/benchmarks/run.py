@@ -19,9 +19,9 @@ from mella_hf.compat import dataset_fingerprint
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.benchmarks.items import BenchmarkItem, read_choice, read_item
 from mella_hf.evaluation.benchmarks.mapping import Benchmark, load_rows
-from mella_hf.evaluation.questions.long_tail import wilson_interval
 from mella_hf.files import write_atomic
 from mella_hf.images.opening import on_white
+from mella_hf.metrics.rates import rate_interval
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -77,7 +77,7 @@ def run_benchmark(
     Returns:
         The content of `<name>.json`: benchmark, model, and scores. For captions these are the scores of `MellaMetric`,
         against the reference that is nearest to the answer (METEOR). For choices they are `accuracy` in [0, 100] with
-        its 95% Wilson interval, `chance`, and `unreadable_rate`, the share of answers that choose no option; these
+        its exact 95% interval, `chance`, and `unreadable_rate`, the share of answers that choose no option; these
         count as wrong. Under a launcher only the first process gets a result, the others None.
 
     Raises:
@@ -160,7 +160,7 @@ def _score_captions(benchmark: Benchmark, items: Sequence[BenchmarkItem], answer
 def _score_choices(benchmark: Benchmark, items: Sequence[BenchmarkItem], answers: Sequence[str]) -> dict[str, Any]:
     chosen = [read_choice(answer, item.options) for answer, item in zip(answers, items, strict=True)]
     right = sum(choice == item.right for choice, item in zip(chosen, items, strict=True))
-    low, high = wilson_interval(right, len(items))
+    low, high = rate_interval(right, len(items))
     return {
         "accuracy": 100.0 * right / len(items),
         "accuracy_low": 100.0 * low,

@@ -27,7 +27,8 @@ MADE_UP = {
 RARE = {
     "higher": "gains on names that training never says",
     "lower": "loses on names that training never says",
-    "overlap": "no difference shown on names that training never says",
+    "none": "no difference shown on names that training never says",
+    "unmeasured": "was not compared on names that training never says",
     "unknown": "training says every name that is asked for",
 }
 GAINS = {"higher": "gains", "lower": "loses", "none": "no difference shown", "unmeasured": "not measured"}
@@ -48,7 +49,7 @@ def rare_outcome(record: Record, base: Record) -> str:
     """How accuracy on names that training never says differs from the base's: a key of `RARE`."""
     if record["accuracy"] is None or base["accuracy"] is None:
         return "unknown"
-    return "higher" if record["low"] > base["high"] else "lower" if record["high"] < base["low"] else "overlap"
+    return gain_outcome(record)
 
 
 def gain_outcome(difference: Record) -> str:
@@ -72,8 +73,7 @@ def made_up_conclusions(records: Sequence[Record]) -> list[str]:
             return text + f"No conclusion: {share} are in another language or script."
         if outcome == "few":
             return text + f"No conclusion: fewer than {FEWEST_NAMES} names."
-        ends = f"{record['delta']:+.1f} points, {record['delta_low']:+.1f} to {record['delta_high']:+.1f}"
-        return text + f"{record['system']} {_clause(MADE_UP[outcome])} ({ends})."
+        return text + f"{record['system']} {_clause(MADE_UP[outcome])} ({_gain(record)})."
 
     return _told(_pairs(records), sentence, made_up_outcome, MADE_UP)
 
@@ -85,6 +85,7 @@ def rare_conclusions(records: Sequence[Record]) -> list[str]:
         text = f"{_where(record, records)}: {record['system']} {_clause(RARE[rare_outcome(record, base)])}"
         if record["accuracy"] is not None:
             text += f": {_accuracy(record)} against {base['system']}’s {_accuracy(base)}"
+            text += "" if record["delta"] is None else f" ({_gain(record)})"
         same = ("system", "language", "split")
         said = [r for r in records if all(r[k] == record[k] for k in same) and r["bin"] != "0" and r["keywords"]]
         often = f". On names that it says {said[-1]['bin']} times: {_accuracy(said[-1])}" if said else ""
@@ -107,7 +108,7 @@ def transfer_conclusions(differences: Iterable[Record], made_up: Iterable[Record
         trained = " and ".join(get_language(code).name for code in d["trained_on"])
         text = f"{d['system']}, trained on {trained} only, in {get_language(d['language']).name}: "
         text += f"{metric_titles()[d['metric']][0]} on {SPLIT_TITLES[d['split']][0]} {_clause(GAINS[gain_outcome(d)])}"
-        text += "." if d["delta"] is None else f" ({d['delta']:+.1f} points, p {d['p_holm']:.3f})."
+        text += "." if d["delta"] is None else f" ({_gain(d)})."
         rate = foreign.get((d["system"], d["language"], d["split"]), 0.0)
         return text + (
             f" {100 * rate:.0f}% of the answers are in another language or script." if rate > FOREIGN else ""
@@ -154,6 +155,12 @@ def _said(record: Record) -> str:
 
 def _accuracy(record: Record) -> str:
     return f"{number(record['accuracy'])} ({number(record['low'])}–{number(record['high'])})"
+
+
+def _gain(record: Record) -> str:
+    """A paired difference with its interval and corrected p-value."""
+    ends = f"{record['delta']:+.1f} points, {record['delta_low']:+.1f} to {record['delta_high']:+.1f}"
+    return f"{ends}, p {record['p_holm']:.3f}" if record["p_holm"] >= 0.001 else f"{ends}, p < 0.001"
 
 
 def _clause(outcome: str) -> str:

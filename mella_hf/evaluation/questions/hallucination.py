@@ -18,6 +18,7 @@ from mella_hf.languages import get_language
 from mella_hf.metrics import significance
 from mella_hf.metrics.entities import named_and_unsupported
 from mella_hf.metrics.keywords import DocumentFrequencies
+from mella_hf.metrics.rates import clustered_rate_interval, rate_difference
 from mella_hf.progress import progress_bar
 
 
@@ -39,7 +40,7 @@ class EntityPrecision:
         pairs = zip(self.entities, self.unsupported, strict=True)
         return np.array([[len(e) - len(u), len(e)] for e, u in pairs], dtype=np.float64).reshape(-1, 2)
 
-    def summary(self, resamples: int = significance.RESAMPLES, seed: int = significance.SEED) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """`entity_precision` (micro, in [0, 100]; None without entities) with its 95% interval over images, and counts.
 
         `hallucinating_rate` is the share of answers, in [0, 1], with an unsupported entity.
@@ -48,8 +49,8 @@ class EntityPrecision:
         supported, total = counts.sum(axis=0)
         result: dict[str, Any] = {"entity_precision": None, "entity_precision_low": None, "entity_precision_high": None}
         if total:
-            low, high = significance.interval(_precision(significance.bootstrap_sums(counts, resamples, seed)))
-            result = dict(zip(result, (100.0 * supported / total, low, high), strict=True))
+            low, high = clustered_rate_interval(*counts.T)
+            result = dict(zip(result, (100.0 * supported / total, 100.0 * low, 100.0 * high), strict=True))
         hallucinating = sum(map(bool, self.unsupported))
         return result | {
             "entities": int(total),
@@ -115,12 +116,12 @@ def compare_precision(
     *,
     resamples: int = significance.RESAMPLES,
     seed: int = significance.SEED,
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
     """Compare two systems on the same images: does the second one make up more names?
 
     Returns:
-        `delta` (second - first, in points of entity precision), `delta_low`, `delta_high` (95%, paired bootstrap over
-        images) and `p_bootstrap` (two-sided); None if a system names nothing.
+        The result of `mella_hf.metrics.rates.rate_difference` in points of entity precision; None if a system names
+        nothing.
 
     Raises:
         MellaError: if the systems have different numbers of answers.
@@ -128,18 +129,4 @@ def compare_precision(
     ours, theirs = first.counts, second.counts
     if len(ours) != len(theirs):
         raise MellaError(f"The systems have {len(ours)} and {len(theirs)} answers; give answers about the same images.")
-    before, after = _precision(ours.sum(axis=0)), _precision(theirs.sum(axis=0))
-    delta = float(after - before)
-    if np.isnan(delta):
-        return dict.fromkeys(("delta", "delta_low", "delta_high", "p_bootstrap"))
-    drawn = significance.bootstrap_sums(np.hstack((ours, theirs)), resamples, seed)
-    differences = _precision(drawn[:, 2:]) - _precision(drawn[:, :2])
-    low, high = significance.interval(differences)
-    p_value = significance.bootstrap_p_value(differences, delta)
-    return {"delta": delta, "delta_low": low, "delta_high": high, "p_bootstrap": p_value}
-
-
-def _precision(sums: np.ndarray) -> np.ndarray:
-    """Precision [...] in [0, 100] from counts [..., 2] of supported and all entities; NaN without entities."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(100.0 * sums[..., 0] / sums[..., 1])
+    return rate_difference(ours, theirs, resamples, seed)

@@ -7,12 +7,15 @@ entities that training never named (bin "0") comes from the picture and from its
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
 from mella_hf.metrics.gazetteer import place_key
 from mella_hf.metrics.matching import Mode, contains, distinct_keywords
+from mella_hf.metrics.rates import clustered_rate_interval
 from mella_hf.text.tokens import analyze, arabic_bases
 
 BINS = {"0": (0, 0), "1": (1, 1), "2-5": (2, 5), "6+": (6, math.inf)}  # training samples that name the entity
@@ -69,6 +72,7 @@ class BinAccuracy:
         bin: "0", "1", "2-5" or "6+" training samples name the entity.
         keywords, hits: number of keywords in the bin, and of those that the answers name.
         accuracy: hits / keywords in [0, 100]; `low` and `high` are its 95% interval; None without keywords.
+        counts: (place of the answer, hits, keywords) of each answer that is asked for a keyword of the bin.
     """
 
     bin: str
@@ -77,6 +81,7 @@ class BinAccuracy:
     accuracy: float | None
     low: float | None
     high: float | None
+    counts: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 def accuracy_by_frequency(
@@ -100,35 +105,28 @@ def accuracy_by_frequency(
             f"There are {len(answers)} answers and {len(keywords)} keyword lists; give one of each for every image."
         )
     entry = get_language(counts.language)
-    asked: Counter[str] = Counter()
-    hit: Counter[str] = Counter()
-    for answer, names in zip(answers, keywords, strict=True):
+    found: dict[str, list[tuple[int, int, int]]] = {label: [] for label in BINS}
+    for at, (answer, names) in enumerate(zip(answers, keywords, strict=True)):
         analysis = analyze(answer, entry)
+        asked: Counter[str] = Counter()
+        hit: Counter[str] = Counter()
         for keyword in distinct_keywords(names or (), entry):
             label = _bin(counts[keyword])
             asked[label] += 1
             hit[label] += contains(analysis, keyword, mode)
-    return [_accuracy(label, asked[label], hit[label]) for label in BINS]
+        for label, total in asked.items():
+            found[label].append((at, hit[label], total))
+    return [_accuracy(label, counted) for label, counted in found.items()]
 
 
 def _bin(count: int) -> str:
     return next(label for label, (low, high) in BINS.items() if low <= count <= high)
 
 
-def _accuracy(label: str, keywords: int, hits: int) -> BinAccuracy:
-    if not keywords:
+def _accuracy(label: str, counts: list[tuple[int, int, int]]) -> BinAccuracy:
+    if not counts:
         return BinAccuracy(label, 0, 0, None, None, None)
-    low, high = wilson_interval(hits, keywords)
-    return BinAccuracy(label, keywords, hits, 100.0 * hits / keywords, 100.0 * low, 100.0 * high)
-
-
-def wilson_interval(hits: int, total: int) -> tuple[float, float]:
-    """The 95% score interval of a share, in [0, 1] (Wilson 1927).
-
-    The bootstrap of other scores has no width where nothing or all is hit, which is the rule in small bins. Keywords
-    count as independent here, though an image can have two in a bin.
-    """
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, total).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+    _, hits, totals = np.array(counts).T
+    low, high = clustered_rate_interval(hits, totals)
+    accuracy = 100.0 * float(hits.sum() / totals.sum())
+    return BinAccuracy(label, int(totals.sum()), int(hits.sum()), accuracy, 100.0 * low, 100.0 * high, counts)

@@ -4,20 +4,24 @@ The third question, transfer between languages, is in `mella_hf.evaluation.repor
 before these questions existed give no records.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from mella_hf.evaluation.questions.hallucination import EntityPrecision, compare_precision
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.run import Run
 from mella_hf.evaluation.titles import HEADLINE
-from mella_hf.metrics.significance import holm
+from mella_hf.metrics.rates import rate_difference
+from mella_hf.metrics.significance import holm, resamples_for
 
 SUMMARY = (
     "entity_precision", "entity_precision_low", "entity_precision_high",
     "entities", "unsupported", "hallucinating_rate", "n", "names",
 )  # fmt: skip
-NO_DIFFERENCE = dict.fromkeys(("delta", "delta_low", "delta_high", "p_bootstrap"))
+UNSAID = "0"  # the bin of names that training never says
+NO_DIFFERENCE = dict.fromkeys(("delta", "delta_low", "delta_high", "p"))
 
 
 def made_up_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
@@ -28,26 +32,63 @@ def made_up_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -
         of the answers in another script or language), and for adapters the result of `compare_precision` with
         `p_holm`, corrected over all of them.
     """
-    found = []
+    found: list[tuple[dict[str, Any], tuple[EntityPrecision, EntityPrecision] | None]] = []
     for split, language, system, run, key in _measured(systems, languages):
         summary = run.finding(key, split)["hallucination"]
         score = run.score(key, split) or {}
         record = _place(system, language, split, systems) | {name: summary[name] for name in SUMMARY}
         record["foreign_rate"] = max(score["wrong_language_rate"], score["wrong_script_rate"])
         compared = record["against"] is not None and run.finding("base", split)
-        pair = (_named(run, model, split) for model in ("base", key))
-        found.append(record | (compare_precision(*pair) if compared else NO_DIFFERENCE))
-    corrected = holm([record["p_bootstrap"] for record in found])
-    return [record | {"p_holm": p} for record, p in zip(found, corrected, strict=True)]
+        found.append((record, (_named(run, "base", split), _named(run, key, split)) if compared else None))
+    resamples = resamples_for(sum(pair is not None for _, pair in found))
+    return _one_family(
+        record | (compare_precision(*pair, resamples=resamples) if pair else NO_DIFFERENCE) for record, pair in found
+    )
 
 
 def rare_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
-    """Keyword accuracy by how often training names the entity: one record per system, language, split and bin."""
-    return [
-        _place(system, language, split, systems) | accuracy
-        for split, language, system, run, key in _measured(systems, languages)
-        for accuracy in run.finding(key, split)["long_tail"] or ()
-    ]
+    """Keyword accuracy by how often training names the entity: one record per system, language, split and bin.
+
+    On names that training never says (bin "0"), an adapter's record has the result of `rate_difference` against its
+    base, with `p_holm`, corrected over all of them.
+    """
+    found: list[tuple[dict[str, Any], tuple[np.ndarray, np.ndarray] | None]] = []
+    for split, language, system, run, key in _measured(systems, languages):
+        place = _place(system, language, split, systems)
+        for accuracy in run.finding(key, split)["long_tail"] or ():
+            record = place | {name: value for name, value in accuracy.items() if name != "counts"}
+            found.append((record, _unsaid(run, key, split) if place["against"] and accuracy["bin"] == UNSAID else None))
+    resamples = resamples_for(sum(pair is not None for _, pair in found))
+    return _one_family(
+        record | (rate_difference(*pair, resamples=resamples) if pair else NO_DIFFERENCE) for record, pair in found
+    )
+
+
+def _unsaid(run: Run, key: str, split: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """[n, 2] hits and keywords of the base's answers and of the model's, on names that training never says.
+
+    None where an older version measured the run and did not keep them.
+    """
+    first, second = (_unsaid_counts(run, model, split) for model in ("base", key))
+    return None if first is None or second is None else (first, second)
+
+
+def _unsaid_counts(run: Run, model: str, split: str) -> np.ndarray | None:
+    bins = run.finding(model, split).get("long_tail") or ()
+    counts = next((accuracy.get("counts") for accuracy in bins if accuracy["bin"] == UNSAID), None)
+    if counts is None:
+        return None
+    asked = np.zeros((len(run.predictions[model, split]), 2))
+    for at, hits, total in counts:
+        asked[at] = hits, total
+    return asked
+
+
+def _one_family(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add `p_holm`, corrected over all records that have a `p`."""
+    found = list(records)
+    corrected = holm([record["p"] for record in found])
+    return [record | {"p_holm": p} for record, p in zip(found, corrected, strict=True)]
 
 
 def unsupported_names(run: Run, model: str, split: str) -> dict[str, list[str]]:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mella_hf.evaluation.questions.conclusions import gain_outcome
+from mella_hf.evaluation.reports.differences import on_one_axis, other_differences
 from mella_hf.evaluation.reports.gallery import count_run
 from mella_hf.evaluation.reports.score_tables import question_tables, signatures
 from mella_hf.evaluation.reports.sections import shared_facts, shared_view
 from mella_hf.evaluation.reports.systems import run_systems
 from mella_hf.evaluation.run import Run, load_run
-from mella_hf.evaluation.titles import HEADLINE, SPLIT_TITLES, SUBSETS, metric_titles
+from mella_hf.evaluation.titles import SPLIT_TITLES, SUBSETS, headline, metric_titles
 from mella_hf.files import write_atomic
 from mella_hf.funnel import Counts
 from mella_hf.html.charts import loss_curve, on_axis, scale_end, watched_curves
@@ -95,12 +97,14 @@ def facts_schema(kind: str) -> dict[str, Any]:
 
 def report_json(run: Run) -> dict[str, Any]:
     """The page's numbers and texts for programs: scores and findings as flat records, answers joined by image."""
+    counted = count_run(run)
     return {
         "language": run.language,
         "models": run.models,
         "data": run.data,
         "scores": run.scores,
-        **shared_facts(run_systems(run), [run.language], {run.folder: count_run(run)}),
+        "other_differences": other_differences(run, counted),
+        **shared_facts(run_systems(run), [run.language], {run.folder: counted}),
         "training": run.training,
         "versions": run.versions,
     }
@@ -110,6 +114,7 @@ def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the template shows; the template computes nothing."""
     language = get_language(run.language)
     splits = [split for split in SPLIT_TITLES if run.score("base", split)]
+    outcomes = _outcomes(facts)
     log_history = (run.training or {}).get("log_history", [])
     return {
         **shared_view(run_systems(run), facts, [run.language]),
@@ -118,8 +123,8 @@ def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
         "standing": standing(language).sentence,
         "without_keywords": without_keywords(run, language),
         "models": run.models,
-        "findings": [finding for split in splits if (finding := _finding(run, split))],
-        "panels": [_panel(run, split) for split in splits],
+        "findings": [finding for split in splits if (finding := _finding(run, split, facts["differences"]))],
+        "panels": [_panel(run, split, outcomes) for split in splits],
         "curve": loss_curve(log_history),
         "watched": watched_curves(log_history),
         "training": run.training,
@@ -155,12 +160,6 @@ def _beyond(titles: Mapping[str, tuple[str, str]]) -> str:
     return f" ({', '.join(f'{score.title} to {score.most:g}' for score in others)})" if others else ""
 
 
-def headline(split: str, score: Mapping[str, Any] | None) -> str:
-    """The main metric of a split: METEOR instead of keyword accuracy where no sample has keywords."""
-    metric = HEADLINE[split]
-    return "meteor" if score is not None and score[metric] is None else metric
-
-
 def without_keywords(run: Run, language: Language) -> str:
     """Why `know` leads with METEOR; "" where it does not."""
     score = run.score("base", "know_test")
@@ -171,45 +170,49 @@ def without_keywords(run: Run, language: Language) -> str:
     return "No sample of know_test has keywords; a dataset that `mella build` or `mella collect` makes has them."
 
 
-def verdict(base: dict[str, Any], adapter: dict[str, Any], metric: str) -> str:
-    """Compare two 95% intervals: "higher", "lower" or "overlap"."""
-    if adapter[f"{metric}_low"] > base[f"{metric}_high"]:
-        return "higher"
-    if adapter[f"{metric}_high"] < base[f"{metric}_low"]:
-        return "lower"
-    return "overlap"
+def _outcomes(facts: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
+    """What each paired difference of base and adapter shows, by split, subset and metric: keys of `verdicts`."""
+    main = [{**record, "subset": "all"} for record in facts["differences"] if record["system"] == "adapter"]
+    records = [*main, *facts["other_differences"]]
+    return {(r["split"], r["subset"], r["metric"]): _verdict(r) for r in records}
 
 
-def reaches_floor(score: dict[str, Any], metric: str) -> bool:
-    """Whether the 95% interval contains the floor or lies below it; then nothing shows that the image was used."""
-    floor = score[f"{metric}_floor"]
-    return floor is not None and score[f"{metric}_low"] <= floor
+def _verdict(difference: Mapping[str, Any]) -> str:
+    outcome = gain_outcome(difference)
+    return "open" if outcome == "none" else outcome
 
 
-def _finding(run: Run, split: str) -> dict[str, Any] | None:
-    """The sentence at the top: the main metric of a split, base against adapter."""
+def reaches_floor(score: Mapping[str, Any], metric: str) -> bool:
+    """Whether the score may be no higher than its floor, paired by image; then nothing shows that images were used."""
+    low = score.get(f"{metric}_over_floor_low")
+    return low is not None and low <= 0.0
+
+
+def _finding(run: Run, split: str, paired: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The sentence at the top: the main metric of a split, base against adapter, as their paired difference says."""
     base, adapter = run.score("base", split), run.score("adapter", split)
     metric = headline(split, base)
     if not base or not adapter or base[metric] is None or adapter[metric] is None:
         return None
-    outcome = verdict(base, adapter, metric)
+    difference = next(d for d in paired if (d["system"], d["split"]) == ("adapter", split))
+    outcome = _verdict(difference)
     return {
         "source": SPLIT_TITLES[split][0],
         "metric": metric_titles()[metric][0],
         "base": base[metric],
         "adapter": adapter[metric],
         "verdict": outcome,
+        "difference": difference,
         # Answers that fit any image equally well only reach the floor, even if they are far above the base.
-        "floor": adapter[f"{metric}_floor"] if outcome == "higher" and reaches_floor(adapter, metric) else None,
+        "floor": adapter[f"{metric}_floor"] if outcome != "lower" and reaches_floor(adapter, metric) else None,
     }
 
 
-def _panel(run: Run, split: str) -> dict[str, Any]:
+def _panel(run: Run, split: str, outcomes: Mapping[tuple[str, str, str], str]) -> dict[str, Any]:
     """The table of one test split: every metric over all images, the main metric also over the subsets."""
     models = ("base", "adapter")
     scores = [run.score(model, split, subset) for model in models for subset in SUBSETS]
-    known = all_scores()
-    shown = [name for name in metric_titles(filter(None, scores)) if known[name].most == 100]  # on one axis
+    shown = [name for name in metric_titles(filter(None, scores)) if on_one_axis(name)]
     end = scale_end(scores, shown)
     main = headline(split, run.score("base", split))
     groups = []
@@ -219,20 +222,26 @@ def _panel(run: Run, split: str) -> dict[str, Any]:
             continue
         names = list(shown) if subset == "all" else [main]
         names.sort(key=lambda name: name != main)
-        rows = [_row(name, base, adapter, name == main, end) for name in names if base[name] is not None]
+        rows = [
+            _row(name, base, adapter, end, headline=name == main, outcome=outcomes.get((split, subset, name), ""))
+            for name in names
+            if base[name] is not None
+        ]
         groups.append({"title": title, "n": base["n"], "rows": rows})
     return {"split": split, "titles": SPLIT_TITLES[split], "groups": groups, "end": end}
 
 
-def _row(metric: str, base: dict[str, Any], adapter: dict[str, Any] | None, leads: bool, end: float) -> ScoreRow:
+def _row(
+    metric: str, base: dict[str, Any], adapter: dict[str, Any] | None, end: float, *, headline: bool, outcome: str
+) -> ScoreRow:
     title, note = metric_titles()[metric]
     return ScoreRow(
         title=title,
         note=note,
-        headline=leads,
+        headline=headline,
         base=_mark(base, metric, end),
         adapter=_mark(adapter, metric, end) if adapter else None,
-        verdict=verdict(base, adapter, metric) if adapter else "",
+        verdict=outcome if adapter else "",
     )
 
 

@@ -12,7 +12,7 @@ from mella_hf.evaluation.titles import SPLIT_TITLES, metric_titles
 from mella_hf.html.page import number
 from mella_hf.html.tables import Cell, Table
 from mella_hf.languages import get_language
-from mella_hf.metrics.significance import RESAMPLES
+from mella_hf.metrics.significance import resamples_for
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -44,7 +44,7 @@ def difference_table(records: Records, signatures: Sequence[str]) -> Table:
             + [str(record["n"]), _gain(record), number(record["p_holm"], 3)]
             for record in records
         ],
-        signatures=[f"{signature}|ar:{RESAMPLES}" for signature in signatures],
+        signatures=[f"{signature}|ar:{resamples_for(len(records))}" for signature in signatures],
     )
 
 
@@ -75,7 +75,7 @@ def rare_table(records: Records, signatures: Sequence[str]) -> Table:
             [*place] + [entry for b in bins for entry in (_accuracy(found[b]), str(found[b]["keywords"]))]
             for place, found in rows.items()
         ],
-        signatures=[f"{signature}|lt:wilson" for signature in signatures],
+        signatures=[f"{signature}|lt:exact" for signature in signatures],
     )
 
 
