@@ -1,6 +1,7 @@
 # make demo [lang=th]       real images -> dataset -> base -> adapter -> report, on a CPU
 # make ablation [lang=th]   the paper's comparison in miniature, three seeds, on a CPU
 # make docs                 the documentation site, in outputs/site
+# make mutants              which small changes to the central modules the tests notice: about an hour
 # make test-docs            every command and Python block of the documents, from a wheel in an empty folder
 # make test                 lint, types, tests; those of quantized and sharded training in an environment with their packages
 PYTHON ?= python3
@@ -11,7 +12,7 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo ablation test test-docs lint docs map install quantized datasets36 comet img2dataset lmms-eval clean
+.PHONY: demo ablation test test-docs lint docs map install quantized datasets36 comet img2dataset lmms-eval mutants clean
 
 install: $(READY)
 
@@ -95,6 +96,15 @@ lmms-eval: .venv-lmms/.installed
 	.venv-lmms/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-lmms-eval.txt
 	@touch $@
 
+# Small changes to the central modules, which their own tests must notice; tests/mutants.py has the list and the bar.
+mutants: .venv-mutants/.installed
+	.venv-mutants/bin/python tests/mutants.py $(modules)
+
+.venv-mutants/.installed: $(READY) requirements-mutants.txt
+	$(call beside,.venv-mutants)
+	.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-mutants.txt
+	@touch $@
+
 # bitsandbytes and DeepSpeed, which run on a CPU too, beside this library: imported wherever they are found, they make every
 # start of PEFT and accelerate slower.
 quantized: .venv-quantized/.installed
@@ -105,4 +115,4 @@ quantized: .venv-quantized/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-quantized .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms outputs build *.egg-info
+	rm -rf $(VENV) .venv-quantized .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms .venv-mutants outputs build *.egg-info
