@@ -117,9 +117,16 @@ def mutate(module: str, tests: str, folder: Path, processes: int) -> list[Mutant
     return found
 
 
-# Equivalent wherever it stands: `strict` of a zip of lists that have one length by construction, and UTF-8 by name or by
-# default, which is UTF-8 wherever the tests run.
+# Equivalent wherever it stands: `strict` of a zip of lists that have one length by construction, and UTF-8, which is also
+# the default wherever the tests run.
 _ALIKE = re.compile(r",? ?\bstrict=\w+|,? ?(encoding=)?\"utf-8\"|,? ?encoding=None", re.IGNORECASE)
+
+
+def _is_equivalent(mutant: Mutant, listed: set[tuple[str, str]]) -> bool:
+    if not mutant.removed:
+        return False
+    alike = _plain(mutant.removed) == _plain(mutant.added)
+    return alike or (mutant.removed, mutant.added) in listed
 
 
 def _plain(line: str) -> str:
@@ -134,11 +141,7 @@ def _equivalent(module: str) -> list[dict[str, str]]:
 def report(module: str, mutants: list[Mutant]) -> bool:
     """Print one module's figures and its survivors. Returns whether it meets the bar."""
     listed = {(entry["removed"], entry["added"]) for entry in _equivalent(module)}
-    counted = [
-        m
-        for m in mutants
-        if (m.removed, m.added) not in listed and not (m.removed and _plain(m.removed) == _plain(m.added))
-    ]
+    counted = [mutant for mutant in mutants if not _is_equivalent(mutant, listed)]
     survivors = [mutant for mutant in counted if mutant.status not in NOTICED]
     share = 1 - len(survivors) / len(counted) if counted else 1.0
     met = share >= BAR
