@@ -117,8 +117,8 @@ def mutate(module: str, tests: str, folder: Path, processes: int) -> list[Mutant
     return found
 
 
-# Equivalent wherever it stands: `strict` of a zip of lists that have one length by construction, and UTF-8, which is also
-# the default wherever the tests run.
+# Equivalent wherever it stands: `strict` of a zip of lists that have one length by construction, and UTF-8, which is
+# also the default wherever the tests run.
 _ALIKE = re.compile(r",? ?\bstrict=\w+|,? ?(encoding=)?\"utf-8\"|,? ?encoding=None", re.IGNORECASE)
 
 
