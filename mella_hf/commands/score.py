@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mella_hf.commands.console import finish, say
-from mella_hf.commands.options import Language, need_file
+from mella_hf.commands.options import DataDir, Language, need_file
 from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
@@ -17,23 +17,47 @@ _RATES = ("empty", "repetition", "loop", "wrong_language", "wrong_script", "prom
 
 
 def score(
-    predictions: Annotated[Path, typer.Argument(help="JSON lines with the keys id, prediction, reference.")],
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            help="JSON lines with the keys id, prediction, reference; or what LLaMA-Factory, ms-swift, lmms-eval, "
+            "VLMEvalKit, InternVL or vLLM's batches wrote."
+        ),
+    ],
     language: Language,
-    against: Annotated[Path | None, typer.Option(help="A second system's JSON lines, with the same ids.")] = None,
+    against: Annotated[Path | None, typer.Option(help="A second system's file, with the same ids.")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "--output", help="Where to write the JSON; PREDICTIONS.scores.json by default."),
     ] = None,
     keyword_mode: Annotated[str, typer.Option(help="How keywords match: exact, stem or fuzzy.")] = "stem",
     items: Annotated[bool, typer.Option(help="Also write the scores of each item.")] = False,
+    id_key: Annotated[str | None, typer.Option("--id", help="Key of the ids, where it is not recognised.")] = None,
+    prediction_key: Annotated[
+        str | None, typer.Option("--prediction", help="Key of the answers; a dot leads into objects: a.b.0.c.")
+    ] = None,
+    reference_key: Annotated[str | None, typer.Option("--reference", help="Key of the references.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Test split of the dataset to take references and keywords from, by id.")
+    ] = None,
+    data_dir: DataDir = None,
+    check_references: Annotated[
+        bool,
+        typer.Option(
+            "--check-references/--no-check-references", help="Refuse references that are in another language."
+        ),
+    ] = True,
     protocol: Annotated[str, typer.Option(help="mella, or paper (the author's averages; not comparable).")] = "mella",
 ) -> None:
     """Score answers against references, with 95% intervals and the floor.
 
     Each line of PREDICTIONS is a JSON object: id, prediction, reference, and if you have them keywords
-    (a list) and prompt. With --against, a second file with the same ids (its references may be left
-    out) is joined on the id, never on the order, and both systems are compared by a paired bootstrap and by
-    approximate randomisation, whose p-values are also given corrected for the number of scores (Holm).
+    (a list) and prompt. Files of other programs are recognised by their keys, and the command says what it took for
+    what; with --split their references and keywords come from the dataset, joined on the id.
+
+    With --against, a second file with the same ids (its references may be left out) is joined on the id, never on the
+    order, and both systems are compared by a paired bootstrap and by approximate randomisation, whose p-values are
+    also given corrected for the number of scores (Holm).
 
     Read a score against its floor, which is what the same answers score against another image's
     reference, and against the rates below the table. Scores compare only where the signatures are equal.
@@ -43,19 +67,32 @@ def score(
         raise MellaError(f"Unknown protocol {protocol!r}; choose one of mella, paper.")
     if protocol == "paper" and (against is not None or items):
         raise MellaError("The paper's protocol has no comparison and no item scores; leave out --against and --items.")
-    first = read_predictions(predictions)
     from mella_hf.metrics import MellaMetric
+    from mella_hf.metrics.prediction_files import joined, read_predictions, with_references
+
+    keys = {"id": id_key, "prediction": prediction_key, "reference": reference_key}
+    known = _references(language, split, data_dir)
+    first, found = read_predictions(predictions, keys, needs_reference=known is None)
+    if found.name != "mella":
+        say(f"{predictions.name} is read as {found}")
+    if known is not None:
+        first = with_references(first, known, found, predictions)
 
     metric = MellaMetric(language, keyword_mode=keyword_mode, protocol=protocol)  # type: ignore[arg-type]
     if protocol == "paper":
         result: dict[str, Any] = {"scores": metric.compute(**_columns(first))}
         _print_plain(result["scores"])
     else:
-        statistics = _statistics(metric, first)
+        statistics = _statistics(metric, first, check_references)
         result = {"scores": _scored(metric, statistics, [row["id"] for row in first], items)}
         _print_scores(predictions.name, result["scores"])
         if against is not None:
-            second = joined(first, read_predictions(against, needs_reference=False), against)
+            other, theirs = read_predictions(against, keys, needs_reference=False)
+            if theirs.name != "mella":
+                say(f"{against.name} is read as {theirs}")
+            if known is not None:
+                other = with_references(other, known, theirs, against)
+            second = joined(first, other, against)
             result |= _compared(metric, statistics, second, items)
             _print_scores(against.name, result["scores_against"])
             _print_comparison(predictions.name, against.name, result["comparison"])
@@ -65,76 +102,17 @@ def score(
     finish(result, destination)
 
 
-def read_predictions(path: Path, needs_reference: bool = True) -> list[dict[str, Any]]:
-    """The rows of a predictions file, in order.
+def _references(language: str, split: str | None, data_dir: Path | None) -> dict[str, dict[str, Any]] | None:
+    """Reference and keywords of each row of a test split, by id; None without a split."""
+    if split is None:
+        if data_dir is not None:
+            raise MellaError("--data-dir needs --split, such as know_test: which references are meant?")
+        return None
+    from datasets import load_dataset
 
-    Raises:
-        MellaError: when the file is missing, empty or not UTF-8, a line is no JSON object, a key is missing or of
-            the wrong type, or an id comes twice; the message names the file and the line.
-    """
-    if not path.is_file():
-        raise MellaError(f"There is no file {path}; give a file of JSON lines.")
-    try:
-        text = path.read_text("utf-8-sig")  # with or without a byte-order mark
-    except UnicodeDecodeError as error:
-        raise MellaError(f"{path} is not UTF-8 ({error}); save it as UTF-8.") from error
-    rows: list[dict[str, Any]] = []
-    lines: dict[str, int] = {}
-    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: U+2028 is text
-        if not line.strip():
-            continue
-        row = _parse(line, f"{path}, line {number}", needs_reference)
-        if row["id"] in lines:
-            raise MellaError(f"{path}, line {number}: the id {row['id']!r} is on line {lines[row['id']]} already.")
-        lines[row["id"]] = number
-        rows.append(row)
-    if not rows:
-        raise MellaError(f"{path} has no predictions; each line is a JSON object with id, prediction, reference.")
-    return rows
-
-
-def _parse(line: str, where: str, needs_reference: bool) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise MellaError(f"{where}: not JSON ({error}).") from error
-    if not isinstance(row, dict):
-        raise MellaError(f"{where}: a JSON object was expected, not {type(row).__name__}.")
-    for key in ("id", "prediction", "reference") if needs_reference else ("id", "prediction"):
-        if row.get(key) is None:
-            raise MellaError(f"{where}: the key {key!r} is missing.")
-    for key in ("prediction", "reference"):
-        if row.get(key) is not None and not isinstance(row[key], str):
-            raise MellaError(f"{where}: {key!r} is {row[key]!r}; it must be a text.")
-    keywords = row.get("keywords")
-    if keywords is not None and not (isinstance(keywords, list) and all(isinstance(word, str) for word in keywords)):
-        raise MellaError(f"{where}: 'keywords' is {keywords!r}; it must be a list of texts.")
-    if not isinstance(row["id"], str | int):
-        raise MellaError(f"{where}: the id is {row['id']!r}; it must be a text or a whole number.")
-    row["id"] = str(row["id"])  # 7 and "7" are the same image
-    return row
-
-
-def joined(first: list[dict[str, Any]], second: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
-    """The second system's rows in the first one's order, with the first one's references and keywords.
-
-    Raises:
-        MellaError: when an id is in one file only, or a reference differs; the message names it.
-    """
-    by_id = {row["id"]: row for row in second}
-    missing = [row["id"] for row in first if row["id"] not in by_id]
-    extra = sorted(set(by_id) - {row["id"] for row in first})
-    for ids, fault in ((missing, "lacks"), (extra, "has, and the other file lacks,")):
-        if ids:
-            shown = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
-            raise MellaError(f"{path} {fault} {len(ids)} ids: {shown}. Give two files with the same ids.")
-    rows = []
-    for row in first:
-        other = by_id[row["id"]]
-        if other.get("reference") not in (None, row["reference"]):
-            raise MellaError(f"{path}: the reference of id {row['id']!r} is another than in the first file.")
-        rows.append({**row, "prediction": other["prediction"]})
-    return rows
+    rows = load_dataset("mella", language, split=split, data_dir=None if data_dir is None else str(data_dir))
+    columns = rows.select_columns(["id", "text", "keywords"]).to_list()
+    return {row["id"]: {"reference": row["text"], "keywords": row["keywords"]} for row in columns}
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -146,9 +124,9 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _statistics(metric: Any, rows: list[dict[str, Any]]) -> "ItemStatistics":
+def _statistics(metric: Any, rows: list[dict[str, Any]], check_references: bool = False) -> "ItemStatistics":
     prompts = list(dict.fromkeys(row["prompt"] for row in rows if row.get("prompt")))
-    return metric.statistics(**_columns(rows), prompts=prompts or None)
+    return metric.statistics(**_columns(rows), prompts=prompts or None, check_references=check_references)
 
 
 def _scored(metric: Any, statistics: "ItemStatistics", ids: list[str], items: bool) -> dict[str, Any]:

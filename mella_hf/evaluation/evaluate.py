@@ -9,7 +9,14 @@ from mella_hf.answers.systems import System, line_up, named
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.benchmarks.mapping import read_benchmarks
 from mella_hf.evaluation.benchmarks.run import benchmark_line, run_benchmarks
-from mella_hf.evaluation.paired import compare_runs, comparison_line, holds_runs, name_runs
+from mella_hf.evaluation.paired import (
+    AnswerFile,
+    compare_runs,
+    comparison_line,
+    holds_runs,
+    name_runs,
+    read_answer_files,
+)
 from mella_hf.evaluation.reports.comparison import write_comparison
 from mella_hf.evaluation.reports.report import write_report
 from mella_hf.evaluation.reports.systems import check_names
@@ -73,7 +80,8 @@ def evaluate(
         languages: codes of the languages to ask and score in, such as "ar" or "ar,th".
         out: folder of the run; of several languages each has its own in it.
         adapter: folder of the adapter or of the merged model; without one only the base is measured.
-        against: other adapters, or earlier values of `out`, to test the adapter against; NAME=FOLDER names one.
+        against: other adapters, or earlier values of `out`, to test the adapter against, or files of answers that other
+            programs wrote (`mella score` says which), which are tested but not drawn; NAME=FOLDER names one.
         endpoint: OpenAI-compatible servers that answer instead, ending in /v1.
         revision: branch, tag or commit of a base on the Hub.
         data_dir: dataset folder; the dataset on the Hub by default.
@@ -92,7 +100,8 @@ def evaluate(
     others_given = [str(other) for other in _listed(against)]
     finished = [other for other in others_given if holds_runs(named(other)[1], codes)]
     others = name_runs(finished, codes)
-    unfinished = [other for other in others_given if other not in finished]
+    files = read_answer_files([other for other in others_given if Path(named(other)[1]).is_file()])
+    unfinished = [o for o in others_given if o not in finished and not Path(named(o)[1]).is_file()]
     systems = line_up(str(base), adapter, unfinished, _listed(endpoint), revision)
     check_names(systems, others)
     if data_dir is not None and not Path(data_dir).is_dir():
@@ -108,7 +117,7 @@ def evaluate(
         device=device,
     )
     runs = {code: load_run(folder) for code, folder in folders.items()} if scored else {}
-    comparisons, pages = _compared(runs, systems, others, out, say) if scored else ([], [])
+    comparisons, pages = _compared(runs, systems, others, files, out, say) if scored else ([], [])
     measured = []
     for record in run_benchmarks(external, systems, out=out / "benchmarks", batch_size=batch_size, device=device):
         measured.append(record)
@@ -120,6 +129,7 @@ def _compared(
     runs: Mapping[str, Run],
     systems: Sequence[System],
     others: Mapping[str, Mapping[str, Run]],
+    files: Mapping[str, AnswerFile],
     out: Path,
     say: Callable[[str], None],
 ) -> tuple[list[dict[str, Any]], list[Path]]:
@@ -131,7 +141,7 @@ def _compared(
         for record in run.scores:
             if record["subset"] == "all":
                 say(score_line(code, record))
-    comparisons = compare_runs(runs, others, out=out)
+    comparisons = compare_runs(runs, others, files=files, out=out)
     for record in comparisons:
         say(comparison_line(record))
     pages = [write_report(run) for run in runs.values()]

@@ -5,6 +5,7 @@ All tests of one call are one family: the p-values are corrected for their numbe
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,54 @@ from mella_hf.evaluation.scores_file import SCORES_FILE
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import write_atomic
 from mella_hf.metrics import significance
+from mella_hf.metrics.prediction_files import Keys, read_predictions, with_references
 from mella_hf.progress import progress_bar
 
 COMPARISONS_FILE = "comparisons.json"
 Answers = list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class AnswerFile:
+    """A file of answers that another program wrote, and how it was read."""
+
+    path: Path
+    rows: list[dict[str, Any]]
+    keys: Keys
+
+
+def read_answer_files(given: Sequence[str]) -> dict[str, AnswerFile]:
+    """Read files of answers by name: the file's without its ending, or NAME of NAME=FILE.
+
+    Raises:
+        MellaError: if a file cannot be read, has no ids, or two have the same name.
+    """
+    found: dict[str, AnswerFile] = {}
+    for name, place in map(named, given):
+        path = Path(place)
+        called = name or path.stem
+        if called in found:
+            raise MellaError(f"Two files have the name {called!r}: {found[called].path} and {path}. Give NAME={path}.")
+        rows, keys = read_predictions(path, needs_reference=False)
+        if keys.id is None:
+            raise MellaError(f"{path} has no ids ({keys.name} writes none); its answers cannot be told apart.")
+        found[called] = AnswerFile(path, rows, keys)
+    return found
+
+
 def compare_runs(
-    runs: Mapping[str, Run], others: Mapping[str, Mapping[str, Run]] | None = None, *, out: Path | None = None
+    runs: Mapping[str, Run],
+    others: Mapping[str, Mapping[str, Run]] | None = None,
+    *,
+    files: Mapping[str, AnswerFile] | None = None,
+    out: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Paired tests of the adapter (or of the base, if there is no adapter) against every other system.
 
     Args:
         runs: by language.
         others: other runs to compare with, by name and language; each is represented by its adapter.
+        files: answers that other programs wrote, by name; each is about one test split of one of the languages.
         out: a folder to write `comparisons.json` to.
 
     Returns:
@@ -38,13 +73,14 @@ def compare_runs(
         `mella_hf.metrics.comparison.corrected`. Differences are second - first.
 
     Raises:
-        MellaError: if two systems did not answer about the same images.
+        MellaError: if two systems did not answer about the same images, or a file fits no split.
     """
     from mella_hf.metrics import MellaMetric
     from mella_hf.metrics.comparison import compare, corrected
     from mella_hf.metrics.installed import all_scores
 
     pairs = [pair for language, run in runs.items() for pair in _pairs(language, run, others or {})]
+    pairs += [_file_pair(name, file, runs) for name, file in (files or {}).items()]
     resamples = significance.resamples_for(len(pairs) * len(all_scores()))
     found: dict[str, dict[str, Any]] = {}
     for language, split, first, second, answers in progress_bar(pairs, desc="paired tests", unit="pair", delay=2):
@@ -121,6 +157,23 @@ def _pairs(
                 same = aligned(run.predictions[ours, split], answers, name, f"{language} {split}")
                 pairs.append((language, split, name, ours, (same, run.predictions[ours, split])))
     return pairs
+
+
+def _file_pair(
+    name: str, file: AnswerFile, runs: Mapping[str, Run]
+) -> tuple[str, str, str, str, tuple[Answers, Answers]]:
+    """The comparison of a file's answers with a run's, on the split whose images they are about."""
+    problem: MellaError | None = None
+    for language, run in runs.items():
+        for split in dict.fromkeys(split for model, split in run.predictions if model == tuned(run)):
+            ours = run.predictions[tuned(run), split]
+            try:
+                theirs = with_references(file.rows, {p["id"]: {} for p in ours}, file.keys, file.path)
+            except MellaError as error:
+                problem = error
+                continue
+            return language, split, name, tuned(run), (aligned(ours, theirs, name, f"{language} {split}"), ours)
+    raise MellaError(f"{file.path} fits no test split of {', '.join(runs)}: {problem}")
 
 
 def tuned(run: Run) -> str:
