@@ -2,6 +2,7 @@
 
     OUT/<language>/ablation/base/predictions/            the untouched base, once
     OUT/<language>/ablation/transfer/                    SDRRL's transfer set, once
+    OUT/<language>/ablation/thick_data/                  thick descriptions of the pictures of know, once
     OUT/<language>/ablation/<variant>/seed-<n>/train/    a run, with its adapter
     OUT/<language>/ablation/<variant>/seed-<n>/predictions/
     OUT/<language>/ablation/ablation.{json,html}
@@ -31,7 +32,7 @@ from mella_hf.progress import progress_bar
 from mella_hf.stage import fingerprint
 from mella_hf.workers import end_with_parent
 
-STAGE_ONE, TRANSFER = "ling_only", "transfer"
+STAGE_ONE, TRANSFER, THICK = "ling_only", "transfer", "thick_data"
 TEST_SPLITS = ("know_test", "ling_test")
 TASK_FILE = "task.json"
 
@@ -45,18 +46,21 @@ class Variant:
         recipe: name of the recipe.
         second_stage: whether it continues from the adapter of `STAGE_ONE`.
         distilled: whether it trains on SDRRL's transfer set.
+        thick: whether it trains on thick descriptions.
     """
 
     title: str
     recipe: str
     second_stage: bool = False
     distilled: bool = False
+    thick: bool = False
 
 
 VARIANTS = {
     "know_only": Variant("know only", "demo/know_only.yaml"),
     "ling_only": Variant("ling only", "demo/ling_only.yaml"),
     "joint": Variant("joint (MELLA)", "demo/joint.yaml"),
+    "thick": Variant("thick descriptions", "demo/thick.yaml", thick=True),
     "two_stage": Variant("two stages", "demo/two_stage.yaml", second_stage=True),
     "two_stage_replay": Variant("two stages + replay", "demo/two_stage_replay.yaml", second_stage=True),
     "two_stage_replay_even": Variant("two stages + even replay", "demo/two_stage_replay_even.yaml", second_stage=True),
@@ -67,7 +71,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Task:
-    """One task: make the transfer set, or train a variant with a seed and answer, or answer with the base."""
+    """One task: make the data of a variant, or train a variant with a seed and answer, or answer with the base."""
 
     name: str
     paths: DemoPaths
@@ -103,6 +107,8 @@ class Task:
             return STAGE_ONE, self.seed
         if self.variant is not None and self.variant.distilled:
             return TRANSFER, 0
+        if self.variant is not None and self.variant.thick:
+            return THICK, 0
         return None
 
 
@@ -145,8 +151,12 @@ def run_ablation(
     paths = DemoPaths(Path(out).resolve(), language)
     stamps = prepare(paths, source, workers, scale.budget)
     tasks = [Task(name, paths, scale, stamps, variant, seed) for seed in seeds for name, variant in chosen.items()]
-    base, transfer = (Task(name, paths, scale, stamps) for name in ("base", TRANSFER))
-    alone = [transfer, base] if any(variant.distilled for variant in chosen.values()) else [base]
+    base, transfer, thick = (Task(name, paths, scale, stamps) for name in ("base", TRANSFER, THICK))
+    alone = [base]
+    if any(variant.thick for variant in chosen.values()):
+        alone.insert(0, thick)
+    if any(variant.distilled for variant in chosen.values()):
+        alone.insert(0, transfer)
     _run([*alone, *tasks], workers or os.cpu_count() or 1)
     folders = {"base": [base.folder]} | {name: [t.folder for t in tasks if t.name == name] for name in chosen}
     titles = {"base": "base"} | {name: variant.title for name, variant in chosen.items()}
@@ -192,6 +202,8 @@ def run_task(task: Task) -> float:
     start = time.perf_counter()
     if task.name == TRANSFER:
         return _make_transfer_set(task)
+    if task.name == THICK:
+        return _make_thick_set(task)
     flags = _flags(task)
     mark = _mark(task, flags)
     record = task.folder / TASK_FILE
@@ -227,7 +239,34 @@ def _flags(task: Task) -> dict[str, str]:
         flags["init_adapter"] = str(task.root / STAGE_ONE / task.folder.name / "train" / "adapter")
     if task.variant.distilled:
         flags["transfer_set"] = str(task.root / TRANSFER)
+    if task.variant.thick:
+        flags["data_dir"] = str(task.root / THICK)
     return flags
+
+
+def _make_thick_set(task: Task) -> float:
+    """Thick descriptions of the training pictures of `know`, by the stand-in; again if the dataset has changed."""
+    from datasets import Image, load_dataset
+
+    from mella_hf.dataset.write import write_split
+    from mella_hf.demo.stamps.thick import thick_rows
+
+    start = time.perf_counter()
+    mark = fingerprint(_data(task.paths), THICK)
+    if (record := task.folder / TASK_FILE).is_file() and json.loads(record.read_text("utf-8"))["mark"] == mark:
+        return 0.0
+    shutil.rmtree(task.folder, ignore_errors=True)
+    rows = load_dataset("mella", task.paths.language, data_dir=str(task.paths.dataset), split="know")
+    made = thick_rows(rows.cast_column("image", Image(decode=False)), task.paths.language)
+    write_split(made, task.folder, task.paths.language, "ling")
+    write_atomic(record, json.dumps({"mark": mark}))
+    return time.perf_counter() - start
+
+
+def _data(paths: DemoPaths) -> list[tuple[str, str]]:
+    """The dataset's files, by name and content."""
+    shards = sorted((paths.dataset / paths.language).glob("*.parquet"))
+    return [(shard.name, fingerprint(shard.read_bytes().hex())) for shard in shards]
 
 
 def _make_transfer_set(task: Task) -> float:
@@ -268,8 +307,7 @@ def _mark(task: Task, flags: Mapping[str, str]) -> str:
         recipe = yaml.safe_load(recipe_path(task.variant.recipe).read_text("utf-8"))
         start = content_hash(flags["init_adapter"]) if task.variant.second_stage else ""
         asked = transfer_set_hash(flags["transfer_set"]) if task.variant.distilled else ""
-    shards = sorted((task.paths.dataset / task.paths.language).glob("*.parquet"))
-    data = [(shard.name, fingerprint(shard.read_bytes().hex())) for shard in shards]
+    data = _data(task.paths)
     settings = [list(task.scale.training_flags), dict(task.scale.max_new_tokens), task.seed]
     return fingerprint(recipe, start, asked, content_hash(str(task.paths.base / "model")), data, settings)
 

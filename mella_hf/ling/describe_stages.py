@@ -199,7 +199,7 @@ class Description:
         for row in rows:
             for candidate in row["candidates"] if row.get("claims") else ():
                 forms = candidate.get("forms", {})
-                known = row["keywords"], row["claims"]
+                known = row["keywords"], row["claims"], row["caption_en"]
                 candidate["problem"] = names_problem(candidate["text"], forms, *known, language)
         kept = []
         for row, candidates in zip(rows, judge_all(rows, language, scorer, s.threshold), strict=True):

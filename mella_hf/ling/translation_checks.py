@@ -65,6 +65,11 @@ def changed_names(source: str, translation: str, language: Language) -> set[str]
     return names
 
 
+def english_names(text: str) -> set[str]:
+    """Abbreviations and brands of an English text, and its capitalised words that begin no sentence."""
+    return {*_BRAND.findall(text), *_NAME.findall(text)}
+
+
 def is_copy(source: str, translation: str) -> bool:
     """Whether most of the English text is untranslated in the translation."""
     words, others = _WORD.findall(source.lower()), _WORD.findall(translation.lower())

@@ -66,7 +66,26 @@ def test_stages_share_an_adapter_and_nothing_is_done_twice(paths: DemoPaths, mon
 def test_a_run_starts_when_what_it_goes_on_from_is_done(paths: DemoPaths) -> None:
     needs = {name: Task(name, paths, SCALE, paths.out, variant, 2).needs for name, variant in VARIANTS.items()}
     second = dict.fromkeys((n for n in VARIANTS if n.startswith("two_stage")), ("ling_only", 2))
-    assert needs == dict.fromkeys(("know_only", "ling_only", "joint")) | second | {"sdrrl": ("transfer", 0)}
+    assert needs == dict.fromkeys(("know_only", "ling_only", "joint")) | second | {
+        "sdrrl": ("transfer", 0),
+        "thick": ("thick_data", 0),
+    }
+
+
+def test_thick_descriptions_are_made_once_and_trained_on(paths: DemoPaths) -> None:
+    from datasets import load_dataset
+
+    made, task = Task("thick_data", paths, SCALE, paths.out), Task("thick", paths, SCALE, paths.out, VARIANTS["thick"])
+    assert run_task(made) > 0 and run_task(made) == 0
+    know = load_dataset("mella", "ar", split="know", data_dir=str(paths.dataset))
+    thick = load_dataset("mella", "ar", split="ling", data_dir=str(made.folder))
+    assert thick["id"][:] == know["id"][:] and set(thick["source"]) == {"ling"}
+    for row, alt_text in zip(thick.remove_columns("image"), know["text"], strict=True):
+        assert row["text"].startswith(alt_text.rstrip(" .")) and len(row["text"]) > 2 * len(alt_text)
+        assert row["captioner"] == "template context" and row["keywords"] is not None
+    assert run_task(task) > 0
+    training = json.loads((task.folder / "train" / "training.json").read_text("utf-8"))
+    assert training["samples"] == {"ling": 5}
 
 
 def test_errors_come_before_any_work(tmp_path: Path) -> None:

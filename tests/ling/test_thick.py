@@ -127,9 +127,11 @@ def test_names_are_kept_and_none_is_added(pages: Path, tmp_path: Path) -> None:
     kept = sum(name in row["keywords"] for row in rows for name in row["names_offered"])
     assert kept / (len(offered) + lost_rows) >= 0.85 and kept / len(offered) >= 0.9
     known = [[*row["claims"], *(form for found in row["forms"].values() for form in found)] for row in rows]
-    added = sum(len(added_names(row["text"], texts, "cs")) for row, texts in zip(rows, known, strict=True))
+    added = sum(
+        len(added_names(row["text"], texts, row["caption_en"], "cs")) for row, texts in zip(rows, known, strict=True)
+    )
     plain_rows, _ = run(pages, tmp_path / "plain", plain)
-    plain_added = sum(len(added_names(row["text"], [], "cs")) for row in plain_rows)
+    plain_added = sum(len(added_names(row["text"], [], row["caption_en"], "cs")) for row in plain_rows)
     assert added == 0 <= plain_added and len(plain_rows) > len(rows)
 
     published = load_dataset(str(tmp_path / "thick"), "cs", split="ling").remove_columns("image")
@@ -193,18 +195,22 @@ def test_names_are_marked_as_whole_words_the_longest_first() -> None:
 
 
 def test_a_name_that_nobody_gave_is_found_in_several_languages() -> None:
-    def problem(text: str, claim: str, language: str) -> str | None:
-        return names_problem(text, {}, [claim], [claim], language)
+    def problem(text: str, claim: str, language: str, caption: str = "") -> str | None:
+        return names_problem(text, {}, [claim], [claim], caption, language)
 
     assert problem("Lidé jdou po Karlově mostě.", "Karlův most", "cs") is None
     assert problem("Lidé jdou po mostě.", "Karlův most", "cs") == "name_lost"
     assert problem("Lidé jdou po Karlově mostě v Pardubicích.", "Karlův most", "cs") == "name_added"
     assert problem("Stojí v Kutné Hoře.", "Kutná Hora", "cs") == "name_lost"
-    assert names_problem("Stojí v Kutné Hoře.", {"Kutná Hora": ["Kutné Hoře"]}, ["Kutná Hora"], [], "cs") is None
+    assert names_problem("Stojí v Kutné Hoře.", {"Kutná Hora": ["Kutné Hoře"]}, ["Kutná Hora"], [], "", "cs") is None
     assert problem("Люди гуляют в Казани у реки.", "Казань", "ru") is None
     assert problem("Люди гуляют в Казани и в Москве.", "Казань", "ru") == "name_added"
-    assert added_names("Lidé jdou. Brno je vidět v dálce.", [], "cs") == []  # everyday words that begin sentences
-    assert added_names("Lidé jdou. Brno je vidět, za městem Brno jsou kopce.", [], "cs") == ["Brno"]
+    assert added_names("Lidé jdou. Brno je vidět v dálce.", [], "", "cs") == []  # everyday words that begin sentences
+    assert added_names("Lidé jdou. Brno je vidět, za městem Brno jsou kopce.", [], "", "cs") == ["Brno"]
+    # Arabic has no capitals: a rare word, "smooth", is a name only if the English has one that the page did not give.
+    smooth, paris = "جسر أملس في القاهرة.", "جسر أملس في القاهرة قرب باريس."
+    assert problem(smooth, "القاهرة", "ar", "A smooth bridge in القاهرة.") is None
+    assert problem(paris, "القاهرة", "ar", "A smooth bridge in القاهرة, near Paris.") == "name_added"
 
 
 def test_claims_cannot_leave_their_quotation_marks() -> None:

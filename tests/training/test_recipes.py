@@ -15,6 +15,7 @@ OWN = {  # what each changes or adds; ... where the value is a folder or its own
     "two_stage_replay": {**STAGE_TWO, "replay_share": ...},
     "two_stage_ewc": {**STAGE_TWO, "ewc_lambda": ...},
     "sdrrl": {"transfer_set": ...},
+    "thick": {"sources": ["ling"], "data_dir": ...},
 }
 
 

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mella_hf.languages import get_language
+from mella_hf.ling.translation_checks import english_names
 from mella_hf.ling.translators.sentences import split_sentences
 from mella_hf.metrics.entities import named_and_unsupported
 from mella_hf.metrics.everyday import is_everyday
+from mella_hf.metrics.gazetteer import has_case
 from mella_hf.metrics.matching import contains
 from mella_hf.text.tokens import analyze
 
@@ -106,26 +108,34 @@ def names_problem(
     forms: Mapping[str, Sequence[str]],
     names: Sequence[str],
     claims: Sequence[str],
+    caption: str,
     language: str,
 ) -> str | None:
     """`name_lost` if a translation lacks one of the names, `name_added` if it has one that no claim supports.
 
     Args:
         forms: in which names came back between their tags; they count as the names.
+        caption: the English text that was translated.
     """
     if not all(name in forms or has_name(text, name, language) for name in names):
         return "name_lost"
     known = [*claims, *names, *(form for found in forms.values() for form in found)]
-    return "name_added" if added_names(text, known, language) else None
+    return "name_added" if added_names(text, known, without_names(caption, names), language) else None
 
 
-def added_names(text: str, known: Sequence[str], language: str) -> list[str]:
+def added_names(text: str, known: Sequence[str], caption: str, language: str) -> list[str]:
     """The names in a description that none of the known texts has.
 
-    A single everyday word that only begins sentences is not taken for a name, though some place has it as well: Lidé,
-    "people", is one.
+    Two things are not taken for names: a single everyday word that only begins sentences, though some place has it as
+    well (Lidé, "people", is one); and, in scripts without capitals, where any rare word looks like a name, whatever
+    translates a caption that has no name.
+
+    Args:
+        caption: the English text that was translated, without the names that are known.
     """
     entry = get_language(language)
+    if not has_case(entry) and not english_names(caption):
+        return []
     unsupported = named_and_unsupported(text, known, language)[1]
     return [
         name
