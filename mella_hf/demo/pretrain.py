@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments, set_seed
 
 from mella_hf.demo import miniature
 from mella_hf.files import write_atomic
 from mella_hf.images.opening import open_image
 from mella_hf.stage import fingerprint
-from mella_hf.training.batching import LengthBucketSampler
+from mella_hf.training.batching import LengthBuckets
 from mella_hf.training.chat import user_turn
 from mella_hf.training.checkpoints import (
     RUN_FILE,
@@ -196,8 +197,8 @@ def _train_vision(model: Any, views: Views, folder: Path, budget: Budget) -> lis
     def collate(indices: list[int]) -> dict[str, torch.Tensor]:
         return {**views.inputs(indices), "labels": torch.tensor([labels[i // VARIANTS] for i in indices])}
 
-    sampler = LengthBucketSampler([1] * len(views), ["picture"] * len(views), budget.vision_batch, budget.seed)
-    return _run(classifier, sampler, collate, folder, budget.vision_steps, VISION_RATE, budget)
+    batches = LengthBuckets([1] * len(views), ["picture"] * len(views), budget.vision_batch, budget.seed)
+    return _run(classifier, batches, collate, folder, budget.vision_steps, VISION_RATE, budget)
 
 
 def _train_english(
@@ -237,10 +238,10 @@ def _train_english(
             batch |= {**views.inputs(numbers), "mm_token_type_ids": (tokens == image_token).int()}
         return batch
 
-    sampler = LengthBucketSampler(
+    batches = LengthBuckets(
         [len(ids) for _, _, ids, _ in examples], [group for group, *_ in examples], budget.batch, budget.seed
     )
-    return _run(model, sampler, collate, folder, budget.steps, ENGLISH_RATE, budget)
+    return _run(model, batches, collate, folder, budget.steps, ENGLISH_RATE, budget)
 
 
 def _turns(processor: "Qwen2VLProcessor", prompt: str, answer: str) -> tuple[list[int], int]:
@@ -256,7 +257,7 @@ def _turns(processor: "Qwen2VLProcessor", prompt: str, answer: str) -> tuple[lis
 
 def _run(
     model: nn.Module,
-    sampler: LengthBucketSampler,
+    batches: LengthBuckets,
     collate: Callable[[list[int]], dict[str, torch.Tensor]],
     folder: Path,
     steps: int,
@@ -266,8 +267,10 @@ def _run(
     """Run a resumable Trainer over numbered examples and return its log."""
 
     class _Trainer(Trainer):
-        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            return sampler
+        def get_train_dataloader(self) -> Any:
+            self.accelerator.even_batches = False  # the batches differ in size
+            loader = DataLoader(_Numbers(len(batches.lengths)), batch_sampler=batches, collate_fn=collate)
+            return self.accelerator.prepare(loader)
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
             restore_weights(self.model, Path(resume_from_checkpoint))
@@ -275,7 +278,7 @@ def _run(
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
-        per_device_train_batch_size=sampler.batch_size,
+        per_device_train_batch_size=batches.per_rank,
         learning_rate=rate,
         weight_decay=0.05,
         adam_beta2=0.98,
@@ -298,7 +301,7 @@ def _run(
     trainer = _Trainer(
         model=model,
         args=arguments,
-        train_dataset=_Numbers(len(sampler)),
+        train_dataset=_Numbers(len(batches.lengths)),
         data_collator=collate,
         callbacks=[MarkComplete()],
     )

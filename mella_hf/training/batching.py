@@ -9,7 +9,6 @@ lengths, so none waits for another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -98,23 +97,6 @@ class LengthBuckets(Sampler[list[int]]):
             for rank, sample in enumerate(rest):
                 shortest[rank] = np.append(shortest[rank], sample)
         return rounds
-
-
-class LengthBucketSampler(Sampler[int]):
-    """`LengthBuckets` for one process as a plain sampler: the indices of its batches, one after the other."""
-
-    def __init__(self, lengths: Lengths, groups: Sequence[str], batch_size: int, seed: int = 0):
-        self.batches, self.batch_size = LengthBuckets(lengths, groups, batch_size, seed), batch_size
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next iteration yields."""
-        self.batches.set_epoch(epoch)
-
-    def __len__(self) -> int:
-        return len(self.batches.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        return chain.from_iterable(self.batches)
 
 
 def padding_share(lengths: Lengths, batches: Sequence[Sequence[int]]) -> float:

@@ -5,27 +5,31 @@ A sample becomes one user turn, an image and a prompt in the sample's language, 
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.processors import takes_suffix
 from mella_hf.compat import dataset_fingerprint
 from mella_hf.dataset.checks import text_problem
 from mella_hf.errors import SampleError
-from mella_hf.images.opening import on_white
+from mella_hf.images.opening import Rejected, guarded, on_white
 from mella_hf.languages import get_language
+from mella_hf.training.bad_samples import BadSamples, bad_sample
 from mella_hf.training.image_sizes import image_tokens
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
+    from PIL import Image
     from transformers import ProcessorMixin
 
+JPEG_QUALITY = (75, 100)  # internvl/train/dataset.py of OpenGVLab/InternVL, `qualities`
 Conversation = dict[str, Any]
 # `prompt` and `row` only in a transfer set, whose questions are part of the data and whose images lie elsewhere.
 TURN_COLUMNS = ("id", "image", "text", "language", "source", "prompt", "row")
 
+COUNT_VERSION = 2  # of the columns that are counted; others are counted anew
 COUNTED_COLUMNS = ("id", "language", "source", "text", "width", "height", "prompt")
 
 
@@ -49,26 +53,87 @@ def assistant_turn(text: str) -> dict[str, Any]:
     return {"role": "assistant", "content": [{"type": "text", "text": text}]}
 
 
-def to_conversation(row: dict[str, Any], seed: int) -> Conversation:
-    """A record as TRL's prompt-completion format with `images`, and its source."""
+def to_conversation(row: dict[str, Any], seed: int, jpeg: bool = False) -> Conversation:
+    """A record as TRL's prompt-completion format with `images`, and its source.
+
+    Args:
+        row: its image is decoded, or as `datasets` stores it: {"bytes": …, "path": …}.
+        seed: of the draw of a prompt.
+        jpeg: whether the image loses quality as by saving it as JPEG, of a quality drawn by id.
+
+    Raises:
+        SampleError: if the image cannot be decoded; names the sample.
+    """
     prompt = row["prompt"] if "prompt" in row else draw_prompt(row["language"], row["source"], row["id"], seed)
+    image = _decoded(row["id"], row["image"]) if isinstance(row["image"], dict) else on_white(row["image"])
     return {
-        "images": [on_white(row["image"])],
+        "images": [degraded(image, row["id"], seed) if jpeg else image],
         "prompt": [user_turn(prompt)],
         "completion": [assistant_turn(row["text"])],
         "source": row["source"],
     }
 
 
-def conversations(seed: int) -> Callable[[dict[str, list[Any]]], Conversation]:
-    """A batch transform for `Dataset.set_transform`: images are decoded when a batch asks for them."""
+def _decoded(sample_id: str, stored: dict[str, Any]) -> "Image.Image":
+    from datasets import Image
+
+    try:
+        with guarded():
+            return on_white(Image().decode_example(stored))  # type: ignore[arg-type]
+    except Rejected as error:
+        raise bad_sample(sample_id, str(error)) from error
+
+
+def degraded(image: "Image.Image", sample_id: str, seed: int) -> "Image.Image":
+    """The image after saving it as JPEG of a quality drawn by id: the augmentation of InternVL's training."""
+    import io
+
+    from PIL import Image
+
+    digest = hashlib.sha256(f"jpeg/{seed}/{sample_id}".encode()).digest()
+    low, high = JPEG_QUALITY
+    quality = low + int.from_bytes(digest[:8], "big") % (high - low + 1)
+    stored = io.BytesIO()
+    image.save(stored, "JPEG", quality=quality)
+    return Image.open(stored).convert("RGB")
+
+
+def conversations(
+    seed: int, *, jpeg: bool = False, bad: BadSamples | None = None
+) -> Callable[[dict[str, list[Any]]], Conversation]:
+    """A batch transform for `Dataset.set_transform`: images are decoded when a batch asks for them.
+
+    Args:
+        seed: of the draw of a prompt.
+        jpeg: as in `to_conversation`.
+        bad: samples whose image cannot be decoded are left out of the batch and put on this list.
+    """
 
     def transform(batch: dict[str, list[Any]]) -> Conversation:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        turns = [to_conversation(row, seed) for row in rows]
-        return {key: [turn[key] for turn in turns] for key in turns[0]}
+        return to_conversations(rows, seed, jpeg=jpeg, bad=bad)
 
     return transform
+
+
+def to_conversations(
+    rows: list[dict[str, Any]], seed: int, *, jpeg: bool = False, bad: BadSamples | None = None
+) -> Conversation:
+    """Records as columns of conversations; see `conversations`."""
+    turns = []
+    for row in rows:
+        try:
+            turns.append(to_conversation(row, seed, jpeg))
+        except SampleError as error:
+            if bad is None:
+                raise
+            bad.leave_out(row["id"], str(error.__cause__ or error))
+    if not turns:
+        raise SampleError(
+            f"No sample of a batch can be trained on: {', '.join(row['id'] for row in rows)}. Take them out with "
+            "`mella remove`."
+        )
+    return {key: [turn[key] for turn in turns] for key in turns[0]}
 
 
 @dataclass(frozen=True)
@@ -78,10 +143,12 @@ class TokenCounts:
     Attributes:
         sequence: all of them: template, image, prompt and text.
         completion: those with a loss: the text and the end of the turn.
+        problems: position -> why the sample cannot be trained on.
     """
 
     sequence: "np.ndarray"
     completion: "np.ndarray"
+    problems: Mapping[int, str] = field(default_factory=dict)
 
 
 class TokenCounter:
@@ -96,36 +163,60 @@ class TokenCounter:
         self.processor, self.tokenizer, self.seed = processor, processor.tokenizer, seed
         self._prompts: dict[str, int] = {}
         self._control = set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
-        self._images: dict[tuple[int, int], int] = {}
+        self._images: dict[tuple[Any, Any], int | str] = {}  # by height and width: tokens, or a problem
         question, answer = [user_turn("?")], [assistant_turn("!")]
         asked = processor.apply_chat_template(question, add_generation_prompt=True)
         said = processor.apply_chat_template(question + answer)[len(asked) :]
         self._end_of_turn = 1 if takes_suffix(processor) else self._length(said) - self._length("!")
         self._beside = self._marks_of_an_image(asked)
 
-    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[int]]:
-        """Columns id, language, source, text, width and height (and prompt) as columns sequence and completion."""
-        if None in batch["width"] or None in batch["height"]:
-            row = (batch["width"] if None in batch["width"] else batch["height"]).index(None)
-            raise SampleError(f"The sample {batch['id'][row]!r} has no width or height; `mella build` writes both.")
-        images = self._image_lengths(list(zip(batch["height"], batch["width"], strict=True)))
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Columns id, language, source, text, width and height (and prompt) as columns sequence and completion.
+
+        The column problem says why a sample cannot be trained on, and is None where it can; its counts are then 0.
+        """
+        sizes = list(zip(batch["height"], batch["width"], strict=True))
+        self._look_at([size for size in sizes if None not in size])
         asked = batch.get("prompt") or [
             draw_prompt(language, source, sample_id, self.seed)
             for language, source, sample_id in zip(batch["language"], batch["source"], batch["id"], strict=True)
         ]
-        prompts = [self._prompt_length(prompt) for prompt in asked]
         texts = self.tokenizer(batch["text"], add_special_tokens=False)["input_ids"]
-        self._check_texts(batch["id"], batch["text"], texts)
-        completions = [len(ids) + self._end_of_turn for ids in texts]
-        sequences = [sum(parts) for parts in zip(images, prompts, completions, strict=True)]
-        return {"sequence": sequences, "completion": completions}
+        counted: dict[str, list[Any]] = {"sequence": [], "completion": [], "problem": []}
+        for size, prompt, text, ids in zip(sizes, asked, batch["text"], texts, strict=True):
+            image = self._images.get(size, "it has no width or height; `mella build` writes both")
+            problem = image if isinstance(image, str) else self._problem(text, ids)
+            completion = len(ids) + self._end_of_turn
+            whole = 0 if isinstance(image, str) else image + self._beside + self._prompt_length(prompt) + completion
+            counted["problem"].append(problem)
+            counted["completion"].append(0 if problem else completion)
+            counted["sequence"].append(0 if problem else whole)
+        return counted
 
-    def _image_lengths(self, sizes: list[tuple[int, int]]) -> list[int]:
-        """Tokens of images of (height, width), with the marks around them; each size is asked for once."""
+    def strictly(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """The same. Raises SampleError on the first sample that cannot be trained on."""
+        counted = self(batch)
+        for name, problem in zip(batch["id"], counted["problem"], strict=True):
+            if problem is not None:
+                raise bad_sample(name, problem)
+        return counted
+
+    def _look_at(self, sizes: list[tuple[int, int]]) -> None:
+        """Keep the tokens of images of (height, width), or why there can be none; each size is asked for once."""
         new = [size for size in dict.fromkeys(sizes) if size not in self._images]
-        if new:
-            self._images |= dict(zip(new, image_tokens(self.processor, new), strict=True))
-        return [self._images[size] + self._beside for size in sizes]
+        try:
+            self._images |= dict(zip(new, image_tokens(self.processor, new), strict=True)) if new else {}
+        except SampleError:
+            for size in new:
+                try:
+                    self._images[size] = image_tokens(self.processor, [size])[0]
+                except SampleError as error:
+                    self._images[size] = str(error).rstrip(".")
+
+    def _problem(self, text: str, ids: list[int]) -> str | None:
+        """Why a text cannot be trained on: it is unfit, or holds a control token of this very backbone."""
+        reason = text_problem(text) or (None if self._control.isdisjoint(ids) else "text_control_token")
+        return None if reason is None else f"{reason} in its text {text[:80]!r}"
 
     def _marks_of_an_image(self, asked: str) -> int:
         """Tokens that the processor adds to a prompt beside the image's own, found by processing one."""
@@ -134,16 +225,6 @@ class TokenCounter:
         size = 64, 96
         ids = self.processor(text=[asked], images=[[Image.new("RGB", size[::-1])]], add_special_tokens=False)
         return len(ids["input_ids"][0]) - (image_tokens(self.processor, [size])[0] + self._length(asked) - 1)
-
-    def _check_texts(self, names: list[str], texts: list[str], tokens: list[list[int]]) -> None:
-        """Raise SampleError on a text that is unfit, or that holds a control token of this very backbone."""
-        for name, text, ids in zip(names, texts, tokens, strict=True):
-            reason = text_problem(text) or (None if self._control.isdisjoint(ids) else "text_control_token")
-            if reason is not None:
-                raise SampleError(
-                    f"The text of the sample {name!r} cannot be trained on ({reason}): {text[:80]!r}. Take it out with "
-                    "`mella remove`, or build the dataset again, which leaves such rows out."
-                )
 
     def _prompt_length(self, prompt: str) -> int:
         """Tokens of the prompt in its template, without the image. There are about ten prompts a source."""
@@ -157,17 +238,20 @@ class TokenCounter:
 
 
 def count_tokens(
-    dataset: "Dataset", processor: "ProcessorMixin", seed: int, num_proc: int | None = None
+    dataset: "Dataset", processor: "ProcessorMixin", seed: int, num_proc: int | None = None, *, most_bad: int = 0
 ) -> TokenCounts:
     """Tokens of every sample; counted once and kept in the dataset's cache on disk.
 
     Args:
         seed: of the draw of a prompt.
         num_proc: processes to count with.
+        most_bad: how many samples that cannot be trained on are allowed; they are told in `problems`.
 
     Raises:
-        SampleError: on a sample without width or height, or with a text that cannot be trained on.
+        SampleError: on more samples without width or height, of an impossible size, or with a text that cannot be
+            trained on.
     """
+    from datasets import Features, Value
     from datasets.fingerprint import Hasher
 
     columns = dataset.select_columns([name for name in dataset.column_names if name in COUNTED_COLUMNS])
@@ -179,7 +263,13 @@ def count_tokens(
         remove_columns=columns.column_names,
         num_proc=num_proc,
         # The processor's own pickle differs from run to run, so the cache would never be found again.
-        new_fingerprint=Hasher.hash([*parts, sorted(map(str, image_settings.items())), seed]),
+        new_fingerprint=Hasher.hash([*parts, sorted(map(str, image_settings.items())), seed, COUNT_VERSION]),
         desc="Counting tokens",
-    ).with_format("numpy")
-    return TokenCounts(counted["sequence"][:], counted["completion"][:])
+        features=Features({"sequence": Value("int64"), "completion": Value("int64"), "problem": Value("string")}),
+    )
+    problems = {row: problem for row, problem in enumerate(counted["problem"]) if problem is not None}
+    if len(problems) > most_bad:
+        first = next(iter(problems))
+        raise bad_sample(columns[first]["id"], problems[first], len(problems))
+    numbers = counted.select_columns(["sequence", "completion"]).with_format("numpy")
+    return TokenCounts(numbers["sequence"][:], numbers["completion"][:], problems)

@@ -62,6 +62,18 @@ class DataArguments:
             "(accumulation, or random batches) it is its share of the tokens, and know is nearly lost."
         },
     )
+    jpeg_augment: bool = field(
+        default=False,
+        metadata={"help": "Save each image as JPEG of a drawn quality (75 to 100) first, as InternVL's training does."},
+    )
+    skip_bad_samples: int = field(
+        default=0,
+        metadata={"help": "Samples that may be left out because they cannot be trained on; skipped.jsonl names them."},
+    )
+    eval_samples: int = field(
+        default=100,
+        metadata={"help": "Images held out of training, of each language and source, for eval_strategy."},
+    )
     streaming: bool = field(
         default=False,
         metadata={"help": "Read samples while training, without preparing the dataset first; needs max_steps."},
@@ -81,6 +93,12 @@ class DataArguments:
             raise MellaError(f"max_samples is {self.max_samples}; give a positive number, or leave it out for all.")
         if self.max_image_tokens is not None and self.max_image_tokens < 1:
             raise MellaError(f"max_image_tokens is {self.max_image_tokens}; give a positive number, or null.")
+        if self.skip_bad_samples < 0:
+            raise MellaError(f"skip_bad_samples is {self.skip_bad_samples}; give 0 or more.")
+        if self.eval_samples < 1:
+            raise MellaError(f"eval_samples is {self.eval_samples}; give a positive number.")
+        if self.streaming and self.skip_bad_samples:
+            raise MellaError("skip_bad_samples does not work with streaming; set streaming: false.")
         if self.weights is not None and not self.length_buckets:
             raise MellaError("source_weights needs length_buckets: true, because then each batch has one source.")
         if self.streaming and not self.length_buckets:

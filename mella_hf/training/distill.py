@@ -18,7 +18,7 @@ The method is adapted from text to images, and simplified:
 
 `SWITCHED` and `TRANSLATED` are this project's choice, not the authors'.
 
-    OUT/answers/{know,ling}.jsonl   the backbone's answers in English
+    OUT/answers/{know,ling}-N.jsonl the backbone's answers in English to the Nth question
     OUT/turns.jsonl                 id, kind, source, language, prompt, text: one training sample a line
     OUT/transfer.json               who answered and translated, and counts; written last
 """
@@ -35,7 +35,8 @@ from mella_hf.files import json_lines, write_atomic
 from mella_hf.languages import get_language
 from mella_hf.ling.translators.translator import Translator
 from mella_hf.stage import fingerprint
-from mella_hf.training.chat import Conversation, draw_prompt, to_conversation
+from mella_hf.training.bad_samples import BadSamples
+from mella_hf.training.chat import Conversation, draw_prompt, to_conversations
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -78,7 +79,7 @@ def build_transfer_set(
         MellaError: if no answer passes the checks.
     """
     out = Path(out)
-    answers = _english_answers(base, revision, rows, out, batch_size, max_new_tokens or {}, progress)
+    answers = _english_answers(base, revision, rows, out, batch_size, max_new_tokens or {}, seed, progress)
     mark = fingerprint(answers, language, translator.name, translator.version, seed, SWITCHED, TRANSLATED)
     if (out / RECORD_FILE).is_file() and read_record(out)["fingerprint"] == mark:
         return out
@@ -117,12 +118,13 @@ def read_record(folder: Path | str) -> dict[str, Any]:
 
 
 def ask_about(
-    pictures: "Dataset", folder: Path | str
+    pictures: "Dataset", folder: Path | str, *, jpeg: bool = False, bad: BadSamples | None = None
 ) -> tuple["Dataset", Callable[[dict[str, list[Any]]], Conversation]]:
     """A transfer set's samples, and the transform that turns them into conversations.
 
     Args:
         pictures: rows with the images; samples refer to them by id, so each image is stored once.
+        jpeg, bad: as in `conversations`.
 
     Raises:
         MellaError: if the folder is not a transfer set, or an image is missing.
@@ -146,8 +148,8 @@ def ask_about(
     def transform(batch: dict[str, list[Any]]) -> Conversation:
         shown = images[batch["row"]]["image"]
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        made = [to_conversation({**row, "image": image}, seed=0) for row, image in zip(rows, shown, strict=True)]
-        return {key: [turn[key] for turn in made] for key in made[0]}
+        asked = [{**row, "image": image} for row, image in zip(rows, shown, strict=True)]
+        return to_conversations(asked, seed=0, jpeg=jpeg, bad=bad)
 
     return Dataset.from_list(turns), transform
 
@@ -159,9 +161,10 @@ def _english_answers(
     out: Path,
     batch_size: int,
     max_new_tokens: Mapping[str, int],
+    seed: int,
     progress: bool,
 ) -> dict[str, list[dict[str, Any]]]:
-    """The base's answers by source: {"id", "prediction", "truncated", ...}."""
+    """The base's answers by source, in the order of the rows: {"id", "question", "prediction", "truncated"}."""
     from mella_hf.answers.answers import read_predictions
     from mella_hf.answers.generate import generate
     from mella_hf.answers.identity import model_identity
@@ -169,23 +172,38 @@ def _english_answers(
 
     identity = model_identity(base, revision=revision)
     model, processor = load_model(base, revision=revision)
-    answers = {}
+    answers: dict[str, list[dict[str, Any]]] = {}
     for source, part in rows.items():
-        path = generate(
-            model,
-            processor,
-            part,
-            language="en",
-            source=source,
-            prompt=QUESTIONS[source][0],
-            out=out / "answers" / f"{source}.jsonl",
-            identity=identity,
-            batch_size=batch_size,
-            max_new_tokens=max_new_tokens.get(source),
-            progress=progress,
-        )
-        answers[source] = [{k: p[k] for k in ("id", "prediction", "truncated")} for p in read_predictions(path)]
+        drawn = [_drawn_question(source, image, seed) for image in part["id"]]
+        found: dict[int, dict[str, Any]] = {}
+        for number, question in enumerate(QUESTIONS[source]):
+            asked = [row for row, other in enumerate(drawn) if other == number]
+            if not asked:
+                continue
+            path = generate(
+                model,
+                processor,
+                part.select(asked),
+                language="en",
+                source=source,
+                prompt=question,
+                out=out / "answers" / f"{source}-{number}.jsonl",
+                identity=identity,
+                batch_size=batch_size,
+                max_new_tokens=max_new_tokens.get(source),
+                progress=progress,
+            )
+            for row, said in zip(asked, read_predictions(path), strict=True):
+                kept = {key: said[key] for key in ("id", "prediction", "truncated")}
+                found[row] = {**kept, "question": question}
+        answers[source] = [found[row] for row in sorted(found)]
     return answers
+
+
+def _drawn_question(source: str, image: str, seed: int) -> int:
+    """Which of the source's English questions is asked about an image."""
+    digest = hashlib.sha256(f"question/{seed}/{source}/{image}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % len(QUESTIONS[source])
 
 
 def _turns(
@@ -204,13 +222,17 @@ def _turns(
             if reason:
                 counts[f"dropped_{reason}"] += 1
             else:
-                usable.append((answer["id"], answer["prediction"]))
-        translations = translator.translate([text for _, text in usable], "en", language)
-        for (image, english), native in zip(usable, translations, strict=True):
+                usable.append(answer)
+        translations = translator.translate([answer["prediction"] for answer in usable], "en", language)
+        for answer, native in zip(usable, translations, strict=True):
+            english = answer["prediction"]
             if not native or native == english:
                 counts["dropped_untranslated"] += 1
                 continue
-            for turn in _variants(image, source, language, english, native, instructions, seed):
+            questions = {"en": answer["question"], language: draw_prompt(language, source, answer["id"], seed)}
+            for turn in _variants(
+                answer["id"], source, language, questions, {"en": english, language: native}, instructions, seed
+            ):
                 counts[turn["kind"]] += 1
                 yield turn
 
@@ -237,20 +259,19 @@ def _variants(
     image: str,
     source: str,
     language: str,
-    english: str,
-    native: str,
+    question: Mapping[str, str],
+    text: Mapping[str, str],
     instructions: Mapping[tuple[str, str], str],
     seed: int,
 ) -> Iterator[dict[str, str]]:
-    """One image's samples: every combination of languages; some also get a code-switched one or a translation."""
+    """One image's samples: every combination of languages; some also get a code-switched one or a translation.
+
+    Args:
+        question: what the base was asked, and what stands for it in the other language, by language.
+        text: its answer, and the translation, by language.
+    """
     digest = hashlib.sha256(f"{seed}/{source}/{image}".encode()).digest()
-    which, switched, translated, back = (int.from_bytes(digest[i : i + 4], "big") / 2**32 for i in (0, 4, 8, 12))
-    questions = QUESTIONS[source]
-    question = {
-        "en": questions[int(which * len(questions))],
-        language: draw_prompt(language, source, image, seed),
-    }
-    text = {"en": english, language: native}
+    switched, translated, back = (int.from_bytes(digest[i : i + 4], "big") / 2**32 for i in (4, 8, 12))
 
     def turn(kind: str, prompt: str, answer: str) -> dict[str, str]:
         about = {"id": image, "kind": kind, "source": source, "language": answer}
@@ -264,4 +285,4 @@ def _variants(
     if switched < SWITCHED:
         yield turn("code_switched", f"{question[asked]} {instructions[answer, answer]}", answer)
     if translated < TRANSLATED:
-        yield turn("translation", f"{instructions['en', 'translate']} {english}", language)
+        yield turn("translation", f"{instructions['en', 'translate']} {text['en']}", language)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from mella_hf.errors import TrainingError
+from mella_hf.errors import SampleError, TrainingError
 from mella_hf.training.checkpoints import last_checkpoint
 
 NOT_FINITE = (
@@ -43,6 +43,11 @@ def named_errors(trainer: Any) -> Iterator[None]:
     """
     try:
         yield
+    except SampleError as error:
+        said = str(error)
+        if not said.startswith("Caught "):
+            raise
+        raise SampleError(said.strip().rsplit("SampleError: ", 1)[-1]) from error  # without the worker's traceback
     except (OSError, MemoryError, RuntimeError) as error:
         if (known := _known(error)) is None:
             raise

@@ -1,11 +1,15 @@
 """Prepare what the trainer needs: samples, their order in batches, each source's share of the loss."""
 
 import math
+import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
+from mella_hf.training.bad_samples import SKIPPED_FILE, BadSamples
 from mella_hf.training.batching import LengthBuckets, loss_denominators, loss_shares, padding_share
 from mella_hf.training.chat import TURN_COLUMNS, TokenCounts, conversations, count_tokens
 from mella_hf.training.data_arguments import DataArguments
@@ -27,12 +31,16 @@ class Feed:
         batches: their order in an epoch.
         denominators: divisor of each source's summed loss in a step; None divides by the step's tokens.
         facts: about the data, as JSON.
+        held: conversations that are held out, by "<language>_<source>".
+        lengths: tokens of each sample; None where they are not known beforehand.
     """
 
     dataset: Any
     batches: Any
     denominators: dict[str, float] | None
     facts: dict[str, Any]
+    held: dict[str, Any] = field(default_factory=dict)
+    lengths: Any = None
 
 
 def load_training_data(data: DataArguments, replay_share: float | None = None, seed: int = 0) -> "Dataset":
@@ -62,19 +70,58 @@ def load_training_data(data: DataArguments, replay_share: float | None = None, s
     return concatenate_datasets(parts)
 
 
+def hold_out(dataset: "Dataset", samples: int, seed: int) -> tuple["Dataset", dict[str, "Dataset"]]:
+    """Take rows out of training, drawn by seed, of each language and source; no image of theirs stays in training.
+
+    Returns:
+        The rows that stay, and those held out, by "<language>_<source>".
+
+    Raises:
+        MellaError: when a source has too few images.
+    """
+    kinds = list(zip(dataset["language"], dataset["source"], strict=True))
+    names = list(dataset["id"])
+    held: dict[str, list[int]] = {}
+    for language, source in sorted(set(kinds)):
+        rows = [row for row, kind in enumerate(kinds) if kind == (language, source)]
+        if len(rows) < 2 * samples:
+            raise MellaError(
+                f"eval_samples is {samples}, but {source!r} of {language!r} has only {len(rows)} samples; hold out at "
+                "most half of them, or set eval_strategy: no."
+            )
+        held[f"{language}_{source}"] = sorted(random.Random(f"eval/{seed}/{language}/{source}").sample(rows, samples))
+    taken = {names[row] for rows in held.values() for row in rows}
+    rest = dataset.select([row for row, name in enumerate(names) if name not in taken])
+    if not len(rest):
+        raise MellaError(f"eval_samples is {samples}: nothing stays to train on; give a smaller number.")
+    return rest, {kind: dataset.select(rows) for kind, rows in held.items()}
+
+
 def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
     """Prepare the samples of the run, in memory-mapped files.
 
     Raises:
-        MellaError: for missing data, or weights that do not fit the sources.
+        MellaError: for missing data, weights that do not fit the sources, or a sample that cannot be trained on.
     """
+    from datasets import Image
+
     data, training = settings.data, settings.training
+    bad = BadSamples(Path(str(training.output_dir)) / SKIPPED_FILE, data.skip_bad_samples)
+    looks: dict[str, Any] = {"jpeg": data.jpeg_augment, "bad": bad}
     with training.main_process_first(desc="counting tokens"):  # the others find it in the cache
         dataset = load_training_data(data, settings.forgetting.replay_share, training.seed)
-        transform = conversations(data.prompt_seed)
+        dataset = dataset.cast_column("image", Image(decode=False))  # the transform decodes, and names what is broken
+        transform = conversations(data.prompt_seed, **looks)
+        held: dict[str, Dataset] = {}
+        if training.eval_strategy != "no":
+            dataset, held = hold_out(dataset, data.eval_samples, training.seed)
         if data.transfer_set is not None:
-            dataset, transform = ask_about(dataset, data.transfer_set)
-        tokens = count_tokens(dataset, processor, data.prompt_seed, training.dataset_num_proc)
+            dataset, transform = ask_about(dataset, data.transfer_set, **looks)
+        count = partial(count_tokens, processor=processor, seed=data.prompt_seed, num_proc=training.dataset_num_proc)
+        tokens = count(dataset, most_bad=data.skip_bad_samples)
+        for part in held.values():
+            count(part)
+    dataset, tokens = _without_problems(dataset, tokens, bad)
     sources = list(dataset["source"])
     batches = LengthBuckets(
         tokens.sequence if data.length_buckets else [1] * len(sources),
@@ -83,18 +130,34 @@ def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
         training.seed,
         ranks=training.world_size,
     )
-    columns = [name for name in dataset.column_names if name in TURN_COLUMNS]
     per_step = training.world_size * training.gradient_accumulation_steps
     denominators = None
     if data.weights is not None:
         answers = {name: int(tokens.completion[members].sum()) for name, members in batches.members.items()}
         denominators = loss_denominators(data.weights, answers, math.ceil(len(batches) / per_step))
     return Feed(
-        dataset.select_columns(columns).with_transform(transform),
+        _turns_of(dataset, transform),
         batches,
         denominators,
         facts(tokens, sources, batches, per_step, data.weights),
+        {kind: _turns_of(part, conversations(data.prompt_seed)) for kind, part in held.items()},
+        tokens.sequence,
     )
+
+
+def _turns_of(rows: "Dataset", transform: Any) -> Any:
+    """Rows that are conversations on access."""
+    return rows.select_columns([name for name in rows.column_names if name in TURN_COLUMNS]).with_transform(transform)
+
+
+def _without_problems(dataset: "Dataset", tokens: TokenCounts, bad: BadSamples) -> tuple["Dataset", TokenCounts]:
+    """Leave out the samples that cannot be trained on, and list them."""
+    if not tokens.problems:
+        return dataset, tokens
+    for row, problem in tokens.problems.items():
+        bad.leave_out(dataset[row]["id"], problem)
+    good = [row for row in range(len(dataset)) if row not in tokens.problems]
+    return dataset.select(good), TokenCounts(tokens.sequence[good], tokens.completion[good])
 
 
 def facts(

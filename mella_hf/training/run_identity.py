@@ -19,8 +19,9 @@ from mella_hf.training.settings import Settings
 # What a run is trained on and in which order.
 DATA = (
     "languages", "sources", "max_samples", "prompt_seed", "max_image_tokens", "min_pixels", "max_pixels", "max_patches",
-    "length_buckets", "source_weights", "streaming", "replay_share", "seed", "data_seed", "chat_template_path",
-    "eos_token", "pad_token", "max_length", "completion_only_loss", "assistant_only_loss", "loss_type",
+    "length_buckets", "source_weights", "jpeg_augment", "streaming", "replay_share", "seed", "data_seed",
+    "chat_template_path", "eos_token", "pad_token", "max_length", "completion_only_loss", "assistant_only_loss",
+    "loss_type",
 )  # fmt: skip
 # How far and how fast it learns.
 SCHEDULE = (
@@ -61,6 +62,7 @@ def run_identity(settings: Settings) -> dict[str, Any]:
     names = [*DATA, *SCHEDULE, *BATCHES, *MODEL, WATCH[0], *(WATCH if settings.watch.watch_early_stop else ())]
     identity = {name: known[name] for name in names if name in known}
     identity["source_weights"] = settings.data.weights
+    identity["held_out"] = settings.data.eval_samples if settings.training.eval_strategy != "no" else None
     identity["backbone"] = backbone_commit(settings) or _folder_mark(Path(str(settings.model.model_name_or_path)))
     identity["data"] = _data_mark(settings)
     first, asked = settings.forgetting.init_adapter, settings.data.transfer_set

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mella_hf.errors import MellaError
 from mella_hf.training.data_arguments import DataArguments
 from mella_hf.training.forgetting import ForgettingArguments, replayed_sources
+from mella_hf.training.idle_settings import check_idle
 from mella_hf.training.preflight import check_machine
 from mella_hf.training.watch import WatchArguments
 
@@ -37,8 +38,10 @@ class Settings:
             raise MellaError(
                 "model_name_or_path is missing; name a backbone, as in --model_name_or_path Qwen/Qwen2-VL-7B-Instruct."
             )
-        if self.model.lora_target_modules:
-            raise MellaError("lora_target_modules is not used here; name the parts to adapt with lora_scope.")
+        check_idle(self.model, self.training)
+        if self.training.eval_strategy != "no" and (self.data.streaming or self.data.transfer_set is not None):
+            name = "streaming" if self.data.streaming else "transfer_set"
+            raise MellaError(f"eval_strategy cannot hold out samples with {name}; remove one of the two.")
         if self.training.max_length is not None:
             raise MellaError(
                 f"max_length is {self.training.max_length}: it would cut answers silently. Set it to null "

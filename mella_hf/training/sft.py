@@ -120,12 +120,16 @@ def build_trainer(settings: Settings) -> Any:
         model, peft_config = load_trainable_adapter(model, forgetting.init_adapter, peft_config), None
     settings.training.remove_unused_columns = False  # the transform reads the columns by name
     settings.training.ignore_data_skip = settings.data.streaming  # a stream finds its place by itself
+    only_language = settings.model.use_peft and settings.data.lora_scope == ["language_model"]
+    if only_language and settings.training.ddp_find_unused_parameters is None:
+        settings.training.ddp_find_unused_parameters = False  # every weight of the language model is used in each step
     if model.device.type == "cpu":
         settings.training.dataloader_pin_memory = False
     trainer: Any = MellaTrainer(
         model=model,
         args=settings.training,
         train_dataset=feed.dataset,
+        eval_dataset=feed.held or None,
         processing_class=processor,
         peft_config=peft_config,
         data_collator=collator_for(processor),

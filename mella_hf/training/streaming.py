@@ -102,6 +102,7 @@ class BatchStream(IterableDataset):
         rounds: number of rounds in a full window, by source.
         counter: counts the tokens of rows.
         per_rank: samples in a batch.
+        jpeg: whether images lose quality, as in `to_conversation`.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class BatchStream(IterableDataset):
         *,
         rank: int = 0,
         ranks: int = 1,
+        jpeg: bool = False,
     ):
+        self.jpeg = jpeg
         self.sources, self.rounds, self.counter = dict(sources), dict(rounds), counter
         self.per_rank, self.seed, self.rank, self.ranks = per_rank, seed, rank, ranks
         self.start = Place(starts={source: [0, 0] for source in self.sources})
@@ -143,7 +146,7 @@ class BatchStream(IterableDataset):
     def _window(self, place: Place) -> Iterator[tuple[str, list[Conversation]]]:
         rows = self.read_window()
         buckets = LengthBuckets(
-            self.counter(columns(rows))["sequence"],
+            self.counter.strictly(columns(rows))["sequence"],
             [row["source"] for row in rows],
             self.per_rank,
             self.seed,
@@ -163,9 +166,7 @@ class BatchStream(IterableDataset):
 
     def conversation(self, row: Row) -> Conversation:
         """The row as a conversation, its image decoded."""
-        from datasets import Image
-
-        return to_conversation({**row, "image": Image().decode_example(row["image"])}, self.counter.seed)
+        return to_conversation(row, self.counter.seed, self.jpeg)
 
 
 def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
@@ -213,10 +214,11 @@ def build_stream_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
         training.seed,
         rank=training.process_index,
         ranks=training.world_size,
+        jpeg=data.jpeg_augment,
     )
     first = batches.read_window()
     answers: dict[str, list[int]] = {source: [] for source in sources}
-    for row, count in zip(first, counter(columns(first))["completion"], strict=True):
+    for row, count in zip(first, counter.strictly(columns(first))["completion"], strict=True):
         answers[row["source"]].append(count)
     mean = {source: float(np.mean(counts)) for source, counts in answers.items()}
     denominators = None

@@ -108,3 +108,32 @@ def test_errors(tmp_path: Path, text: str, flags: list[str], message: str) -> No
 def test_a_missing_recipe_is_named() -> None:
     with pytest.raises(MellaError, match="'nowhere.yaml' does not exist; give --config the path of a recipe"):
         parse_settings(["--config", "nowhere.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "instead"),
+    [
+        ("lora_modules_to_save: [lm_head]", "LoRA alone is trained"),
+        ("lora_target_parameters: [experts]", "lora_scope"),
+        ("dataloader_drop_last: true", "every sample is seen once"),
+        ("train_sampling_strategy: group_by_length", "length_buckets decides"),
+        ("data_seed: 7", "follows from seed"),
+        ("shuffle_dataset: true", "drawn by seed"),
+        ("auto_find_batch_size: true", "made once"),
+        ("packing: true", "not packed"),
+        ("resume_from_checkpoint: x", "resumes by itself"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(tmp_path: Path, setting: str, instead: str) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"{BASE}\nuse_cpu: true\noutput_dir: {tmp_path / 'out'}\n{setting}\n")
+    with pytest.raises(MellaError, match=f"{setting.split(':')[0]} is .*, but does nothing here: .*{instead}"):
+        parse_settings(["--config", str(recipe)])
+
+
+@pytest.mark.parametrize("other", ["streaming: true\nmax_steps: 5", "transfer_set: somewhere"])
+def test_nothing_is_held_out_of_what_has_no_rows(tmp_path: Path, other: str) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"{BASE}\nuse_cpu: true\noutput_dir: {tmp_path / 'out'}\neval_strategy: epoch\n{other}\n")
+    with pytest.raises(MellaError, match="eval_strategy cannot hold out samples with"):
+        parse_settings(["--config", str(recipe)])

@@ -9,7 +9,6 @@ import pytest
 from mella_hf.errors import MellaError
 from mella_hf.training.batching import (
     LengthBuckets,
-    LengthBucketSampler,
     loss_denominators,
     loss_shares,
     padding_share,
@@ -85,6 +84,23 @@ def test_a_batch_holds_one_source_and_like_lengths() -> None:
     assert padding_share(lengths, batches) < 0.03
 
 
+def test_a_real_loader_keeps_the_batches_apart() -> None:
+    """Where batches are cut anew from their flat order, the first short one shifts all later ones."""
+    from torch.utils.data import DataLoader
+
+    lengths, groups = corpus(101, 53)  # neither is a multiple of eight
+    buckets = LengthBuckets(lengths, groups, 8, seed=1)
+    loader = DataLoader(range(len(lengths)), batch_sampler=buckets, collate_fn=list)
+    batches = list(loader)
+    assert batches == list(buckets) and len(loader) == len(batches)
+    assert {len(batch) for batch in batches} == {5, 8}
+    assert all(len({groups[i] for i in batch}) == 1 for batch in batches)
+    assert padding_share(lengths, batches) < 0.12
+    flat = [i for batch in batches for i in batch]
+    cut = [flat[i : i + 8] for i in range(0, len(flat), 8)]
+    assert sum(len({groups[i] for i in batch}) > 1 for batch in cut) > len(cut) / 3
+
+
 def test_sources_alternate_in_proportion() -> None:
     lengths, groups = corpus(800, 400)
     kinds = [groups[batch[0]] for batch in LengthBuckets(lengths, groups, 8)]
@@ -107,15 +123,6 @@ def test_neighbours_of_equal_length_do_not_meet() -> None:
     batches = LengthBuckets([5] * 1600, ["know"] * 1600, 16)
     together = sum(abs(a - b) == 1 for batch in batches for a, b in zip(batch, batch[1:], strict=False))
     assert together < 20  # about 2 are expected by chance
-
-
-def test_as_a_plain_sampler_it_yields_the_same_order() -> None:
-    lengths, groups = corpus(60, 40)
-    sampler, buckets = LengthBucketSampler(lengths, groups, 4, 3), LengthBuckets(lengths, groups, 4, 3)
-    sampler.set_epoch(2)
-    buckets.set_epoch(2)
-    assert list(sampler) == [i for batch in buckets for i in batch]
-    assert len(sampler) == 100
 
 
 def test_padding_share_by_hand() -> None:

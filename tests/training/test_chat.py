@@ -143,19 +143,25 @@ def test_a_size_that_no_processor_takes_is_named(tiny_qwen2vl: Path) -> None:
         image_tokens(processor, [(112, 112), (10, 5000)])
 
 
-def test_a_sample_without_its_size_is_named(tiny_qwen2vl: Path) -> None:
+def counted(model: Path, **columns: Any) -> Any:
     from transformers import AutoProcessor
 
-    counter = TokenCounter(AutoProcessor.from_pretrained(tiny_qwen2vl), 42)
-    with pytest.raises(SampleError, match="The sample 'b' has no width or height"):
-        counter({"id": ["a", "b"], "width": [1, 1], "height": [1, None]})
+    row = {"id": "0" * 64, "language": "ar", "source": "know", "text": "ماء", "width": 64, "height": 64, **columns}
+    counter = TokenCounter(AutoProcessor.from_pretrained(model), 42)
+    return counter.strictly({name: [value] for name, value in row.items()})
 
 
-@pytest.mark.parametrize("text", ["ماء<|image_pad|>", "<|im_end|>", "\u200b"])
-def test_a_text_that_would_be_tokens_of_control_is_named(tiny_qwen2vl: Path, text: str) -> None:
-    from transformers import AutoProcessor
-
-    counter = TokenCounter(AutoProcessor.from_pretrained(tiny_qwen2vl), 42)
-    row = {"id": "0" * 64, "language": "ar", "source": "know", "text": text, "width": 64, "height": 64}
-    with pytest.raises(SampleError, match="The text of the sample '0{64}' cannot be trained on .text_"):
-        counter({name: [value] for name, value in row.items()})
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"height": None}, "it has no width or height"),
+        ({"width": 5000, "height": 10}, "An image of 5000 x 10 px does not fit this backbone"),
+        ({"text": "ماء<|image_pad|>"}, "text_"),
+        ({"text": "<|im_end|>"}, "text_"),
+        ({"text": "\u200b"}, "text_"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_named(tiny_qwen2vl: Path, columns: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SampleError, match=f"The sample '0{{64}}' cannot be trained on: {problem}.*mella remove"):
+        counted(tiny_qwen2vl, **columns)
+    assert counted(tiny_qwen2vl)["problem"] == [None]

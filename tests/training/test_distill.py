@@ -41,8 +41,9 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
 
     def answer_turns(model: Any, processor: Any, turns: Iterable[Any], limit: int, at_once: int, keep: Any) -> None:
         for i, (_, prompt) in enumerate(turns):
-            assert prompt in (QUESTIONS["know"][0], QUESTIONS["ling"][0])
-            keep(i, said[prompt])
+            (source,) = [source for source, questions in QUESTIONS.items() if prompt in questions]
+            answer = said.get(prompt) or said[QUESTIONS[source][0]]
+            keep(i, answer)
 
     class Model:
         device, dtype = type("device", (), {"type": "cpu"}), "float32"
@@ -92,6 +93,25 @@ def test_every_combination_of_languages(
     before = (tmp_path / "set" / TURNS_FILE).stat().st_mtime_ns
     assert build(tiny_qwen2vl, rows, tmp_path / "set") == turns
     assert (tmp_path / "set" / TURNS_FILE).stat().st_mtime_ns == before  # done is not done again
+
+
+def test_an_answer_stands_beside_the_question_that_was_asked(
+    answers: dict[str, Any], tiny_qwen2vl: Path, make_rows: Any, tmp_path: Path
+) -> None:
+    """Each English question gets an answer of its own; all three are asked, and no answer meets another question."""
+    known = {question: f"answer {i}" for i, question in enumerate(QUESTIONS["know"])}
+    for question, said in known.items():
+        answers[question] = {"prediction": said, "truncated": False}
+    translator = DictionaryTranslator()
+    translator.known |= {said: f"جواب {said}" for said in known.values()}
+    turns = build(tiny_qwen2vl, {"know": make_rows(30)}, tmp_path / "set", translator=translator)
+    met = set()
+    for turn in turns:
+        for question, said in known.items():
+            if turn["prompt"].startswith(question):
+                assert turn["text"].removeprefix("جواب ") == said, turn
+                met.add(question)
+    assert met == set(known)
 
 
 def test_answers_that_cannot_be_used_are_counted(

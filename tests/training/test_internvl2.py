@@ -340,3 +340,62 @@ def test_a_tokenizer_that_does_not_fit(broken: Path, tmp_path: Path) -> None:
     model.unlink()
     with pytest.raises(MellaError, match="The checkpoint has no tokenizer.model"):
         convert_internvl2(broken, tmp_path / "out")
+
+
+INDEX = "model.safetensors.index.json"
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("[]", "holds no JSON object, but list"),
+        ("{}", "has no weight_map"),
+        ('{"weight_map": ["a.safetensors"]}', "has no weight_map"),
+        ('{"weight_map": {"a": 7}}', "has no weight_map"),
+        ('{"weight_map": {"a": "../config.safetensors"}}', "names the file '../config.safetensors'; only .safetensors"),
+        ('{"weight_map": {"a": "/etc/passwd"}}', "names the file '/etc/passwd'"),
+        ('{"weight_map": {"a": "one/m.safetensors", "b": "two/m.safetensors"}}', "names the file 'one/m.safetensors'"),
+        ('{"weight_map": {"a": "pytorch_model.bin"}}', "names the file 'pytorch_model.bin'"),
+        ('{"weight_map": {"a": "gone.safetensors"}}', "lacks gone.safetensors"),
+        ("[" * 200_000, "is not JSON"),
+        ("\x80", "is not JSON"),
+    ],
+    ids=range(11),
+)
+def test_hostile_indexes_end_in_one_line(broken: Path, tmp_path: Path, index: str, message: str) -> None:
+    (broken / INDEX).write_bytes(index.encode("latin-1"))
+    with pytest.raises(MellaError, match=message) as caught:
+        convert_internvl2(broken, tmp_path / "out")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_parameter_in_two_files_is_refused(broken: Path, tmp_path: Path) -> None:
+    """Each would overwrite the other, and which one wins would depend on their names."""
+    from safetensors.torch import load_file, save_file
+
+    first, second = sorted(broken.glob("model-*.safetensors"))[:2]
+    tensors = load_file(first)
+    name = sorted(load_file(second))[0]
+    save_file({**tensors, name: load_file(second)[name]}, first, metadata={"format": "pt"})
+    with pytest.raises(MellaError, match=f"1 there twice .{name}"):
+        convert_internvl2(broken, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("llm_config", "num_hidden_layers", 10**9),
+        ("llm_config", "num_attention_heads", 0),
+        ("llm_config", "vocab_size", "900"),
+        ("vision_config", "patch_size", -14),
+        ("vision_config", "hidden_size", True),
+        ("llm_config", "hidden_size", [64]),
+    ],
+)
+def test_sizes_that_no_model_has_are_refused(broken: Path, tmp_path: Path, part: str, key: str, value: Any) -> None:
+    config = json.loads((broken / "config.json").read_text())
+    config[part][key] = value
+    (broken / "config.json").write_text(json.dumps(config))
+    with pytest.raises(MellaError, match=f"config.json has {part}.{key} .*whole number from 1 to"):
+        convert_internvl2(broken, tmp_path / "out")

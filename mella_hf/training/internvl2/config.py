@@ -9,6 +9,16 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, InternVLConfig, InternVLProcessor, PreTrainedTokenizerFast
 
 # What the native model always does. `ps_version` v1 orders the pixels of the downsampling otherwise.
+# The largest number that a configuration may give, far beyond any InternVL2: nothing is built of larger ones.
+_LAYER = {
+    "hidden_size": 1 << 16, "intermediate_size": 1 << 20, "num_hidden_layers": 1000, "num_attention_heads": 1024,
+}  # fmt: skip
+_SIZES = {
+    "llm_config": {
+        **_LAYER, "num_key_value_heads": 1024, "vocab_size": 1 << 22, "max_position_embeddings": 1 << 24,
+    },
+    "vision_config": {**_LAYER, "image_size": 1 << 14, "patch_size": 1 << 10},
+}  # fmt: skip
 _REQUIRED = {"model_type": "internvl_chat", "select_layer": -1, "ps_version": "v2", "use_thumbnail": True}
 
 # conversation.py of OpenGVLab/InternVL2-8B, template "internlm2-chat": its separator has no newline. The tokenizer
@@ -103,7 +113,22 @@ def _check(source: dict[str, Any]) -> None:
     missing = [part for part in ("llm_config", "vision_config") if not isinstance(source.get(part), dict)]
     if missing:
         raise MellaError(f"config.json of the checkpoint lacks {missing[0]!r}; download it again.")
-    architecture = (source["llm_config"].get("architectures") or [None])[0]
+    for part, limits in _SIZES.items():
+        for key, most in limits.items():
+            value = source[part].get(key)
+            if value is not None and (type(value) is not int or not 1 <= value <= most):
+                raise MellaError(
+                    f"config.json has {part}.{key} {str(value)[:40]!r}; a whole number from 1 to {most:,} is expected. "
+                    "Download it again."
+                )
+    ratio = source.get("downsample_ratio")
+    if ratio is not None and not (isinstance(ratio, float) and 0 < ratio <= 1):
+        raise MellaError(f"config.json has downsample_ratio {str(ratio)[:40]!r}; a share of 1 is expected.")
+    heads, keys = (source["llm_config"].get(f"num_{kind}_heads") or 1 for kind in ("attention", "key_value"))
+    if heads % keys:
+        raise MellaError(f"config.json has {heads} attention heads, which {keys} key-value heads cannot share.")
+    named = source["llm_config"].get("architectures")
+    architecture = named[0] if isinstance(named, list) and named else None
     if architecture != "InternLM2ForCausalLM":
         raise MellaError(
             f"The language model is {architecture}, but only InternLM2ForCausalLM can be converted "

@@ -6,6 +6,7 @@ safetensors, one shard at a time, so memory holds one shard, however large the m
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ MAX_PATCHES = 6  # tiles of an image in the paper's training, a thumbnail not co
 _VERSION = 1  # version of the conversion; after a change it runs again
 _HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "tokenizer.model")
 _SHOWN = 5  # names in an error
+_MOST_JSON = 64 << 20  # bytes of a JSON file; the index of InternVL2-8B has 0.1 MB
+_SHARD = re.compile(r"[\w][\w.+-]*\.safetensors")  # a file's name without a folder
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def checkpoint_shards(folder: Path) -> list[Path]:
         MellaError: when there are none (pickles are not read: loading one runs code), or one of the index is missing.
     """
     if (folder / INDEX).is_file():
-        names = sorted(set(_read_json(folder / INDEX)["weight_map"].values()))
+        names = _indexed(_read_json(folder / INDEX), folder / INDEX)
     else:
         names = [SINGLE]
     missing = [name for name in names if not (folder / name).is_file()]
@@ -127,13 +130,15 @@ def check_parameters(shards: list[Path], config: "InternVLConfig", heads: Heads)
         native = InternVLForConditionalGeneration(config).state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in native.items()}
     found: dict[str, Shape] = {}
-    unknown = []
+    unknown: list[str] = []
+    twice: list[str] = []
     for path in shards:
         try:
             with safe_open(path, "pt") as file:
                 for name in file.keys():  # noqa: SIM118  (not a mapping)
                     shapes = native_shapes(name, tuple(file.get_slice(name).get_shape()), heads.queries, heads.keys)
                     names = native_names(name)
+                    twice += [name] if any(native in found for native in names) else []
                     found.update(zip(names, shapes, strict=bool(names)))
                     unknown += [] if names else [name]
         except SafetensorError as error:
@@ -145,7 +150,7 @@ def check_parameters(shards: list[Path], config: "InternVLConfig", heads: Heads)
         for name, shape in expected.items()
         if name in found and found[name] != shape
     ]
-    problems = {"unexpected": unknown, "missing": missing, "of another shape": wrong}
+    problems = {"unexpected": unknown, "missing": missing, "there twice": twice, "of another shape": wrong}
     said = [f"{len(names)} {what} ({_some(names)})" for what, names in problems.items() if names]
     if said:
         raise MellaError(
@@ -221,10 +226,30 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def _indexed(index: dict[str, Any], path: Path) -> list[str]:
+    """The files that an index names: names without folders, so that none leaves the checkpoint or stands for two."""
+    files = index.get("weight_map")
+    if not isinstance(files, dict) or not files or not all(isinstance(name, str) for name in files.values()):
+        raise MellaError(f"{path} has no weight_map of parameters to files; download it again.")
+    names = sorted(set(files.values()))
+    for name in names:
+        if not _SHARD.fullmatch(name):
+            raise MellaError(
+                f"{path} names the file {name[:80]!r}; only .safetensors files beside it are read. Move all files into "
+                "one folder, and write their names into the index."
+            )
+    return names
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MellaError(f"{path.parent} is no checkpoint: it has no {path.name}.")
+    if path.stat().st_size > _MOST_JSON:
+        raise MellaError(f"{path} has {path.stat().st_size:,} bytes, which no {path.name} has; download it again.")
     try:
-        return json.loads(path.read_text("utf-8"))
-    except json.JSONDecodeError as error:
-        raise MellaError(f"{path} is not JSON: {error}") from error
+        read = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested without end
+        raise MellaError(f"{path} is not JSON: {str(error)[:200]}") from error
+    if not isinstance(read, dict):
+        raise MellaError(f"{path} holds no JSON object, but {type(read).__name__}; download it again.")
+    return read

@@ -1,0 +1,50 @@
+"""Samples that cannot be trained on: named by their ids with the command that removes them, or skipped and counted."""
+
+import json
+import os
+from pathlib import Path
+
+from mella_hf.errors import SampleError
+from mella_hf.files import json_lines
+
+SKIPPED_FILE = "skipped.jsonl"  # in the run's folder: id and reason of each sample that was left out
+
+
+def bad_sample(sample_id: str, reason: str, count: int = 1) -> SampleError:
+    """The error for a sample that cannot be trained on; says how to remove it.
+
+    Args:
+        count: how many such samples are known.
+    """
+    others = f" There are {count} such samples." if count > 1 else ""
+    return SampleError(
+        f"The sample {sample_id!r} cannot be trained on: {reason}.{others} Take it out: `echo {sample_id} > bad.txt` "
+        "and `mella remove FOLDER --ids bad.txt`; or let the run leave out up to N such samples: --skip_bad_samples N."
+    )
+
+
+class BadSamples:
+    """Leaves out up to `limit` samples, and lists them in a file, which all processes of a run share.
+
+    Args:
+        path: the file, one sample a line.
+        limit: how many samples may be left out; more end the run.
+    """
+
+    def __init__(self, path: Path, limit: int):
+        self.path, self.limit = path, limit
+
+    def leave_out(self, sample_id: str, reason: str) -> None:
+        """Put a sample on the list. Raises SampleError if that is one too many."""
+        listed = {entry["id"] for _, entry in json_lines(self.path)} if self.path.is_file() else set()
+        if sample_id in listed:
+            return
+        if len(listed) >= self.limit:
+            raise bad_sample(sample_id, reason, len(listed) + 1)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({"id": sample_id, "reason": reason}, ensure_ascii=False) + "\n"
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(file, line.encode())  # one call, so that lines of several processes do not mix
+        finally:
+            os.close(file)
