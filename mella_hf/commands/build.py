@@ -101,6 +101,8 @@ def build(
 
 def print_report(report: "BuildReport") -> None:
     """What became of the rows of DATA: a line a language and source, and a table of reasons with examples."""
+    from mella_hf.dataset.card import edited_notice
+
     for language, kinds in report.given.items():
         for kind, counts in kinds.items():
             parts = Counts.of(counts)
@@ -113,6 +115,8 @@ def print_report(report: "BuildReport") -> None:
         say(f"replaced: {title}, {count:,} rows")
     for line in _others(report):
         say(line)
+    if report.edited_card:
+        say(edited_notice(report.edited_card), err=True)
     say(f"{report.shards} files in {report.out}; {report.ran} units of work done, {report.skipped} found done.")
     if not report.kept:
         say(f"No row of DATA was kept; the reasons are above, and each row is in {report.out}/rejects.", err=True)

@@ -20,7 +20,7 @@ def publish(
     create_pr: CreatePr = False,
     gated: Annotated[bool, typer.Option("--gated", help="Readers share their contact before they get access.")] = False,
     replace_card: Annotated[
-        bool, typer.Option("--replace-card", help="Overwrite a card that was edited by hand on the Hub.")
+        bool, typer.Option("--replace-card", help="Overwrite a card that was edited by hand, on the Hub or in FOLDER.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, but send nothing.")] = False,
     workers: Workers = None,

@@ -30,6 +30,7 @@ def remove(
     """
     need_folder("FOLDER", folder)
     need_file("--ids", ids)
+    from mella_hf.dataset.card import edited_notice
     from mella_hf.dataset.remove import remove_samples
     from mella_hf.dataset.request_file import RequestFile, read_request_file
 
@@ -41,6 +42,8 @@ def remove(
         say(f"from {host}: {count:,}")
     for place, count in sorted(report.removed.items()):
         say(f"{place}: {count:,} removed" + (", none left" if place in report.emptied else ""))
+    if report.edited_card:
+        say(edited_notice(report.edited_card), err=True)
     for name in report.not_found:
         say(f"not found: {name}", err=True)
     say(f"{sum(report.removed.values()):,} rows removed, {len(report.rewritten)} shards rewritten.")

@@ -4,7 +4,9 @@ Every number on the card is computed from the rows, except the drop funnel, whic
 """
 
 import hashlib
+import itertools
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +24,7 @@ from mella_hf.languages.standing import standing
 from mella_hf.sample import FEATURES_DICT, SPLITS
 
 ALL = "all"
+EDITED = "README.edited.md"  # a card that people wrote by hand, when a new one took its place
 CARD = "card.json"  # what the card says that no row does
 FACTS = "facts.json"  # what the card counted, so that a card for more than one folder need not read the rows again
 THUMBNAILS = "thumbnails"  # a folder: one picture a language
@@ -88,6 +91,8 @@ def read_card_text(folder: Path | str) -> CardText:
 def write_card(folder: Path | str, **changes: Any) -> Path:
     """Write `README.md` for the dataset folder, from its rows, its `funnel.json` and its thumbnails.
 
+    A card that was edited by hand is kept as `README.edited.md`.
+
     Args:
         changes: fields of `CardText` to set; the others stay as the last card had them.
 
@@ -98,9 +103,55 @@ def write_card(folder: Path | str, **changes: Any) -> Path:
     facts = dataset_facts(folder)
     text = replace(read_card_text(folder), **changes)
     pictured = [code for code in languages_in(folder) if (folder / THUMBNAILS / f"{code}.jpg").exists()]
-    for name, content in card_files(facts, read_funnel(folder), text, pictured).items():
+    files = card_files(facts, read_funnel(folder), text, pictured)
+    keep_edited_card(folder)
+    before = _oid(folder / "README.md") if (folder / "README.md").exists() else None
+    # Both cards are ours: a run that is killed here is followed by one that must not take either for a person's.
+    write_atomic(folder / FACTS, json.dumps(json.loads(files[FACTS]) | {"before": before}, ensure_ascii=False))
+    for name, content in files.items():
         write_atomic(folder / name, content)
     return folder / "README.md"
+
+
+def is_edited(folder: Path) -> bool:
+    """Whether `README.md` is another than the one that was written here last, so that it has a person's words."""
+    if not (folder / "README.md").exists():
+        return False
+    if not (folder / FACTS).exists():
+        return True
+    stated = json.loads((folder / FACTS).read_text("utf-8"))
+    return _oid(folder / "README.md") not in (stated["readme"], stated.get("before"))
+
+
+def keep_edited_card(folder: Path) -> str:
+    """Give a card that was edited by hand another name, so that a new one can be written.
+
+    Returns:
+        The name; "" when nobody edited the card.
+    """
+    if not is_edited(folder):
+        return ""
+    name = edited_name(folder)
+    os.replace(folder / "README.md", folder / name)
+    return name
+
+
+def edited_name(folder: Path) -> str:
+    """A name for an edited card that the folder does not have yet."""
+    names = (EDITED if number == 1 else f"README.edited-{number}.md" for number in itertools.count(1))
+    return next(name for name in names if not (folder / name).exists())
+
+
+def edited_notice(name: str) -> str:
+    """What to tell people about a card that was kept under another name."""
+    return (
+        f"README.md was edited by hand: it is kept as {name}, and a new card was written. Move what you want to keep "
+        f"into 'origin' of {CARD}, from which every card is written."
+    )
+
+
+def _oid(path: Path) -> str:
+    return git_oid(path.read_bytes())
 
 
 def card_files(

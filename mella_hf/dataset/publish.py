@@ -11,21 +11,33 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, git_oid, write_card
+from mella_hf.dataset.card import (
+    CARD,
+    FACTS,
+    FUNNEL,
+    THUMBNAILS,
+    edited_notice,
+    git_oid,
+    is_edited,
+    keep_edited_card,
+    write_card,
+)
 from mella_hf.dataset.croissant import CROISSANT
 from mella_hf.dataset.files import REPO, SHARD, HubFiles, published_name_problems
 from mella_hf.dataset.merging import Remote, check_disjoint, kept_places, merged_files, places_in
-from mella_hf.dataset.remove import finish_removal
+from mella_hf.dataset.remove import LOCK, complete_removal
 from mella_hf.dataset.requests import REMOVALS, read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.hub_errors import FIRST_WAIT, hub_errors, retried
+from mella_hf.locks import sole_use
 from mella_hf.sample import SPLITS
 
 if TYPE_CHECKING:
@@ -80,7 +92,8 @@ def publish_dataset(
         private: make a new repo private; a repo that is public already stays public, which is said.
         create_pr: open one pull request instead of committing to main.
         gated: readers must agree to share their contact first; access is then automatic.
-        replace_card: overwrite a card that was edited by hand on the Hub.
+        replace_card: overwrite a card that was edited by hand, on the Hub or in the folder; the latter is kept as
+            `README.edited.md`.
         dry_run: check, compare and report, but send nothing.
         workers: processes of the check, as for `verify_dataset`.
         executor: runs the check instead of processes of this machine.
@@ -90,32 +103,54 @@ def publish_dataset(
         wait: seconds before the first retry.
 
     Raises:
-        MellaError: when the dataset is not sound (nothing is sent then), or the Hub refuses.
+        MellaError: when the dataset is not sound, its card was edited by hand, or another process changes the folder
+            (nothing is sent then), or the Hub refuses.
     """
     from huggingface_hub import HfApi
 
     folder = Path(folder)
     if not REPO.fullmatch(repo):
         raise MellaError(f"{repo!r} does not name a dataset repo; give ORGANISATION/NAME, such as 'org/mella'.")
-    finish_removal(folder)
-    if places_in(folder) or not any(record.get("emptied") for record in read_records(folder)):
-        if os.access(folder, os.W_OK):
-            write_thumbnails(folder)
-            write_card(folder, repo=repo)
-        verify_dataset(
-            folder, workers=workers, executor=executor, progress=progress, card=os.access(folder, os.W_OK)
-        ).require_sound()
-    api = HfApi(endpoint=endpoint, token=token)
+    is_writable = os.access(folder, os.W_OK)
+    with sole_use(folder / LOCK, folder, "mella publish") if is_writable else nullcontext():
+        if is_writable:
+            _write_card(folder, repo, replace_card, say)
+        if places_in(folder) or not _is_taken_down(folder):
+            verify_dataset(
+                folder, workers=workers, executor=executor, progress=progress, card=is_writable
+            ).require_sound()
+        api = HfApi(endpoint=endpoint, token=token)
 
-    def send() -> PublishReport:
-        return _send(api, folder, repo, remove, create_pr=create_pr, replace_card=replace_card, dry_run=dry_run)
+        def send() -> PublishReport:
+            return _send(api, folder, repo, remove, create_pr=create_pr, replace_card=replace_card, dry_run=dry_run)
 
-    with hub_errors(repo, "publish to"):
-        if not dry_run:
-            retried(lambda: _prepare_repo(api, repo, private, gated), say, wait)
-        if private and retried(lambda: _is_public(api, repo), say, wait):
-            say(f"{repo} is public already and stays public; make it private on its settings page.")
-        return retried(send, say, wait)
+        with hub_errors(repo, "publish to"):
+            if not dry_run:
+                retried(lambda: _prepare_repo(api, repo, private, gated), say, wait)
+            if private and retried(lambda: _is_public(api, repo), say, wait):
+                say(f"{repo} is public already and stays public; make it private on its settings page.")
+            return retried(send, say, wait)
+
+
+def _write_card(folder: Path, repo: str, replace_card: bool, say: Callable[[str], None]) -> None:
+    """Finish a removal, and write the card anew. Raises MellaError when a person has edited it."""
+    complete_removal(folder)
+    if not places_in(folder) and _is_taken_down(folder):
+        return
+    if (folder / FACTS).exists() and is_edited(folder) and not replace_card:
+        raise MellaError(
+            f"{folder / 'README.md'} was edited by hand, and publishing writes it anew. Move what you want to keep "
+            f"into 'origin' of {CARD}, and publish with --replace-card."
+        )
+    write_thumbnails(folder)
+    if edited := keep_edited_card(folder):
+        say(edited_notice(edited))
+    write_card(folder, repo=repo)
+
+
+def _is_taken_down(folder: Path) -> bool:
+    """Whether a removal has emptied a split of the folder."""
+    return any(record.get("emptied") for record in read_records(folder))
 
 
 def _send(

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, write_card
+from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, edited_name, is_edited, write_card
 from mella_hf.dataset.croissant import CROISSANT
 from mella_hf.dataset.requests import (
     ADDRESSES,
@@ -53,6 +53,7 @@ class RemoveReport:
         rewritten: the shards that changed.
         emptied: "language/split" that have no row any more.
         not_found: ids of the request that no row has.
+        edited_card: the name under which a card that was edited by hand is kept; "" when there was none.
     """
 
     request: Request
@@ -61,6 +62,7 @@ class RemoveReport:
     rewritten: list[Path] = field(default_factory=list)
     emptied: list[str] = field(default_factory=list)
     not_found: list[str] = field(default_factory=list)
+    edited_card: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As what JSON can hold."""
@@ -131,7 +133,7 @@ def _remove(folder: Path, request: Request) -> RemoveReport:
         shutil.rmtree(stage, ignore_errors=True)
         write_atomic(folder / REMOVALS, records_text(records))
         return finished if finished is not None and finished.request == request else report
-    _stage_card(folder, records, plan)
+    report.edited_card = _stage_card(folder, records, plan)
     content = {"plan": asdict(plan), "report": report.as_json()}
     write_atomic(stage / PLAN, json.dumps(content))  # from here on the removal is done, whatever happens
     complete_removal(folder)
@@ -252,8 +254,12 @@ def _rewrite(path: Path, target: Path, gone: pa.BooleanArray) -> None:
         os.fsync(file.fileno())
 
 
-def _stage_card(folder: Path, records: list[dict[str, Any]], plan: _Plan) -> None:
-    """Make the card of the folder as it will be. Without any row left there is none."""
+def _stage_card(folder: Path, records: list[dict[str, Any]], plan: _Plan) -> str:
+    """Make the card of the folder as it will be. Without any row left there is none.
+
+    Returns:
+        The name under which a card that was edited by hand is kept; "" when there was none.
+    """
     view, new = folder / STAGE / VIEW, folder / STAGE / NEW
     view.mkdir(parents=True, exist_ok=True)
     for name in (CARD, FUNNEL):
@@ -270,6 +276,12 @@ def _stage_card(folder: Path, records: list[dict[str, Any]], plan: _Plan) -> Non
     write_atomic(new / REMOVALS, records_text(records))
     plan.place += [*after, REMOVALS]
     plan.delete += sorted(before - after.keys())
+    if not is_edited(folder):
+        return ""
+    name = edited_name(folder)
+    shutil.copyfile(folder / "README.md", new / name)
+    plan.place.append(name)
+    return name
 
 
 def card_paths(folder: Path) -> list[Path]:

@@ -37,7 +37,7 @@ from mella_hf.dataset.building.holdings import (
 from mella_hf.dataset.building.plan import PLAN, plan_language
 from mella_hf.dataset.building.planned import planned_batches
 from mella_hf.dataset.building.scan import COUNTS, is_current, scan_unit
-from mella_hf.dataset.card import read_funnel, write_card, write_funnel
+from mella_hf.dataset.card import keep_edited_card, read_funnel, write_card, write_funnel
 from mella_hf.dataset.remove import LOCK, complete_removal
 from mella_hf.dataset.requests import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
@@ -68,6 +68,7 @@ class BuildReport:
         replaced: the sources that went, with the rows that each had given.
         shards: how many Parquet files there are.
         ran, skipped: units of work done in this run, and found done.
+        edited_card: the name under which a card that was edited by hand is kept; "" when there was none.
     """
 
     out: Path
@@ -78,6 +79,7 @@ class BuildReport:
     shards: int
     ran: int
     skipped: int
+    edited_card: str = ""
 
     @property
     def kept(self) -> int:
@@ -180,10 +182,12 @@ def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Se
     funnel = {language: plan["counts"] for language, plan in plans.items()}
     _collect_rejects([one for one in holdings if one.language in plans], work, out)
     write_funnel(out, read_funnel(out) | funnel)  # other languages may have been built before
+    edited = ""
     if languages_in(out):
         write_thumbnails(out)
         kept = _kept_by_source(work, holdings)
         compared = all(one.verify for one in holdings)
+        edited = keep_edited_card(out)
         write_card(out, origin=describe(holdings, kept), pictures_compared=compared)
     reports = (scanned, planned, written)
     gone = [one for one in before if one.language in plans and one.name != source.name and one not in holdings]
@@ -196,6 +200,7 @@ def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Se
         sum(sum(plan["totals"].values()) for plan in plans.values()),
         sum(r.ran for r in reports),
         sum(r.skipped for r in reports),
+        edited,
     )
 
 
