@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import zip_longest
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +40,7 @@ COMMANDS = {
         "convert-internvl2": "Convert an original InternVL2 checkpoint",
     },
     "Evaluate and share a model": {
+        "try": "Ask base and adapter about a photo, side by side",
         "evaluate": "Answer, score, compare and report on the test splits",
         "report": "The page of a run, or of several runs compared",
         "judge": "Let a served vision-language model judge answers",
@@ -108,7 +110,7 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str) -> Any:
     """Import a command's module and make the command that `mella NAME` runs."""
-    word = name.replace("-", "_")
+    word = name.replace("-", "_") + "_" * iskeyword(name)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     free = {"ignore_unknown_options": True} if name in _FREE else {}
     single.command(name, cls=MellaCommand, context_settings=_HELP | free)(
