@@ -38,7 +38,7 @@ MODULES = {
     "images/duplicates": "tests/images/test_duplicates.py",
     "images/phash": "tests/images/test_phash.py",
     "dataset/disjoint": "tests/dataset/test_disjoint.py",
-    "evaluation/paired": "tests/evaluation/test_against.py",
+    "evaluation/paired": "tests/evaluation/test_paired.py",
     "reviewing/agreement": "tests/reviewing/test_agreement.py",
     "training/batching": "tests/training/test_batching.py",
     "training/forgetting": "tests/training/test_forgetting.py",
