@@ -136,6 +136,35 @@ def test_killed_within_a_shard_it_leaves_no_half(tmp_path: Path) -> None:
     assert not (tmp_path / "out/.partial").exists()
 
 
+def test_a_run_killed_before_the_marker_does_not_leave_the_marker_of_older_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old settings, new ones that stop between output and marker, old ones again: the output must be theirs."""
+
+    def suffixed(shard: Shard, output: ShardOutput) -> None:
+        (output.folder / "text.txt").write_text(suffix)
+
+    def no_marker(path: Path, content: str) -> None:
+        if path.parent.name == "done":
+            raise KeyboardInterrupt
+        write_atomic(path, content)
+
+    def run(settings: str) -> None:
+        run_stage("t", suffixed, [Shard("s0", 1)], tmp_path, settings={"as": settings}, workers=0, progress=False)
+
+    suffix = "old"
+    run("old")
+    with monkeypatch.context() as patch:
+        patch.setattr("mella_hf.stage.write_atomic", no_marker)
+        suffix = "new"
+        with pytest.raises(KeyboardInterrupt):
+            run("new")
+    assert (tmp_path / "s0/text.txt").read_text() == "new"
+    suffix = "old"
+    run("old")
+    assert (tmp_path / "s0/text.txt").read_text() == "old"
+
+
 def test_a_worker_that_comes_to_itself_too_late_takes_nothing_away(tmp_path: Path) -> None:
     """While it was thought dead, the stage was run again to its end."""
     out = tmp_path / "out"

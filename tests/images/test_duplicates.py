@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mella_hf.images.duplicates import KEPT, SAME_BYTES, SAME_PICTURE, find_duplicates
+from mella_hf.images.duplicates import KEPT, SAME_BYTES, SAME_PICTURE, find_duplicates, near_pairs
 
 
 def by_definition(ids: list[int], hashes: list[int]) -> list[int]:
@@ -62,3 +62,39 @@ def test_later_rows_change_nothing() -> None:
     whole = verdicts(list(range(300)), hashes)
     assert verdicts(list(range(200)), hashes[:200]) == whole[:200]
     assert 0 < sum(v == KEPT for v in whole) < 300
+
+
+def test_near_pairs_are_all_pairs_and_few_others_are_compared(monkeypatch) -> None:
+    """Every pair at most four bits apart, by brute force; buckets of 12 and 13 bits leave most others alone."""
+    compared = 0
+    count = np.bitwise_count
+
+    def counted(bits: np.ndarray) -> np.ndarray:
+        nonlocal compared
+        compared += bits.size
+        return count(bits)
+
+    monkeypatch.setattr("mella_hf.images.duplicates.np.bitwise_count", counted)
+    rng = random.Random(9)
+    hashes = [rng.getrandbits(64) for _ in range(400)]
+    for bits in range(6):  # ten near copies at each distance
+        for value in hashes[10 * bits : 10 * bits + 10]:
+            for bit in rng.sample(range(64), bits):
+                value ^= 1 << bit
+            hashes.append(value)
+    values = np.array(sorted(set(hashes)), dtype=np.uint64)
+    found = {(int(i), int(j)) for a, b in near_pairs(values) for i, j in zip(a, b, strict=True)}
+    plain = values.tolist()
+    expected = {
+        (i, j) for i in range(len(plain)) for j in range(i + 1, len(plain)) if (plain[i] ^ plain[j]).bit_count() <= 4
+    }
+    assert found == expected and len(found) >= 40
+    # Five bands of 400 rows in 4,096 buckets or more: each row meets itself, and a few others by chance.
+    assert compared < 5 * (len(plain) + 1000)
+
+
+def test_digests_that_share_their_first_eight_bytes_are_told_apart() -> None:
+    start = 5 << 192  # the first of four words; only the last one differs
+    assert verdicts([start + 1, start + 2, start + 1, start + 3, start + 2], None) == [
+        KEPT, KEPT, SAME_BYTES, KEPT, SAME_BYTES,
+    ]  # fmt: skip

@@ -36,6 +36,11 @@ def test_equals_the_definition_in_scipy():
     assert phash(image) == int(bits, 2)
 
 
+def test_a_black_picture_has_no_bit():
+    # All frequencies are zero, and none is above their median.
+    assert phash(Image.new("RGB", (50, 40))) == 0
+
+
 def test_a_copy_is_near_and_another_picture_is_far(tmp_path):
     image = picture(3)
     image.save(tmp_path / "copy.jpg", quality=60)

@@ -75,6 +75,23 @@ def test_native_names_stay(language, text):
     assert check_alt_text(text, language) == Kept(text)
 
 
+# The shares are those of the characters that are no spaces, and of the letters; both must be at least a half.
+HALVES = [
+    ("ru", "слово 12345", "kept"),  # five letters of ten
+    ("ru", "слово 123456", "no_letters"),
+    ("ru", "Эрмитаж Museum!", "kept"),  # seven letters of thirteen
+    ("ru", "Невский Avenuen", "kept"),  # seven of fourteen: a half is enough
+    ("ru", "Невский Avenues1 St", "wrong_script"),  # seven of sixteen
+    ("ru", "Снег Winter", "wrong_script"),  # four of ten
+]
+
+
+@pytest.mark.parametrize(("language", "text", "expected"), HALVES)
+def test_half_of_a_text_must_be_letters_and_half_of_those_the_languages(language, text, expected):
+    found = check_alt_text(text, language)
+    assert (found.reason if isinstance(found, Dropped) else "kept") == expected
+
+
 GO = [
     ("ar", "", "empty"),
     ("ko", " . ", "empty"),

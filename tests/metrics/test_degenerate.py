@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mella_hf.languages import get_language
 from mella_hf.metrics import MellaMetric
-from mella_hf.metrics.degenerate import has_loop
+from mella_hf.metrics.degenerate import begins_with, has_loop, inspect, other_language
 
 CZECH = "Turisté stojí na Karlově mostě a dívají se na Pražský hrad, který se tyčí nad řekou."
 
@@ -23,6 +26,64 @@ def flags(prediction: str, language: str = "cs", reference: str = CZECH, **more)
 def test_a_loop_is_four_times_in_a_row_over_eight_words(words: str, loops: bool) -> None:
     numbers = {w: i for i, w in enumerate(dict.fromkeys(words.split()))}
     assert has_loop(np.array([numbers[w] for w in words.split()], dtype=np.int64)) == loops
+
+
+def loops_by_definition(words: list[int]) -> bool:
+    """A stretch of eight words or more that repeats a unit of 1 to 16 words four times or more, tried everywhere."""
+    for unit in range(1, 17):
+        length = max(4 * unit, 8)
+        for start in range(len(words) - length + 1):
+            stretch = words[start : start + length]
+            if all(stretch[i] == stretch[i % unit] for i in range(length)):
+                return True
+    return False
+
+
+LOOPS = st.tuples(
+    st.lists(st.integers(0, 2), max_size=9),
+    st.lists(st.integers(0, 2), min_size=1, max_size=17),
+    st.integers(1, 9),
+    st.lists(st.integers(0, 2), max_size=9),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(LOOPS)
+def test_loops_are_those_of_the_definition(parts: tuple[list[int], list[int], int, list[int]]) -> None:
+    before, unit, times, after = parts
+    words = before + unit * times + after
+    assert has_loop(np.array(words, dtype=np.int64)) == loops_by_definition(words)
+
+
+@pytest.mark.parametrize("words", [[9] + [0] * 8 + [9], [0] * 8 + [9, 8], [9, 8] + [0] * 8, list(range(16)) * 4])
+def test_a_loop_is_found_at_the_start_in_the_middle_and_at_the_end(words: list[int]) -> None:
+    assert has_loop(np.array(words)) and loops_by_definition(words)
+    shorter = [word for at, word in enumerate(words) if at != words.index(0)]
+    assert not has_loop(np.array(shorter)) and not loops_by_definition(shorter)
+
+
+@pytest.mark.parametrize(
+    ("words", "prompt", "begins"),
+    [([1, 2, 3], [1, 2], True), ([1, 2], [1, 2], True), ([1], [1], True), ([1, 2], [1, 2, 3], False)]
+    + [([1, 3], [1, 2], False), ([2, 1], [1], False), ([1, 2], [], False), ([], [1], False), ([3, 2], [1, 2], False)],
+)
+def test_an_echo_begins_with_the_whole_prompt(words: list[int], prompt: list[int], begins: bool) -> None:
+    assert begins_with(np.array(words, dtype=np.int64), np.array(prompt, dtype=np.int64)) == begins
+
+
+def test_limits_are_where_the_docstrings_say() -> None:
+    czech, words = get_language("cs"), np.arange(9)
+    loop = np.zeros(8, dtype=np.int64)
+    assert not inspect(CZECH, czech, words, 0.2)[0].repetition and inspect(CZECH, czech, words, 0.21)[0].repetition
+    # Without a repeated run of four words there is no loop to look for, and a repetition alone is none.
+    assert not inspect(CZECH, czech, loop, 0.0)[0].loop and inspect(CZECH, czech, loop, 0.1)[0].loop
+    assert not inspect(CZECH, czech, words, 0.9)[0].loop
+    # Half of the letters in another script is not wrong yet (`lid.SCRIPT_SHARE`).
+    assert not inspect("most мост", czech, words, 0.0)[0].wrong_script
+    assert inspect("most мосты", czech, words, 0.0)[0].wrong_script
+    # Nineteen letters are too few to tell a language, twenty are not.
+    assert other_language("красная рыба и морской", get_language("cs")) == ("und", False)
+    assert other_language("красная рыбка и морской", get_language("cs"))[1]
 
 
 def test_each_flag() -> None:

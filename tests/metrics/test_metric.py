@@ -108,6 +108,13 @@ def test_the_floor_is_another_images_reference() -> None:
     assert compute(template, template, None)["rouge_l_floor"] == pytest.approx(200 / 3, abs=1e-4)
 
 
+def test_the_floor_asks_for_the_other_images_names() -> None:
+    # Both answers say their own name; neither says the other's, so the floor of keyword accuracy is 0, not 100.
+    references = ["Na obrázku je Karlův most.", "Na obrázku je Krtek."]
+    result = compute(references, references, [["Karlův most"], ["Krtek"]])
+    assert result["keyword_micro"] == 100.0 and result["keyword_micro_floor"] == 0.0
+
+
 def test_processes_change_nothing() -> None:
     many = [f"{text} {i}" for i in range(50) for text in REFERENCES]
     assert compute(many, many[::-1], None, workers=2) == compute(many, many[::-1], None, workers=1)

@@ -9,7 +9,16 @@ from mella_hf.errors import MellaError
 from mella_hf.metrics import MellaMetric, compare
 from mella_hf.metrics.comparison import corrected
 from mella_hf.metrics.installed import all_scores
-from mella_hf.metrics.significance import bootstrap_sums, holm, interval, randomization_p_value, swapped_sums
+from mella_hf.metrics.significance import (
+    bootstrap_p_value,
+    bootstrap_sums,
+    flipped_sums,
+    holm,
+    interval,
+    randomization_p_value,
+    resamples_for,
+    swapped_sums,
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +119,39 @@ def test_a_large_difference_is_significant_and_none_is_not(systems) -> None:
     assert same["bleu_delta"] == 0.0 and same["bleu_delta_low"] == same["bleu_delta_high"] == 0.0
 
 
+def test_a_family_gets_a_hundred_resamples_a_test_and_never_fewer_than_a_thousand() -> None:
+    assert [resamples_for(tests) for tests in (0, 1, 10, 11, 64)] == [1000, 1000, 1000, 1100, 6400]
+
+
+def test_flipping_changes_signs_with_probability_one_half() -> None:
+    differences = np.array([1.0, 10.0, 100.0])
+    sums = flipped_sums(differences, trials=4000)
+    assert len(sums) == 4000
+    # The eight sums of plus or minus 1, 10 and 100, each in about an eighth of the trials.
+    values, counts = np.unique(sums, return_counts=True)
+    assert values.tolist() == [-111, -109, -91, -89, 89, 91, 109, 111]
+    assert (np.abs(counts / 4000 - 1 / 8) < 0.03).all()
+    assert flipped_sums(differences, 50, seed=1).tolist() != sums[:50].tolist()
+    assert flipped_sums(differences, 50).tolist() == flipped_sums(differences, 50).tolist()
+
+
+def test_p_values_by_hand() -> None:
+    # Of four resamples with mean 2, those at 0 and 4 stray by 2, the others by 1: (2 + 1) / 5, and (4 + 1) / 5.
+    drawn = np.array([0.0, 4.0, 1.0, 3.0])
+    assert bootstrap_p_value(drawn, 2.0) == bootstrap_p_value(drawn, -2.0) == pytest.approx(3 / 5)
+    assert bootstrap_p_value(drawn, 1.0) == pytest.approx(1.0)
+    assert bootstrap_p_value(drawn, 2.5) == pytest.approx(1 / 5)
+    # A trial that ties with what was observed counts, within rounding; a smaller one does not.
+    trials = np.array([-0.3, 0.1 + 0.2, 0.29, 0.0])
+    assert randomization_p_value(trials, 0.3) == pytest.approx(3 / 5)
+
+
 HOLM = [
     ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),  # 4 x .005, 3 x .01, 2 x .03, then not below it
     ([0.04, None, 0.02], [0.04, None, 0.04]),  # two tests, not three
     ([0.6, 0.7], [1.0, 1.0]),
     ([0.02, 0.02, 0.02], [0.06, 0.06, 0.06]),
+    ([0.0, 1.0], [0.0, 1.0]),  # both ends are p-values
     ([None], [None]),
     ([], []),
 ]

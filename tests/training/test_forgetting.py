@@ -198,6 +198,28 @@ def test_replay_draws_by_seed_without_replacement(make_rows: Any, tiny_qwen2vl: 
     assert sorted(load_training_data(run.data, run.forgetting.replay_share, 0)["source"]) == ["know"] * 8 + ["ling"] * 3
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"replay_share": 0.0}, r"replay_share is 0\.0; give a share in \(0, 1\], or remove it"),
+        ({"replay_share": -0.1}, r"replay_share is -0\.1; give"),
+        ({"replay_share": 1.01}, r"replay_share is 1\.01; give"),
+        ({"fisher_samples": 0}, "fisher_samples is 0; give a positive number, or remove it"),
+        ({"ewc_lambda": 0.0, "init_adapter": "one"}, r"ewc_lambda is 0\.0; give a positive number, or remove it"),
+        ({"ewc_lambda": 1e-9}, "ewc_lambda needs init_adapter; set it to the adapter of the first stage"),
+    ],
+)
+def test_values_at_the_edge_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(MellaError, match=f"^{message}"):
+        ForgettingArguments(**given)
+
+
+def test_values_within_the_edge_are_taken() -> None:
+    given = ForgettingArguments(replay_share=1.0, fisher_samples=1, ewc_lambda=1e-9, init_adapter="one")
+    assert (given.replay_share, given.fisher_samples, given.ewc_lambda) == (1.0, 1, 1e-9)
+    assert ForgettingArguments().replay_share is None
+
+
 def test_settings_that_cannot_work_are_refused(
     stage_one: Path, tiny_qwen2vl: Path, two_sources: Path, tmp_path: Path
 ) -> None:
