@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from mella_hf.commands.options import Json, LanguagesFrom, Lid, LogFile, Quiet
 from mella_hf.errors import MellaError, MissingExtraError, missing_extra
+from mella_hf.faults import fault_line
 
 # Section of `mella --help` -> command -> what it does, in at most 58 characters.
 COMMANDS = {
@@ -195,6 +196,10 @@ def main(args: Sequence[str] | None = None) -> None:
         if (missing := missing_extra(error)) is None:
             raise
         sys.exit(f"error: {missing}")
+    except Exception as error:  # what the machine refuses comes from any library
+        if (line := fault_line(error)) is None:
+            raise
+        sys.exit(f"error: {line}")
 
 
 if __name__ == "__main__":

@@ -33,21 +33,21 @@ class PrivateName:
 PRIVATE = (
     PrivateName(
         "transformers",
-        "5.0",
+        "5.4",
         "5.24",
         "transformers.trainer:Trainer._save_checkpoint",
         "training/trainer.py: an error of saving names its checkpoint, and a stream's place is saved",
     ),
     PrivateName(
         "transformers",
-        "5.0",
+        "5.4",
         "5.24",
         "transformers.trainer:Trainer._load_from_checkpoint",
         "training/trainer.py: Qwen2-VL's weights are saved under other names than they are looked for",
     ),
     PrivateName(
         "transformers",
-        "5.2",
+        "5.4",
         "5.24",
         "transformers.generation.utils:GenerationMixin._prepare_position_ids_for_generation",
         "positions of image tokens, for our own decoding",
@@ -55,42 +55,42 @@ PRIVATE = (
     ),
     PrivateName(
         "transformers",
-        "5.0",
+        "5.4",
         "5.24",
         "transformers.models.qwen2_vl.processing_qwen2_vl:Qwen2VLProcessor._get_num_multimodal_tokens",
         "the number of image tokens, without decoding images",
     ),
     PrivateName(
         "transformers",
-        "5.0",
+        "5.4",
         "5.24",
         "transformers.models.internvl.processing_internvl:InternVLProcessor._get_num_multimodal_tokens",
         "the number of image tokens, without decoding images",
     ),
     PrivateName(
         "transformers",
-        "5.0",
+        "5.4",
         "5.24",
         "transformers.tokenization_utils_base:generate_merges",
         "merges of InternLM2's sentencepiece model",
     ),
     PrivateName(
         "transformers",
-        "5.0",
+        "5.4",
         "5.24",
         "transformers.convert_slow_tokenizer:import_protobuf",
         "reading InternLM2's sentencepiece model",
     ),
     PrivateName(
         "transformers",
-        "5.0",
+        "5.4",
         "5.24",
         "transformers.modeling_utils:ALL_ATTENTION_FUNCTIONS",
         "the names that attn_implementation may have",
     ),
     PrivateName(
         "trl",
-        "1.11",
+        "1.15",
         "1.16",
         "trl.trainer.utils:FusedCausalLMOutput",
         "scoring only labelled positions on a CPU",
@@ -168,7 +168,7 @@ def image_token_counts(processor: Any, sizes: Sequence[tuple[int, int]]) -> list
 
 
 def fused_output() -> Any:
-    """The output that TRL expects of a model that scores labels itself; None before TRL 1.11, which asks for logits."""
+    """The output that TRL expects of a model that scores labels itself; None before TRL 1.15, which asks for logits."""
     try:
         from trl.trainer.utils import FusedCausalLMOutput
     except ImportError:
