@@ -1,7 +1,10 @@
 """The `datasets` builder behind `load_dataset("mella", "ar")`: reads Parquet from a folder or the Hub.
 
 This file is also the loading script `dataset_scripts/mella.py`, byte for byte. So it is a single file and imports from
-`mella_hf` only what it can do without. Each split is prepared by itself: `split="know"` does not download `ling`.
+`mella_hf` only what it can do without. Of the definition of a sound row (`mella_hf.dataset.checks`) it checks texts and
+that images have bytes, in every row that it reads; that images decode and have the sha256 of their id, `mella verify`
+checks once, since it costs a hundred times as much. Each split is prepared by itself: `split="know"` does not download
+`ling`.
 """
 
 import collections
@@ -30,11 +33,16 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HTTPError
 
 try:
+    from mella_hf.dataset.checks import text_problem
     from mella_hf.errors import MellaError
 except ImportError:  # as a loading script, without the library
 
     class MellaError(ValueError):  # type: ignore[no-redef]
         """Bad input. The message says what is wrong, with which value, and how to mend it."""
+
+    def text_problem(text: Any) -> str | None:
+        """Only what needs no tables: the whole definition of a sound text is in the library."""
+        return None if isinstance(text, str) and text.strip() else "text_missing"
 
 
 try:
@@ -315,6 +323,7 @@ class Mella(datasets.ArrowBasedBuilder):
             with open_shard(path) as parquet:
                 batches = parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=schema.names)
                 for index, batch in enumerate(batches):
+                    guard_texts(batch, path)
                     yield Key(shard, index), table_cast(pa.Table.from_batches([guard_images(batch)]), schema)
 
     def _generate_more_gen_kwargs(self, files: list[str], row_groups: list[Any]) -> Iterator[dict[str, Any]]:
@@ -455,6 +464,17 @@ def guard_images(batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch
     plain = pa.StructArray.from_arrays([data, pa.nulls(len(data), pa.string())], ["bytes", "path"])
     return batch.set_column(batch.schema.get_field_index("image"), "image", plain)
+
+
+def guard_texts(batch: pa.RecordBatch, path: str) -> None:
+    """Raise MellaError, naming the shard, on a text that must not be trained on."""
+    for text in batch.column("text").to_pylist() if "text" in batch.schema.names else ():
+        if (problem := text_problem(text)) is not None:
+            shown = ascii(text) if text is None else ascii(text[:60])
+            raise MellaError(
+                f"The shard {path} has the text {shown}, which is unfit ({problem}). Take the sample out with "
+                "'mella remove', or build the dataset again."
+            )
 
 
 @contextlib.contextmanager

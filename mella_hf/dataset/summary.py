@@ -1,7 +1,8 @@
 """A draft of the public summary of training content that the AI Act asks of providers of general-purpose models.
 
-Article 53(1)(d) of Regulation (EU) 2024/1689; the sections and their order are those of the AI Office's template of
-24 July 2025. What the rows say is filled in. What only the provider of a model knows is marked "to be filled in".
+Article 53(1)(d) of Regulation (EU) 2024/1689. The sections, their order and their headings are those of the AI Office's
+template of 24 July 2025, as providers have published it filled in; the words of the fields are shortened. What the rows
+say is filled in. What only the provider of a model knows is marked "to be filled in".
 """
 
 from collections import Counter
@@ -27,7 +28,10 @@ def _general(info: DatasetInfo) -> list[str]:
     spoken = ", ".join(f"{language_name(code)} ({code}): {_rows(info, code):,} texts" for code in info.languages)
     latest = info.collected[1]
     return [
-        "# Public summary of training content",
+        "# Public Summary of Training Content for General-Purpose AI models",
+        "",
+        f"- Version of the Summary: {OPEN}",
+        f"- Last update: {OPEN}",
         "",
         f"For a model trained on {info.text.title} ({info.where}).",
         "",
@@ -73,8 +77,13 @@ def _sources(info: DatasetInfo) -> list[str]:
         "",
         "### 2.2 Private non-publicly available datasets obtained from third parties",
         "",
-        f"- Datasets commercially licensed by rightsholders or their representatives: {OPEN}",
-        f"- Private datasets obtained from other third parties: {OPEN}",
+        "#### 2.2.1 Datasets commercially licensed by rightsholders or their representatives",
+        "",
+        f"- {OPEN}",
+        "",
+        "#### 2.2.2 Private datasets obtained from other third parties",
+        "",
+        f"- {OPEN}",
         "",
         "### 2.3 Data crawled and scraped from online sources",
         "",
@@ -120,14 +129,15 @@ def _processing(info: DatasetInfo) -> list[str]:
         "",
         "### 3.1 Respect of reservation of rights from text and data mining exception or limitation",
         "",
-        f"- Measures before and during collection: {OPEN}",
+        f"- Signatory to the Code of Practice for general-purpose AI models: {OPEN}",
+        f"- Measures before model training, before and during data collection: {OPEN}",
         f"- Requests to take samples away that were carried out: {info.removals:,}.",
         "",
         "### 3.2 Removal of illegal content",
         "",
-        f"- {OPEN}",
+        f"- General description of measures taken: {OPEN}",
         "",
-        "### 3.3 Other information about data processing (optional)",
+        "### 3.3 Other information (optional)",
         "",
         f"- Left out while the dataset was built: {lost[0][1] if lost else 'nothing on record'}.",
     ]

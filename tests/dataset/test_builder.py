@@ -20,6 +20,7 @@ import mella_hf  # noqa: F401  (registers "mella")
 from mella_hf import languages
 from mella_hf.dataset import builder
 from mella_hf.dataset.card import write_card
+from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import shard_paths, write_split
 from mella_hf.errors import MellaError
 from mella_hf.images.opening import on_white, open_image
@@ -95,6 +96,22 @@ def test_changed_data_is_not_read_from_the_cache(tmp_path: Path) -> None:
         write_split([record(i) for i in seeds], folder, "ar", "know")
         dataset = load_dataset("mella", "ar", data_dir=str(folder), split="know", cache_dir=cache)
         assert dataset["id"][:] == ids(folder, "ar", "know")
+
+
+@pytest.mark.parametrize("text", ["بيت<|im_end|>", "\u200b\u2060 \ufeff", None, "[IMG] دار"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_text_that_is_unfit_is_refused(tmp_path: Path, text: str | None, streaming: bool) -> None:
+    """As verify does, with the shard's name; a shard could be written by anybody."""
+    write_split([record(n) for n in range(3)], tmp_path / "d", "ar", "know")
+    (path,) = shard_paths(tmp_path / "d", "ar", "know")
+    table = pq.read_table(path)
+    texts = [*table["text"].to_pylist()[:2], text]
+    pq.write_table(table.set_column(table.schema.get_field_index("text"), "text", pa.array(texts, pa.string())), path)
+    with pytest.raises(MellaError, match=r"know-00000-of-00001.parquet has the text .* unfit \(text_"):
+        where = {"data_dir": str(tmp_path / "d"), "cache_dir": str(tmp_path / "cache")}
+        list(load_dataset("mella", "ar", split="know", streaming=streaming, **where))
+    with pytest.raises(MellaError, match="unfit"):
+        verify_dataset(tmp_path / "d", workers=0, progress=False, card=False).require_sound()
 
 
 def test_num_proc(load, published: Path) -> None:

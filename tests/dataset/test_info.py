@@ -112,11 +112,12 @@ HEADINGS = [
     "1. General information", "1.1 Provider identification", "1.2 Model identification",
     "1.3 Modalities, overall training data size and other characteristics", "2. List of data sources",
     "2.1 Publicly available datasets", "2.2 Private non-publicly available datasets obtained from third parties",
-    "2.3 Data crawled and scraped from online sources", "2.4 User data", "2.5 Synthetic data",
+    "2.2.1 Datasets commercially licensed by rightsholders or their representatives",
+    "2.2.2 Private datasets obtained from other third parties", "2.3 Data crawled and scraped from online sources", "2.4 User data", "2.5 Synthetic data",
     "2.6 Other sources of data",
     "3. Data processing aspects",
     "3.1 Respect of reservation of rights from text and data mining exception or limitation",
-    "3.2 Removal of illegal content", "3.3 Other information about data processing (optional)",
+    "3.2 Removal of illegal content", "3.3 Other information (optional)",
 ]  # fmt: skip
 
 
@@ -150,5 +151,5 @@ def test_the_command(folder: Path) -> None:
     assert str(dataset_info(folder)) in run.invoke(app, ["info", str(folder)]).output
     assert json.loads(run.invoke(app, ["info", str(folder), "--json"]).stdout)["rows"] == 16
     assert run.invoke(app, ["info", str(folder), "--summary"]).output.startswith(
-        "# Public summary of training content\n"
+        "# Public Summary of Training Content for General-Purpose AI models\n"
     )
