@@ -92,6 +92,25 @@ def test_half_of_a_text_must_be_letters_and_half_of_those_the_languages(language
     assert (found.reason if isinstance(found, Dropped) else "kept") == expected
 
 
+EDGES = [
+    ("ko", "곰", {"min_letters": 2}, "kept"),  # a Hangul syllable counts as two letters
+    ("ko", "곰", {"min_letters": 3}, "too_short"),
+    ("ru", "Ёж", {"min_letters": 3}, "too_short"),  # a letter of an alphabet as one
+    ("ru", "Пёс", {"max_characters": 3}, "kept"),
+    ("ru", "Пёс", {"max_characters": 2}, "too_long"),
+    ("ru", "Фото?", {}, "boilerplate"),  # a mark at the end hides nothing
+    ("ru", "Фото?!", {}, "boilerplate"),
+    ("en", "Příliš žluťoučký kůň běží po louce", {}, "kept"),  # English comes from English sources and is not judged
+    ("cs", "The old man walks along the river with his two dogs.", {}, "wrong_language"),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "limits", "expected"), EDGES)
+def test_at_the_edge_of_a_limit(language, text, limits, expected):
+    found = check_alt_text(text, language, **limits)
+    assert (found.reason if isinstance(found, Dropped) else "kept") == expected
+
+
 GO = [
     ("ar", "", "empty"),
     ("ko", " . ", "empty"),
