@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import Translator, TranslatorUrl
 
 if TYPE_CHECKING:
@@ -75,9 +76,15 @@ def _list(rows: bool) -> None:
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     for line in lines:
         cells = line if rows else [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        typer.echo(("\t" if rows else "  ").join(cells).rstrip())
+        say(("\t" if rows else "  ").join(cells).rstrip())
     for fault in faults.values():
-        typer.echo(f"left out: {fault}", err=True)
+        say(f"left out: {fault}", err=True)
+    finish(
+        {
+            "languages": [dict(zip(header, line, strict=True)) for line in lines[1:]],
+            "left_out": list(map(str, faults.values())),
+        }
+    )
 
 
 def _show(code: str) -> None:
@@ -105,9 +112,11 @@ def _show(code: str) -> None:
     }
     for title, text in facts.items():
         if text:
-            typer.echo(f"{title + ':':16} {text}")
-    for gap in _gaps(rest, judge_of(code)):
-        typer.echo(f"- {gap}")
+            say(f"{title + ':':16} {text}")
+    gaps = _gaps(rest, judge_of(code))
+    for gap in gaps:
+        say(f"- {gap}")
+    finish({"code": code, **{title.lower().replace(" ", "_"): text for title, text in facts.items()}, "gaps": gaps})
 
 
 def _gaps(rest: Any, judge: str | None) -> list[str]:
@@ -147,7 +156,6 @@ def _draft(code: str, out: Path, name: str, script: str, translate: "Translate |
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(path, text)
     entry = check_entry(path)
-    typer.echo(
-        f"{path}: a draft for {entry.name} ({entry.native_name}). Its first lines say what a speaker must confirm."
-    )
-    typer.echo(f"Use it with --languages-from {out}, or: export MELLA_LANGUAGES={out.resolve()}")
+    say(f"{path}: a draft for {entry.name} ({entry.native_name}). Its first lines say what a speaker must confirm.")
+    say(f"Use it with --languages-from {out}, or: export MELLA_LANGUAGES={out.resolve()}")
+    finish({"file": path, "code": code}, path)

@@ -102,6 +102,23 @@ def test_json_is_all_that_is_printed_and_lines_go_to_standard_error(answers: Pat
     assert "Wrote" in done.stderr and "keyword accuracy" in done.stderr
 
 
+def test_languages_are_rows_for_other_programs() -> None:
+    listed = json.loads(mella("languages", "--json").stdout)["languages"]
+    by_code = {row["code"]: row for row in listed}
+    assert len(by_code) == len(listed) > 100
+    assert (by_code["th"]["language"], by_code["th"]["script"]) == ("Thai", "Thai")
+    one = json.loads(mella("languages", "ka", "--json").stdout)
+    assert one["code"] == "ka" and one["name"] == "Georgian, ქართული" and one["gaps"]
+
+
+@pytest.mark.parametrize(
+    "module", sorted((Path(mella_hf.__file__).parent / "commands").glob("*.py")), ids=lambda p: p.stem
+)
+def test_every_command_has_a_result_for_json(module: Path) -> None:
+    if module.stem not in ("__init__", "console", "options"):
+        assert "finish(" in module.read_text("utf-8"), "--json would print nothing"
+
+
 def test_quiet_prints_what_was_made(answers: Path) -> None:
     done = mella("score", answers, "--language", "cs", "-q")
     assert done.stdout == f"{answers.with_suffix('.scores.json')}\n"
