@@ -1,6 +1,7 @@
 """`mella train`: train an adapter by a recipe and flags."""
 
 import subprocess
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -27,6 +28,13 @@ def train(
     recipes: Annotated[bool, typer.Option("--recipes", help="List the recipes and the launcher's configurations.")] = (
         False
     ),
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Try all that the run does, without training: memory, samples, answers, disk; tell the time.",
+        ),
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="List every setting with its default.")] = False,
 ) -> None:
     """Train an adapter by a recipe, in a single stage or as the second of two; the same command resumes.
@@ -34,6 +42,8 @@ def train(
     Every key of the recipe is a flag too, and flags win: mella train joint
     --model_name_or_path Qwen/Qwen2-VL-7B-Instruct --languages ar --lora_r 8.
     The adapter and its processor are written to OUTPUT_DIR/adapter.
+
+    Before its first step a run tries what could end it later, in about a minute; --check does only that.
 
     On several GPUs: --accelerate-config zero1, or accelerate launch -m mella_hf train RECIPE.
     """
@@ -50,12 +60,20 @@ def train(
     elif not given[0].startswith("-"):
         given = ["--config", str(find_recipe(given[0])), *given[1:]]
     if accelerate_config is not None:
-        _launch(accelerate_config, given)
+        _launch(accelerate_config, ["--check", *given] if check else given)
         return
     from mella_hf.training.arguments import parse_settings
+    from mella_hf.training.sft import check as try_out
     from mella_hf.training.sft import train as run
 
     parsed = parse_settings(given)
+    if check:
+        tried = try_out(parsed)
+        if parsed.training.process_index == 0:
+            for line in tried.lines():
+                say(line)
+            finish(asdict(tried), "the run can start")
+        return
     adapter = run(parsed)
     if parsed.training.process_index == 0:
         say(f"adapter: {adapter}")

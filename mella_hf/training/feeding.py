@@ -3,6 +3,7 @@
 import math
 import random
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
 
+FIRST_ROWS = 4  # samples of a kind that are tried before the first step, until one is sound
+
+
 @dataclass(frozen=True)
 class Feed:
     """The input of a trainer.
@@ -33,6 +37,7 @@ class Feed:
         facts: about the data, as JSON.
         held: conversations that are held out, by "<language>_<source>".
         lengths: tokens of each sample; None where they are not known beforehand.
+        kinds: a few samples of each kind, by "<language> <source>".
     """
 
     dataset: Any
@@ -41,6 +46,7 @@ class Feed:
     facts: dict[str, Any]
     held: dict[str, Any] = field(default_factory=dict)
     lengths: Any = None
+    kinds: dict[str, list[int]] = field(default_factory=dict)
 
 
 def load_training_data(data: DataArguments, replay_share: float | None = None, seed: int = 0) -> "Dataset":
@@ -142,7 +148,18 @@ def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
         facts(tokens, sources, batches, per_step, data.weights),
         {kind: _turns_of(part, conversations(data.prompt_seed)) for kind, part in held.items()},
         tokens.sequence,
+        _kinds(dataset["language"], sources),
     )
+
+
+def _kinds(languages: Iterable[str], sources: Iterable[str]) -> dict[str, list[int]]:
+    """The first samples of each language and source."""
+    found: dict[str, list[int]] = {}
+    for row, (language, source) in enumerate(zip(languages, sources, strict=True)):
+        rows = found.setdefault(f"{language} {source}", [])
+        if len(rows) < FIRST_ROWS:
+            rows.append(row)
+    return found
 
 
 def _turns_of(rows: "Dataset", transform: Any) -> Any:

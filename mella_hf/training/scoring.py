@@ -45,6 +45,30 @@ class LabelledScores:
         )
 
 
+def label_loss(model: Any, batch: dict[str, Any]) -> torch.Tensor:
+    """The mean loss of a batch's labels, computed as in a step of training: without logits of other positions.
+
+    Args:
+        model: that a `MellaTrainer` has prepared, or any other.
+        batch: inputs with labels of (rows, positions).
+    """
+    labels = batch["labels"]
+    inputs = {key: value for key, value in batch.items() if key != "labels"}
+    if is_quicker(labels.device):
+        scores = LabelledScores(model)(labels=labels, fused_lm_head=True, use_cache=False, **inputs)
+    elif fused_output() is not None and _is_fused(model):
+        scores = model(labels=labels, fused_lm_head=True, **inputs)
+    else:
+        return model(labels=labels, use_cache=False, **inputs).loss
+    return -scores.log_probs.sum() / scores.label_mask.sum().clamp(min=1)
+
+
+def _is_fused(model: Any) -> bool:
+    """Whether TRL's trainer has given this model its own scoring of labels, which takes `fused_lm_head`."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "forward" in vars(base)  # the trainer replaces the method on the object
+
+
 def is_quicker(device: torch.device) -> bool:
     """Whether TRL lets others score labels, and this is faster than its own scoring on this device."""
     return device.type == "cpu" and fused_output() is not None

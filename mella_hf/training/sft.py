@@ -6,6 +6,7 @@ The paper's recipe: LoRA on the language model, `know` and `ling` together, one 
 import json
 import os
 import shutil
+import sys
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ from mella_hf.training.forgetting import (
     trainable,
 )
 from mella_hf.training.preflight import check_backbone
+from mella_hf.training.rehearsal import Rehearsal, rehearse
 from mella_hf.training.run_identity import all_settings, backbone_commit, run_identity
 from mella_hf.training.settings import Settings
 from mella_hf.training.template_check import check_template
@@ -141,12 +143,30 @@ def build_trainer(settings: Settings) -> Any:
     check_devices(forgetting, trainer.accelerator.distributed_type.value)
     name = str(settings.model.model_name_or_path)
     check_template(trainer.data_collator, processor, stop_token_ids(model, processor), name)
+    rows = None
     if settings.watch.watch_steps is not None:
         data, samples = settings.data, settings.watch.watch_samples
         rows = watch_set(data.dataset, data.data_dir, data.languages, samples, settings.training.seed)
         trainer.add_callback(Watch(trainer, rows, settings.watch))
+    trainer.rehearse = partial(rehearse, trainer, feed, rows)
     facts = {**feed.facts, "parameters": trainable_by_part(trainer.model)}
     return trainer, facts
+
+
+def check(settings: Settings) -> Rehearsal:
+    """Try everything that a run does, without a step of training; nothing is written to its folder.
+
+    Raises:
+        MellaError, TrainingError: as `train`, for all that can be known before the first step.
+    """
+    output_dir = Path(str(settings.training.output_dir))
+    existed = output_dir.exists()
+    trainer, _ = build_trainer(settings)
+    try:
+        return trainer.rehearse()
+    finally:
+        if not existed and output_dir.is_dir() and not any(output_dir.iterdir()):
+            output_dir.rmdir()  # a Trainer makes it when it is made
 
 
 def _elastic(forgetting: ForgettingArguments, trainer: Any) -> ElasticWeights:
@@ -173,6 +193,10 @@ def train(settings: Settings) -> Path:
         done, checkpoint = _agree(settings, output_dir)
         if not done:
             trainer, facts = build_trainer(settings)
+            if checkpoint is None:
+                tried = trainer.rehearse()
+                if trainer.is_world_process_zero():
+                    print("\n".join(tried.lines()), file=sys.stderr)
             log = _run(trainer, checkpoint)
             _save(
                 trainer,

@@ -94,6 +94,7 @@ class MellaTrainer(SFTTrainer):
         super().__init__(*args, **kwargs)
         self.batches, self.denominators = batches, denominators
         self.elastic = None if elastic is None else elastic(self)
+        self.rehearse: Callable[[], Any] | None = None  # tries what the run will do; set by who knows the data
         self._place: str | None = None
         self._penalties: list[float] = []  # of EWC, since the last line of the log
         if isinstance(batches, LengthBuckets):

@@ -1,0 +1,54 @@
+"""benchmarks/gpu.py: every line of it runs on a CPU with tiny models, and its numbers are those of the runs."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks/gpu.py"
+
+
+@pytest.fixture(scope="module")
+def gpu() -> Any:
+    spec = importlib.util.spec_from_file_location("gpu_benchmark", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tiny_runs_everything(gpu: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert gpu.main(["--tiny", "--json"]) == 0
+    text = capsys.readouterr().out
+    found = json.loads(text[text.index('{\n "card"') :])
+    assert all(found["bars"].values()) and len(found["bars"]) == 7
+    for name in ("qwen2_vl", "internvl"):
+        variants = found["train"][name]
+        assert {"ours", "trl", "ours_without_checkpointing", "ours_all_positions", "ours_eager"} <= set(variants)
+        assert all(0 <= entry["padding"] < 1 for entry in variants.values())
+        for entry in variants.values():
+            assert entry["samples_a_second"] > 0 and entry["tokens_a_second"] > entry["samples_a_second"]
+            assert entry["mfu"] is None  # no GPU whose peak is known
+
+
+def test_the_published_sizes_have_the_published_parameters(gpu: Any) -> None:
+    """On no device: 8.29 billion are in Qwen2-VL-7B's files, 8.08 in InternVL2-8B's (their model cards: 8B each)."""
+    totals = {}
+    for name in ("qwen2_vl", "internvl"):
+        model, processor = gpu.backbone(name, tiny=False, device="meta")
+        totals[name] = sum(p.numel() for p in model.parameters()) / 1e9
+        assert str(model.dtype) == "torch.bfloat16" and processor.chat_template
+    assert totals == {"qwen2_vl": pytest.approx(8.29, abs=0.01), "internvl": pytest.approx(8.08, abs=0.01)}
+
+
+@pytest.mark.parametrize(("changed", "missed"), [({}, 0), ({"samples_a_second": 1.4}, 1), ({"memory_gb": 36}, 1)])
+def test_bars_are_judged(gpu: Any, changed: dict[str, float], missed: int) -> None:
+    import argparse
+
+    options = argparse.Namespace(tiny=False, device="cuda")
+    ours = {"samples_a_second": 1.6, "mfu": 0.36, "memory_gb": 34, **changed}
+    runs = {"ours": ours, "trl": {"samples_a_second": 1.0}, "ours_without_checkpointing": {"mfu": 0.46}}
+    bars = gpu.judge({"train": {"qwen2_vl": runs}}, options)
+    assert len(bars) == 4 and list(bars.values()).count(False) == missed
