@@ -122,6 +122,9 @@ def evaluate(
     for record in run_benchmarks(external, systems, out=out / "benchmarks", batch_size=batch_size, device=device):
         measured.append(record)
         say(benchmark_line(record))
+    if measured:  # the pages show them too
+        for run in runs.values():
+            write_report(run)
     return Evaluation(out, runs, comparisons, measured, pages)
 
 

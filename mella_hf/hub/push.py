@@ -28,6 +28,7 @@ from mella_hf.answers.identity import (
 from mella_hf.answers.models import processor_source
 from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.benchmarks.cost import benchmark_costs
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.files import write_atomic
 from mella_hf.hub.card import CARD, CardChoice, card_hash, is_edited, keep_edited, write_adapter_card
@@ -222,6 +223,7 @@ def _provenance(adapter: Path, config: dict[str, Any], run: Run) -> dict[str, An
         "data": run.data,
         "licenses": _licenses(settings),
         "scores": run.scores,
+        "costs": [cost for cost in benchmark_costs(run.folder) if cost["system"] == "adapter"],
         "versions": run.versions,
     }
 

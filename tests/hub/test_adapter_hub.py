@@ -469,6 +469,17 @@ def test_the_card_says_recipe_and_licences(trained, run, tmp_path, make_rows):
     assert "| know | 1,200 | 30 text missing, 4 image missing |" in text
 
 
+def test_the_card_says_what_was_forgotten(trained, run, tmp_path):
+    folder = run if isinstance(run, Path) else run.folder
+    for system, value in (("base", 71.5), ("adapter", 68.0)):
+        (folder / "benchmarks" / system).mkdir(parents=True)
+        scores = {"accuracy": value, "accuracy_low": value - 3, "accuracy_high": value + 3, "n": 200}
+        record = {"benchmark": {"name": "aokvqa", "language": "en"}, "model": {}, "scores": scores}
+        (folder / "benchmarks" / system / "aokvqa.json").write_text(json.dumps(record))
+    card = (prepare_adapter(trained, tmp_path / "prepared", run=run) / "README.md").read_text("utf-8")
+    assert "| aokvqa (en) | 200 | accuracy | 71.5 (68.5–74.5) | 68.0 (65.0–71.0) | -3.5 |" in card
+
+
 def test_the_command_needs_scores_once(trained, tmp_path):
     from typer.testing import CliRunner
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mella_hf.evaluation.benchmarks.cost import benchmark_costs
 from mella_hf.evaluation.questions.conclusions import gain_outcome
 from mella_hf.evaluation.reports.differences import on_one_axis, other_differences
 from mella_hf.evaluation.reports.gallery import count_run
@@ -123,6 +124,7 @@ def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
         "standing": standing(language).sentence,
         "without_keywords": without_keywords(run, language),
         "models": run.models,
+        "costs": benchmark_costs(run.folder),
         "findings": [finding for split in splits if (finding := _finding(run, split, facts["differences"]))],
         "panels": [_panel(run, split, outcomes) for split in splits],
         "curve": loss_curve(log_history),
