@@ -78,6 +78,10 @@ class Step:
         """The number that entered the step."""
         return self.kept + sum(self.dropped.values())
 
+    def flags(self) -> dict[str, int]:
+        """Rows that were kept with a flag, or against a site's wish: flag -> number."""
+        return {note: n for note, n in self.notes.items() if n and note.startswith(("overridden", "flagged"))}
+
     def to_json(self) -> dict[str, Any]:
         """The step for programs."""
         return {**vars(self), "entered": self.entered}

@@ -17,6 +17,7 @@ from mella_hf.evaluation.run import Run, load_run
 from mella_hf.evaluation.scores_file import SCORES_FILE
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import write_atomic
+from mella_hf.html.page import signed
 from mella_hf.metrics import significance
 from mella_hf.metrics.prediction_files import Keys, read_predictions, with_references
 from mella_hf.progress import progress_bar
@@ -199,7 +200,7 @@ def comparison_line(record: Mapping[str, Any]) -> str:
     for name in metric_titles():
         if record[f"{name}_delta"] is not None:
             star = "*" if record[f"{name}_p_randomization_holm"] < LEVEL else ""
-            low, high = record[f"{name}_delta_low"], record[f"{name}_delta_high"]
-            shown.append(f"{name} {record[f'{name}_delta']:+.1f}{star} [{low:+.1f}, {high:+.1f}]")
+            delta, low, high = (signed(record[f"{name}_delta{end}"]) for end in ("", "_low", "_high"))
+            shown.append(f"{name} {delta}{star} [{low}, {high}]")
     where = f"{record['language']} {record['split']}"
     return f"{where:14}{record['second']} against {record['first']}:  " + "  ".join(shown)

@@ -84,7 +84,7 @@ def watched_curves(log_history: Sequence[Mapping[str, Any]]) -> list[Curve]:
 
 def _curve(title: str, points: Sequence[tuple[int, float]]) -> Curve | None:
     """A curve through the points; None with fewer than two."""
-    if len(points) < 2:
+    if len(points) < 2 or points[-1][0] <= 0:
         return None
     x_marks, y_marks = ticks(points[-1][0]), ticks(max(value for _, value in points))
     right, top = points[-1][0], y_marks[-1]

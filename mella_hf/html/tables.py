@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mella_hf.html.page import number
+from mella_hf.html.page import number, signed
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -19,12 +19,16 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A score in [0, 100], or a signed difference, with its 95% interval; all None if it was not measured."""
+    """A score in [0, 100], or a signed difference, with its 95% interval; all None if it was not measured.
+
+    `note` names the metric where it is another than the table's.
+    """
 
     value: float | None
     low: float | None
     high: float | None
     signed: bool = False
+    note: str = ""
 
     @classmethod
     def of(cls, score: Mapping[str, Any] | None, metric: str) -> "Cell":
@@ -35,7 +39,7 @@ class Cell:
     def texts(self) -> tuple[str, str, str]:
         """Value and interval as text; a difference has its sign."""
         ends = (self.value, self.low, self.high)
-        value, low, high = (f"{end:+.1f}" if self.signed and end is not None else number(end) for end in ends)
+        value, low, high = map(signed if self.signed else number, ends)
         return value, low, high
 
 
@@ -94,7 +98,8 @@ def _markdown(entry: str | Cell) -> str:
     if isinstance(entry, str):
         return entry.replace("|", "\\|")
     value, low, high = entry.texts()
-    return "–" if entry.value is None else f"{value} ({low}{'–' if not entry.signed else ' to '}{high})"
+    note = f" {entry.note}" if entry.note else ""
+    return "–" if entry.value is None else f"{value} ({low}{'–' if not entry.signed else ' to '}{high}){note}"
 
 
 def _latex(entry: str | Cell) -> str:
@@ -104,5 +109,6 @@ def _latex(entry: str | Cell) -> str:
         return "--"
     value, low, high = entry.texts()
     if not entry.signed:
-        return rf"{value} {{\scriptsize ({low}--{high})}}"
+        note = rf" {{\scriptsize {escape_latex(entry.note)}}}" if entry.note else ""
+        return rf"{value} {{\scriptsize ({low}--{high})}}{note}"
     return rf"${value}$ {{\scriptsize (${low}$ to ${high}$)}}"

@@ -32,7 +32,7 @@ def test_filters_and_search_narrow_the_gallery(stand_in_run, open_page):
     page.get_by_label("Search").fill("المحوّل 1")
     expect(headings(page)).to_have_text(["know entity 1"])
     page.get_by_label("Search").fill("nothing has this")
-    expect(page.locator(".none")).to_be_visible()
+    expect(page.get_by_text("No answer fits these filters.")).to_be_visible()
     expect(headings(page)).to_have_count(0)
     page.get_by_role("button", name="Show all").click()
     expect(page.locator("output")).to_have_text("8 of 8")
@@ -47,6 +47,7 @@ def test_the_page_works_from_the_keyboard(stand_in_run, open_page):
 
     press("Tab", page.locator(".skip"))
     press("Enter", page.locator("#answers"))
+    press("Tab", page.locator("#answers .here"))
     press("Tab", page.get_by_label("all", exact=True))
     press("ArrowRight", page.get_by_label("know", exact=True))
     expect(headings(page)).to_have_count(4)
@@ -180,12 +181,16 @@ def test_an_unfinished_run_is_one_clear_error(tmp_path):
         ("ضفدع", "ar", {"dir": "rtl", "lang": "ar"}),
         ("A frog.", "ar", {"dir": "ltr", "lang": ""}),
         ("2 ضفادع", "ar", {"dir": "rtl", "lang": "ar"}),  # digits have no direction of their own
+        ("Wi-Fi مجاني في المقهى", "ar", {"dir": "rtl", "lang": "ar"}),  # a Latin name comes first
+        ("NASA Hubble Deep Field صورة", "ar", {"dir": "rtl", "lang": "ar"}),  # most of it is Latin
+        ("أ ภาพถ่าย", "th", {"dir": "ltr", "lang": "th"}),
+        ("…", "ar", {"dir": "rtl", "lang": "ar"}),
         ("กบ", "th", {"dir": "ltr", "lang": "th"}),
         ("ضفدع", "th", {"dir": "rtl", "lang": ""}),
         ("", "ar", {"dir": "rtl", "lang": "ar"}),
     ],
 )
-def test_direction_follows_the_first_letter(text, language, expected):
+def test_a_text_in_a_language_has_its_direction_whatever_its_first_letter_is(text, language, expected):
     assert text_attributes(text, get_language(language)) == expected
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mella_hf.evaluation.titles import SPLIT_TITLES, metric_titles
-from mella_hf.html.page import number
+from mella_hf.html.page import number, signed
 from mella_hf.languages import get_language
 
 Record = Mapping[str, Any]
@@ -159,7 +159,7 @@ def _accuracy(record: Record) -> str:
 
 def _gain(record: Record) -> str:
     """A paired difference with its interval and corrected p-value."""
-    ends = f"{record['delta']:+.1f} points, {record['delta_low']:+.1f} to {record['delta_high']:+.1f}"
+    ends = f"{signed(record['delta'])} points, {signed(record['delta_low'])} to {signed(record['delta_high'])}"
     return f"{ends}, p {record['p_holm']:.3f}" if record["p_holm"] >= 0.001 else f"{ends}, p < 0.001"
 
 

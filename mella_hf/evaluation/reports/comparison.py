@@ -5,6 +5,7 @@ to the base with its corrected p-value, the open questions, categories, failure 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,19 @@ def comparison_table(systems: Sequence[MeasuredSystem], languages: Sequence[str]
         header=["System", "Split", "Metric", *(get_language(code).name for code in languages)],
         rows=[
             [system.name, SPLIT_TITLES[split][0], metric_titles()[metric][0]]
-            + [Cell.of(system.score(code, split), metric) for code in languages]
+            + [_cell(system, code, split) for code in languages]
             for split, metric in HEADLINE.items()
             for system in systems
         ],
         signatures=signatures(records),
     )
+
+
+def _cell(system: MeasuredSystem, code: str, split: str) -> Cell:
+    """The main metric of a split in a language; named where it is another than in the other languages."""
+    metric = system.metric(code, split)
+    cell = Cell.of(system.score(code, split), metric)
+    return cell if metric == HEADLINE[split] else replace(cell, note=metric_titles()[metric][0])
 
 
 def _view(systems: Sequence[MeasuredSystem], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,18 +115,18 @@ def _notes(systems: Sequence[MeasuredSystem]) -> list[str]:
 
 def _panel(systems: Sequence[MeasuredSystem], languages: Sequence[str], split: str) -> dict[str, Any]:
     """A split's headline metric: a row per language and system, with bars on one axis."""
-    metric = HEADLINE[split]
-    scores = [score for system in systems for code in languages if (score := system.score(code, split))]
-    end = scale_end(scores, [metric])
+    main = HEADLINE[split]
+    measured = [(s, code, score) for code in languages for s in systems if (score := s.score(code, split))]
+    end = max((scale_end([score], [s.metric(code, split)]) for s, code, score in measured), default=1.0)
     rows = [
         {"language": get_language(code), "system": system, "n": score["n"]}
+        | {"metric": "" if metric == main else metric_titles()[metric][0]}
         | {key: score[f"{metric}{suffix}"] for key, suffix in _ENDS.items()}
         | {f"{key}_at": on_axis(score[f"{metric}{suffix}"], end) for key, suffix in _ENDS.items()}
-        for code in languages
-        for system in systems
-        if (score := system.score(code, split)) and score[metric] is not None
+        for system, code, score in measured
+        if score[metric := system.metric(code, split)] is not None
     ]
-    return {"split": split, "metric": metric_titles()[metric], "rows": rows, "end": end}
+    return {"split": split, "metric": metric_titles()[main], "rows": rows, "end": end}
 
 
 _ENDS = {"value": "", "low": "_low", "high": "_high", "floor": "_floor"}

@@ -44,11 +44,11 @@ def cards(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: 
     """
     found: list[dict[str, Any]] = []
     for language in languages:
-        for split, metric in HEADLINE.items():
+        for split in HEADLINE:
             images: dict[str, dict[str, Any]] = {}
             for system in (system for system in systems if system.score(language, split)):
                 run, key = system.runs[language]
-                answers = _answers(run, key, split, metric, counted)
+                answers = _answers(run, key, split, system.metric(language, split), counted)
                 for prediction, answer in zip(run.predictions[key, split], answers, strict=True):
                     card = images.setdefault(
                         prediction["id"], {**{name: prediction[name] for name in SHARED}, "answers": {}}
@@ -94,7 +94,8 @@ def laid_out(card: Mapping[str, Any], systems: Sequence[MeasuredSystem]) -> dict
     language = get_language(card["language"])
     shown = [
         {**answer, "system": system, "attributes": text_attributes(answer["text"], language)}
-        | {"score": answer["scores"][HEADLINE[f"{card['source']}_test"]], "troubles": _troubles(answer)}
+        | {"score": answer["scores"][system.metric(card["language"], f"{card['source']}_test")]}
+        | {"troubles": _troubles(answer)}
         for system in systems
         if (answer := card["answers"].get(system.name))
     ]
@@ -102,6 +103,7 @@ def laid_out(card: Mapping[str, Any], systems: Sequence[MeasuredSystem]) -> dict
     run = next(system.runs[language.code][0] for system in systems if language.code in system.runs)
     return {
         **card,
+        "anchor": f"answer-{card['language']}-{card['source']}-{card['id'][:16]}",
         "answers": shown,
         "attributes": text_attributes(card["reference"], language),
         "long": any(len(text) > FOLDED_LENGTH for text in (card["reference"], *(a["text"] for a in shown))),

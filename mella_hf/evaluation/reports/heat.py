@@ -14,20 +14,20 @@ def heat_maps(groups: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[s
     """One heat map for each kind of group ("category", "domain") and split.
 
     Args:
-        groups: score records with `column` (the system), `by`, `group` and `split`.
+        groups: score records with `column` (the system), `metric` (the one to show), `by`, `group` and `split`.
     """
     groups = list(groups)
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for by in GROUPS:
-        for split, metric in HEADLINE.items():
+        for split in HEADLINE:
             if wanted := [group for group in groups if (group["by"], group["split"]) == (by, split)]:
-                found.setdefault(by, {})[split] = heat_map(wanted, metric)
+                found.setdefault(by, {})[split] = heat_map(wanted)
     return found
 
 
-def heat_map(groups: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
+def heat_map(groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A table of groups by column, largest group first; cells are shaded from 0 to the highest score."""
-    cells = {(group["group"], group["column"]): Cell.of(group, metric) for group in groups}
+    cells = {(group["group"], group["column"]): Cell.of(group, group["metric"]) for group in groups}
     images: dict[str, int] = {}
     for group in groups:
         images[group["group"]] = max(images.get(group["group"], 0), group["n"])

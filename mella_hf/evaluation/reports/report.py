@@ -18,18 +18,17 @@ from mella_hf.evaluation.reports.gallery import count_run
 from mella_hf.evaluation.reports.score_tables import question_tables, signatures
 from mella_hf.evaluation.reports.sections import shared_facts, shared_view
 from mella_hf.evaluation.reports.systems import run_systems
+from mella_hf.evaluation.reports.volume import TEMPLATES, share_out
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.evaluation.titles import SPLIT_TITLES, SUBSETS, headline, metric_titles
 from mella_hf.files import write_atomic
 from mella_hf.funnel import Counts
 from mella_hf.html.charts import loss_curve, on_axis, scale_end, watched_curves
-from mella_hf.html.page import environment
+from mella_hf.html.page import environment, with_contents
 from mella_hf.html.tables import Cell, Table
 from mella_hf.languages import Language, get_language
 from mella_hf.languages.standing import standing
 from mella_hf.metrics.installed import all_scores
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,8 @@ def write_page(
     write_atomic(out.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
     write_atomic(out.with_suffix(".md"), "\n".join(table.markdown() for table in tables))
     write_atomic(out.with_suffix(".tex"), "\n".join(table.latex() for table in tables))
-    write_atomic(out, environment(TEMPLATES).get_template(f"{kind}.html.j2").render(view))
+    shown = {**view, **share_out(view["gallery"], view["one"], out)}
+    write_atomic(out, with_contents(environment(TEMPLATES).get_template(f"{kind}.html.j2").render(shown)))
 
 
 def facts_schema(kind: str) -> dict[str, Any]:

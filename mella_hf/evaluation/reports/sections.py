@@ -58,9 +58,12 @@ def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequ
         "made_up_examples": _examples(gallery, systems),
         "rare": _rare(facts["rare_names"]),
         "failures": _failures(systems, languages),
-        "differences": [d | {"outcome": GAINS[gain_outcome(d)]} for d in facts["differences"]],
+        "differences": [
+            d | {"outcome": GAINS[way], "way": way} for d in facts["differences"] for way in [gain_outcome(d)]
+        ],
         "judgements": judgement_view(facts["judgements"]),
         "gallery": gallery,
+        "rest": None,
     }
     sentences = {
         "transfers": transfer_conclusions(facts["differences"], facts["made_up_names"]),
@@ -86,17 +89,31 @@ def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequ
         "by_name": {system.name: system for system in systems},
         "languages": [get_language(code) for code in languages],
         "one": len(languages) == 1,
+        "without": without_keywords(systems, languages),
         "miniature": all((s.model["parameters"] or MINIATURE_PARAMETERS) < MINIATURE_PARAMETERS for s in systems),
     }
     return {**about, **titles, **rows, **sentences, **drawings}
 
 
+def without_keywords(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> dict[str, list[str]]:
+    """Names of the languages in which no sample of a split has keywords, by split; METEOR leads there."""
+    return {
+        split: [
+            get_language(code).name
+            for code in languages
+            if any(system.score(code, split) and system.metric(code, split) != main for system in systems)
+        ]
+        for split, main in HEADLINE.items()
+    }
+
+
 def plane_points(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
-    """Keyword accuracy on know and METEOR on ling, for each system and language that has both."""
+    """The main metrics on know and ling, for each system and language that has both splits."""
     points = []
     for number, system in enumerate(systems, 1):
         for code in languages:
-            cells = [Cell.of(system.score(code, split), metric) for split, metric in HEADLINE.items()]
+            metrics = {split: system.metric(code, split) for split in HEADLINE}
+            cells = [Cell.of(system.score(code, split), metric) for split, metric in metrics.items()]
             if any(cell.value is None for cell in cells):
                 continue
             x, y = ((cell.value, cell.low, cell.high) for cell in cells)
@@ -105,14 +122,21 @@ def plane_points(systems: Sequence[MeasuredSystem], languages: Sequence[str]) ->
     return points
 
 
+def _told(difference: Mapping[str, Any]) -> dict[str, Any]:
+    """A difference with its outcome: the `way` it goes, and the same in words."""
+    way = gain_outcome(difference)
+    return {**difference, "way": way, "outcome": GAINS[way]}
+
+
 def _made_up(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The records with their outcome against the base, in words."""
+    """The records with their outcome against the base: in words, and whether it is a loss."""
     by_place = {(r["system"], r["language"], r["split"]): r for r in records}
-    bases = (by_place.get((r["against"], r["language"], r["split"])) for r in records)
-    return [
-        {**record, "outcome": MADE_UP[made_up_outcome(record, base)] if base else ""}
-        for record, base in zip(records, bases, strict=True)
-    ]
+    found = []
+    for record in records:
+        base = by_place.get((record["against"], record["language"], record["split"]))
+        way = made_up_outcome(record, base) if base else None
+        found.append({**record, "outcome": MADE_UP[way] if way else "", "loses": way == "more"})
+    return found
 
 
 def _examples(gallery: Sequence[Mapping[str, Any]], systems: Sequence[MeasuredSystem]) -> list[dict[str, Any]]:
@@ -166,4 +190,18 @@ def _columns(
             return str(group["system"])
         return str(group["language"]) if len(shown) == 1 else f"{group['language']}, {group['system']}"
 
-    return [{**group, "column": column(group)} for group in groups if group["system"] in shown]
+    metrics = {
+        (system.name, code, split): system.metric(code, split)
+        for system in systems
+        for code in system.runs
+        for split in HEADLINE
+    }
+    return [
+        {
+            **group,
+            "column": column(group),
+            "metric": metrics[group["system"], group["language"], group["split"]],
+        }
+        for group in groups
+        if group["system"] in shown
+    ]

@@ -13,6 +13,7 @@ from typing import Any
 from mella_hf.answers.systems import System
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.run import Run, load_run
+from mella_hf.evaluation.titles import headline
 
 # Runs or their folders, each with or without a name for its adapter.
 Runs = Sequence[Run | Path | str | tuple[str | None, Run | Path | str]]
@@ -45,6 +46,10 @@ class MeasuredSystem:
             return None
         run, key = self.runs[language]
         return run.score(key, split)
+
+    def metric(self, language: str, split: str) -> str:
+        """The main metric of a split in a language: another one where no sample has keywords."""
+        return headline(split, self.score(language, split))
 
 
 def run_systems(run: Run) -> list[MeasuredSystem]:
