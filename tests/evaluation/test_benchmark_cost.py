@@ -51,6 +51,6 @@ def test_the_report_has_a_row_for_each(stand_in_run, folder, open_page):
     page = open_page(write_report(run))
     rows = page.locator("section[aria-labelledby=costs-title] tbody tr").all_inner_texts()
     assert [" ".join(row.split()) for row in rows] == [
-        "aokvqa (en) adapter 200 accuracy 71.5 68.5–74.5 68.0 65.0–71.0 -3.5",
+        "aokvqa (en) adapter 200 accuracy 71.5 68.5–74.5 68.0 65.0–71.0 −3.5",
         "xm3600-ar (ar) adapter 50 METEOR 12.0 11.0–13.0 20.2 19.2–21.2 +8.2",
     ]

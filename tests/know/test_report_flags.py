@@ -21,7 +21,7 @@ def test_rows_kept_with_a_flag_do_not_stand_among_those_that_went():
     drawn = page.select_one(".step")
     assert [item.get_text(" ", strip=True) for item in drawn.select("li")] == ["25 image small"]
     assert drawn.select_one(".kept-with").get_text(" ", strip=True) == (
-        "Kept, with a flag: 8 flagged face found , 3 overridden opt out"
+        "Kept, with a flag: 8 flagged face found, 3 overridden opt out"
     )
     assert len(drawn.select(".bar i")) == 2  # what stayed and what went: a flag is no part of the bar
     assert page.select_one("#sites-title").find_parent("section").get_text(" ", strip=True).endswith("No site has one.")
