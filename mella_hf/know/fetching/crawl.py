@@ -157,6 +157,9 @@ class Crawler:
             self._finish(job, Response("crawl_delay_too_long"))
             return
         host.delay = max(host.delay, delay)
+        if (unread := await self._unread_page_rules(job)) is not None:
+            self._finish(job, Response(unread))
+            return
         of_site = await self._opt_outs(job, rules)
         response = await self._visitor.request(
             job.url,
@@ -179,6 +182,14 @@ class Crawler:
         if signals:
             response.overridden = f"reserved_{signals[0]}"
         return None
+
+    async def _unread_page_rules(self, job: Job) -> str | None:
+        """Why the rules of the site whose page shows an image cannot be read: what it says is unknown, so no fetch."""
+        page = self._referrers.get(job.url)
+        if page is None or origin_of(page) in (None, origin_of(job.target)):
+            return None
+        rules = await self._visitor.rules_of(page, self._schedule.host_of(page))
+        return None if rules.closed is None else f"page_{rules.closed}"
 
     async def _opt_outs(self, job: Job, rules: Rules) -> list[str]:
         """The opt-outs of an image's site, and of the site whose page shows it."""

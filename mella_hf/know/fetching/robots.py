@@ -46,7 +46,7 @@ class Rules:
     """A policy, parsed; or the reason why it could not be read, which forbids everything."""
 
     def __init__(self, policy: Policy | Unreadable):
-        self._closed = policy.args[0] if isinstance(policy, Unreadable) else None
+        self.closed: str | None = policy.args[0] if isinstance(policy, Unreadable) else None  # why it is unreadable
         robots, tdm, ai = ("", "", "") if isinstance(policy, Unreadable) else policy
         self._group = our_group(robots)
         self._robots = Protego.parse(self._group.text())
@@ -55,7 +55,7 @@ class Rules:
 
     def refusal(self, url: str) -> str | None:
         """Why a URL must not be fetched, as a drop reason: `robots_disallow`, or why the rules are unknown."""
-        return self._closed or (None if self._robots.can_fetch(url, PRODUCT) else "robots_disallow")
+        return self.closed or (None if self._robots.can_fetch(url, PRODUCT) else "robots_disallow")
 
     def crawl_delay(self) -> float:
         """Seconds between requests that the site asks for; 0 where it does not."""
