@@ -97,6 +97,20 @@ PRIVATE = (
         needed=False,
     ),
     PrivateName(
+        "fsspec",
+        "2026.2",
+        "2026.9",
+        "fsspec.spec:AbstractFileSystem._strip_protocol",
+        "the path of an address such as s3://bucket/folder",
+    ),
+    PrivateName(
+        "sacrebleu",
+        "2.5",
+        "2.6",
+        "sacrebleu.metrics:CHRF._remove_punctuation",
+        "chrF++ on the words of a language's own tokenizer",
+    ),
+    PrivateName(
         "datasets",
         "4.7",
         "5.2",
@@ -202,3 +216,23 @@ def flash_attention_check(name: str) -> Callable[[], bool]:
 def worker_context(arguments: Any) -> Any:
     """How the workers of a DataLoader start; transformers before 5.6 has no such setting."""
     return getattr(arguments, "dataloader_multiprocessing_context", None)
+
+
+def chrf_on_tokens(tokens: Mapping[str, list[str]]) -> Any:
+    """sacrebleu's chrF++ with words that are known already.
+
+    Args:
+        tokens: text -> its words.
+    """
+    from sacrebleu.metrics import CHRF
+
+    class OnTokens(CHRF):
+        def _remove_punctuation(self, sent: str) -> list[str]:
+            return tokens[sent]
+
+    return OnTokens(word_order=2)
+
+
+def path_of(system: Any, address: str) -> str:
+    """The path that an address names within a file system of fsspec."""
+    return system._strip_protocol(address)

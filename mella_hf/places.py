@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from mella_hf.compat import path_of
 from mella_hf.errors import MellaError
 
 BUFFER = 1 << 20  # bytes of one request, when a file is read in order
@@ -146,7 +147,7 @@ def place_of(text: str | os.PathLike[str]) -> Place | None:
     if _SAME.get(protocol, protocol) in ("s3", "gs"):
         return Place(protocol, rest)
     with _asking(Place(protocol, rest)):
-        return Place(protocol, _system(protocol, "")._strip_protocol(f"{protocol}://{rest}").rstrip("/"))
+        return Place(protocol, path_of(_system(protocol, ""), f"{protocol}://{rest}").rstrip("/"))
 
 
 def root_of(data: str | os.PathLike[str]) -> "Path | Place":

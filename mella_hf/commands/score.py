@@ -47,6 +47,10 @@ def score(
             "--check-references/--no-check-references", help="Refuse references that are in another language."
         ),
     ] = True,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Recompute with sacrebleu, rouge_score and nltk, and print the differences."),
+    ] = False,
     protocol: Annotated[str, typer.Option(help="mella, or paper (the author's averages; not comparable).")] = "mella",
 ) -> None:
     """Score answers against references, with 95% intervals and the floor.
@@ -65,9 +69,13 @@ def score(
     need_file("--against", against)
     if protocol not in ("mella", "paper"):
         raise MellaError(f"Unknown protocol {protocol!r}; choose one of mella, paper.")
-    if protocol == "paper" and (against is not None or items):
-        raise MellaError("The paper's protocol has no comparison and no item scores; leave out --against and --items.")
+    if protocol == "paper" and (against is not None or items or check):
+        raise MellaError(
+            "The paper's protocol has no comparison, no item scores and no check; leave out --against, --items and "
+            "--check."
+        )
     from mella_hf.metrics import MellaMetric
+    from mella_hf.metrics.check import differences
     from mella_hf.metrics.prediction_files import joined, read_predictions, with_references
 
     keys = {"id": id_key, "prediction": prediction_key, "reference": reference_key}
@@ -86,6 +94,10 @@ def score(
         statistics = _statistics(metric, first, check_references)
         result = {"scores": _scored(metric, statistics, [row["id"] for row in first], items)}
         _print_scores(predictions.name, result["scores"])
+        if check:
+            predicted, expected = ([row[key] for row in first] for key in ("prediction", "reference"))
+            result["check"] = differences(result["scores"], predicted, expected, metric.language)
+            _print_check(result["check"])
         if against is not None:
             other, theirs = read_predictions(against, keys, needs_reference=False)
             if theirs.name != "mella":
@@ -188,6 +200,14 @@ def _print_scores(name: str, scores: dict[str, Any]) -> None:
     rates = [f"{rate.replace('_', ' ')} {100 * scores[f'{rate}_rate']:.1f}%" for rate in _RATES]
     say(f"Answers: {', '.join(rates)}; length ratio {_cell(scores['length_ratio'])}")
     say(scores["signature"])
+
+
+def _print_check(check: dict[str, dict[str, Any]]) -> None:
+    rows = [
+        [name, _cell(row["ours"], 4), _cell(row["theirs"], 4), f"{row['difference']:+.4f}", row["by"]]
+        for name, row in check.items()
+    ]
+    _table("The same tokens, scored by others", ["", "ours", "theirs", "difference", "by"], rows)
 
 
 def _print_comparison(first: str, second: str, comparison: dict[str, Any]) -> None:

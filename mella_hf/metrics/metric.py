@@ -119,6 +119,8 @@ class MellaMetric:
         progress: show a bar if scoring takes more than two seconds.
         protocol: "mella", or "paper" to reproduce the author's published averages (`mella_hf.metrics.paper`),
             which are not comparable with anything else and say so in their signature.
+        check: `compute` also recomputes BLEU and chrF++ with sacrebleu, ROUGE-L with rouge_score and METEOR with nltk
+            on the same tokens, and puts both beside each other (`mella_hf.metrics.check`).
 
     Raises:
         UnknownLanguageError, MellaError: for unknown settings.
@@ -135,6 +137,7 @@ class MellaMetric:
         workers: int | None = None,
         progress: bool = True,
         protocol: Literal["mella", "paper"] = "mella",
+        check: bool = False,
     ):
         self.language: Language = get_language(language)
         if meteor not in METEORS:
@@ -149,6 +152,7 @@ class MellaMetric:
         self.keyword_mode, self.meteor = keyword_mode, meteor
         self.resamples, self.seed = resamples, seed
         self.workers, self.progress = workers, progress
+        self.check = check
 
     def __repr__(self) -> str:
         signature = paper.paper_signature(None) if self.protocol == "paper" else self.signature
@@ -289,8 +293,8 @@ class MellaMetric:
             [0, 1]: `empty_rate`, `repetition_rate`, `loop_rate`, `wrong_language_rate`,
             `wrong_script_rate`, `prompt_copy_rate`, `degenerate_rate` (any of them),
             `reference_wrong_language_rate`; `length_ratio`, `n`, `signature`. With `return_items`
-            also `items`, one dict of scores an item. With `protocol="paper"` only `bleu_1` ... `bleu_4`,
-            `rouge_l`, `meteor`, `n` and `signature`.
+            also `items`, one dict of scores an item; with `check` also `check`, score -> ours, theirs, difference, by.
+            With `protocol="paper"` only `bleu_1` ... `bleu_4`, `rouge_l`, `meteor`, `n` and `signature`.
         """
         if self.protocol == "paper":
             predictions, references = as_list(predictions, "predictions"), as_list(references, "references")
@@ -308,4 +312,9 @@ class MellaMetric:
         result = self.score(statistics)
         if return_items:
             result["items"] = statistics.table()
+        if self.check:
+            from mella_hf.metrics.check import differences
+
+            texts = as_list(predictions, "predictions"), as_list(references, "references")
+            result["check"] = differences(result, *texts, self.language)
         return result

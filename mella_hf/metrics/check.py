@@ -1,0 +1,100 @@
+"""Recompute scores with the programs that published numbers come from, on the same tokens.
+
+BLEU and chrF++ by sacrebleu, ROUGE-L by rouge_score, METEOR by nltk. The first three equal ours but for rounding.
+METEOR differs: nltk looks for the alignment in another way, and counts a word in common by its stem like an equal one.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from statistics import fmean
+from typing import Any
+
+from mella_hf.compat import chrf_on_tokens
+from mella_hf.languages import Language
+from mella_hf.metrics.scores.meteor import ALPHA, BETA, GAMMA, NoWordNet, StemTable
+from mella_hf.text.tokens import TokenAnalysis, analyze
+
+BY = {"bleu": "sacrebleu", "chrf": "sacrebleu", "rouge_l": "rouge-score", "meteor": "nltk"}
+
+
+def recompute(predictions: Sequence[str], references: Sequence[str], language: Language) -> dict[str, float]:
+    """BLEU, chrF++, ROUGE-L and METEOR of a corpus in [0, 100], none of them by code of this library.
+
+    Args:
+        predictions, references: texts as they came, paired by position.
+    """
+    pairs = [(analyze(p, language), analyze(r, language)) for p, r in zip(predictions, references, strict=True)]
+    return {
+        "bleu": _bleu(pairs),
+        "chrf": _chrf(pairs),
+        "rouge_l": 100.0 * fmean(_rouge_l(p, r) for p, r in pairs),
+        "meteor": 100.0 * fmean(_meteor(p, r) for p, r in pairs),
+    }
+
+
+def differences(
+    scores: dict[str, Any], predictions: Sequence[str], references: Sequence[str], language: Language
+) -> dict[str, dict[str, Any]]:
+    """Our scores beside those of `recompute`: score -> `ours`, `theirs`, `difference` (ours less theirs) and `by`."""
+    theirs = recompute(predictions, references, language)
+    return {
+        name: {
+            "ours": scores[name],
+            "theirs": round(value, 4),
+            "difference": round(scores[name] - value, 4),
+            "by": f"{BY[name]} {version(BY[name])}",
+        }
+        for name, value in theirs.items()
+    }
+
+
+Pairs = list[tuple[TokenAnalysis, TokenAnalysis]]
+
+
+def _bleu(pairs: Pairs) -> float:
+    from sacrebleu.metrics import BLEU
+
+    lines = [[" ".join(text.tokens) for text in side] for side in zip(*pairs, strict=True)]
+    return float(BLEU(tokenize="none", force=True).corpus_score(lines[0], [lines[1]]).score)
+
+
+def _chrf(pairs: Pairs) -> float:
+    predictions, references = zip(*pairs, strict=True)
+    chrf = chrf_on_tokens({text.normalized: text.tokens for text in (*predictions, *references)})
+    texts = [[text.normalized for text in side] for side in (predictions, references)]
+    return float(chrf.corpus_score(texts[0], [texts[1]]).score)
+
+
+class _Words:
+    """rouge_score's tokenizer interface on words that are known already."""
+
+    def tokenize(self, text: str) -> list[str]:
+        """The words of a text in which they stand between spaces."""
+        return text.split()
+
+
+def _rouge_l(prediction: TokenAnalysis, reference: TokenAnalysis) -> float:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rougeL"], tokenizer=_Words())
+    return float(scorer.score(" ".join(reference.words), " ".join(prediction.words))["rougeL"].fmeasure)
+
+
+def _meteor(prediction: TokenAnalysis, reference: TokenAnalysis) -> float:
+    from nltk.translate.meteor_score import single_meteor_score
+
+    if not prediction.words or not reference.words:
+        return 0.0
+    stems = {word: stem for text in (prediction, reference) for word, stem in zip(text.words, text.stems, strict=True)}
+    return float(
+        single_meteor_score(
+            reference.words,
+            prediction.words,
+            preprocess=str,
+            stemmer=StemTable(stems),
+            wordnet=NoWordNet(),
+            alpha=ALPHA,
+            beta=BETA,
+            gamma=GAMMA,
+        )
+    )
