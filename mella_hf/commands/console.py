@@ -8,6 +8,7 @@ document, and the lines go to standard error.
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
@@ -20,6 +21,7 @@ from mella_hf.errors import MellaError, MissingExtraError
 
 log = logging.getLogger("mella_hf")
 log.addHandler(logging.NullHandler())  # or Python prints warnings to standard error itself, once more
+_PASSWORD = re.compile(r"(://)[^/@\s]{1,500}@")  # user and password of an address
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Turns the bars and notes of the libraries off, also in worker processes.
 _QUIET = {
@@ -128,7 +130,7 @@ def _logged(path: Path) -> Iterator[None]:
         logger.addHandler(handler)
     log.setLevel(logging.INFO)
     logging.captureWarnings(True)
-    log.info("mella %s", " ".join(sys.argv[1:]))
+    log.info("mella %s", _PASSWORD.sub(r"\1***@", " ".join(sys.argv[1:])))
     try:
         yield
     except typer.Exit:

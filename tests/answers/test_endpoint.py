@@ -73,6 +73,10 @@ def test_answers_before_a_failure_are_kept_and_not_asked_for_again(make_rows, tm
     [
         (None, "1"),
         (b'{"error": {"message": "Unrecognized request argument supplied: repetition_penalty"}}', "as served: refused"),
+        (
+            b'{"error": {"message": "BadRequestError: Error code: 422. No fallback was attempted."}}',
+            "as served: refused",
+        ),
         (b'{"detail": [{"type": "extra_forbidden", "loc": ["body", "repetition_penalty"]}]}', "as served: refused"),
     ],
 )

@@ -50,9 +50,10 @@ class Fault(Exception):
 
 def what_was_said(body: bytes, key: str | None = None) -> str:
     """The beginning of a server's answer as the end of a sentence: ": '...'"; "" if it said nothing."""
-    text = " ".join(body[: 4 * SAID].decode("utf-8", "replace").split())[:SAID]
+    text = " ".join(body[: 4 * SAID].decode("utf-8", "replace").split())
     if key and key.strip():
-        text = text.replace(key.strip(), "***")
+        text = text.replace(key.strip(), "***")  # before the text is cut, or the beginning of a key could stay
+    text = text[:SAID]
     return f": {text!r}" if text else ""
 
 

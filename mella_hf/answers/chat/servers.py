@@ -134,9 +134,6 @@ class ChatServers:
             index = await run.waiting.get()
             try:
                 answer = await self._ask(session, url, run.request(index))
-            except _ExtraRefused as refused:
-                self.refused_extras |= {(url, name) for name in refused.names}
-                run.waiting.put_nowait(index)
             except Fault as fault:
                 run.last_fault = f"{without_password(url)}: {fault}{fault.detail}"
                 self._stop_if_always(run, url, index, fault)
@@ -188,22 +185,15 @@ class ChatServers:
 
     async def _ask(self, session: "ClientSession", url: str, request: Mapping[str, Any]) -> Completion:
         """Send one request. Raises Fault, or StageError if every other request would fail too."""
-        from aiohttp import ClientError
-
         extras = {name: value for name, value in self._extras.items() if (url, name) not in self.refused_extras}
-        try:
-            # A redirect is not followed: it could carry the key to another host.
-            async with session.post(
-                f"{url}/chat/completions", json={"model": self.model, **extras, **request}, allow_redirects=False
-            ) as response:
-                status, body = response.status, await response.read()
-                wait = retry_after(response.headers.get("Retry-After"))
-        except (ClientError, TimeoutError, OSError) as error:
-            raise Fault(type(error).__name__) from error
+        status, body, wait = await self._post(session, url, {**extras, **request})
+        if extras and status in _UNKNOWN and (url not in self.answered or any(n.encode() in body for n in extras)):
+            # Not every server names what it refuses (LiteLLM does not pass that on), so the request itself tells.
+            status, body, wait = await self._post(session, url, request)
+            if status == 200:
+                self.refused_extras |= {(url, name) for name in extras}
         if status == 200:
             return read_completion(body)
-        if status in _UNKNOWN and (named := [name for name in extras if name.encode() in body]):
-            raise _ExtraRefused(named)
         detail = what_was_said(body, os.environ.get(self._key_variable))
         if status in _REFUSED:
             raise StageError(
@@ -222,10 +212,17 @@ class ChatServers:
             detail="" if status in _PASSING else detail,
         )  # fmt: skip
 
+    async def _post(
+        self, session: "ClientSession", url: str, request: Mapping[str, Any]
+    ) -> tuple[int, bytes, float | None]:
+        """Status, body and the seconds that the server asks to wait. Raises Fault if there is no answer."""
+        from aiohttp import ClientError
 
-class _ExtraRefused(Exception):
-    """A server does not know parameters of `ChatServers.extras`."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(", ".join(names))
-        self.names = names
+        try:
+            # A redirect is not followed: it could carry the key to another host.
+            async with session.post(
+                f"{url}/chat/completions", json={"model": self.model, **request}, allow_redirects=False
+            ) as response:
+                return response.status, await response.read(), retry_after(response.headers.get("Retry-After"))
+        except (ClientError, TimeoutError, OSError) as error:
+            raise Fault(type(error).__name__) from error
