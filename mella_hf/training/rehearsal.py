@@ -207,5 +207,5 @@ def _try_answers(trainer: Any, watched: dict[tuple[str, str], Any]) -> None:
 
 def _spoken(seconds: float) -> str:
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return f"{math.ceil(seconds)} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 90 * 60 else f"{seconds / 3600:.1f} hours"

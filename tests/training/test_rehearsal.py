@@ -70,6 +70,15 @@ def test_nothing_of_the_run_changes(trainer: Any) -> None:
     assert not trainer.state.log_history and trainer.state.global_step == 0
 
 
+def test_no_parameter_is_looked_for_in_vain_under_ddp(trainer: Any) -> None:
+    """Every weight of LoRA on the language model has a gradient in each step, so DDP need not search for others."""
+    assert trainer.args.ddp_find_unused_parameters is False
+    batch = trainer.data_collator([trainer.train_dataset[0]])
+    rehearsal.label_loss(trainer.model, dict(batch)).backward()
+    assert all(p.grad is not None for p in trainer.model.parameters() if p.requires_grad)
+    trainer.model.zero_grad()
+
+
 def test_memory_that_is_too_small(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
