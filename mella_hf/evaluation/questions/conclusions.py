@@ -159,7 +159,8 @@ def _accuracy(record: Record) -> str:
 
 def _gain(record: Record) -> str:
     """A paired difference with its interval and corrected p-value."""
-    ends = f"{signed(record['delta'])} points, {signed(record['delta_low'])} to {signed(record['delta_high'])}"
+    value, low, high = (signed(record[f"delta{end}"], "−") for end in ("", "_low", "_high"))
+    ends = f"{value} points, {low} to {high}"
     return f"{ends}, p {record['p_holm']:.3f}" if record["p_holm"] >= 0.001 else f"{ends}, p < 0.001"
 
 

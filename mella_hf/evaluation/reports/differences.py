@@ -61,7 +61,9 @@ def other_differences(run: Run, counted: Mapping[tuple[str, str], "ItemStatistic
         planned.append(({"split": split, "subset": "all"}, others, first, second))
         for subset in (name for name in SUBSETS if name != "all" and run.score("adapter", split, name)):
             members = [at for at, p in enumerate(run.predictions["adapter", split]) if p["seen"] is (subset == "seen")]
-            planned.append(({"split": split, "subset": subset}, [main], first.subset(members), second.subset(members)))
+            if members:  # scores.json of another version may name a subset that no answer is in
+                subsets = first.subset(members), second.subset(members)
+                planned.append(({"split": split, "subset": subset}, [main], *subsets))
     return _compared(planned)
 
 
