@@ -54,7 +54,7 @@ test: lint quantized
 	.venv-quantized/bin/python -m pytest -n 2 --dist loadfile tests/training/test_qlora.py tests/training/test_two_processes.py -k "qlora or zero"
 
 # What README, docs/ and the recipes tell their reader to type, typed: from a wheel, in an empty folder.
-test-docs: $(READY)
+test-docs: $(READY) comet
 	$(BIN)/python -m pytest -m documents tests/verbatim
 
 # The loading script's own environment: datasets 3.6 was the last line that ran scripts.

@@ -25,6 +25,7 @@ EXTRAS = {
     "aiohttp": ("aiohttp", "collect"),
     "bitsandbytes": ("bitsandbytes", "qlora"),
     "cchardet": ("faust-cchardet", "collect"),
+    "deepspeed": ("deepspeed", "deepspeed"),
     "distributed": ("distributed", "cluster"),
     "dlib": ("dlib-bin", "safety"),
     "ada_url": ("ada-url", "collect"),
@@ -56,7 +57,8 @@ def missing_extra(error: ModuleNotFoundError, purpose: str = "This") -> MissingE
     """The error to show for a module that was not found; None if it is of no extra."""
     name = error.name or ""
     for module, (package, extra) in EXTRAS.items():
-        if name == module or name.startswith(f"{module}."):
+        # Where no package has a namespace such as `google`, the name of that is what is missing.
+        if name == module or name.startswith(f"{module}.") or (name and module.startswith(f"{name}.")):
             return MissingExtraError(package, extra, purpose)
     return None
 

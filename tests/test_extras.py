@@ -41,4 +41,6 @@ def test_a_missing_module_names_its_extra() -> None:
         "ROUGE-L needs the package 'rapidfuzz', which is not installed. Install it with: pip install "
         "'mella_hf[metrics]'"
     )
+    assert "pip install 'mella_hf[internvl2]'" in str(missing_extra(ModuleNotFoundError("google", name="google")))
+    assert missing_extra(ModuleNotFoundError("?")) is None
     assert missing_extra(ModuleNotFoundError("No module named 'rapid'", name="rapid")) is None

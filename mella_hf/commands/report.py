@@ -47,7 +47,7 @@ def report(
 
         mella report outputs/ar outputs/th --out languages.html
 
-        mella report joint=outputs/joint sdrrl=outputs/sdrrl --out methods.html
+        mella report joint=outputs/evaluation/joint sdrrl=outputs/evaluation/sdrrl --out methods.html
 
     Run folders may come from another machine: every score is computed again from their answers, whose hashes are
     checked, and runs with another signature are refused.

@@ -3,9 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from mella_hf.errors import MellaError
+from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.training.recipes import find_launcher
 
 
@@ -18,8 +19,12 @@ def launch_command(accelerate: str | Path, arguments: Sequence[str]) -> list[str
 
     Raises:
         MellaError: when there is no such configuration.
+        MissingExtraError: when it is one of DeepSpeed, which is not installed.
     """
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(find_launcher(accelerate))]
+    path = find_launcher(accelerate)
+    if find_spec("deepspeed") is None and "distributed_type: DEEPSPEED" in path.read_text("utf-8"):
+        raise MissingExtraError("deepspeed", "deepspeed", f"{path.stem} (ZeRO)")
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path)]
     return [*launcher, "-m", "mella_hf", "train", *arguments]
 
 

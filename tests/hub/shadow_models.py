@@ -1,6 +1,7 @@
 """Tiny random checkpoints in the architectures and file layouts of the real ones, for the shadow Hub."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ TEXT = {
 }  # fmt: skip
 MROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}
 COLOURS = ("white", "red", "navy", "olive")
-SAID = "A red house by two trees."
+SAID = "The picture shows a wooden table in a bright room with a white wall behind it."  # as a captioner would
 SENTENCES = (
     SAID,
     "A red house.",
@@ -33,7 +34,7 @@ def prompts() -> list[str]:
     return texts * 4 + ["You are a helpful assistant. system user assistant", *SENTENCES]
 
 
-def teach(model: Any, processor: Any, steps: int = 150) -> None:
+def teach(model: Any, processor: Any, steps: int = 200) -> None:
     """Teach a random model to say one sentence and end: a captioner whose every answer is cut off is of no use."""
     import random
 
@@ -45,7 +46,8 @@ def teach(model: Any, processor: Any, steps: int = 150) -> None:
     answer = len(processor.tokenizer(f"{SAID}<|im_end|>\n")["input_ids"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     model.train()
-    for _ in range(steps):
+    losses = deque([1.0], maxlen=10)
+    while max(losses) > 0.02 and (steps := steps - 1):
         turns = []
         for _ in range(4):
             picture = Image.new("RGB", (draw.randrange(60, 320), draw.randrange(60, 320)), draw.choice(COLOURS))
@@ -57,7 +59,9 @@ def teach(model: Any, processor: Any, steps: int = 150) -> None:
         )
         labels = batch["input_ids"].clone()
         labels[:, :-answer] = -100  # padding is at the left
-        model(**batch, labels=labels).loss.backward()
+        loss = model(**batch, labels=labels).loss
+        loss.backward()
+        losses.append(float(loss.detach()))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

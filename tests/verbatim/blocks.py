@@ -36,11 +36,22 @@ def documents() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "recipes").rglob("*.yaml"))]
 
 
-def blocks(path: Path) -> list[Block]:
+def named_extras(text: str) -> list[str]:
+    """The extras of `pip install 'mella_hf[...]'` in a text."""
+    return sorted({extra for names in re.findall(r"mella_hf\[([\w,]+)\]", text) for extra in names.split(",")})
+
+
+def help_texts() -> dict[str, str]:
+    """What `mella COMMAND --help` says, beside the options."""
+    from mella_hf.cli import COMMANDS, load_command
+
+    names = [name for commands in COMMANDS.values() for name in commands]
+    return {f"mella {name} --help": load_command(name).help or "" for name in names}
+
+
+def blocks(name: str, text: str) -> list[Block]:
     """All that a document tells its reader to run, in order."""
-    text = path.read_text("utf-8")
-    name = str(path.relative_to(ROOT))
-    if path.suffix == ".yaml":
+    if name.endswith(".yaml"):
         return list(_commands(name, "".join(_header(text)), 1))
     pieces = []
     for match in _FENCE.finditer(text):
@@ -97,13 +108,7 @@ def words(command: str) -> tuple[dict[str, str], list[str]]:
 
 def mentions() -> list[tuple[str, list[str]]]:
     """Every `mella ...` between backticks in documents and help texts that has an option: (where, words)."""
-    import typer
-
-    from mella_hf.cli import app
-
-    texts = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in documents()}
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        texts[f"mella {name} --help"] = command.help or ""
+    texts = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in documents()} | help_texts()
     found = []
     for where, text in texts.items():
         for code in re.findall(r"`(mella [^`]*)`", _FENCE.sub("", text).replace("\n", " ")):

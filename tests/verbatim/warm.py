@@ -1,14 +1,15 @@
 """Run commands one after another, each in a fork of a process that has imported the libraries.
 
-Reads a request a line, {"argv", "environment", "out", "timeout"}, and answers with the exit status.
+Reads a request a line, {"argv", "home", "environment", "out"}, and answers with the exit status.
 """
 
+import functools
+import importlib
 import json
 import os
 import runpy
-import signal
+import site
 import sys
-import time
 from typing import Any
 
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "huggingface_hub", "mella_hf.cli")
@@ -25,23 +26,11 @@ def main() -> None:
     from trl import SFTConfig, SFTTrainer  # noqa: F401
 
     for line in requests:
-        print(json.dumps(_run(json.loads(line))), file=answers, flush=True)
-
-
-def _run(request: dict[str, Any]) -> int:
-    child = os.fork()
-    if not child:
-        os.setpgid(0, 0)
-        _become(request)
-    deadline = time.monotonic() + request["timeout"]
-    while time.monotonic() < deadline:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return 124
+        child = os.fork()
+        if not child:
+            _become(json.loads(line))
+        _, status = os.waitpid(child, 0)
+        print(json.dumps(os.waitstatus_to_exitcode(status)), file=answers, flush=True)
 
 
 def _become(request: dict[str, Any]) -> None:
@@ -49,9 +38,11 @@ def _become(request: dict[str, Any]) -> None:
     out = os.open(request["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)
+    os.chdir(request["home"])
     os.environ.update(request["environment"])
     status = 0
     try:
+        _install(os.environ["PYTHONPATH"].split(":"))
         _forget(os.environ.get("ABSENT", "").split())
         _call(request["argv"])
     except SystemExit as error:
@@ -66,6 +57,18 @@ def _become(request: dict[str, Any]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _install(folders: list[str]) -> None:
+    """Put the packages of extras on the path, and forget that they could not be found."""
+    for folder in filter(None, folders):
+        site.addsitedir(folder)
+    importlib.invalidate_caches()
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("transformers.utils", "trl.import_utils", "peft.import_utils", "accelerate.utils.imports")):
+            for value in list(vars(module).values()):
+                if isinstance(value, functools._lru_cache_wrapper):
+                    value.cache_clear()
 
 
 def _forget(hidden: list[str]) -> None:
@@ -86,6 +89,7 @@ def _call(argv: list[str]) -> None:
         exec(compile(rest[1], "<document>", "exec"), {"__name__": "__main__"})
     elif program == "python":
         sys.argv = rest
+        sys.path.insert(0, os.path.dirname(rest[0]))
         runpy.run_path(rest[0], run_name="__main__")
     else:
         raise SystemExit(f"unknown program {program}")
