@@ -1,11 +1,13 @@
 """Extract the names in an alt-text: what an answer about the picture should mention.
 
 Rules only, no model; each rule finds what its language marks. Capitalised spans (Czech, Hungarian, Russian, Serbian,
-Vietnamese), Kiwi's proper nouns (Korean), quoted names, Latin-script names in other scripts, places from a gazetteer,
+Vietnamese and others), where the first word of a sentence counts if the spelling dictionary has it only with a capital
+or not at all; Kiwi's proper nouns (Korean), quoted names, Latin-script names in other scripts, places from a gazetteer,
 words that the Thai dictionary lacks, words that are not everyday words (Arabic: mostly foreign names), and, if a corpus
 is given, words that are rare in it. Words that very many alt-texts contain (photo, view) are not keywords.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ from typing import Any
 from mella_hf.languages import Language, get_language
 from mella_hf.metrics.everyday import is_everyday
 from mella_hf.metrics.gazetteer import place_key, places
+from mella_hf.metrics.place_nouns import PLACE_NOUNS
 from mella_hf.text import lid
+from mella_hf.text.spelling import function_words, spelling
 from mella_hf.text.tokens import analyze, arabic_bases
 
 COMMON_SHARE = 0.02  # share of the documents; a word in more of them is not a name
@@ -26,6 +30,8 @@ MIN_RARE_LETTERS = 4
 UNKNOWN_SCORE = -20.0  # Kiwi's log-probability below which a noun is in no dictionary
 MIN_UNKNOWN = 3  # syllables of an unknown Korean noun
 _FEAST = ("عيد", "وعيد")  # not بعيد, which is "far" more often than "on the feast"
+_BEFORE = 40  # characters before a word that say whether it opens a sentence
+MIN_TOPIC = 3  # letters; shorter words before a comma are not places
 MIN_THAI = 2  # consonants and free vowels of a Thai name
 
 
@@ -124,7 +130,7 @@ def _patterns() -> dict[str, Any]:
         "quoted": regex.compile(r"«\s*([^«»]+?)\s*»|[“„]([^“”„]+)[”“]|\"([^\"]+)\"|''([^']+)''|(?<!\w)'([^']+)'(?!\w)"),
         "thai": regex.compile(r"\p{Thai}"),
         "latin": regex.compile(r"[\p{Latin}\d]*\p{Latin}[\p{Latin}\p{M}\d]*(?:[- ]?[\p{Latin}\d][\p{Latin}\p{M}\d]*)*"),
-        "dash": regex.compile(r"\s+[-–—]\s"),
+        "dash": regex.compile(r"\s+[-–—]\s|,\s"),
         "sentence": regex.compile(r"(?:^|[.!?…:]\s+|\n|[–—]\s+)[\s\W]*$"),
     }
 
@@ -149,33 +155,142 @@ def _latin(text: str) -> Iterator[_Span]:
 
 
 def _capitalised(text: str, language: Language, frequencies: DocumentFrequencies | None) -> Iterator[_Span]:
-    """Runs of capitalised words with the numbers after them. The first word of a sentence needs more evidence."""
-    run: list[Any] = []
-    for match in [*_patterns()["word"].finditer(text), None]:
-        word = match.group() if match else ""
-        joins = bool(run) and match is not None and text[run[-1].end() : match.start()] in (" ", "-")
-        if joins and (_is_capital(word) or word.isdigit()):
-            run.append(match)
+    """Runs of capitalised words, with what belongs to them. The first word of a sentence needs more evidence."""
+    words = list(_patterns()["word"].finditer(text))
+    at = 0
+    while at < len(words):
+        end = at
+        while end < len(words) and _is_capital(words[end].group()) and _follows(text, words, at, end):
+            end += 1
+        if end == at:
+            at += 1
             continue
-        if run:
-            yield from _proven(text, run, language, frequencies)
-        run = [match] if match is not None and _is_capital(word) else []
+        while end < len(words) and words[end].group().isdigit() and _follows(text, words, at, end):
+            end += 1
+        yield from _named(text, words, at, end, language, frequencies)
+        at = end
+
+
+def _named(
+    text: str, words: list[Any], first: int, end: int, language: Language, frequencies: DocumentFrequencies | None
+) -> Iterator[_Span]:
+    """The name in a run of capitalised words, without an opening word that is none and with the rest of a place's."""
+    whole = _place_end(text, words, first, end, language)
+    if whole is None and _opens_sentence(text, words[first]):
+        if _is_place_adjective(words, first, end, language):
+            whole = end + 1
+        elif not _may_open(text, words[first:end], language, frequencies):
+            first += 1
+    if whole is None:
+        whole = _with_noun(text, words, first, end, language) if first < end else end
+    if any(_is_capital(match.group()) for match in words[first:whole]):  # a number alone is not a name
+        yield _Span(words[first].start(), words[whole - 1].end())
+
+
+def _place_end(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
+    """The end of a place of two words or more that the gazetteer has: "Нови Сад", "Ústí nad Labem"; None for none."""
+    joined = end + 1 < len(words) and _is_capital(words[end + 1].group())
+    joined = joined and _follows(text, words, first, end) and _follows(text, words, first, end + 1)
+    for last in ([end + 2] if joined else []) + ([end] if end > first + 1 else []):
+        if place_key(text[words[first].start() : words[last - 1].end()], language) in places(language):
+            return last
+    by_river = joined and words[end].group() in _BY_RIVERS.get(language.code, ())
+    if by_river and (dictionary := spelling(language)) and not dictionary.is_ordinary(words[end - 1].group()):
+        return end + 2
+    return None
+
+
+def _with_noun(text: str, words: list[Any], first: int, end: int, language: Language) -> int:
+    """The end of a run with the common noun after it: "Karlův most"; or with what it is on: "Театра на Таганке"."""
+    dictionary, nouns = spelling(language), PLACE_NOUNS.get(language.code, frozenset())
+    if dictionary is None or end >= len(words) or not _follows(text, words, first, end):
+        return end
+    last = words[end - 1].group()
+    if not nouns.isdisjoint(dictionary.lemmas(words[end].group())) and words[end].group().islower():
+        return end + 1 if language.code == "hu" or _ADJECTIVE.search(last.lower()) else end
+    head = end == first + 1 and not nouns.isdisjoint(dictionary.lemmas(last)) and dictionary.is_ordinary(last)
+    if head and end + 1 < len(words) and _is_capital(words[end + 1].group()) and _follows(text, words, first, end + 1):
+        return end + 2
+    return end
+
+
+def _is_place_adjective(words: list[Any], first: int, end: int, language: Language) -> bool:
+    """Whether a single opening word makes a place's name with the noun after it: "Невский проспект", "Váci utca".
+
+    Only adjectives that are made of names have these endings, and a few others, which are listed.
+    """
+    dictionary, nouns = spelling(language), PLACE_NOUNS.get(language.code, frozenset())
+    if (
+        dictionary is None
+        or end != first + 1
+        or end >= len(words)
+        or nouns.isdisjoint(dictionary.lemmas(words[end].group()))
+    ):
+        return False
+    word = words[first].group().lower()
+    return _OF_PLACES.get(language.code, _NEVER).search(word) is not None and not word.startswith(_NOT_OF_PLACES)
+
+
+# Towns that say on which river or below which hill they lie: Rožnov pod Radhoštěm.
+_BY_RIVERS = {"cs": ("nad", "pod"), "sk": ("nad", "pod"), "pl": ("nad", "pod"), "sl": ("pod", "ob")}
+_NEVER = re.compile(r"(?!)")
+_OF_PLACES = {  # adjectives of places by their ending
+    "cs": re.compile(r"(?:[sc]k[ýáéou]|[sc]k(?:ého|ému|ém|ým|ou))$|ův$|ov[ao]$"),
+    "hu": re.compile(r"[^n]i$"),
+    "ru": re.compile(r"[сц]к(?:ий|ая|ое|ой|ого|ому|ом|ую|им)$"),
+    "sr": re.compile(r"[sšcč]k[iaou]$|[сшцч]к[иаоу]$"),
+}
+_NOT_OF_PLACES = (
+    "měst", "vesnic", "venkov", "morsk", "králov", "lidsk", "horsk", "dětsk", "řeck", "régi", "városi", "falusi", "mai",
+    "esti", "téli", "nyári", "őszi", "erdei", "tengeri", "hegyi", "ódon", "belvárosi", "külvárosi",
+    "город", "сельск", "морск", "детск", "завод", "деревенск", "царск", "королев", "узк", "плоск",
+    "grad", "град", "seosk", "сеоск", "mors", "морск", "selsk", "usk", "узак", "visok", "висок", "široka", "широка",
+    "velika", "велика", "niska", "ниска", "kratk", "кратк",
+)  # fmt: skip
+
+
+def _follows(text: str, words: list[Any], first: int, at: int) -> bool:
+    """Whether a word follows the one before it with nothing but a space or a hyphen between; the first always does."""
+    return at == first or text[words[at - 1].end() : words[at].start()] in (" ", "-")
+
+
+# Endings of adjectives in Czech, Russian and Serbian.
+_ADJECTIVE = re.compile(
+    "(?:[ýáéíyi]|ho|mu|ém|ou|ch|ův|ov[aouěy]?m?|[аяыио]й|[аяои]я|[оеы]е|[ое]го|[ое]му|[оеиы]м|ую|юю|[иы]х|"
+    "ск[иаоу]|ск[аое][гмј]|[оеи]в[аоуе]?|[oe]v[aiou]?[gm]?|in[aiou]?[gm]?|[kn][aiou][gmj]?)$"
+)
 
 
 def _is_capital(word: str) -> bool:
     return any(character.isupper() for character in word if character.isalpha())
 
 
-def _proven(text: str, run: list[Any], language: Language, frequencies: DocumentFrequencies | None) -> Iterator[_Span]:
-    opens = _patterns()["sentence"].search(text[: run[0].start()]) is not None
-    if opens and not _is_topic(text, run) and not _is_name(run[0].group(), language, frequencies):
-        run = run[1:]
-    if any(_is_capital(match.group()) for match in run):  # a number alone is not a name
-        yield _Span(run[0].start(), run[-1].end())
+def _opens_sentence(text: str, word: Any) -> bool:
+    """Whether a word is the first of a sentence, where every word has a capital."""
+    return _patterns()["sentence"].search(text[max(0, word.start() - _BEFORE) : word.start()]) is not None
+
+
+def _may_open(text: str, run: list[Any], language: Language, frequencies: DocumentFrequencies | None) -> bool:
+    """Whether the first word of a run that opens a sentence is part of a name."""
+    word = run[0].group()
+    dictionary = spelling(language)
+    if word.lower() in function_words(language):
+        return False
+    if dictionary is None:
+        return _is_topic(text, run) or len(run) > 1 or _is_name(word, language, frequencies)
+    if not dictionary.is_ordinary(word):
+        return True
+    base = dictionary.lemmas(word, False) == {language.normalizer(word)}  # not "Nevím, co to je"
+    if not dictionary.is_also_name(word):
+        return _is_topic(text, run) and base and len(word) > MIN_TOPIC and place_key(word, language) in places(language)
+    if (_is_topic(text, run) and base) or (frequencies is not None and _is_rare_name(word, language, frequencies)):
+        return True
+    # A word that is also a name, before another name: "Вук Караџић", but not "На Дунаву".
+    return len(run) > 1 and not dictionary.is_ordinary(run[1].group())
 
 
 def _is_topic(text: str, run: list[Any]) -> bool:
-    """Whether the text is "Name - what it is"."""
+    """Whether the text is "Name - what it is" or "Name, what it is"."""
     return (
         len(run) == 1
         and not text[: run[0].start()].strip()
@@ -184,29 +299,57 @@ def _is_topic(text: str, run: list[Any]) -> bool:
 
 
 def _is_name(word: str, language: Language, frequencies: DocumentFrequencies | None) -> bool:
-    """Whether a word is a name even at the start of a sentence."""
+    """Whether a word is a name even at the start of a sentence, in a language without a dictionary."""
     if len(word) > 1 and (any(map(str.isdigit, word)) or any(map(str.isupper, word[1:]))):
         return True
     if place_key(word, language) in places(language):
         return True
+    return frequencies is not None and _is_rare_name(word, language, frequencies)
+
+
+def _is_rare_name(word: str, language: Language, frequencies: DocumentFrequencies) -> bool:
+    """Whether a corpus has the word seldom, and never without a capital."""
     normalized = language.normalizer(word)
-    return frequencies is not None and frequencies.is_rare(normalized) and normalized not in frequencies.lowercase
+    return frequencies.is_rare(normalized) and normalized not in frequencies.lowercase
 
 
 def _korean_names(text: str, language: Language) -> Iterator[_Span]:
-    """Runs of Kiwi's proper nouns, with the foreign words and numbers that touch them."""
+    """Kiwi's proper nouns, with the nouns, foreign words and numbers that touch them.
+
+    Neighbours are names of their own ("부산 해운대") unless neither is a place: "빈센트 반 고흐" is one person.
+    """
     from mella_hf.text.tokens import korean_morphemes
 
     run: list[Any] = []
     for morpheme in [*korean_morphemes(text), None]:
-        if morpheme is not None and _is_korean_name(morpheme):
-            if run and morpheme.start - run[-1].end > 1:
-                yield _Span(run[0].start, run[-1].end)
-                run = []
-            run.append(morpheme)
-        elif run:
+        if morpheme is not None and run:
+            gap = morpheme.start - run[-1].end
+            touches = gap == 0 and morpheme.tag in _KOREAN_PARTS
+            if touches or (gap == 1 and _is_korean_name(morpheme) and _one_person(run[-1], morpheme, language)):
+                run.append(morpheme)
+                continue
+        if run:
             yield _Span(run[0].start, run[-1].end)
-            run = []
+        run = [morpheme] if morpheme is not None and _is_korean_name(morpheme) else []
+
+
+_KOREAN_PARTS = ("NNP", "NNG", "SL", "SN")  # Sejong tags of what a name goes on with: nouns, Latin letters, numbers
+_KOREAN_PLACE = tuple(
+    "궁전사산강도시구동성문탑역항교원관대섬천굴폭"
+)  # last syllables of places: palace, temple, river ...
+
+
+def _one_person(first: Any, second: Any, language: Language) -> bool:
+    """Whether two proper nouns with a space between are parts of one name."""
+    known = places(language)
+    forms = (first.form, second.form)
+    return not any(
+        form.endswith(_KOREAN_PLACE) or place_key(form, language) in known or len(form) > _LONGEST_PART
+        for form in forms
+    )
+
+
+_LONGEST_PART = 3  # syllables of a name's part; longer ones are things: 남산타워, 광화문광장
 
 
 def _is_korean_name(morpheme: Any) -> bool:

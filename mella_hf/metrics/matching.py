@@ -4,7 +4,8 @@ A hit is a contiguous, in-order match of whole words. Substring search would mis
 and find Huế in thuế; here words are compared as their language writes them:
 
 - `exact`: the normalised tokens are equal.
-- `stem`: one or two stemmings are equal; Arabic without its proclitics; Korean and Thai, whose
+- `stem`: the spelling dictionary has both as forms of one word, or, where it lacks one, one or two stemmings are equal;
+  a word that is only a name must have its capital; Arabic without its proclitics; Korean and Thai, whose
   spacing is loose, by their letters without spaces, at morpheme or word boundaries and (Korean)
   with particles left out.
 - `fuzzy`: also a word of five letters or more that is spelled a little differently.
@@ -16,12 +17,24 @@ from typing import Literal, get_args
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
+from mella_hf.text.spelling import spelling
 from mella_hf.text.tokens import TokenAnalysis, analyze, arabic_bases, is_word, stem_words
 
 Mode = Literal["exact", "stem", "fuzzy"]
 
 SHORT_STEM = 4  # letters: below it, unrelated words share stems (قطر Qatar, قطرات drops)
 SHORT_THAI = 4  # letters: below it, a Thai string occurs inside many words
+LONG_STEM = 7  # letters: two words that a dictionary tells apart, but share so long a stem, are one (compounds)
+MIN_NAME = 3  # letters of a name that an ending can be added to
+_ENDINGS = {  # of nouns in the singular, and the most frequent ones of the plural; none of surnames
+    "cs": frozenset("a e ě i í o u y ou em ům ám ách ovi".split()),
+    "hu": frozenset(
+        "t at et ot öt ban ben n on en ön ra re nak nek ról ről tól től ból ből ba be hoz hez höz nál nél ig val vel "
+        "ért ját jét nkat".split()
+    ),
+    "ru": frozenset("а е и о у ы ю я ой ей ом ем ам ах ью ами ях ями".split()),
+    "sr": frozenset("a e i o u om em ama ima ju".split()),
+}
 FUZZY_LENGTH = 5  # letters: below it, one other letter makes another word
 FUZZY_RATIO = 85.0  # rapidfuzz ratio: one or two letters in ten differ
 
@@ -54,13 +67,14 @@ def contains(text: TokenAnalysis, keyword: str, mode: Mode = "stem") -> bool:
     if mode not in get_args(Mode):
         raise MellaError(f"Unknown keyword mode {mode!r}; choose one of {', '.join(get_args(Mode))}.")
     wanted = _analyze_keyword(keyword, text.language)
-    if _contiguous(wanted.words, text.words, lambda a, b: a == b):
+    words = _without_verbs(text, text.words, False) if text.language.tokenizer == "kiwi" else text.words
+    if _contiguous(wanted.words, words, lambda a, b: a == b):
         return True
     if mode == "exact":
         return False
     if text.language.tokenizer != "words":
         return _found_unspaced(wanted, text, mode)
-    forms = _Forms(text.language.stemmer, fuzzy=mode == "fuzzy")
+    forms = _Forms(text, alone=len(wanted.words) == 1, fuzzy=mode == "fuzzy")
     return _contiguous(wanted.words, text.words, forms.match)
 
 
@@ -80,26 +94,56 @@ def _contiguous(wanted: Sequence[str], words: Sequence[str], match: Callable[[st
 class _Forms:
     """Compares two words by their stems."""
 
-    def __init__(self, stemmer: str | None, fuzzy: bool):
-        self.stemmer = stemmer
+    def __init__(self, text: TokenAnalysis, alone: bool, fuzzy: bool):
+        self.text = text
+        self.alone = alone  # the keyword is one word
+        self.stemmer = text.language.stemmer
         self.fuzzy = fuzzy
 
     def match(self, wanted: str, word: str) -> bool:
-        """Whether the words are forms of one word, as far as stemming can tell."""
-        if wanted == word:
-            return True
-        if self.stemmer is not None and self._same_stem(wanted, word):
+        """Whether the words are forms of one word, as far as a dictionary or stemming can tell."""
+        if wanted == word or self._same_word(wanted, word):
             return True
         return self.fuzzy and _similar(wanted, word)
 
-    def _same_stem(self, wanted: str, word: str) -> bool:
+    def _same_word(self, wanted: str, word: str) -> bool:
+        if wanted[0] != word[0] and self.stemmer != "arabic":  # what is never so costs nothing
+            return False
+        dictionary = spelling(self.text.language)
+        if dictionary is None:
+            return self.stemmer is not None and self._same_stem(wanted, word)
+        only_name, has_capital = not dictionary.is_ordinary(wanted), word in self.text.capitals
+        if only_name and not has_capital:
+            return False  # "у костра" does not name Кострома
+        ours, theirs = dictionary.lemmas(wanted), dictionary.lemmas(word, has_capital)
+        if not has_capital and self.alone and len(wanted) <= SHORT_STEM and dictionary.is_also_name(wanted):
+            return wanted in theirs  # "husy", geese, does not name Hus
+        if ours and theirs and not ours.isdisjoint(theirs):
+            return True
+        known = bool(ours and theirs) and {wanted} != ours and {word} != theirs  # the paradigms of both
+        if self.stemmer is not None and self._same_stem(wanted, word, LONG_STEM if known else 0):
+            return True
+        # A name of which no dictionary has the paradigm.
+        return only_name and theirs <= {word} and _is_other_ending(wanted, word, self.text.language.code)
+
+    def _same_stem(self, wanted: str, word: str, least: int = 0) -> bool:
         ours, theirs = _stems(wanted, self.stemmer), _stems(word, self.stemmer)
         if self.stemmer == "arabic":
             # Clitics can be removed from any word, an ending only if a long stem remains.
             if not ours[0].isdisjoint(theirs[0]):
                 return True
         # A short stem counts only where an ending was exchanged, not added: Brno, Brně; not Hus, husy.
-        return any(len(s) >= SHORT_STEM or len(wanted) == len(word) for s in ours[1] & theirs[1])
+        shared = [stem for stem in ours[1] & theirs[1] if len(stem) >= least]
+        return any(len(stem) >= SHORT_STEM or len(wanted) == len(word) for stem in shared)
+
+
+def _is_other_ending(wanted: str, word: str, code: str) -> bool:
+    """Whether a word is a name that no dictionary has, with another of the language's case endings."""
+    endings = _ENDINGS.get(code)
+    if endings is None or len(wanted) < MIN_NAME:
+        return False
+    stems = {wanted, wanted[:-1]} if wanted[-1] in endings and len(wanted) > MIN_NAME else {wanted}
+    return any(word.startswith(stem) and word[len(stem) :] in endings for stem in stems)
 
 
 @lru_cache(maxsize=65536)
@@ -123,6 +167,8 @@ def _found_unspaced(wanted: TokenAnalysis, text: TokenAnalysis, mode: Mode) -> b
     korean = text.language.tokenizer == "kiwi"
     for drop_particles in (False, True) if korean else (False,):
         letters, pieces = "".join(_pieces(wanted, drop_particles)), _pieces(text, drop_particles)
+        if korean:
+            pieces = _without_verbs(text, pieces, drop_particles)
         if not letters:
             continue
         anywhere = not korean and _letter_count(letters) >= SHORT_THAI
@@ -140,6 +186,23 @@ def _pieces(text: TokenAnalysis, drop_particles: bool) -> list[str]:
         return text.words
     tagged = zip(text.tokens, text.tags, strict=True)
     return [token for token, tag in tagged if is_word(token) and not tag.startswith(_PARTICLES_AND_ENDINGS)]
+
+
+def _without_verbs(text: TokenAnalysis, pieces: list[str], drop_particles: bool) -> list[str]:
+    """The pieces, where a noun that a verb or adjective is made of is no noun: 부산하다, to be busy, is not Busan."""
+    tagged = list(zip(text.tokens, text.tags, strict=True))
+    made = {at for at in range(len(tagged) - 1) if tagged[at + 1][1] in ("XSA", "XSV")}
+    if not made:
+        return pieces
+    kept = [
+        (token, at in made)
+        for at, (token, tag) in enumerate(tagged)
+        if is_word(token) and not (drop_particles and tag.startswith(_PARTICLES_AND_ENDINGS))
+    ]
+    return [_NO_NOUN if is_made else token for token, is_made in kept]
+
+
+_NO_NOUN = "\N{REPLACEMENT CHARACTER}"
 
 
 def _letter_count(text: str) -> int:

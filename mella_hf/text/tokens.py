@@ -223,12 +223,21 @@ class TokenAnalysis:
         normalized: the normalised text.
         tokens: words, numbers and punctuation marks, in order; never empty, no spaces inside.
         tags: a part of speech for each token (Sejong tag set, Korean), or nothing.
+        raw: the text as it came.
     """
 
     language: Language
     normalized: str
     tokens: list[str]
     tags: list[str]
+    raw: str = ""
+
+    @cached_property
+    def capitals(self) -> frozenset[str]:
+        """The normalised words that stand with a capital somewhere; all of them in a text without small letters."""
+        upper = self.raw.upper() == self.raw
+        pieces = (piece for piece in self.raw.split() if upper or any(map(str.isupper, piece)))
+        return frozenset(_word_pattern().findall(self.language.normalizer(" ".join(pieces))))
 
     @cached_property
     def words(self) -> list[str]:
@@ -251,7 +260,7 @@ def analyze(text: str, language: str | Language) -> TokenAnalysis:
     entry = get_language(language) if isinstance(language, str) else language
     check_tokenizer(entry)
     normalized = entry.normalizer(text)
-    return TokenAnalysis(entry, normalized, *_TOKENIZERS[entry.tokenizer](normalized))
+    return TokenAnalysis(entry, normalized, *_TOKENIZERS[entry.tokenizer](normalized), text)
 
 
 def normalize(text: str, language: str) -> str:

@@ -73,10 +73,7 @@ def test_meteor_of_each_answer_is_that_of_the_java_program(language: str) -> Non
         assert 100 * meteor(ours, theirs, ours, theirs) == pytest.approx(expected, abs=ROUNDED), row
 
 
-SHORT_NAME = pytest.mark.xfail(strict=True, reason="the inflected short name Нишу is not found yet")
-
-
-@pytest.mark.parametrize("language", [*LANGUAGES[:5], pytest.param("sr", marks=SHORT_NAME), *LANGUAGES[6:]])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_keyword_hits_are_what_a_person_read(results, language: str) -> None:
     found = rows(language)
     for row, item in zip(found, results[language]["items"], strict=True):

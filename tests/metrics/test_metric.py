@@ -13,6 +13,7 @@ from mella_hf.errors import MellaError, UnknownLanguageError
 from mella_hf.metrics import MellaMetric, compare
 from mella_hf.metrics.installed import all_scores
 from mella_hf.metrics.metric import floor_partners
+from mella_hf.text.spelling import spelling_version
 
 REFERENCES = [
     "Turisté stojí na Karlově mostě a dívají se na Pražský hrad.",
@@ -125,8 +126,8 @@ def test_two_runs_are_equal_to_the_digit() -> None:
     result = compute()
     assert result == compute()
     stemmer = f"czech-{Stemmer.version()}"
-    assert result["signature"].startswith(f"mella|v:1|lang:cs|norm:text|tok:words|stem:{stemmer}|bleu:corpus,exp|chrf:")
-    assert result["signature"].endswith("|kw:micro,stem,ci:exact|n:4|bs:1000|seed:12345")
+    assert result["signature"].startswith(f"mella|v:2|lang:cs|norm:text|tok:words|stem:{stemmer}|bleu:corpus,exp|chrf:")
+    assert result["signature"].endswith(f"|kw:micro,stem,ci:exact,{spelling_version()}|n:4|bs:1000|seed:12345")
 
 
 def test_items_come_in_the_callers_order() -> None:

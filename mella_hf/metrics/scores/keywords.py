@@ -9,6 +9,7 @@ from mella_hf.metrics.base import Metric, Score
 from mella_hf.metrics.matching import keyword_hits
 from mella_hf.metrics.rates import clustered_rate_interval, rate_difference_interval
 from mella_hf.metrics.texts import MetricSettings, Text
+from mella_hf.text.spelling import spelling, spelling_version
 
 
 class KeywordAccuracy(Metric):
@@ -36,7 +37,8 @@ class KeywordAccuracy(Metric):
     )
 
     def signature(self, settings: MetricSettings) -> str:
-        return f"kw:micro,{settings.keyword_mode},ci:exact"
+        by = f",{spelling_version()}" if settings.keyword_mode != "exact" and spelling(settings.language) else ""
+        return f"kw:micro,{settings.keyword_mode},ci:exact{by}"
 
     def count(
         self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings
