@@ -1,6 +1,7 @@
 """A whole evaluation of tiny models on a tiny dataset, through the command as users give it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,8 @@ def test_scores_are_those_of_the_metric(finished):
 def test_failures_groups_and_paired_tests_stand_beside_the_scores(finished):
     from mella_hf.metrics import MellaMetric, compare
     from mella_hf.metrics.comparison import corrected
+    from mella_hf.metrics.installed import all_scores
+    from mella_hf.metrics.significance import resamples_for
 
     out, printed = finished
     run = load_run(out)
@@ -149,7 +152,7 @@ def test_failures_groups_and_paired_tests_stand_beside_the_scores(finished):
             )
             for model in ("base", "adapter")
         ]
-        expected[split] = compare(*counted)
+        expected[split] = compare(*counted, resamples=resamples_for(2 * len(all_scores())))
     comparisons = json.loads((out / "comparisons.json").read_text("utf-8"))
     names = {"language": "ar", "first": "base", "second": "adapter"}
     assert comparisons == [{**names, "split": k, **v} for k, v in corrected(expected).items()]
@@ -213,8 +216,9 @@ def test_report_can_be_written_elsewhere(finished, tmp_path):
     page = tmp_path / "page.html"
     result = CliRunner().invoke(app, ["report", str(out), "--out", str(page)], catch_exceptions=False)
     assert result.exit_code == 0
-    note = next(line for line in page.read_text("utf-8").splitlines(keepends=True) if "they are as recorded" in line)
-    assert page.read_text("utf-8").replace(note, "") == (out / "report.html").read_text("utf-8")
+    text = page.read_text("utf-8")
+    note = next(part for part in re.findall(r"<p>.*?</p>", text) if part.endswith("they are as recorded.</p>"))
+    assert text.replace(note, "") == (out / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
