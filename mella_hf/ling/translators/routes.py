@@ -49,7 +49,7 @@ def find_routes(translators: Sequence[str], urls: Sequence[str]) -> list[Route]:
     Args:
         translators: their names, at least one.
         urls: `TRANSLATOR=URL` is for that translator, a plain URL for all that need an address and have none of their
-            own; where there is only one translator, for that one.
+            own; where there is only one translator, for that one. What is no URL is for a package's translator.
 
     Raises:
         MellaError: if a translator is named twice, or an address is for none.
@@ -62,7 +62,7 @@ def find_routes(translators: Sequence[str], urls: Sequence[str]) -> list[Route]:
         owner = next((name for name in translators if url.startswith(f"{name}=")), None)
         if owner is not None:
             own[owner].append(url.removeprefix(f"{owner}="))
-        elif url.startswith(("http://", "https://")):
+        elif url.startswith(("http://", "https://")) or (len(translators) == 1 and not Route(translators[0]).remote):
             common.append(url)
         else:
             raise MellaError(
