@@ -63,7 +63,7 @@ def _extend(load: Any) -> None:
     except AttributeError as error:
         raise ImportError(
             f"datasets {sys.modules['datasets'].__version__} has no {error.name}, through which mella_hf makes "
-            f"{NAME!r} known to load_dataset. Install a version that was tried: pip install 'datasets>=5.2,<6'."
+            f"{NAME!r} known to load_dataset. Install a version that was tried: pip install 'datasets>=4.8.5,<6'."
         ) from error
     if original.__module__ == __name__:
         return

@@ -69,7 +69,7 @@ def test_a_version_of_datasets_without_the_hook_is_a_clear_error(tmp_path: Path)
     search = f"{tmp_path}:{Path(mella_hf.__file__).parents[1]}"
     assert python(code, PYTHONPATH=search) == (
         "datasets 9.0 has no dataset_module_factory, through which mella_hf makes 'mella' known to load_dataset. "
-        "Install a version that was tried: pip install 'datasets>=5.2,<6'.\n"
+        "Install a version that was tried: pip install 'datasets>=4.8.5,<6'.\n"
     )
 
 
