@@ -43,15 +43,18 @@ NAMES = {
 }
 # What else can happen, in the order of the pictures: the page, what the captioner writes for the name, the translator.
 OTHERS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "translated inside": ({"alt_text": "Hrad Karlštejn na podzim"}, "Karlštejn", "po <n1>Charles Stone</n1>"),
-    "name_lost": ({"alt_text": "Pohled na Křivoklát"}, "Křivoklát", "po cestě"),
-    "name_added": ({"alt_text": "Hrad Bouzov"}, "Bouzov", "po <n1>Bouzově</n1> nedaleko Hamburku"),
+    "translated inside": ({"alt_text": "Karlštejn na podzim", "keywords": ["Karlštejn"]},
+         "Karlštejn", "po <n1>Charles Stone</n1>"),
+    "name_lost": ({"alt_text": "Pohled na Křivoklát", "keywords": ["Křivoklát"]}, "Křivoklát", "po cestě"),
+    "name_added": ({"alt_text": "Hrad Bouzov", "keywords": ["Bouzov"]}, "Bouzov",
+         "po <n1>Bouzově</n1> nedaleko Hamburku"),
     "context_unused": ({"alt_text": "Zámek Lednice"}, "a bridge", "po mostě"),
     "no_context": ({"page_title": "Bez popisku"}, "a bridge", "po mostě"),
     "of another language": ({"alt_text": "Мост в Праге", "language": "ru"}, "a bridge", "po mostě"),
     "context_without_names": ({"alt_text": "most přes řeku"}, "a bridge", "po mostě"),
     "title's name": (
-        {"alt_text": "Hrad Pernštejn", "page_title": "Výlet na Moravu", "heading": "Hrady u Nedvědice"},
+        {"alt_text": "Hrad Pernštejn", "page_title": "Výlet na Moravu", "heading": "Hrady u Nedvědice",
+         "keywords": ["Pernštejn"]},
         "Pernštejn near Nedvědice", "k <n1>Pernštejnu</n1> u <n2>Nedvědice</n2>",
     ),
 }  # fmt: skip
