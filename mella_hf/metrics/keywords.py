@@ -285,6 +285,8 @@ def _may_open(text: str, run: list[Any], language: Language, frequencies: Docume
         return _is_topic(text, run) and base and len(word) > MIN_TOPIC and place_key(word, language) in places(language)
     if (_is_topic(text, run) and base) or (frequencies is not None and _is_rare_name(word, language, frequencies)):
         return True
+    if not PLACE_NOUNS.get(language.code, frozenset()).isdisjoint(dictionary.lemmas(word, False)):
+        return False  # "Hrad Karlštejn" is Karlštejn, a castle
     # A word that is also a name, before another name: "Вук Караџић", but not "На Дунаву".
     return len(run) > 1 and not dictionary.is_ordinary(run[1].group())
 

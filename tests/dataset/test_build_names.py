@@ -22,7 +22,7 @@ def test_names_are_found_by_the_languages_rule() -> None:
     ]
     counts: Counter[str] = Counter()
     fill_keywords(rows, unit("cs"), counts)
-    assert [row["keywords"] for row in rows] == [["Karlův", "Praze"], [], ["Vltava"]]
+    assert [row["keywords"] for row in rows] == [["Karlův most", "Praze"], [], ["Vltava"]]
     assert counts == {names.FOUND: 1}
 
 

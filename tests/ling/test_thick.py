@@ -204,6 +204,8 @@ def test_a_name_that_nobody_gave_is_found_in_several_languages() -> None:
     assert problem("Lidé jdou po Karlově mostě.", "Karlův most", "cs") is None
     assert problem("Lidé jdou po mostě.", "Karlův most", "cs") == "name_lost"
     assert problem("Lidé jdou po Karlově mostě v Pardubicích.", "Karlův most", "cs") == "name_added"
+    assert problem("Stojí v Kutné Hoře.", "Kutná Hora", "cs") is None
+    assert problem("Stojí v Horách.", "Kutná Hora", "cs") == "name_lost"
     assert names_problem("Stojí v Kutné Hoře.", {"Kutná Hora": ["Kutné Hoře"]}, ["Kutná Hora"], [], "", "cs") is None
     assert problem("Люди гуляют в Казани у реки.", "Казань", "ru") is None
     assert problem("Люди гуляют в Казани и в Москве.", "Казань", "ru") == "name_added"
