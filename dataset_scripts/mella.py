@@ -69,7 +69,7 @@ _SHARD = re.compile(r"(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.p
 
 
 @dataclass(frozen=True)
-class Shard:
+class ShardFile:
     """One Parquet file of a split. `version` changes whenever its content does."""
 
     language: str
@@ -79,7 +79,7 @@ class Shard:
     version: str
 
 
-def list_local(folder: str) -> list[Shard]:
+def list_local(folder: str) -> list[ShardFile]:
     """The shards of a dataset folder, `{language}/{split}-*.parquet`, in order. Raises MellaError."""
     if not os.path.isdir(folder):
         raise MellaError(f"data_dir={folder!r} is not a folder; give the folder that holds ar/, cs/ and so on.")
@@ -93,11 +93,11 @@ def list_local(folder: str) -> list[Shard]:
                 stat = entry.stat()
                 # The place too: two folders may hold files of equal names, sizes and times.
                 version = f"{os.path.realpath(entry.path)}-{stat.st_ino}-{stat.st_size}-{stat.st_mtime_ns}"
-                found.append(Shard(language, match["split"], int(match["total"]), entry.path, version))
+                found.append(ShardFile(language, match["split"], int(match["total"]), entry.path, version))
     return found
 
 
-def list_hub(repo: str, revision: str | None, token: Any, cache_dir: str | None = None) -> list[Shard]:
+def list_hub(repo: str, revision: str | None, token: Any, cache_dir: str | None = None) -> list[ShardFile]:
     """The shards of a Hub dataset repo in the same layout, pinned to today's commit.
 
     Offline, or when the Hub cannot be reached, they are those of the last time, as far as the cache knows them.
@@ -133,7 +133,7 @@ def list_hub(repo: str, revision: str | None, token: Any, cache_dir: str | None 
     ) from problem
 
 
-def _hub_shards(repo: str, info: Any) -> list[Shard]:
+def _hub_shards(repo: str, info: Any) -> list[ShardFile]:
     found = []
     for file in sorted(info.siblings or [], key=lambda f: f.rfilename):
         version = file.lfs.sha256 if file.lfs else str(file.blob_id)
@@ -141,13 +141,13 @@ def _hub_shards(repo: str, info: Any) -> list[Shard]:
     return found
 
 
-def _shard(repo: str, commit: str, path: str, version: str) -> list[Shard]:
+def _shard(repo: str, commit: str, path: str, version: str) -> list[ShardFile]:
     """The shard at a path of a repo; none where something else is."""
     language, _, name = path.rpartition("/")
     match = _SHARD.fullmatch(name)
     if not match or match["split"] not in SPLITS or not language or "/" in language:
         return []
-    return [Shard(language, match["split"], int(match["total"]), f"hf://datasets/{repo}@{commit}/{path}", version)]
+    return [ShardFile(language, match["split"], int(match["total"]), f"hf://datasets/{repo}@{commit}/{path}", version)]
 
 
 def _listing_file(repo: str, revision: str | None, cache_dir: str | None) -> str:
@@ -156,7 +156,7 @@ def _listing_file(repo: str, revision: str | None, cache_dir: str | None) -> str
     return os.path.join(home, "mella_listings", f"{repo.replace('/', '--')}-{name}.json")
 
 
-def _keep_listing(path: str, shards: list[Shard]) -> None:
+def _keep_listing(path: str, shards: list[ShardFile]) -> None:
     """Keep a listing for the times when the Hub cannot be reached. A cache that is read only stays as it is."""
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -166,14 +166,14 @@ def _keep_listing(path: str, shards: list[Shard]) -> None:
         os.replace(aside, path)
 
 
-def _read_listing(path: str) -> list[Shard]:
+def _read_listing(path: str) -> list[ShardFile]:
     if not os.path.exists(path):
         return []
     with open(path, encoding="utf-8") as file:
-        return [Shard(*row) for row in json.load(file)]
+        return [ShardFile(*row) for row in json.load(file)]
 
 
-def _cached_shards(repo: str, revision: str | None) -> list[Shard]:
+def _cached_shards(repo: str, revision: str | None) -> list[ShardFile]:
     """The whole splits that another program left in the Hub's cache, such as plain `load_dataset` or `hf download`."""
     home = os.path.join(HF_HUB_CACHE, f"datasets--{repo.replace('/', '--')}")
     commit = revision or "main"
@@ -199,7 +199,7 @@ def local_copy(url: str) -> str:
     return cached if isinstance(cached, str) else url
 
 
-def select_config(shards: list[Shard], config: str | None, where: str) -> list[Shard]:
+def select_config(shards: list[ShardFile], config: str | None, where: str) -> list[ShardFile]:
     """The shards of one language, or of all. Raises MellaError, naming the configs that are there."""
     languages = sorted({shard.language for shard in shards})
     if not languages:
@@ -233,7 +233,7 @@ def config_names(data_dir: str | None, revision: str | None = None, token: Any =
     return [*sorted({shard.language for shard in shards}), ALL]
 
 
-def fingerprint(shards: Iterable[Shard], *settings: Any) -> str:
+def fingerprint(shards: Iterable[ShardFile], *settings: Any) -> str:
     """16 hex digits that change when a shard or a setting does."""
     text = repr(([(s.language, s.split, s.url.rsplit("/", 1)[-1], s.version) for s in shards], settings))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from mella_hf.commands.options import Revision, need_file
 from mella_hf.errors import MellaError, MissingExtraError
 
 if TYPE_CHECKING:
-    from mella_hf.evaluation.trying import Pair
+    from mella_hf.evaluation.trying import SideBySide
     from mella_hf.languages import Language
 
 
@@ -56,14 +56,14 @@ def try_(
         return
     if not serve and not photos:
         raise MellaError("There is no photo to ask about; name one, or give --serve.")
-    from mella_hf.evaluation.trying import Pair, default_questions, language_of, read_photo
+    from mella_hf.evaluation.trying import SideBySide, default_questions, language_of, read_photo
 
     images = {path: read_photo(path.read_bytes(), str(path)) for path in photos}
     if language is not None:
         language_of(None, language)  # an unknown code is told before the model is loaded
     if serve:
         _need_server()
-    pair = Pair(adapter, base, revision=revision, device=device)
+    pair = SideBySide(adapter, base, revision=revision, device=device)
     asked = language_of(pair.trained_on, language) if serve or not ask else None
     if serve:
         assert asked is not None
@@ -108,7 +108,7 @@ def _need_server() -> None:
         raise MissingExtraError(str(error.name), "review", "The page of mella try") from error
 
 
-def _serve(pair: "Pair", language: "Language", tokens: int, host: str, port: int) -> None:
+def _serve(pair: "SideBySide", language: "Language", tokens: int, host: str, port: int) -> None:
     """Answer browsers until somebody stops it."""
     from mella_hf.evaluation.trying_page import build_app
     from mella_hf.reviewing.serving import listen, serve, warning

@@ -51,7 +51,7 @@ TEXT_REPEATS = 2  # passes over the plain text per pass over all variants
 
 
 @dataclass(frozen=True)
-class Picture:
+class NamedPicture:
     """One picture of the miniature's English training: encoded image, name and description."""
 
     image: bytes
@@ -71,7 +71,9 @@ class Budget:
     seed: int = 0
 
 
-def pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, budget: Budget | None = None) -> Path:
+def pretrain(
+    pictures: Sequence[NamedPicture], texts: Sequence[str], folder: Path, budget: Budget | None = None
+) -> Path:
     """Train a miniature and save it with its processor as `folder/model`; resume an interrupted run.
 
     Args:
@@ -91,7 +93,7 @@ def pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, bu
     return folder / "model"
 
 
-def _pretrain(pictures: Sequence[Picture], texts: Sequence[str], folder: Path, budget: Budget) -> None:
+def _pretrain(pictures: Sequence[NamedPicture], texts: Sequence[str], folder: Path, budget: Budget) -> None:
     result, record = folder / "model", folder / RECORD
     spoken = [text for p in pictures for text in (p.name, p.description)]
     tokenizer = miniature.train_tokenizer([*texts, *spoken, *NAME_PROMPTS, *DESCRIBE_PROMPTS])
@@ -124,7 +126,7 @@ class Views:
     Variants are drawn once from the seed, so the data of a step does not depend on interruptions.
     """
 
-    def __init__(self, pictures: Sequence[Picture], processor: "Qwen2VLProcessor", seed: int):
+    def __init__(self, pictures: Sequence[NamedPicture], processor: "Qwen2VLProcessor", seed: int):
         import numpy as np
         from PIL import Image
 

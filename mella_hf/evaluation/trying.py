@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SOURCES = ("know", "ling")
 
 
-class Pair:
+class SideBySide:
     """A base and its adapter that answer the same questions.
 
     Args:

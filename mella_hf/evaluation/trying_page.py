@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from mella_hf.evaluation.trying import Pair, default_questions, read_photo
+from mella_hf.evaluation.trying import SideBySide, default_questions, read_photo
 from mella_hf.html.page import environment, text_attributes
 from mella_hf.languages import Language
 from mella_hf.reviewing.kit import HANDLERS, Json, SafeHeaders, read_object
@@ -27,7 +27,7 @@ _ASSETS = {"try.js": "text/javascript", "try.css": "text/css"}
 _TEMPLATES = files("mella_hf.html").joinpath("templates")
 
 
-def build_app(pair: Pair, language: Language, max_new_tokens: int, hosts: tuple[str, ...] | None) -> Starlette:
+def build_app(pair: SideBySide, language: Language, max_new_tokens: int, hosts: tuple[str, ...] | None) -> Starlette:
     """The ASGI application: the page, and answers to questions about an image.
 
     Args:
@@ -54,7 +54,7 @@ def build_app(pair: Pair, language: Language, max_new_tokens: int, hosts: tuple[
 class _Answers:
     """Answers to each kind of request; the model answers one question at a time."""
 
-    def __init__(self, pair: Pair, language: Language, max_new_tokens: int):
+    def __init__(self, pair: SideBySide, language: Language, max_new_tokens: int):
         self.pair, self.language, self.limit = pair, language, max_new_tokens
         self.model = threading.Lock()
 

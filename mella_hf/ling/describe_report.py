@@ -20,7 +20,7 @@ from mella_hf.images.thumbnail import thumbnail_url
 from mella_hf.languages import Language, get_language
 from mella_hf.ling.costs import TranslationCost
 from mella_hf.ling.described import read_rows
-from mella_hf.ling.tournament import LENGTHS, Standing, by_language_and_length
+from mella_hf.ling.tournament import LENGTHS, TranslatorStanding, by_language_and_length
 from mella_hf.stage import StageReport
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -95,7 +95,9 @@ def write_describe_report(images: Path, out: Path, report: DescribeReport) -> Pa
     return out / "report.html"
 
 
-def tournament_tables(tables: Sequence[tuple[str, str, list[Standing]]]) -> list[tuple[Language, list[dict[str, Any]]]]:
+def tournament_tables(
+    tables: Sequence[tuple[str, str, list[TranslatorStanding]]],
+) -> list[tuple[Language, list[dict[str, Any]]]]:
     """For each language a row per translator, the best first: its win rate over all captions and by their length."""
     found = []
     for code in dict.fromkeys(code for code, _, _ in tables):
@@ -120,7 +122,7 @@ def tournament_tables(tables: Sequence[tuple[str, str, list[Standing]]]) -> list
     return found
 
 
-def _share(standing: Standing | None) -> str:
+def _share(standing: TranslatorStanding | None) -> str:
     return "–" if standing is None else f"{100 * standing.rate:.0f}% of {standing.judged:,}"
 
 

@@ -21,7 +21,7 @@ CAPTION_SIDE = 1024  # px of the longer side of the image for the captioner
 
 
 @dataclass
-class Opened:
+class OpenedImages:
     """Images by id, the sha256 of their bytes.
 
     Attributes:
@@ -55,14 +55,16 @@ class Opened:
         return used, None if set(used) & set(about.names) else "context_unused"
 
 
-def open_images(root: Path, files: Sequence[Mapping[str, Any]], language: str | None, output: ShardOutput) -> Opened:
+def open_images(
+    root: Path, files: Sequence[Mapping[str, Any]], language: str | None, output: ShardOutput
+) -> OpenedImages:
     """Open the images of a shard; those that cannot be used are dropped with their reason.
 
     Args:
         files: fields of `ImageFile`.
         language: of the claims that are needed; None needs none.
     """
-    opened = Opened()
+    opened = OpenedImages()
     for fields in files:
         file = ImageFile(**fields)
         about = Claims.of(file.context, language) if language is not None else None

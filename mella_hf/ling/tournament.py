@@ -97,7 +97,7 @@ def result(row: Mapping[str, Any], language: str, path: str) -> dict[str, Any]:
 
 
 @dataclass
-class Standing:
+class TranslatorStanding:
     """How a translator did.
 
     Attributes:
@@ -141,9 +141,9 @@ class Standing:
                 "mean_margin": self.mean_margin}  # fmt: skip
 
 
-def standings(results: Iterable[Mapping[str, Any]]) -> list[Standing]:
+def standings(results: Iterable[Mapping[str, Any]]) -> list[TranslatorStanding]:
     """The standing of each translator over these results, the best first. Equal best scores are won by all of them."""
-    found: dict[str, Standing] = {}
+    found: dict[str, TranslatorStanding] = {}
     for line in results:
         candidates = line["candidates"]
         top = _score(candidates[best(candidates)])
@@ -151,7 +151,7 @@ def standings(results: Iterable[Mapping[str, Any]]) -> list[Standing]:
             c for c in candidates if line["won_by"] is not None and c["problem"] is None and _score(c) > top - EVEN
         ]
         for candidate in candidates:
-            standing = found.setdefault(candidate["translator"], Standing(candidate["translator"]))
+            standing = found.setdefault(candidate["translator"], TranslatorStanding(candidate["translator"]))
             standing.judged += 1
             if (problem := candidate["problem"]) is not None:
                 standing.failed[problem] = standing.failed.get(problem, 0) + 1
@@ -163,7 +163,7 @@ def standings(results: Iterable[Mapping[str, Any]]) -> list[Standing]:
     return sorted(found.values(), key=lambda standing: -standing.rate)
 
 
-def by_language_and_length(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Standing]]]:
+def by_language_and_length(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[TranslatorStanding]]]:
     """(language, length, standings): first each language over all lengths (""), then its lengths that occur."""
     found = []
     for language in dict.fromkeys(line["language"] for line in results):

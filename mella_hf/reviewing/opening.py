@@ -14,7 +14,7 @@ from mella_hf.reviewing.store import ReviewStore
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedQueue:
     """A queue that is ready to be reviewed.
 
     Attributes:
@@ -37,7 +37,7 @@ def open_queue(
     answers: Sequence[str | Path] = (),
     *,
     read_only: bool = False,
-) -> Opened:
+) -> OpenedQueue:
     """Read a queue, or the pairs of a blind comparison, with the decisions so far.
 
     Args:
@@ -55,7 +55,7 @@ def open_queue(
     shown = {pair.item.key: pair.shown for pair in pairs} if pairs else None
     waiting = Queue([pair.item for pair in pairs] if pairs else items, (), double, shown)
     waiting.follow(store)
-    return Opened(waiting, store, pairs, set_aside)
+    return OpenedQueue(waiting, store, pairs, set_aside)
 
 
 def review(

@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Place:
+class StreamPlace:
     """A point between two batches of a stream.
 
     Attributes:
@@ -120,11 +120,11 @@ class BatchStream(IterableDataset):
         self.jpeg = jpeg
         self.sources, self.rounds, self.counter = dict(sources), dict(rounds), counter
         self.per_rank, self.seed, self.rank, self.ranks = per_rank, seed, rank, ranks
-        self.start = Place(starts={source: [0, 0] for source in self.sources})
+        self.start = StreamPlace(starts={source: [0, 0] for source in self.sources})
 
     def go_on(self, place: str) -> None:
         """Start the next iteration after the batch that came with this place."""
-        self.start = Place(**json.loads(place))
+        self.start = StreamPlace(**json.loads(place))
 
     def __iter__(self) -> Iterator[tuple[str, list[Conversation]]]:
         place = self.start
@@ -143,7 +143,7 @@ class BatchStream(IterableDataset):
         for source, rows in self.sources.items():
             rows.open(epoch, starts[source])
 
-    def _window(self, place: Place) -> Iterator[tuple[str, list[Conversation]]]:
+    def _window(self, place: StreamPlace) -> Iterator[tuple[str, list[Conversation]]]:
         rows = self.read_window()
         buckets = LengthBuckets(
             self.counter.strictly(columns(rows))["sequence"],

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from pictures import png
 
-from mella_hf.demo.pretrain import Budget, Picture, pretrain
+from mella_hf.demo.pretrain import Budget, NamedPicture, pretrain
 from mella_hf.errors import MellaError
 from mella_hf.training.checkpoints import sole_use
 
 BUDGET = Budget(vision_steps=1, vision_batch=2, steps=1, batch=2, save_steps=1)
-PICTURES = [Picture(png(i), f"A thing {i}.", f"A round thing {i} on blue.") for i in range(4)]
+PICTURES = [NamedPicture(png(i), f"A thing {i}.", f"A round thing {i} on blue.") for i in range(4)]
 
 
 def test_demos_of_several_languages_share_a_finished_base(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from mella_hf.answers.systems import line_up
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.trying import Pair, adapter_folder, language_of
+from mella_hf.evaluation.trying import SideBySide, adapter_folder, language_of
 from mella_hf.languages import get_language
 
 
@@ -42,8 +42,8 @@ def photo(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pair(adapter) -> Pair:
-    return Pair(adapter, device="cpu")
+def pair(adapter) -> SideBySide:
+    return SideBySide(adapter, device="cpu")
 
 
 def test_the_answers_are_those_of_each_model_loaded_alone(pair, adapter, photo, tiny_qwen2vl):
@@ -103,7 +103,7 @@ def test_the_language_is_asked_for_where_the_adapter_leaves_it_open(trained_on, 
 
 def test_a_whole_model_does_not_name_its_base(tiny_qwen2vl, photo):
     with pytest.raises(MellaError, match="is a whole model, which does not say what it was made from; give --base"):
-        Pair(tiny_qwen2vl)
+        SideBySide(tiny_qwen2vl)
     assert adapter_folder(tiny_qwen2vl) == tiny_qwen2vl
 
 

@@ -32,7 +32,7 @@ def reasons(failed: Iterable[str]) -> str:
 
 
 @dataclass
-class Run:
+class RequestRun:
     """The requests of one call and their state."""
 
     count: int

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.chat.replies import Completion, Fault, read_completion, what_was_said
-from mella_hf.answers.chat.requests import SAME, Failure, Run
+from mella_hf.answers.chat.requests import SAME, Failure, RequestRun
 from mella_hf.answers.chat.secrets import has_password, read_key, without_password
 from mella_hf.errors import MellaError, MissingExtraError, StageError
 from mella_hf.retry import backoff, retry_after
@@ -88,9 +88,9 @@ class ChatServers:
                 answers so far.
             MissingExtraError: if aiohttp is not installed.
         """
-        return asyncio.run(self._ask_all(Run(count, request, on_answer)))
+        return asyncio.run(self._ask_all(RequestRun(count, request, on_answer)))
 
-    async def _ask_all(self, run: Run) -> dict[int, Failure]:
+    async def _ask_all(self, run: RequestRun) -> dict[int, Failure]:
         try:
             from aiohttp import ClientSession, ClientTimeout, TCPConnector
         except ImportError as error:
@@ -127,7 +127,7 @@ class ChatServers:
             )
         return run.failed
 
-    async def _work(self, session: "ClientSession", url: str, run: Run) -> None:
+    async def _work(self, session: "ClientSession", url: str, run: RequestRun) -> None:
         """Send requests until none are left, or until this server has failed too often in a row."""
         faults = busy = 0
         while faults < ATTEMPTS and busy < BUSY_ATTEMPTS:
@@ -161,7 +161,7 @@ class ChatServers:
             )  # fmt: skip
         return min(fault.wait, LONGEST_WAIT)
 
-    def _stop_if_always(self, run: Run, url: str, index: int, fault: Fault) -> None:
+    def _stop_if_always(self, run: RequestRun, url: str, index: int, fault: Fault) -> None:
         """Raise StageError if servers gave no answer yet, and refused several different requests in the same words."""
         if fault.busy or fault.ours or not fault.detail:  # requests that are at fault themselves are counted by callers
             return

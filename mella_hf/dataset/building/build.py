@@ -143,11 +143,11 @@ def build_dataset(
     with sole_use(out / LOCK, out, "mella build"):
         return _build(
             source, out, partial(run_stage, workers=workers, executor=executor, progress=progress),
-            Settings(test_size, shard_bytes, verify, replace, rescan), origin,
+            BuildSettings(test_size, shard_bytes, verify, replace, rescan), origin,
         )  # fmt: skip
 
 
-class Settings(NamedTuple):
+class BuildSettings(NamedTuple):
     """What `build_dataset` was asked for."""
 
     test_size: int
@@ -157,7 +157,9 @@ class Settings(NamedTuple):
     rescan: bool
 
 
-def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Settings, origin: str) -> BuildReport:
+def _build(
+    source: Source, out: Path, run: Callable[..., StageReport], asked: BuildSettings, origin: str
+) -> BuildReport:
     work = out / WORK
     complete_removal(out)
     for folder in (out, *out.glob("*/")):
@@ -205,7 +207,7 @@ def _build(source: Source, out: Path, run: Callable[..., StageReport], asked: Se
 
 
 def _scan(
-    source: Source, units: list[Unit], work: Path, run: Callable[..., StageReport], asked: Settings, origin: str
+    source: Source, units: list[Unit], work: Path, run: Callable[..., StageReport], asked: BuildSettings, origin: str
 ) -> tuple[StageReport, list[Holding]]:
     """Scan a source where it changed; what it gives, by language."""
     folders: dict[Place, dict[str, tuple[int, int]]] = {}

@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from mella_hf.demo.pretrain import Picture
+from mella_hf.demo.pretrain import NamedPicture
 from mella_hf.demo.stamps.descriptions import describe
 from mella_hf.demo.stamps.measures import Measures
 from mella_hf.demo.stamps.rows import read_views
@@ -19,11 +19,11 @@ from mella_hf.know.alt_text import clean_alt_text
 DESCRIPTIONS = 150  # descriptions per language, of pictures that `ling` does not use
 
 
-def english_pictures(rendered: Path | str, stamps: Sequence[Stamp]) -> list[Picture]:
+def english_pictures(rendered: Path | str, stamps: Sequence[Stamp]) -> list[NamedPicture]:
     """Every training view with its English name and its English description."""
     by_path = {stamp.path: stamp for stamp in stamps}
     return [
-        Picture(
+        NamedPicture(
             image=view["jpeg"],
             name=clean_alt_text(by_path[view["stamp"]].english),
             description=describe(Measures(**json.loads(view["measures"])), "en", seed=view["stamp"]),

@@ -16,7 +16,7 @@ _FLOAT = re.compile(r"-?(?:\d++(?:\.\d++)?|\.\d++)(?:[eE][+-]?\d++)?", re.ASCII)
 _MAX_DIGITS = 9
 
 
-class Candidate(NamedTuple):
+class SrcsetCandidate(NamedTuple):
     """One image of a `srcset`: its width in px, or its density (1.0 where nothing is said)."""
 
     url: str
@@ -24,7 +24,7 @@ class Candidate(NamedTuple):
     density: float | None
 
 
-def parse_srcset(value: str) -> list[Candidate]:
+def parse_srcset(value: str) -> list[SrcsetCandidate]:
     """The images of a `srcset`, in order. One with a descriptor that is not valid is left out, as browsers do."""
     found = []
     at = _SEPARATORS.match(value).end()  # type: ignore[union-attr]
@@ -40,7 +40,7 @@ def parse_srcset(value: str) -> list[Candidate]:
             descriptors = _DESCRIPTOR.findall(text)
         size = _size(descriptors)
         if size is not None and url:
-            found.append(Candidate(url, *size))
+            found.append(SrcsetCandidate(url, *size))
         at = _SEPARATORS.match(value, at).end()  # type: ignore[union-attr]
     return found
 
