@@ -50,7 +50,7 @@ _LEFT, _RIGHT = frozenset({"L"}), frozenset({"R", "AL"})  # letters by direction
 
 def with_contents(page: str) -> str:
     """Fill a page's list of contents with its sections, which have an id each. Texts on it are escaped already."""
-    sections = re.findall(r'<h2 id="([^"]+)"[^>]*>([^<]+)', page)
+    sections = re.findall(r'<h2 id="([^"<>]+)"[^<>]*>([^<>]+)', page)
     links = " ".join(f'<a href="#{anchor}">{title.strip()}</a>' for anchor, title in sections)
     return page.replace(_CONTENTS + "</nav>", f"{_CONTENTS}{links}</nav>", 1)
 
