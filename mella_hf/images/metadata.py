@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from mella_hf.images.opening import Rejected
 
 _JPEG_KEEP_APP = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}  # by marker, how they must begin
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # inside a scan only restart markers occur
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")  # one with a length; within a scan only restarts occur
 # Besides the critical ones: chunks of the PNG specification, third edition, that define how to show the picture.
 _PNG_KEEP = frozenset(
     b"tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs sPLT".split()
@@ -40,16 +40,16 @@ def strip_metadata(data: bytes, image_format: str) -> bytes:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[bytes]:
-    """The segments to keep, up to the picture's end."""
+    """The segments to keep, up to the picture's end. What stands between segments goes: decoders pass over it."""
     yield data[:2]
     at = 2
     while True:
+        found = _JPEG_MARKER.search(data, at)
+        if found is None:
+            raise IndexError(f"no marker behind byte {at}")
+        at = found.start()
         marker = data[at + 1]
-        if data[at] != 0xFF:
-            raise IndexError(f"no marker at byte {at}")
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker == 0xD9:
+        if marker == 0xD9:
             yield data[at : at + 2]
             return
         else:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hostile_server import jpeg
 from PIL import Image, ImageDraw, ImageFile, PngImagePlugin
 
 from mella_hf.images.metadata import strip_metadata
@@ -414,3 +415,26 @@ def test_who_shows_a_face_is_flagged(tmp_path: Path) -> None:
     flags = {row["image_url"]: row["flags"] for row in samples(report).values()}
     assert flags == {"http://a/1.jpg": ["had_metadata", "face_found"], "http://a/2.jpg": []}
     assert report.counts == {"kept": 2, "flagged_face_found": 1}
+
+
+def jpeg_parts(data: bytes) -> tuple[list[bytes], bytes]:
+    """The segments before the scan, and the scan with all that follows (ITU-T T.81, B.1.1)."""
+    at, segments = 2, []
+    while data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        segments.append(data[at:end])
+        at = end
+    return segments, data[at:]
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\0\0", b"\xff" * 3, b"GPS 52.1N 5.2E", b"\xff\0\xff\0", b"\xff\xd0", b"\x12\xff\0 \xff\xff"]
+)
+def test_junk_between_the_segments_of_a_jpeg_goes(junk: bytes) -> None:
+    """Browsers and libjpeg pass over it, so the picture is kept, and nothing hides there."""
+    plain = jpeg(5)
+    segments, scan = jpeg_parts(plain)
+    noisy = plain[:2] + junk.join([*segments, scan])  # the first three bytes say that it is a JPEG
+    checked = check_image(noisy, ImageSettings())
+    assert checked.data == check_image(plain, ImageSettings()).data
+    assert np.array_equal(*(np.asarray(Image.open(io.BytesIO(one))) for one in (checked.data, plain)))
