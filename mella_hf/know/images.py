@@ -55,6 +55,8 @@ _CHOICE = pa.schema(
 _GROUP_BYTES = 32 << 20  # of images in a row group: what writing holds in memory
 _GROUP_ROWS = 256
 # What may be somebody's: counted in the report as "flagged_<flag>", never a reason to drop.
+_DEED = re.compile(r"https?://(?:www\.)?creativecommons\.org/licenses/([a-z-]{2,20})(?:[/?#]|\Z)", re.IGNORECASE)
+_WITHHELD = {"nd": "license_no_derivatives", "nc": "license_non_commercial"}
 PERSONAL = frozenset(("email_in_text", "phone_in_text", "had_location", "face_found", "faces_unchecked"))
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++\.[\w.-]+")
 _PHONE = re.compile(r"(?<!\w)\+?\d(?:[ ()./-]{0,2}\d){8,14}(?!\w)")  # 9 to 15 digits (ITU-T E.164)
@@ -183,7 +185,8 @@ def write_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -
     with _writer(output.folder / ROWS) as writer:
         for group in _groups(Path(path), wanted, settings):
             output.keep(len(group))
-            output.counts.update(f"flagged_{flag}" for row in group for flag in PERSONAL.intersection(row["flags"]))
+            shown = PERSONAL.union(_WITHHELD.values())
+            output.counts.update(f"flagged_{flag}" for row in group for flag in shown.intersection(row["flags"]))
             writer.write_table(pa.Table.from_pylist(group, schema=SAMPLES), row_group_size=len(group))
 
 
@@ -223,9 +226,16 @@ def _sample(row: dict[str, Any], image: CheckedImage, body: dict[str, Any]) -> d
     )
     patterns = (("email_in_text", _EMAIL), ("phone_in_text", _PHONE))
     found = (flag for flag, pattern in patterns if pattern.search(row["text"]))
-    flags = [*row["flags"], *found]
+    flags = [*row["flags"], *found, *license_flags(row["license_url"])]
     extra = {"phash": row["phash"], "other_texts": row["other_texts"], "nsfw_score": row["nsfw_score"], "flags": flags}
     return record | extra
+
+
+def license_flags(url: str | None) -> list[str]:
+    """What a Creative Commons licence withholds, by the address of its deed; nothing for other licences."""
+    deed = _DEED.match(url or "")
+    parts = deed[1].lower().split("-") if deed else []
+    return [flag for part, flag in _WITHHELD.items() if part in parts]
 
 
 def _writer(path: Path) -> pq.ParquetWriter:

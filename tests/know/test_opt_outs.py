@@ -21,6 +21,7 @@ from mella_hf.know.fetching.robots import Policy, Rules
 from mella_hf.know.fetching.robots_txt import our_group
 from mella_hf.know.fetching.settings import FetchSettings
 from mella_hf.know.image_check import ImageSettings, check_image
+from mella_hf.know.images import license_flags
 from mella_hf.know.optouts import SIGNALS, named_opt_outs, opt_outs, robots_directives
 from mella_hf.know.pages.extract import page_candidates
 from mella_hf.know.pages.warc import Page
@@ -308,3 +309,20 @@ def test_names():
 def test_the_documents_table_names_every_signal():
     named = set(re.findall(r"^\| `([a-z0-9_]+)`", DOCS.read_text("utf-8"), re.MULTILINE))
     assert named == {*SIGNALS, "robots_disallow"}
+
+
+@pytest.mark.parametrize(
+    ("url", "flags"),
+    [
+        ("https://creativecommons.org/licenses/by-nc-nd/3.0/cz/", ["license_no_derivatives", "license_non_commercial"]),
+        ("http://www.CreativeCommons.org/licenses/BY-ND/4.0", ["license_no_derivatives"]),
+        ("https://creativecommons.org/licenses/by-nc-sa/2.5/deed.sr", ["license_non_commercial"]),
+        ("https://creativecommons.org/licenses/by-sa/4.0/?ref=nd-nc", []),
+        ("https://creativecommons.org/publicdomain/zero/1.0/", []),
+        ("https://creativecommons.org.example/licenses/by-nd/4.0/", []),
+        ("https://a.example/nd", []),
+        (None, []),
+    ],
+)
+def test_what_a_creative_commons_licence_withholds(url: str | None, flags: list[str]) -> None:
+    assert license_flags(url) == flags
