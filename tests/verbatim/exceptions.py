@@ -28,26 +28,7 @@ LEFT = (
     Left(r"^vllm serve ", "vLLM needs a GPU and another transformers; a stand-in speaks in its place"),
     Left(r"^python -m lmms_eval ", "lmms-eval has an environment of its own; tests/evaluation runs it there"),
     Left(r"^mella build (s3|gs)://", "reads the internet; tests/sources/test_places.py serves S3 on loopback"),
-    Left(r"^make ", "needs a checkout; .ci/run runs these"),
-    Left(r"^mella (demo|ablation) ", "fetches 161 MB, takes minutes to hours; tests/demo has the stages"),
-    Left(r"^pip install |^git clone |^docker |^apt-get ", "installs from the internet"),
-    Left(r"^vllm serve ", "vLLM is not installed here and needs a GPU; a stand-in answers in its place"),
-    Left(r"^dask (scheduler|worker) ", "wait for ever; tests/test_cluster.py starts both"),
-    Left(r" --cluster tcp://", "needs the scheduler above; tests/test_cluster.py runs --cluster"),
-    Left(r"^mella evaluate .*--benchmark ", "reads benchmarks of others; tests/evaluation serves them on loopback"),
-    Left(r"recipes/demo/sdrrl", "`mella ablation` makes its transfer set"),
-    Left(r" --export | --human ", "need people's decisions; tests/reviewing makes them"),
-    Left(r"lmms_eval ", "lmms-eval has an environment of its own; tests/evaluation runs it there"),
-    Left(
-        r"^mella build (s3|gs|hf)://",
-        "reads the internet; tests/sources/test_places.py serves S3 and a Hub on loopback",
-    ),
     Left(r" --opt-outs |withdrawn\.csv", "asks sites of the web; tests/know/test_withdrawn.py serves them on loopback"),
-    Left(r"^mella collect .*(--urls|crawl/)", "reads the web; tests/know/test_collect*.py serve it on loopback"),
-    Left(
-        r"--qe-model masakhane/",
-        "COMET has an environment of its own; tests/ling runs it",
-    ),
 )
 GPU = "there is no GPU here"
 HOURS = "a run takes hours"
