@@ -16,7 +16,7 @@ class PrivateName:
 
     Attributes:
         package: as in setup.cfg.
-        since, tried: the first version that has it, and the newest that was tried with the whole test suite.
+        since, tried: the first version that has it, and the newest with which the tests of what uses it passed.
         where: "module:name" or "module:class.name".
         used: for what; and where, if not in this file.
         needed: whether nothing works without it; otherwise older versions lack it, and a slower way is taken.
