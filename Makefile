@@ -50,7 +50,7 @@ lint: $(READY) docs
 	$(BIN)/python docs/draw_map.py --check
 
 test: lint quantized
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(args)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(args)
 	.venv-quantized/bin/python -m pytest -n 2 --dist loadfile tests/training/test_qlora.py tests/training/test_two_processes.py -k "qlora or zero"
 
 # What README, docs/ and the recipes tell their reader to type, typed: from a wheel, in an empty folder.

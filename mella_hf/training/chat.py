@@ -13,7 +13,7 @@ from mella_hf.answers.processors import takes_suffix
 from mella_hf.compat import dataset_fingerprint
 from mella_hf.dataset.checks import text_problem
 from mella_hf.errors import SampleError
-from mella_hf.images.opening import Rejected, guarded, on_white
+from mella_hf.images.opening import Rejected, guarded, on_white, open_image
 from mella_hf.languages import get_language
 from mella_hf.training.bad_samples import BadSamples, bad_sample
 from mella_hf.training.image_sizes import image_tokens
@@ -88,14 +88,12 @@ def degraded(image: "Image.Image", sample_id: str, seed: int) -> "Image.Image":
     """The image after saving it as JPEG of a quality drawn by id: the augmentation of InternVL's training."""
     import io
 
-    from PIL import Image
-
     digest = hashlib.sha256(f"jpeg/{seed}/{sample_id}".encode()).digest()
     low, high = JPEG_QUALITY
     quality = low + int.from_bytes(digest[:8], "big") % (high - low + 1)
     stored = io.BytesIO()
     image.save(stored, "JPEG", quality=quality)
-    return Image.open(stored).convert("RGB")
+    return open_image(stored.getvalue())
 
 
 def conversations(

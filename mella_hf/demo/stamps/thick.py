@@ -20,7 +20,7 @@ def thick_rows(know: Iterable[Mapping[str, Any]], language: str) -> Iterator[dic
     import numpy as np
 
     for row in know:
-        image = open_image(row["image"]["bytes"]).convert("RGB")
+        image = open_image(row["image"]["bytes"])
         measures = measure(image, np.asarray(image.convert("L")) < _WHITE)
         native, english = (describe(measures, code, seed=row["entity"] or row["id"]) for code in (language, "en"))
         name = row["text"].rstrip(" .")
