@@ -106,3 +106,19 @@ def build_tiny_qwen2vl(folder: Path, *, vocab_size: int = 640, seed: int = 0) ->
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+LANGUAGE_MODEL = r"model\.language_model\..*\.(q_proj|v_proj)"
+
+
+def save_random_adapter(base: Path, folder: Path, *, seed: int, targets: str | list[str] = LANGUAGE_MODEL) -> Path:
+    """Save a random LoRA adapter of a tiny model, with the processor, as training does. It changes the answers."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(base)
+    torch.manual_seed(seed)
+    get_peft_model(model, LoraConfig(r=4, target_modules=targets, init_lora_weights=False)).save_pretrained(folder)
+    AutoProcessor.from_pretrained(base).save_pretrained(folder)
+    return folder

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_qwen2vl import save_random_adapter
 
 from mella_hf.answers.models import load_model
 from mella_hf.errors import MellaError
@@ -17,14 +18,7 @@ FILE = "adapter_model.safetensors"
 @pytest.fixture
 def adapter(tiny_qwen2vl: Path, tmp_path: Path) -> Path:
     """A LoRA adapter with random weights on the language model and the vision tower."""
-    from peft import LoraConfig, get_peft_model
-
-    model, processor = load_model(str(tiny_qwen2vl), device="cpu")
-    torch.manual_seed(1)
-    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj", "qkv"], init_lora_weights=False)
-    get_peft_model(model, config).save_pretrained(tmp_path / "adapter")
-    processor.save_pretrained(tmp_path / "adapter")
-    return tmp_path / "adapter"
+    return save_random_adapter(tiny_qwen2vl, tmp_path / "adapter", seed=1, targets=["q_proj", "v_proj", "qkv"])
 
 
 def rewrite(folder: Path, change: Any) -> None:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tiny_qwen2vl import save_random_adapter
 
 from mella_hf.answers.answers import Question, plan_batches, read_meta, read_predictions
 from mella_hf.answers.generate import LocalModel, answer_batch, generate
@@ -236,16 +237,7 @@ def test_a_model_without_an_end_token_is_an_error(tiny_qwen2vl, make_rows):
 @pytest.fixture
 def adapter(tiny_qwen2vl, tmp_path):
     """A LoRA adapter of the tiny model, with weights that change its answers."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    model, processor = load_model(str(tiny_qwen2vl), device="cpu")
-    torch.manual_seed(1)
-    config = LoraConfig(r=4, target_modules=r"model\.language_model\..*\.(q_proj|v_proj)", init_lora_weights=False)
-    folder = tmp_path / "adapter"
-    get_peft_model(model, config).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+    return save_random_adapter(tiny_qwen2vl, tmp_path / "adapter", seed=1)
 
 
 def test_an_adapter_answers_otherwise_than_its_base(tiny_qwen2vl, adapter, make_rows, tmp_path):

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tiny_qwen2vl import save_random_adapter
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
@@ -41,16 +42,8 @@ def data_dir(make_rows, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def adapter(tiny_qwen2vl, tmp_path_factory) -> Path:
     """A random LoRA adapter in a run folder with the training's record beside it."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
     run = tmp_path_factory.mktemp("training")
-    torch.manual_seed(3)
-    config = LoraConfig(r=4, target_modules=r"model\.language_model\..*\.(q_proj|v_proj)", init_lora_weights=False)
-    model = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl)
-    get_peft_model(model, config).save_pretrained(run / "adapter")
-    AutoProcessor.from_pretrained(tiny_qwen2vl).save_pretrained(run / "adapter")
+    save_random_adapter(tiny_qwen2vl, run / "adapter", seed=3)
     log = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}]
     settings = {"output_dir": "/secret/place", "languages": ["ar"]}
     record = {"samples": {"know": 2}, "log_history": log, "settings": settings}

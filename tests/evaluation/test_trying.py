@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from playwright.sync_api import expect
+from tiny_qwen2vl import save_random_adapter
 from typer.testing import CliRunner
 
 from mella_hf.answers.systems import line_up
@@ -19,15 +20,8 @@ from mella_hf.languages import get_language
 @pytest.fixture(scope="module")
 def adapter(tiny_qwen2vl, tmp_path_factory) -> Path:
     """A random LoRA adapter whose training record says that it is Arabic."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForImageTextToText
-
     run = tmp_path_factory.mktemp("training")
-    torch.manual_seed(3)
-    config = LoraConfig(r=4, target_modules=r"model\.language_model\..*\.(q_proj|v_proj)", init_lora_weights=False)
-    model = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl)
-    get_peft_model(model, config).save_pretrained(run / "adapter")
+    save_random_adapter(tiny_qwen2vl, run / "adapter", seed=3)
     (run / "training.json").write_text(json.dumps({"settings": {"languages": ["ar"]}}))
     return run / "adapter"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from local_hub import LocalHub
+from tiny_qwen2vl import save_random_adapter
 
 from mella_hf.answers.identity import model_identity
 from mella_hf.answers.models import load_model
@@ -27,15 +28,7 @@ SIGNATURE = "mella|v:1|lang:ar|tok:words|n:3|bs:1000|seed:12345"
 @pytest.fixture(scope="module")
 def trained(tiny_qwen2vl, tmp_path_factory) -> Path:
     """A folder as training leaves it: adapter, processor, a card of TRL's and an optimizer state."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    model, processor = load_model(str(tiny_qwen2vl), device="cpu")
-    torch.manual_seed(5)
-    config = LoraConfig(r=4, target_modules=r"model\.language_model\..*\.(q_proj|v_proj)", init_lora_weights=False)
-    folder = tmp_path_factory.mktemp("training") / "adapter"
-    get_peft_model(model, config).save_pretrained(folder)
-    processor.save_pretrained(folder)
+    folder = save_random_adapter(tiny_qwen2vl, tmp_path_factory.mktemp("training") / "adapter", seed=5)
     (folder / "README.md").write_text("TRL's own card")
     (folder / "optimizer.pt").write_bytes(b"state")
     return folder
