@@ -11,7 +11,7 @@ from typing import Any
 
 from mella_hf.compat import chrf_on_tokens
 from mella_hf.languages import Language
-from mella_hf.metrics.scores.meteor import ALPHA, BETA, GAMMA, NoWordNet, StemTable
+from mella_hf.metrics.scores.meteor import ALPHA, BETA, GAMMA, score_by_nltk
 from mella_hf.text.tokens import TokenAnalysis, analyze
 
 BY = {"bleu": "sacrebleu", "chrf": "sacrebleu", "rouge_l": "rouge-score", "meteor": "nltk"}
@@ -28,7 +28,7 @@ def recompute(predictions: Sequence[str], references: Sequence[str], language: L
         "bleu": _bleu(pairs),
         "chrf": _chrf(pairs),
         "rouge_l": 100.0 * fmean(_rouge_l(p, r) for p, r in pairs),
-        "meteor": 100.0 * fmean(_meteor(p, r) for p, r in pairs),
+        "meteor": 100.0 * fmean(score_by_nltk(p, r, alpha=ALPHA, beta=BETA, gamma=GAMMA) for p, r in pairs),
     }
 
 
@@ -78,23 +78,3 @@ def _rouge_l(prediction: TokenAnalysis, reference: TokenAnalysis) -> float:
 
     scorer = RougeScorer(["rougeL"], tokenizer=_Words())
     return float(scorer.score(" ".join(reference.words), " ".join(prediction.words))["rougeL"].fmeasure)
-
-
-def _meteor(prediction: TokenAnalysis, reference: TokenAnalysis) -> float:
-    from nltk.translate.meteor_score import single_meteor_score
-
-    if not prediction.words or not reference.words:
-        return 0.0
-    stems = {word: stem for text in (prediction, reference) for word, stem in zip(text.words, text.stems, strict=True)}
-    return float(
-        single_meteor_score(
-            reference.words,
-            prediction.words,
-            preprocess=str,
-            stemmer=StemTable(stems),
-            wordnet=NoWordNet(),
-            alpha=ALPHA,
-            beta=BETA,
-            gamma=GAMMA,
-        )
-    )

@@ -14,6 +14,7 @@ import numpy as np
 
 from mella_hf.metrics.base import Metric, Score
 from mella_hf.metrics.texts import MetricSettings, Text
+from mella_hf.text.tokens import TokenAnalysis
 
 ALPHA = 0.75  # weight of recall against precision
 BETA = 1.4  # how fast the penalty grows with fragmentation
@@ -142,20 +143,29 @@ def own_meteor(prediction: Text, reference: Text) -> float:
 
 
 def nltk_meteor(prediction: Text, reference: Text) -> float:
-    """nltk's METEOR on the same words and stems, without WordNet: for comparison with published numbers."""
+    """nltk's METEOR with its own parameters: for comparison with published numbers."""
+    return score_by_nltk(prediction.analysis, reference.analysis)
+
+
+def score_by_nltk(prediction: TokenAnalysis, reference: TokenAnalysis, **parameters: float) -> float:
+    """nltk's METEOR of one text on our words and stems, without WordNet, in [0, 1]; 0 when either is empty.
+
+    Args:
+        parameters: alpha, beta and gamma; nltk's own by default.
+    """
     from nltk.translate.meteor_score import single_meteor_score
 
-    ours, theirs = prediction.analysis, reference.analysis
-    if not ours.words or not theirs.words:
+    if not prediction.words or not reference.words:
         return 0.0
-    stems = dict(zip(ours.words + theirs.words, ours.stems + theirs.stems, strict=True))
+    words, stems = prediction.words + reference.words, prediction.stems + reference.stems
     return float(
         single_meteor_score(
-            theirs.words,
-            ours.words,
+            reference.words,
+            prediction.words,
             preprocess=str,
-            stemmer=StemTable(stems),
+            stemmer=StemTable(dict(zip(words, stems, strict=True))),
             wordnet=NoWordNet(),
+            **parameters,
         )
     )
 
