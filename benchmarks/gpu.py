@@ -250,7 +250,7 @@ def training(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def quantized(options: argparse.Namespace) -> dict[str, Any] | None:
-    """QLoRA of the Qwen2-VL, if bitsandbytes and a GPU are there."""
+    """Measure QLoRA on Qwen2-VL. Skipped without bitsandbytes or without a GPU."""
     if options.device != "cuda" or importlib.util.find_spec("bitsandbytes") is None:
         return None
     import torch

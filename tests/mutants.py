@@ -73,7 +73,7 @@ def _copy(to: Path) -> None:
 
 
 def _configure(folder: Path, module: str, tests: str) -> None:
-    beside = [name for name in ("recipes", "dataset_scripts", "model_cards", "docs", "README.md", "benchmarks")]
+    beside = ["recipes", "dataset_scripts", "model_cards", "docs", "README.md", "benchmarks"]
     settings = {
         "source_paths": ["mella_hf"],
         "only_mutate": [f"mella_hf/{module}.py"],

@@ -10,7 +10,7 @@ from typing import Any
 
 from mella_hf.errors import MellaError
 
-# Names of modules before and after transformers 4.52, which moved the parts of vision-language models under `model.`.
+# Old name -> new name. transformers 4.52 moved the parts of vision-language models under `model.`.
 RENAMES = (
     ("base_model.model.model.layers.", "base_model.model.model.language_model.layers."),
     ("base_model.model.visual.", "base_model.model.model.visual."),
@@ -66,7 +66,7 @@ def load_adapter(base: Any, folder: str | Path, *, is_trainable: bool = False) -
 
 
 def _adapter_names(weights: Any) -> set[str]:
-    """The names of the adapter's own tensors; copies of embeddings that some files hold too are not counted."""
+    """The names of the adapter's own tensors, without the copies of the base's embeddings that some files hold."""
     return {name for name in weights if ".lora_" in name or "modules_to_save" in name}
 
 

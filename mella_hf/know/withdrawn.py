@@ -30,7 +30,7 @@ RESERVED = "reserved_"
 
 @dataclass
 class Withdrawn:
-    """What the sites of a dataset's samples say today.
+    """The opt-outs that the sites of a dataset's samples declare today.
 
     Attributes:
         asked: how many samples have an address.

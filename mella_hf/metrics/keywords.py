@@ -250,7 +250,7 @@ _NOT_OF_PLACES = (
 
 
 def _follows(text: str, words: list[Any], first: int, at: int) -> bool:
-    """Whether a word follows the one before it with nothing but a space or a hyphen between; the first always does."""
+    """Whether only a space or a hyphen stands between a word and the word before it. True for the first word."""
     return at == first or text[words[at - 1].end() : words[at].start()] in (" ", "-")
 
 

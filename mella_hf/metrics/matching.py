@@ -101,7 +101,7 @@ class _Forms:
         self.fuzzy = fuzzy
 
     def match(self, wanted: str, word: str) -> bool:
-        """Whether the words are forms of one word, as far as a dictionary or stemming can tell."""
+        """Whether two words are forms of the same word, by the dictionary or by their stems."""
         if wanted == word or self._same_word(wanted, word):
             return True
         return self.fuzzy and _similar(wanted, word)

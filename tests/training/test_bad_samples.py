@@ -17,7 +17,7 @@ from mella_hf.training.sft import train
 
 
 def stored(rows: Any, **changes: Any) -> list[dict[str, Any]]:
-    """Rows with encoded images; `changes` of one row by its number, as in `_2={"text": …}`."""
+    """Rows with encoded images. `_2={"text": "…"}` changes columns of row 2."""
     from datasets import Image
 
     made = [dict(row) for row in rows.cast_column("image", Image(decode=False))]

@@ -114,7 +114,7 @@ class Environment:
                 self._link(package, self.extras[extra], self.extras[extra] / "bin")
 
     def _link(self, package: Distribution, folder: Path, scripts: Path) -> None:
-        """Link a package's files into a folder and write its commands."""
+        """Make a package importable from a folder by links to its files, and write the scripts of its commands."""
         for file in package.files or ():
             top = file.parts[0]
             name = Path(*file.parts) if top in self._shared else Path(top)
