@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from mella_hf.errors import MellaError
+from mella_hf.keys import check_hub_token
 from mella_hf.retry import retry_after
 
 Result = TypeVar("Result")
@@ -26,6 +27,7 @@ def hub_errors(repo: str, intent: str) -> Iterator[None]:
     """Turn what `huggingface_hub` raises into a MellaError that says what to do. No token gets into it."""
     from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 
+    check_hub_token()
     try:
         yield
     except MellaError:

@@ -16,9 +16,9 @@ from mella_hf.answers.answers import Keep, Turn
 from mella_hf.answers.chat.messages import data_url
 from mella_hf.answers.chat.replies import Completion
 from mella_hf.answers.chat.requests import reasons
-from mella_hf.answers.chat.secrets import without_password
 from mella_hf.answers.chat.servers import KEY_VARIABLE, ChatServers
 from mella_hf.errors import MellaError
+from mella_hf.keys import without_password
 
 # A checkpoint may ship a repetition penalty, which servers such as `transformers serve` and SGLang apply to greedy
 # answers as well. It is not one of OpenAI's parameters: some servers refuse it.

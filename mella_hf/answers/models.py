@@ -6,6 +6,7 @@ from typing import Any
 from mella_hf.answers.identity import check_adapter, recorded_revision
 from mella_hf.answers.processors import with_template
 from mella_hf.errors import MellaError
+from mella_hf.keys import check_hub_token
 
 
 def load_model(
@@ -26,6 +27,7 @@ def load_model(
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    check_hub_token(base)
     if adapter is not None:
         revision = revision or recorded_revision(base, [adapter])
         check_adapter(base, adapter, revision)

@@ -126,8 +126,11 @@ def list_hub(repo: str, revision: str | None, token: Any, cache_dir: str | None 
         if found := _read_listing(known) or _cached_shards(repo, revision):
             logger.warning("Cannot reach the Hub (%s); using what the cache has of %s.", type(problem).__name__, repo)
             return found
+    said = f"{type(problem).__name__}: {str(problem).strip()}"
+    if isinstance(problem, UnicodeEncodeError):
+        said = "the token in HF_TOKEN has a character that is not ASCII, and cannot be sent"
     raise MellaError(
-        f"Cannot read the dataset repo {repo!r} on the Hub ({type(problem).__name__}: {str(problem).strip()}). "
+        f"Cannot read the dataset repo {repo!r} on the Hub ({said}). "
         "Pass data_dir=FOLDER to read a local dataset, name another repo in the environment variable "
         "MELLA_REPO, or log in with 'hf auth login' if the repo is private or gated."
     ) from problem

@@ -10,11 +10,12 @@ from threading import Event
 
 from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import MellaError
+from mella_hf.keys import read_key
 from mella_hf.languages import get_language
 from mella_hf.ling.translators.chat import ChatTranslator
 from mella_hf.ling.translators.routes import chat_model, is_chat
 from mella_hf.ling.translators.sentences import reassemble, split_text
-from mella_hf.ling.translators.services import SERVICES, ServiceTranslator, read_key
+from mella_hf.ling.translators.services import SERVICES, ServiceTranslator
 from mella_hf.ling.translators.translator import StreamingTranslator, Translator
 from mella_hf.plugins import find_plugins, load_plugin
 
@@ -134,13 +135,9 @@ def choose_service(language: str) -> str:
     routes = [name for name, _ in get_language(language).translation if name in SERVICES]
     for name in routes:
         service = SERVICES[name]
-        if not service.own_address:
-            continue
-        try:
-            read_key(service)
-        except MellaError:
-            continue
-        return name
+        keyed = service.key_variable is not None and read_key(service.key_variable) is not None
+        if service.own_address and (keyed or not service.key_needed):
+            return name
     keys = ", ".join(str(SERVICES[name].key_variable) for name in routes if SERVICES[name].key_needed)
     raise MellaError(
         f"No translation service for {language!r} can be used: {', '.join(routes) or 'none'} cover it"

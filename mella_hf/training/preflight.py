@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mella_hf.compat import attention_names, flash_attention_check
 from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.keys import check_hub_token
 from mella_hf.training.backbones import PARTS
 from mella_hf.training.data_arguments import DataArguments
 
@@ -42,6 +43,7 @@ def check_backbone(model: "ModelConfig") -> None:
     from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig
 
     name = str(model.model_name_or_path)
+    check_hub_token(name)
     try:
         config = AutoConfig.from_pretrained(name, revision=model.model_revision)
     except (OSError, ValueError) as error:

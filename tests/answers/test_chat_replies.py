@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mella_hf.answers.chat.replies import Completion, read_completion
-from mella_hf.answers.chat.secrets import without_password
 from mella_hf.answers.chat.servers import LONGEST_WAIT, ChatServers
 from mella_hf.errors import MellaError, StageError
+from mella_hf.keys import without_password
 
 SECRETS = ("sk-live-0001", "hunter2-0002")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.chat.replies import Completion, Fault, read_completion, what_was_said
 from mella_hf.answers.chat.requests import SAME, Failure, RequestRun
-from mella_hf.answers.chat.secrets import has_password, read_key, without_password
 from mella_hf.errors import MellaError, MissingExtraError, StageError
+from mella_hf.keys import check_address, has_password, read_key, without_password
 from mella_hf.retry import backoff, retry_after
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class ChatServers:
                     f"The server address {without_password(url)!r} is not an address; give one such as "
                     "http://host:8000/v1."
                 )
+            check_address(url)
         self.model, self._urls = model, [url.rstrip("/") for url in base_urls]
         self._at_once, self._called, self._key_variable, self._pause = at_once, called, key_variable, pause
         self._extras = dict(extras or {})

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mella_hf.answers.chat.secrets import without_password
 from mella_hf.errors import MellaError
+from mella_hf.keys import without_password
 from mella_hf.ling.translators.chat import CHAT
 from mella_hf.ling.translators.services import SERVICES
 

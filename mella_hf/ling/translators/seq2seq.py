@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mella_hf.errors import MellaError
+from mella_hf.keys import check_hub_token
 from mella_hf.ling.translators.services import service_code
 
 SENTENCE_CHARS = 400  # two or three sentences
@@ -36,6 +37,7 @@ class Seq2SeqTranslator:
 
         from mella_hf.answers.identity import content_hash, model_name
 
+        check_hub_token(model)
         self.batch_size, self._beams = batch_size, beams
         try:
             self._model: Any = AutoModelForSeq2SeqLM.from_pretrained(model, dtype="auto")

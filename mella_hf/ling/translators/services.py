@@ -3,7 +3,6 @@
 Keys come from the environment only and never appear in errors, logs or caches.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from mella_hf.errors import MellaError, StageError
+from mella_hf.keys import check_address, read_key
 from mella_hf.languages import get_language
 from mella_hf.ling.translators.transport import NO_KEY, TRANSPORT, install
 from mella_hf.retry import TokenBucket, backoff, retry_after
@@ -114,8 +114,10 @@ class ServiceTranslator:
         self.service = SERVICES[service]
         if url is None and not self.service.own_address:
             raise MellaError(f"The service {service!r} needs the address of a server; pass --translator-url.")
+        if url is not None:
+            check_address(url)
         self._url = url
-        self._key = read_key(self.service)
+        self._key = service_key(self.service)
         host = url.split("://", 1)[-1].split("/", 1)[0].rsplit("@", 1)[-1] if url else None
         self.name = label or (f"{service}@{host}" if host else service)
         self.version = f"deep-translator {version('deep-translator')}"
@@ -147,7 +149,7 @@ class ServiceTranslator:
             if self.service.name == "deepl":
                 options["use_free_api"] = (self._key or "").endswith(":fx")  # how DeepL marks free keys
             if self.service.name == "microsoft":
-                options["region"] = os.environ.get("MICROSOFT_REGION")  # not secret, and needed by regional keys
+                options["region"] = read_key("MICROSOFT_REGION")  # not secret, and needed by regional keys
             made = self._attempt(lambda: getattr(module, self.service.kind)(source="en", target="de", **options))
             # By its setters: deep-translator's own table of languages is older than the services'.
             made.source, made.target = service_code(self.service.name, source), service_code(self.service.name, target)
@@ -245,15 +247,15 @@ def _as_text(answer: Any) -> str:
     return answer
 
 
-def read_key(service: Service) -> str | None:
-    """The key of a service, from the environment. Raises MellaError when it is needed and absent."""
-    key = os.environ.get(service.key_variable, "").strip() if service.key_variable else ""
+def service_key(service: Service) -> str | None:
+    """The key of a service, from the environment. Raises MellaError when it is needed and absent, or cannot be sent."""
+    key = read_key(service.key_variable) if service.key_variable else None
     if not key and service.key_needed:
         raise MellaError(
             f"The translation service {service.name!r} needs a key; set the environment variable "
             f"{service.key_variable}. Keys are never read from the command line."
         )
-    return key or None
+    return key
 
 
 def service_code(service: str, language: str) -> str:
