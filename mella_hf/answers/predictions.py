@@ -87,20 +87,41 @@ def answer_rows(
     return out
 
 
-def count_answers(
-    metric: "MellaMetric", predictions: Sequence[Mapping[str, Any]], *, check_references: bool = False
-) -> "ItemStatistics":
-    """Item statistics of predictions, in their order.
-
-    Args:
-        check_references: raise an error if references are in another language; needed only once per run.
-    """
+def count_answers(metric: "MellaMetric", predictions: Sequence[Mapping[str, Any]]) -> "ItemStatistics":
+    """Item statistics of predictions, in their order. The references were checked before anything was asked."""
     return metric.statistics(
         predictions=[p["prediction"] for p in predictions],
         references=[p["reference"] for p in predictions],
         keywords=[p["keywords"] for p in predictions],
-        check_references=check_references,
+        check_references=False,
     )
+
+
+def check_before_asking(
+    name: str,
+    language: str,
+    references: Sequence[str],
+    keywords: Sequence[Sequence[str] | None] | None = None,
+    check_references: bool = True,
+) -> None:
+    """Check what answers will be scored against, and what scoring needs, before hours of answers are spent.
+
+    Args:
+        name: what the references are of, for errors.
+        check_references: refuse references in another language too, not only those without a word.
+
+    Raises:
+        MellaError: for references that the metric refuses.
+        MissingExtraError: if a package that the language's metric needs is not installed.
+    """
+    from mella_hf.metrics import MellaMetric
+
+    metric = MellaMetric(language)
+    _ = metric.signature  # asks every package for its version
+    try:
+        metric.check_references(references, keywords, languages=check_references)
+    except MellaError as error:
+        raise MellaError(f"{name}: {error}") from error
 
 
 def open_image(rows: "Dataset", at: int) -> "Image":

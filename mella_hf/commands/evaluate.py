@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mella_hf.commands.console import finish, say
-from mella_hf.commands.options import SEVERAL_LANGUAGES, BatchSize, DataDir, Revision, need_file
+from mella_hf.commands.options import SEVERAL_LANGUAGES, BatchSize, CheckReferences, DataDir, Revision, need_file
 from mella_hf.languages.codes import read_codes
 
 
@@ -46,6 +46,7 @@ def evaluate(
             "YAML file that says which column of a dataset is what. Repeatable."
         ),
     ] = None,
+    check_references: CheckReferences = True,
     gate: Annotated[
         Path | None, typer.Option(help="YAML of limits (recipes/gate.yaml); exit status 1 when one is broken.")
     ] = None,
@@ -82,6 +83,7 @@ def evaluate(
         max_new_tokens={k: v for k, v in (("know", know_tokens), ("ling", ling_tokens)) if v},
         device=device,
         benchmarks=benchmark or (),
+        check_references=check_references,
         say=say,
     )
     if not found.runs:  # another process of the launcher's has the scores

@@ -20,6 +20,10 @@ Workers = Annotated[int | None, typer.Option(min=0, help="Processes; the number 
 Cluster = Annotated[str | None, typer.Option(help=_CLUSTER)]
 TestSize = Annotated[int, typer.Option(min=0, help="Images in each test split, at most a fifth of the rows.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Answers computed together.")]
+CheckReferences = Annotated[
+    bool,
+    typer.Option("--check-references/--no-check-references", help="Refuse references that are in another language."),
+]
 DataDir = Annotated[Path | None, typer.Option(help="Dataset folder; the dataset on the Hub by default.")]
 Private = Annotated[bool, typer.Option("--private", help="Make a new repo private.")]
 CreatePr = Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mella_hf.commands.console import finish, say
-from mella_hf.commands.options import DataDir, Language, need_file
+from mella_hf.commands.options import CheckReferences, DataDir, Language, need_file
 from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
@@ -41,12 +41,7 @@ def score(
         str | None, typer.Option(help="Test split of the dataset to take references and keywords from, by id.")
     ] = None,
     data_dir: DataDir = None,
-    check_references: Annotated[
-        bool,
-        typer.Option(
-            "--check-references/--no-check-references", help="Refuse references that are in another language."
-        ),
-    ] = True,
+    check_references: CheckReferences = True,
     check: Annotated[
         bool,
         typer.Option("--check", help="Recompute with sacrebleu, rouge_score and nltk, and print the differences."),

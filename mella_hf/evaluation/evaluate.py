@@ -8,7 +8,7 @@ from typing import Any
 from mella_hf.answers.systems import System, line_up, named
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.benchmarks.mapping import read_benchmarks
-from mella_hf.evaluation.benchmarks.run import benchmark_line, run_benchmarks
+from mella_hf.evaluation.benchmarks.run import benchmark_line, check_benchmarks, run_benchmarks
 from mella_hf.evaluation.paired import (
     AnswerFile,
     compare_runs,
@@ -69,6 +69,7 @@ def evaluate(
     max_new_tokens: Mapping[str, int] | None = None,
     device: str | None = None,
     benchmarks: Paths = (),
+    check_references: bool = True,
     say: Callable[[str], None] = print,
 ) -> Evaluation:
     """Answer the test prompts with base and adapter, score both, test the difference, and write a report.
@@ -90,10 +91,12 @@ def evaluate(
         max_new_tokens: most tokens of an answer, by source.
         device: "cuda", "cpu" and so on; the accelerator by default.
         benchmarks: external benchmarks, by name or by a YAML file that says which column is what.
+        check_references: refuse references that are in another language, before anything is asked.
         say: receives a line for each result.
 
     Raises:
-        MellaError: on an unknown language or split, a system that does not fit, or a folder that is not there.
+        MellaError: on an unknown language or split, a system that does not fit, a folder that is not there, or
+            references in another language.
     """
     out, codes = Path(out), read_codes(languages)
     external = [found for choice in _listed(benchmarks) for found in read_benchmarks(str(choice), codes)]
@@ -107,6 +110,7 @@ def evaluate(
     if data_dir is not None and not Path(data_dir).is_dir():
         raise MellaError(f"--data-dir {str(data_dir)!r} is not a folder; give the folder of a dataset.")
     folders = {code: out if len(codes) == 1 else out / code for code in codes}
+    check_benchmarks(external, check_references)
     scored = evaluate_runs(
         systems,
         folders,
@@ -115,6 +119,7 @@ def evaluate(
         batch_size=batch_size,
         max_new_tokens=max_new_tokens,
         device=device,
+        check_references=check_references,
     )
     runs = {code: load_run(folder) for code, folder in folders.items()} if scored else {}
     comparisons, pages = _compared(runs, systems, others, files, out, say) if scored else ([], [])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.answers import process_state, read_predictions
-from mella_hf.answers.predictions import answer_rows
+from mella_hf.answers.predictions import answer_rows, check_before_asking
 from mella_hf.answers.systems import System, line_up
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import TrainingFacts
@@ -122,6 +122,7 @@ def evaluate_runs(
     max_new_tokens: Mapping[str, int] | None = None,
     device: str | None = None,
     progress: bool = True,
+    check_references: bool = True,
 ) -> bool:
     """Answer and score the test splits of several languages with several systems; each system is loaded once.
 
@@ -133,14 +134,18 @@ def evaluate_runs(
         data_dir: dataset folder; None takes the dataset from the Hub.
         splits: test splits; by default those that the dataset has.
         max_new_tokens: maximum answer length by source; `predictions.MAX_NEW_TOKENS` for other sources.
+        check_references: refuse references in another language, before anything is asked.
 
     Returns:
         Whether this process is the one that scored.
 
     Raises:
-        MellaError: for an unknown language or split, or an empty split.
+        MellaError: for an unknown language or split, an empty split, or references in another language or without
+            a word.
+        MissingExtraError: if the language's tokenizer or the dictionaries of names are not installed.
     """
     tests = _load_tests(list(runs), splits, data_dir)
+    _check_tests(tests, check_references)
     state = process_state(device)
     for out in runs.values() if state.is_main_process else ():
         (out / SCORES_FILE).unlink(missing_ok=True)  # scores.json means that all answers are final; they may change now
@@ -185,6 +190,12 @@ def _load_tests(
     if empty := [key for key, rows in tests.items() if not len(rows)]:
         raise MellaError(f"The split {empty[0][1]!r} of {empty[0][0]!r} is empty; build it, or evaluate another split.")
     return tests
+
+
+def _check_tests(tests: Mapping[tuple[str, str], "Dataset"], check_references: bool) -> None:
+    """Raise MellaError for what cannot be scored, before hours of answers are spent on it."""
+    for (code, split), rows in tests.items():
+        check_before_asking(f"{code}/{split}", code, rows["text"], rows["keywords"], check_references)
 
 
 def _test_splits(language: str, data_dir: Path | str | None) -> list[str]:

@@ -34,7 +34,6 @@ def write_scores(
         training: names in the training data of each test split's source.
 
     Raises:
-        MellaError: if the references are in another language.
         MissingExtraError: if the language's tokenizer or the gazetteer is not installed.
     """
     from mella_hf.metrics import MellaMetric
@@ -46,7 +45,7 @@ def write_scores(
     scores, groups, findings = [], [], []
     for (model, split), path in files.items():
         place, predictions = {"model": model, "split": split}, read_predictions(path)
-        counted = count_answers(metric, predictions, check_references=True)
+        counted = count_answers(metric, predictions)
         found = analyse(predictions, counted, metric, training[split] if saw[model] else None)
         scores += [place | score for score in score_subsets(predictions, counted, metric)]
         groups += [place | group for group in found.groups]

@@ -12,16 +12,7 @@ from dataclasses import dataclass
 from mella_hf.know.boilerplate import is_boilerplate, is_spam
 from mella_hf.languages import get_language
 from mella_hf.languages.scripts import letters_of
-from mella_hf.text.lid import (
-    ENGLISH,
-    LONG,
-    foreign_log_odds,
-    identify,
-    in_own_script,
-    is_identifiable,
-    labels_of,
-    letter_count,
-)
+from mella_hf.text.lid import is_foreign
 
 _IMAGE_SUFFIX = r"(?:jpe?g|png|gif|webp|svg|bmp|tiff?|ico|avif|heic)"
 _FILE_NAME = re.compile(
@@ -43,10 +34,6 @@ MIN_LETTERS = 2  # DataComp and LAION ask for 5 characters or more, which would 
 MAX_CHARACTERS = 1500  # CC12M keeps at most 256 words, of some six characters; holds for Thai too, which has no spaces
 MIN_LETTER_SHARE = 0.5  # of the characters that are no spaces; C4 and Gopher use 0.8 of words for whole pages
 MIN_SCRIPT_SHARE = 0.5  # of the letters, ours: a name in Latin inside a longer native text stays
-# Letters of a text -> log-odds from which another language's lead counts. On the 950 lines that the Tux Paint
-# stamps have in each language it costs at most 1.4% of the native ones at any length; of the English lines it
-# catches, as cs, hu and vi, 3-35% under 12 letters, 76-98% under 25, and all that are longer.
-FOREIGN_LOG_ODDS = ((12, 5.0), (25, 2.5), (LONG, 1.0))
 
 
 @dataclass(frozen=True)
@@ -155,22 +142,3 @@ def check_alt_text(
     if ours < min_script_share * _weigh(c for c in letters if c.isalpha()):
         return Dropped("wrong_script")
     return Dropped("wrong_language") if is_foreign(text, language) else Kept(text)
-
-
-def is_foreign(text: str, language: str) -> bool:
-    """Whether a text in the right script is evidently in another language.
-
-    Long texts must be identified as the language. The shorter a text, the clearer another language must
-    lead; a letter that the language does not write is enough to make any lead count. A script that only this language
-    is written in, as Thai, needs no second opinion. English is not judged: it comes from sources that are English.
-    """
-    entry = get_language(language)
-    if language == "en" or in_own_script(text, entry):
-        return False
-    letters = letter_count(text)
-    runs = letters_of(entry.scripts).findall(text.lower()) if entry.letters else []
-    strange = any(not c.isascii() and c not in entry.letters for run in runs for c in run)
-    if strange or letters >= LONG:
-        label = identify(text)[0]
-        return label not in labels_of(entry) if is_identifiable(entry) else label == ENGLISH
-    return foreign_log_odds(text, language) > next(odds for below, odds in FOREIGN_LOG_ODDS if letters < below)

@@ -5,13 +5,25 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-import numpy as np
-
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language
-from mella_hf.text.lid import LONG, UNKNOWN, identify, is_language, letter_count
+from mella_hf.metrics.degenerate import other_language
+from mella_hf.metrics.rates import rate_interval
+from mella_hf.text.lid import (
+    ENGLISH,
+    LONG,
+    SCRIPT_SHARE,
+    UNKNOWN,
+    excerpt,
+    identify,
+    is_foreign,
+    is_language,
+    is_names_alone,
+    letter_count,
+    script_share,
+)
 
-MAX_WRONG_REFERENCES = 0.2  # with a larger share of references in another language, scoring makes no sense
+MAX_WRONG_REFERENCES = 0.2  # with surely a larger share of references in another language, scoring makes no sense
 ENOUGH_TOLD = 10  # references whose language can be told, or half of them, before they are judged
 _JOINED = 2000  # characters of short references, joined, that are enough to tell their language
 
@@ -64,43 +76,77 @@ def check_texts(predictions: list[Any], references: list[Any], keywords: list[li
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise MellaError(f"The {kind} of item {i} is {text!r}; it must be a text (an empty one scores 0).")
-    for i, text in enumerate(references):
-        if not any(map(str.isalnum, text)):
-            what = f"{text!r}, which has no word" if text.strip() else "empty"
-            raise MellaError(
-                f"The reference of item {i} is {what}, so nothing can be scored against it; leave the item out."
-            )
+    check_words(references)
     for i, words in enumerate(keywords or ()):
         for word in words:
             if not isinstance(word, str):
                 raise MellaError(f"A keyword of item {i} is {word!r}; it must be a text.")
 
 
-def check_reference_language(
-    references: Sequence[str], labels: Sequence[str], wrong: np.ndarray, language: Language
+def check_words(references: Sequence[str]) -> None:
+    """Raise MellaError for a reference without a word, which nothing can be scored against."""
+    for i, text in enumerate(references):
+        if not any(map(str.isalnum, text)):
+            what = f"{text!r}, which has no word" if text.strip() else "empty"
+            raise MellaError(
+                f"The reference of item {i} is {what}, so nothing can be scored against it; leave the item out."
+            )
+
+
+def check_references(
+    references: Sequence[Any],
+    language: Language,
+    keywords: Sequence[Sequence[str] | None] | None = None,
+    labels: Sequence[tuple[str, bool]] | None = None,
 ) -> None:
-    """Raise MellaError if more than a fifth of the references, or the short ones together, are in another language.
+    """Raise MellaError for references that are in another language, or have no word to score against.
+
+    A share of more than a fifth is refused, if it is not by chance: the 95% interval of the share must lie above a
+    fifth. So one odd text in a few says nothing. Short references are judged together. What collecting accepts is
+    accepted here too, and names alone are not evidence of another language.
 
     Args:
         references: [n] texts.
-        labels: [n] language of each; "und" for those too short to tell.
-        wrong: [n] whether it is another than `language`.
+        keywords: names in each, if known.
+        labels: [n] the language of each, and whether it is another one, if that was asked before; "und" for
+            texts that are too short to tell.
     """
-    told = [label for label in labels if label != UNKNOWN]
-    short = " ".join(text for text, label in zip(references, labels, strict=True) if label == UNKNOWN)
-    short = short[:_JOINED]
-    enough = len(told) >= min(ENOUGH_TOLD, len(references) / 2)  # three odd texts say nothing about forty
-    if enough and int(wrong.sum()) > MAX_WRONG_REFERENCES * len(told):
-        counts = Counter(label for label, is_wrong in zip(labels, wrong, strict=True) if is_wrong)
-        found = ", ".join(f"{label}: {count}" for label, count in counts.most_common(3))
-        fault = f"{int(wrong.sum())} of {len(told)} references are not in {language.name} ({language.code}); "
+    check_words(references)
+    names = [words or () for words in keywords] if keywords is not None else [()] * len(references)
+    if labels is None:
+        labels = [other_language(excerpt(text), language) for text in references]
+    told = 0
+    wrong: Counter[str] = Counter()
+    short: list[str] = []
+    for text, own, (label, is_other) in zip(references, names, labels, strict=True):
+        if (label == UNKNOWN or is_other) and is_names_alone(text, own):
+            continue
+        if label == UNKNOWN:
+            short.append(text)
+            continue
+        told += 1
+        if is_other and _is_surely_other(text, language):
+            wrong[label] += 1
+    together = " ".join(short)[:_JOINED]
+    others = wrong.total()
+    enough = told >= min(ENOUGH_TOLD, len(references) / 2)  # three odd texts say nothing about forty
+    if enough and others and rate_interval(others, told)[0] > MAX_WRONG_REFERENCES:
+        found = ", ".join(f"{label}: {count}" for label, count in wrong.most_common(3))
+        fault = f"{others} of {told} references are not in {language.name} ({language.code}); "
         fault += f"they look like {found}"
-    elif letter_count(short) >= LONG and not is_language(short, language.code):
+    elif letter_count(together) >= LONG and not is_language(together, language.code):
         fault = f"The short references together are not in {language.name} ({language.code}); "
-        fault += f"they look like {identify(short)[0]}"
+        fault += f"they look like {identify(together)[0]}"
     else:
         return
     raise MellaError(
-        f"{fault}. Score them with the metric of their language, "
-        "or pass check_references=False if they are right after all."
+        f"{fault}. Score them with the metric of their language, or do not check them if they are right after all: "
+        "--no-check-references, in Python check_references=False."
     )
+
+
+def _is_surely_other(text: str, language: Language) -> bool:
+    """Whether collecting would not have accepted the text either."""
+    if script_share(text, language.scripts) < SCRIPT_SHARE or language.code == ENGLISH:
+        return True
+    return is_foreign(text, language.code)

@@ -71,10 +71,14 @@ def begins_with(words: np.ndarray, prompt: np.ndarray) -> bool:
 
 
 def other_language(text: str, language: Language) -> tuple[str, bool]:
-    """The label, and whether the text is in another language; texts under 20 letters never are."""
+    """The label, and whether the text is in another language; texts under 20 letters and names alone never are."""
     if lid.letter_count(text) < MIN_LETTERS:
         return lid.UNKNOWN, False
-    return lid.identify(text)[0], not lid.is_language(text, language.code)
+    if lid.is_language(text, language.code):
+        return lid.identify(text)[0], False
+    if lid.is_names_alone(text) and lid.script_share(text, (*language.scripts, "Latn")) >= lid.SCRIPT_SHARE:
+        return lid.UNKNOWN, False
+    return lid.identify(text)[0], True
 
 
 def has_loop(words: np.ndarray) -> bool:

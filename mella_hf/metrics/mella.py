@@ -10,6 +10,7 @@ from typing import Any
 import datasets
 import evaluate
 
+from mella_hf.errors import MellaError
 from mella_hf.metrics import MellaMetric
 from mella_hf.metrics.checks import as_list, keyword_lists
 
@@ -35,12 +36,16 @@ Args:
     predictions (list of str): one answer an image; an empty one counts and scores 0.
     references (list of str): one reference an image.
     keywords (list of list of str, optional): what each answer should name.
-    language (str): language code, one of ar, cs, hu, ko, ru, sr, th, vi or a registered one.
+    language (str): language code, one of ar, cs, hu, ko, ru, sr, th, vi or a registered one; by default the one that
+        was given to load: evaluate.load("mella_hf/metrics/mella.py", "cs").
     keyword_mode (str): "exact", "stem" (default) or "fuzzy".
     meteor (str): "exact+stem" (default) or "nltk".
     return_items (bool): also return one dict of scores an item.
+    check_references (bool): refuse references that are in another language (default).
 Returns:
     dict: scores in [0, 100] with `_low`, `_high` and `_floor`, rates in [0, 1], `n` and `signature`.
+With `evaluate.combine`, give the language to load, since `compute` hands its settings to all metrics. Its `add` and
+`add_batch` hand on only what they are given, so give `keywords` there, empty lists where there are none.
 Examples:
     >>> metric = evaluate.load("mella_hf/metrics/mella.py")
     >>> result = metric.compute(
@@ -110,11 +115,19 @@ class Mella(evaluate.Metric):
         predictions: Sequence[str],
         references: Sequence[str],
         keywords: Sequence[Sequence[str]],
-        language: str,
+        language: str | None = None,
         return_items: bool = False,
+        check_references: bool = True,
         **settings: Any,
     ) -> dict[str, Any]:
+        language = language or self.config_name
+        if language in (None, "default"):
+            raise MellaError('No language is given; say compute(..., language="cs") or evaluate.load(..., "cs").')
         metric = MellaMetric(language, **settings)
         return metric.compute(
-            predictions=predictions, references=references, keywords=keywords, return_items=return_items
+            predictions=predictions,
+            references=references,
+            keywords=keywords,
+            return_items=return_items,
+            check_references=check_references,
         )

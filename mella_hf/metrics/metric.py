@@ -15,8 +15,8 @@ import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
-from mella_hf.metrics import paper, significance
-from mella_hf.metrics.checks import as_list, check_reference_language, check_texts, keyword_lists
+from mella_hf.metrics import checks, paper, significance
+from mella_hf.metrics.checks import as_list, check_texts, keyword_lists
 from mella_hf.metrics.installed import (
     all_metrics,
     all_scores,
@@ -229,9 +229,31 @@ class MellaMetric:
         )
         chunk = count_items(corpus, self.workers, self.progress)
         if check_references:
-            check_reference_language(corpus.references, chunk.reference_labels, chunk.reference_wrong, self.language)
+            labels = list(zip(chunk.reference_labels, chunk.reference_wrong, strict=True))
+            checks.check_references(corpus.references, self.language, corpus.keywords, labels)
         back = np.argsort(order)  # from canonical order to the caller's
         return ItemStatistics(chunk.reordered(back), keys, self.signature, has_floor=partners[0] >= 0)
+
+    def check_references(
+        self,
+        references: Sequence[str],
+        keywords: Sequence[Sequence[str] | None] | None = None,
+        *,
+        languages: bool = True,
+    ) -> None:
+        """Check references before anything is answered: `statistics` would refuse the same ones.
+
+        Args:
+            languages: also check which language they are in.
+
+        Raises:
+            MellaError: for a reference without a word, or references in another language.
+        """
+        texts = as_list(references, "references")
+        if languages:
+            checks.check_references(texts, self.language, keyword_lists(keywords))
+        else:
+            checks.check_words(texts)
 
     def score(self, statistics: ItemStatistics) -> Scores:
         """The scores from item statistics; see `compute`."""

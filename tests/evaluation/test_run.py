@@ -241,3 +241,17 @@ def test_a_missing_split_is_one_clear_error(tiny_qwen2vl, make_rows, tmp_path):
         evaluate_run(**options, splits=("know_test", "ling_test"))
     evaluate_run(**options, max_new_tokens={"know": 2})  # a dataset of know alone is no error
     assert {score["split"] for score in load_run(tmp_path / "run").scores} == {"know_test"}
+
+
+def test_references_are_checked_before_anything_is_asked(command, make_rows, tmp_path):
+    from datasets import Image
+
+    texts = ["The children play behind the house", "An old woman buys apples at the market", "Two boats in the harbour"]
+    rows = make_rows(3, texts=texts).cast_column("image", Image(decode=False)).to_list()
+    write_split(rows, tmp_path / "data", "ar", "know_test")
+    arguments = command(tmp_path / "run", **{"data-dir": tmp_path / "data"})
+    with pytest.raises(MellaError, match="ar/know_test: 3 of 3 references are not in Arabic"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert not (tmp_path / "run").exists()
+    ended = CliRunner().invoke(app, [*arguments, "--no-check-references"], catch_exceptions=False)
+    assert ended.exit_code == 0 and (tmp_path / "run" / "scores.json").is_file()

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import datasets
 import pytest
+
+from mella_hf.errors import MellaError
 
 MODULE = Path(__file__).parents[2] / "mella_hf" / "metrics" / "mella.py"
 PREDICTIONS = ["Turisté stojí na Karlově mostě.", "", "Talíř s jídlem."]
@@ -48,3 +51,47 @@ def test_different_lengths_are_refused(module) -> None:
 def test_it_describes_itself(module) -> None:
     assert "2508.05502" in module.citation and "keyword_micro" in module.inputs_description
     assert set(module.features) == {"predictions", "references", "keywords"}
+
+
+def test_references_are_checked_unless_told_otherwise(module) -> None:
+    english = ["The children play behind the house", "An old woman buys apples", "Two boats lie in the harbour"]
+    columns = {"predictions": english, "references": english, "language": "cs"}
+    with pytest.raises(MellaError, match="3 of 3 references are not in Czech"):
+        module.compute(**columns)
+    assert module.compute(**columns, check_references=False)["bleu"] == 100.0
+
+
+def test_metrics_are_combined_by_evaluate(module, tmp_path) -> None:
+    """`evaluate.combine` hands all settings to all metrics, so the language is given to load."""
+    import evaluate
+
+    class Lengths(evaluate.Metric):
+        def _info(self):
+            texts = datasets.Value("string")
+            features = datasets.Features({"predictions": texts, "references": texts})
+            return evaluate.MetricInfo(description="", citation="", inputs_description="", features=features)
+
+        def _compute(self, predictions, references):
+            return {"letters": sum(map(len, predictions))}
+
+    czech = evaluate.load(str(MODULE), "cs", cache_dir=str(tmp_path))
+    both = evaluate.combine([czech, Lengths(cache_dir=str(tmp_path))])
+    letters = sum(map(len, PREDICTIONS))
+    columns = {"predictions": PREDICTIONS, "references": REFERENCES}
+    assert both.compute(**columns) == {**expected(None), "letters": letters}
+    both.add_batch(**columns, keywords=[words or [] for words in KEYWORDS])
+    assert both.compute() == {**expected(KEYWORDS), "letters": letters}
+    with pytest.raises(MellaError, match="No language is given"):
+        module.compute(**columns)
+
+
+def test_batches_need_no_keywords(module) -> None:
+    module.add_batch(predictions=PREDICTIONS, references=REFERENCES)
+    assert module.compute(language="cs") == expected(None)
+
+
+def test_without_resamples_only_hits_have_intervals(module) -> None:
+    result = module.compute(
+        predictions=PREDICTIONS, references=REFERENCES, keywords=KEYWORDS, language="cs", resamples=0
+    )
+    assert result["bleu_low"] is None and result["keyword_micro_low"] is not None

@@ -33,7 +33,7 @@ def read_item(benchmark: Benchmark, row: Mapping[str, Any], at: int) -> Benchmar
     if benchmark.task == "caption":
         found = row[str(benchmark.references)]
         references = tuple([found] if isinstance(found, str) else found or ())
-        if not any(text.strip() for text in references):
+        if not any(character.isalnum() for text in references for character in text):
             raise MellaError(f"Row {at} of {benchmark.path!r} has no text in {benchmark.references!r}; filter it out.")
         return BenchmarkItem(benchmark.prompt or get_language(benchmark.language).test_prompt("ling"), references)
     given = row[benchmark.options] if isinstance(benchmark.options, str) else benchmark.options

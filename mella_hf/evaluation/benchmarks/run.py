@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.answers import Answerer, Question, collect_answers, publish_answers
-from mella_hf.answers.predictions import describe_answers
+from mella_hf.answers.predictions import check_before_asking, describe_answers
 from mella_hf.answers.systems import System
 from mella_hf.compat import dataset_fingerprint
 from mella_hf.errors import MellaError
@@ -58,6 +58,31 @@ def run_benchmarks(
         del answerer  # frees its memory before the next one is loaded
 
 
+def check_benchmarks(benchmarks: Sequence[Benchmark], check_references: bool = True) -> None:
+    """Read the questions of benchmarks, and check their references, before anything is answered.
+
+    Raises:
+        MellaError: if a dataset does not load, a column is missing, a row has no right answer, or references of
+            captions are in another language; that only with `check_references`.
+    """
+    for benchmark in benchmarks:
+        _, items = _read(benchmark)
+        if benchmark.task == "caption":
+            texts = [text for item in items for text in _worded(item)]
+            check_before_asking(benchmark.name, benchmark.language, texts, check_references=check_references)
+
+
+def _read(benchmark: Benchmark) -> "tuple[Dataset, list[BenchmarkItem]]":
+    rows = load_rows(benchmark)
+    asked = rows.remove_columns(list(benchmark.images))
+    return rows, [read_item(benchmark, row, at) for at, row in enumerate(asked)]
+
+
+def _worded(item: BenchmarkItem) -> list[str]:
+    """The references of a caption that have a word to score against."""
+    return [text for text in item.references if any(map(str.isalnum, text))]
+
+
 def run_benchmark(
     benchmark: Benchmark,
     answerer: Answerer,
@@ -83,8 +108,7 @@ def run_benchmark(
     Raises:
         MellaError: if the dataset does not load, a column or image is missing, or a row has no right answer.
     """
-    rows = load_rows(benchmark)
-    items = [read_item(benchmark, row, at) for at, row in enumerate(rows.remove_columns(list(benchmark.images)))]
+    rows, items = _read(benchmark)
     path = Path(out) / f"{benchmark.name}.jsonl"
     limit = MAX_NEW_TOKENS[benchmark.task]
     settings = {
@@ -144,7 +168,7 @@ def _score_captions(benchmark: Benchmark, items: Sequence[BenchmarkItem], answer
     from mella_hf.metrics import MellaMetric
 
     metric = MellaMetric(benchmark.language, progress=False)
-    pairs = [(at, reference) for at, item in enumerate(items) for reference in item.references if reference.strip()]
+    pairs = [(at, reference) for at, item in enumerate(items) for reference in _worded(item)]
     judged = metric.statistics(
         predictions=[answers[at] for at, _ in pairs], references=[text for _, text in pairs], check_references=False
     ).table()
@@ -153,7 +177,7 @@ def _score_captions(benchmark: Benchmark, items: Sequence[BenchmarkItem], answer
         if at not in nearest or found["meteor"] > nearest[at][0]:
             nearest[at] = found["meteor"], reference
     references = [nearest[at][1] for at in range(len(items))]
-    scores = metric.compute(predictions=answers, references=references)
+    scores = metric.compute(predictions=answers, references=references, check_references=False)
     return {**scores, "signature": scores["signature"] + "|refs:nearest-meteor"}
 
 
