@@ -331,7 +331,8 @@ class Mella(datasets.ArrowBasedBuilder):
                 for index, batch in enumerate(batches):
                     if self.config.check_texts:
                         guard_texts(batch, path)
-                    yield Key(shard, index), table_cast(pa.Table.from_batches([guard_images(batch)]), schema)
+                    table = times_as_text(pa.Table.from_batches([guard_images(batch)]), schema)
+                    yield Key(shard, index), table_cast(table, schema)
 
     def _generate_more_gen_kwargs(self, files: list[str], row_groups: list[Any]) -> Iterator[dict[str, Any]]:
         """One shard a row group, for `IterableDataset.reshard()`: more shards than files, for many ranks."""
@@ -480,6 +481,15 @@ def guard_images(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.set_column(batch.schema.get_field_index("image"), "image", plain)
 
 
+def times_as_text(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Times in the form of ISO 8601 where the schema has text: shards of earlier versions hold timestamps."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and not pa.types.is_timestamp(schema.field(field.name).type):
+            text = pc.strftime(table.column(at), format="%Y-%m-%dT%H:%M:%SZ")
+            table = table.set_column(at, field.name, pc.replace_substring_regex(text, r"\.0+Z$", "Z"))
+    return table
+
+
 def guard_texts(batch: pa.RecordBatch, path: str) -> None:
     """Raise MellaError, naming the shard, on a text that must not be trained on."""
     texts = batch.column("text").to_pylist() if "text" in batch.schema.names else []
@@ -529,7 +539,7 @@ def record_features(schema: pa.Schema, columns: list[str] | None, asked: Any = N
         MellaError: on columns that are not there.
     """
     times = [field for field in schema if pa.types.is_timestamp(field.type)]
-    for field in times:  # as text, like the card says: no tensor could hold a time, and with_format("torch") would fail
+    for field in times:  # of earlier versions; no tensor could hold a time, and with_format("torch") would fail
         schema = schema.set(schema.get_field_index(field.name), field.with_type(pa.string()))
     features = datasets.Features.from_arrow_schema(schema.remove_metadata())
     chosen = columns or list(asked or features)

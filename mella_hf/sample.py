@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mella_hf.errors import SampleError
 
@@ -43,7 +44,8 @@ _FIELDS: dict[str, pa.DataType] = {
     "qe_model": pa.string(),
     "review": pa.string(),  # accepted | edited | null
     "license": pa.string(),
-    "collected_at": pa.timestamp("us", tz="UTC"),  # datasets reads it as text, such as 2026-01-02 00:00:00.000000Z
+    # ISO 8601 in UTC, such as 2026-01-02T03:04:05Z; text, since no tensor holds a time (with_format("torch"))
+    "collected_at": pa.string(),
 }
 COLUMNS = tuple(_FIELDS)
 
@@ -55,8 +57,6 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
     if kind == _STRINGS:
         # "Sequence" is read by every datasets from 2.21 on; "List" only since 4.0.
         return {"feature": {"dtype": "string", "_type": "Value"}, "_type": "Sequence"}
-    if pa.types.is_timestamp(kind):  # a column of times cannot become a tensor: with_format("torch") would fail
-        return {"dtype": "string", "_type": "Value"}
     return {"dtype": str(kind), "_type": "Value"}
 
 
@@ -89,7 +89,7 @@ def make_sample(
         image: encoded image bytes (JPEG, PNG, WebP).
         width: pixels of the decoded image.
         height: pixels of the decoded image.
-        columns: any other column of `COLUMNS` except `id`, which is computed.
+        columns: any other column of `COLUMNS` except `id`, which is computed; `collected_at` may be a `datetime`.
 
     Raises:
         SampleError: for an unknown column, an unknown source, or an empty image or text.
@@ -104,11 +104,35 @@ def make_sample(
     if not text.strip():
         raise SampleError("The text is empty; drop the sample with a reason instead.")
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    if isinstance(columns.get("collected_at"), datetime):
+        columns["collected_at"] = iso_time(columns["collected_at"])
     row.update(columns, id=sha256_hex(image), image={"bytes": image, "path": None}, text=text)
     row.update(language=language, source=source, width=width, height=height)
     return row
 
 
-def utc(year: int, month: int, day: int) -> datetime:
+def iso_time(moment: datetime) -> str:
+    """A moment as the record stores it, such as 2026-01-02T03:04:05Z. One without a time zone is in UTC already.
+
+    Raises:
+        ValueError: in UTC, its year would be 0 or 10000.
+    """
+    try:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{moment} has no year in UTC") from error
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def times_as_text(rows: Any) -> Any:
+    """A table or batch with `collected_at` as the record has it: files of earlier versions hold timestamps."""
+    at = rows.schema.get_field_index("collected_at")
+    if at < 0 or not pa.types.is_timestamp(rows.schema.field(at).type):
+        return rows
+    text = pc.strftime(rows.column(at), format="%Y-%m-%dT%H:%M:%SZ")
+    return rows.set_column(at, "collected_at", pc.replace_substring_regex(text, r"\.0+Z$", "Z"))
+
+
+def utc(year: int, month: int, day: int) -> str:
     """A collection date as the record stores it."""
-    return datetime(year, month, day, tzinfo=UTC)
+    return iso_time(datetime(year, month, day, tzinfo=UTC))

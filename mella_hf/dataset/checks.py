@@ -13,7 +13,7 @@ import regex
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mella_hf.errors import SampleError
-from mella_hf.sample import COLUMNS, sha256_hex
+from mella_hf.sample import COLUMNS, iso_time, sha256_hex
 
 _TEXT_BYTES = 1 << 20  # a text longer than 1 MiB is a broken page, not an answer
 _KEYS = frozenset(COLUMNS)
@@ -67,7 +67,7 @@ class SourceColumns(BaseModel):
     qe_model: str | None = None
     review: Literal["accepted", "edited"] | None = None
     license: str | None = None
-    collected_at: Annotated[datetime, Field(strict=False)] | None = None
+    collected_at: Annotated[datetime, Field(strict=False), AfterValidator(iso_time)] | None = None
 
 
 def sound_columns(row: Mapping[str, Any]) -> dict[str, Any]:

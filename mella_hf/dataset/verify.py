@@ -25,7 +25,7 @@ from mella_hf.errors import MellaError, SampleError
 from mella_hf.files import json_lines
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
-from mella_hf.sample import COLUMNS, SCHEMA, SPLITS
+from mella_hf.sample import COLUMNS, SCHEMA, SPLITS, times_as_text
 from mella_hf.stage import Shard, ShardOutput, run_stage
 
 VERIFY_VERSION = 1
@@ -170,7 +170,7 @@ def _open_parquet(file: Any, output: ShardOutput) -> pq.ParquetFile | None:
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
         output.drop("not_parquet", id=None, detail=str(error))
         return None
-    schema = parquet.schema_arrow
+    schema = times_as_text(parquet.schema_arrow.empty_table()).schema
     if schema.names != list(COLUMNS) or schema.types != SCHEMA.types:
         wrong = [f for f in schema if f.name not in COLUMNS or SCHEMA.field(f.name).type != f.type]
         missing = [name for name in COLUMNS if name not in schema.names]

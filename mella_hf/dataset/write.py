@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from mella_hf.dataset.checks import bad_record, check_sample
 from mella_hf.errors import MellaError
 from mella_hf.files import name_problems, same_name
-from mella_hf.sample import SCHEMA, SPLITS
+from mella_hf.sample import SCHEMA, SPLITS, iso_time
 
 ROW_GROUP_ROWS = 256
 ROW_GROUP_BYTES = 64 << 20  # of image bytes; keeps memory flat where images are large
@@ -143,12 +143,13 @@ def to_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
 
 
 def _with_time(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A record that was read with `datasets`, which gives times as text, as one that can be written."""
-    if not isinstance(row["collected_at"], str):
+    """A record with its time in the one form of `iso_time`, whatever form it had."""
+    time = row["collected_at"]
+    if time is None:
         return row
     try:
-        return {**row, "collected_at": datetime.fromisoformat(row["collected_at"])}
-    except ValueError as error:
+        return {**row, "collected_at": iso_time(datetime.fromisoformat(time) if isinstance(time, str) else time)}
+    except (AttributeError, ValueError) as error:
         raise bad_record(row, "collected_at", f"is not a time: {error}") from error
 
 

@@ -47,7 +47,7 @@ from mella_hf.funnel import HEADER, Step, funnel_table
 from mella_hf.html.notebook import html_table, text_table
 from mella_hf.locks import sole_use
 from mella_hf.places import Place
-from mella_hf.sample import SOURCES, SPLITS
+from mella_hf.sample import SCHEMA, SOURCES, SPLITS
 from mella_hf.stage import KEPT, Shard, ShardOutput, StageReport, run_stage
 
 BUILD_VERSION = 4  # a change of what the stages do to rows; makes them run again
@@ -179,7 +179,8 @@ def _build(
     planned = run("plan", plan_language, _plans(holdings, languages, work, limits), work / "plan", settings=settings)
     plans = {f.name: json.loads((f / PLAN).read_text("utf-8")) for f in planned.require_all().outputs}
     write = partial(write_shard, source=source, out=str(out), verify=asked.verify, build=uuid4().hex)
-    written = run("write", write, _shards(plans), work / "write", settings=settings).require_all()
+    layout = settings | {"columns": [str(kind) for kind in SCHEMA.types]}  # an earlier version had others
+    written = run("write", write, _shards(plans), work / "write", settings=layout).require_all()
     _publish(plans, work / "write", out)
     funnel = {language: plan["counts"] for language, plan in plans.items()}
     _collect_rejects([one for one in holdings if one.language in plans], work, out)
