@@ -113,6 +113,23 @@ def trainable_by_part(model: Any) -> dict[str, dict[str, int]]:
     return counts
 
 
+def rest_tower(model: Any) -> None:
+    """Compute no gradients in a vision tower of which nothing is trained.
+
+    With an adapter and gradient checkpointing, transformers lets gradients flow into every part that has embeddings,
+    the patches of the vision tower too. A frozen tower then runs forwards twice and backwards once for nothing.
+
+    Args:
+        model: of transformers, or with an adapter of PEFT on it; changed in place.
+    """
+    import torch
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    tower = base.get_encoder(modality="image")
+    if tower is not base and not any(parameter.requires_grad for parameter in tower.parameters()):
+        tower.forward = torch.no_grad()(tower.forward)
+
+
 def _weights(parameter: "nn.Parameter") -> int:
     """How many weights a parameter holds: bitsandbytes packs two of four bits into each byte of its storage."""
     packed = type(parameter).__name__ == "Params4bit"  # bitsandbytes need not be installed

@@ -15,6 +15,7 @@ from trl import SFTTrainer
 
 from mella_hf.compat import worker_context
 from mella_hf.files import write_atomic
+from mella_hf.training.backbones import rest_tower
 from mella_hf.training.batching import LengthBuckets
 from mella_hf.training.chat import Conversation
 from mella_hf.training.checkpoints import restore_weights
@@ -92,6 +93,7 @@ class MellaTrainer(SFTTrainer):
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
+        rest_tower(self.model)
         self.batches, self.denominators = batches, denominators
         self.elastic = None if elastic is None else elastic(self)
         self.rehearse: Callable[[], Any] | None = None  # tries what the run will do; set by who knows the data

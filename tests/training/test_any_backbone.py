@@ -174,6 +174,32 @@ def test_a_step_is_that_of_a_plain_forward(case: Case, rows: Any) -> None:
             parameter.copy_(case.after[name])
 
 
+def test_checkpointing_runs_a_frozen_vision_tower_once(case: Case, rows: Any) -> None:
+    """With gradients in its patches, each layer of the tower would run again in the backward pass."""
+    model = case.trainer.model
+    tower = model.get_base_model().get_encoder(modality="image")
+    inputs, answers = inputs_by_hand(case, rows)
+    inputs["labels"] = inputs["input_ids"].masked_fill(~answers, -100)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.train()
+    runs: list[bool] = []
+    linear = [module for module in tower.modules() if isinstance(module, torch.nn.Linear)]
+    hooks = [layer.register_forward_hook(lambda *_: runs.append(torch.is_grad_enabled())) for layer in linear]
+    plain = torch.autograd.grad(model(**inputs).loss, trained, materialize_grads=True)
+    once = len(runs)
+    model.gradient_checkpointing_enable()
+    model.enable_input_require_grads()
+    try:
+        again = torch.autograd.grad(model(**inputs).loss, trained, materialize_grads=True)
+    finally:
+        model.disable_input_require_grads()
+        model.gradient_checkpointing_disable()
+        for hook in hooks:
+            hook.remove()
+    assert 0 < once and len(runs) == 2 * once and not any(runs)
+    torch.testing.assert_close(again, plain)
+
+
 def test_tokens_are_counted_without_decoding(case: Case, rows: Any) -> None:
     inputs, answers = inputs_by_hand(case, rows)
     counter = TokenCounter(case.processor, 0)
