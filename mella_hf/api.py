@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mella_hf.dataset.building.build import BuildReport
     from mella_hf.dataset.building.candidate import Source
     from mella_hf.evaluation.run import Run
+    from mella_hf.know.common_crawl.settings import CrawlSettings
     from mella_hf.know.funnel import CollectReport
     from mella_hf.ling.describe import DescribeReport
     from mella_hf.training.settings import Settings
@@ -36,6 +37,12 @@ def collect(
     urls: str | Path | Sequence[str] = (),
     pages: str | Path | None = None,
     base_url: str | None = None,
+    common_crawl: str | Sequence[str] = (),
+    sites: str | Sequence[str] = (),
+    tlds: str | Sequence[str] = (),
+    pages_per_site: int = 0,
+    requests_per_second: float = 20.0,
+    crawl_base: str | None = None,
     contact: str | None = None,
     texts_only: bool = False,
     retry: bool = False,
@@ -61,6 +68,11 @@ def collect(
         languages: of the alt-texts to keep.
         warc: WARC files; or `urls`: a text file of page URLs, or the URLs; or `pages`: a folder of saved pages.
         base_url: where `pages` is on the web.
+        common_crawl: instead, crawls such as "CC-MAIN-2026-43": pages that its index labels with the languages.
+        sites, tlds: of these, only pages of such hosts (with all below them), or top-level domains.
+        pages_per_site: of these, the most of one host; 0 for all.
+        requests_per_second: to Common Crawl's servers.
+        crawl_base: where a copy of Common Crawl lies; its own address by default.
         contact: your e-mail address or URL, for site owners. Needed to fetch.
         texts_only: stop at the alt-texts; fetch no image.
         retry: ask again for what failed and may work now.
@@ -81,9 +93,11 @@ def collect(
         MellaError: on input that is missing or more than one kind of it, or a setting that cannot work.
         MissingExtraError: when the extra `collect` is not installed.
     """
-    if sum(map(bool, (warc, urls, pages))) != 1:
-        raise MellaError("Give one source: WARC files, --urls FILE, or --pages FOLDER with --base-url.")
-    if contact is None and (urls or not texts_only):
+    if sum(map(bool, (warc, urls, pages, common_crawl))) != 1:
+        raise MellaError(
+            "Give one source: WARC files, --urls FILE, --pages FOLDER with --base-url, or --common-crawl CRAWL."
+        )
+    if contact is None and (urls or common_crawl or not texts_only):
         raise MellaError(
             "Fetching needs --contact, an e-mail address or URL at which site owners reach you. "
             "Without it, --texts-only reads WARC files or saved pages and stops before the images."
@@ -114,13 +128,50 @@ def collect(
         ),
         texts_only=texts_only, test_size=test_size, retry=retry,
     )  # fmt: skip
-    if urls:
-        found: list[Any] = sources.read_url_list(urls) if isinstance(urls, str | Path) else list(urls)
+    if common_crawl:
+        found: Any = crawl_settings(
+            common_crawl, codes, contact or "", sites=sites, tlds=tlds, pages_per_site=pages_per_site,
+            requests_per_second=requests_per_second, crawl_base=crawl_base,
+        )  # fmt: skip
+    elif urls:
+        found = sources.read_url_list(urls) if isinstance(urls, str | Path) else list(urls)
     elif pages is not None and base_url is not None:
         found = sources.folder_shards(Path(pages), base_url)
     else:
         found = sources.warc_shards([Path(path) for path in _listed(warc)])
     return run(found, out, settings, workers=workers, executor=executor, progress=progress)
+
+
+def crawl_settings(
+    common_crawl: str | Sequence[str],
+    languages: Sequence[str],
+    contact: str,
+    *,
+    sites: str | Sequence[str] = (),
+    tlds: str | Sequence[str] = (),
+    pages_per_site: int = 0,
+    requests_per_second: float = 20.0,
+    crawl_base: str | None = None,
+) -> "CrawlSettings":
+    """What to take from Common Crawl, from the words of a command; arguments as of `collect`.
+
+    Raises:
+        MellaError: on what is no crawl, site or top-level domain.
+    """
+    from mella_hf.know.common_crawl.settings import BASE, CrawlSettings
+    from mella_hf.know.fetching.settings import FetchSettings
+
+    return CrawlSettings(
+        tuple(dict.fromkeys(_words(common_crawl))), tuple(languages), FetchSettings(contact).user_agent,
+        sites=tuple(name.lower().removeprefix("www.") for name in _words(sites)),
+        tlds=tuple(name.lower().lstrip(".") for name in _words(tlds)),
+        pages_per_site=pages_per_site, rate=requests_per_second, base=crawl_base or BASE,
+    )  # fmt: skip
+
+
+def _words(names: str | Sequence[str]) -> list[str]:
+    """The names of one text, or of several, that commas or spaces part."""
+    return " ".join([names] if isinstance(names, str) else names).replace(",", " ").split()
 
 
 def describe(

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,31 @@ def collect(
     urls: Annotated[Path | None, typer.Option(help="Instead: a text file of page URLs, one a line.")] = None,
     pages: Annotated[Path | None, typer.Option(help="Instead: a folder of saved pages.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Where --pages is on the web, to resolve its links.")] = None,
+    common_crawl: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Instead: crawls of Common Crawl, such as CC-MAIN-2026-43; pages that its index labels with the "
+            "LANGUAGES are fetched one by one."
+        ),
+    ] = None,
+    sites: Annotated[
+        str, typer.Option(help="Of --common-crawl, only these hosts and all below them: 'example.org,blog.example'.")
+    ] = "",
+    tlds: Annotated[str, typer.Option(help="Of --common-crawl, only these top-level domains: 'ke,tz'.")] = "",
+    pages_per_site: Annotated[
+        int, typer.Option(min=0, help="Of --common-crawl, most pages of one host; 0 for all.")
+    ] = 0,
+    requests_per_second: Annotated[float, typer.Option(help="To Common Crawl's servers.")] = 20.0,
+    crawl_base: Annotated[
+        str | None,
+        typer.Option(envvar="MELLA_COMMON_CRAWL", help="Address of a copy of Common Crawl; its own by default."),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="With --common-crawl: only say how many pages, bytes, requests and hours it takes."
+        ),
+    ] = False,
     contact: Annotated[
         str | None,
         typer.Option(help="Your e-mail address or URL, for site owners; goes into the user agent. Needed to fetch."),
@@ -71,6 +96,16 @@ def collect(
     from mella_hf.api import collect as run
     from mella_hf.cluster import cluster_executor
 
+    of_crawl: dict[str, Any] = {
+        "sites": sites,
+        "tlds": tlds,
+        "pages_per_site": pages_per_site,
+        "requests_per_second": requests_per_second,
+        "crawl_base": crawl_base,
+    }
+    if dry_run:
+        _say_costs(common_crawl or [], languages, contact, of_crawl)
+        return
     with cluster_executor(cluster) as executor:
         report = run(
             out,
@@ -79,6 +114,8 @@ def collect(
             urls=urls or (),
             pages=pages,
             base_url=base_url,
+            common_crawl=common_crawl or (),
+            **of_crawl,
             contact=contact,
             texts_only=texts_only,
             retry=retry,
@@ -120,3 +157,19 @@ def collect(
         )
     if report.build is None and not texts_only:
         raise MellaError("No image was kept, so no dataset was written; the lines above and the report say why.")
+
+
+def _say_costs(crawls: list[str], languages: list[str], contact: str | None, of_crawl: dict[str, Any]) -> None:
+    """Print what a collection from Common Crawl would cost. Raises MellaError."""
+    if not crawls or contact is None:
+        raise MellaError("--dry-run needs --common-crawl CRAWL and --contact: it asks the index of a crawl.")
+    from mella_hf.api import crawl_settings
+    from mella_hf.know.common_crawl.estimate import estimate
+    from mella_hf.languages import ENGLISH, all_codes
+    from mella_hf.languages.codes import read_codes
+
+    codes = read_codes(languages, every=[code for code in all_codes() if code != ENGLISH])
+    costs = estimate(crawl_settings(crawls, codes, contact, **of_crawl))
+    for line in costs.lines():
+        say(line)
+    finish(costs.to_json())

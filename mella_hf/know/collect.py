@@ -1,4 +1,4 @@
-"""Build a `know` dataset, with a report, from WARC files, saved pages or a list of URLs.
+"""Build a `know` dataset, with a report, from WARC files, saved pages, a list of URLs or Common Crawl.
 
     OUT/{language}/know*.parquet, README.md, ...   the dataset, as `mella build` makes it
     OUT/report.html, report.json                   the funnel, examples, domains
@@ -20,9 +20,11 @@ import pyarrow.parquet as pq
 from mella_hf.dataset.building.build import TEST_SIZE, build_dataset
 from mella_hf.dataset.building.samples import SampleSource
 from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.know.common_crawl.settings import CrawlSettings
+from mella_hf.know.common_crawl.stages import fetch_pages
 from mella_hf.know.filter import FilterSettings, filter_bucket
 from mella_hf.know.funnel import CollectReport
-from mella_hf.know.pages.sources import extract_shard, fetched_shards
+from mella_hf.know.pages.sources import extract_shard, fetched_shards, warc_shards
 from mella_hf.know.records import rows_of
 from mella_hf.know.requests import bucket_shards, page_request_shards, write_requests
 from mella_hf.locks import sole_use
@@ -68,7 +70,7 @@ class CollectSettings:
 
 
 def collect(
-    pages: Sequence[Shard] | Sequence[str],
+    pages: Sequence[Shard] | Sequence[str] | CrawlSettings,
     out: Path | str,
     settings: CollectSettings,
     *,
@@ -79,7 +81,7 @@ def collect(
     """Run all stages.
 
     Args:
-        pages: shards of `mella_hf.know.pages.sources`, or URLs of pages to fetch.
+        pages: shards of `mella_hf.know.pages.sources`, URLs of pages to fetch, or what to take from Common Crawl.
         workers: processes; the number of cores by default, 0 runs in this process.
         executor: where to run instead, such as a Dask cluster's; its machines see `out` under the same path.
 
@@ -97,9 +99,11 @@ def collect(
 
 
 def _collect(
-    pages: Sequence[Shard] | Sequence[str], out: Path, settings: CollectSettings, run: "_Run"
+    pages: Sequence[Shard] | Sequence[str] | CrawlSettings, out: Path, settings: CollectSettings, run: "_Run"
 ) -> CollectReport:
     report = run.report
+    if isinstance(pages, CrawlSettings):
+        pages = warc_shards(fetch_pages(pages, run.work, run, retry=settings.retry))
     urls = [page for page in pages if isinstance(page, str)]
     shards = [page for page in pages if isinstance(page, Shard)]
     if urls:

@@ -19,6 +19,7 @@ from mella_hf.know.fetching.download import is_retryable
 from mella_hf.know.records import rows_of
 from mella_hf.stage import DROPPED, StageReport
 
+_CRAWL = {"index": "Pages in the index", "picked": "Pages picked", "records": "Records fetched"}  # Common Crawl's
 UNKNOWN = ""  # the language of what declares none, or one that was not asked for
 
 
@@ -53,13 +54,13 @@ class CollectReport:
     @property
     def may_work_later(self) -> int:
         """URLs that could not be fetched for a reason that may pass; `CollectSettings.retry` asks for them again."""
-        fetched = [self.stages[name] for name in ("page_bodies", "fetched") if name in self.stages]
+        fetched = [self.stages[name] for name in ("records", "page_bodies", "fetched") if name in self.stages]
         return sum(n for report in fetched for reason, n in report.dropped.items() if is_retryable(reason))
 
 
 def funnel_steps(stages: Mapping[str, StageReport], build: BuildReport | None) -> list[Step]:
     """The steps of a collection, in order."""
-    steps = []
+    steps = [Step.of(title, "pages", stages[name].counts) for name, title in _CRAWL.items() if name in stages]
     if "page_bodies" in stages:
         steps.append(Step.of("Pages fetched", "URLs", stages["page_bodies"].counts))
     counts = stages["pages"].counts

@@ -28,6 +28,7 @@ LEFT = (
     Left(r"^vllm serve ", "vLLM needs a GPU and another transformers; a stand-in speaks in its place"),
     Left(r"^python -m lmms_eval ", "lmms-eval has an environment of its own; tests/evaluation runs it there"),
     Left(r"^mella build (s3|gs)://", "reads the internet; tests/sources/test_places.py serves S3 on loopback"),
+    Left(r" --common-crawl ", "asks Common Crawl; tests/know/test_common_crawl.py serves a crawl on loopback"),
     Left(r" --opt-outs |withdrawn\.csv", "asks sites of the web; tests/know/test_withdrawn.py serves them on loopback"),
 )
 GPU = "there is no GPU here"

@@ -24,7 +24,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 << 10
 # Statuses of a server that may do better later: RFC 9110, RFC 6585, and Cloudflare's 52x.
 _RETRYABLE = re.compile(
-    r"http_(408|425|429|5\d\d)|timeout_\w+|incomplete|host_gave_up"
+    r"http_(408|425|429|5\d\d)|timeout_\w+|incomplete|host_gave_up|record_(?:busy|incomplete|unreachable)"
     r"|(?:page_)?(?:dns_error|connect_error|timeout_connect|robots_unavailable)"
 )
 _NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
