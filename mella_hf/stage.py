@@ -42,10 +42,13 @@ def fingerprint(*parts: Any, root: Path | None = None) -> str:
     Args:
         root: paths below this folder count by their place in it, so that it may move.
     """
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    if root is not None:
-        text = text.replace(json.dumps(f"{root}/", ensure_ascii=False)[1:-1], "./")
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256(_as_json(parts, root).encode("utf-8")).hexdigest()[:16]
+
+
+def _as_json(value: Any, root: Path | None) -> str:
+    """The JSON of a value, with paths below the folder as their place in it."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return text if root is None else text.replace(json.dumps(f"{root}/", ensure_ascii=False)[1:-1], "./")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,29 @@ class Shard:
 
     name: str
     payload: Any
+
+
+Mark = Mapping[str, Any]  # what a shard's marker says of how its output was made
+
+
+def _mark(shard: Shard, settings: Mapping[str, Any], root: Path) -> Mark:
+    """What decides a shard's output: its fingerprint, the settings as they are, the payload's fingerprint."""
+    return {
+        "fingerprint": fingerprint(shard.payload, settings, root=root),
+        "settings": json.loads(_as_json(settings, root)),
+        "payload": fingerprint(shard.payload, root=root),
+    }
+
+
+def _same(old: Mark, new: Mark, defaults: Mapping[str, Any]) -> bool:
+    """Whether a shard was made in the same way. A setting that its version did not have yet had its default."""
+    if old["fingerprint"] == new["fingerprint"]:
+        return True
+    known = old.get("settings")  # older versions of the engine did not write it
+    if known is None or old["payload"] != new["payload"]:
+        return False
+    then = {name: value for name, value in defaults.items() if name in new["settings"]}
+    return {**json.loads(_as_json(then, None)), **known} == new["settings"]
 
 
 @dataclass
@@ -128,7 +154,7 @@ def dropped_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
     return {name.removeprefix(DROPPED): n for name, n in sorted(counts.items()) if name.startswith(DROPPED)}
 
 
-def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
+def run_shard(work: Work, shard: Shard, root: str, mark: Mark) -> dict[str, int]:
     """Run `work` on one shard and publish its folder, its rejects and, last, its marker."""
     out = Path(root)
     # A unique name: on a cluster, a worker that seems dead may still work on the same shard.
@@ -148,11 +174,11 @@ def run_shard(work: Work, shard: Shard, root: str, mark: str) -> dict[str, int]:
     lines = "".join(json.dumps(r, ensure_ascii=False, sort_keys=True) + "\n" for r in output.rejects)
     write_atomic(out / "rejects" / f"{shard.name}.jsonl", lines)
     counts = dict(sorted(output.counts.items()))
-    write_atomic(out / "done" / f"{shard.name}.json", json.dumps({"fingerprint": mark, "counts": counts}))
+    write_atomic(out / "done" / f"{shard.name}.json", json.dumps({**mark, "counts": counts}))
     return counts
 
 
-def run_in_worker(work: Work, shard: Shard, root: str, mark: str, languages: str) -> dict[str, int]:
+def run_in_worker(work: Work, shard: Shard, root: str, mark: Mark, languages: str) -> dict[str, int]:
     """Run `run_shard` in a worker, and raise its errors in a form that reaches the caller.
 
     An error that cannot be unpickled would break the pool and look like a dead worker.
@@ -176,13 +202,13 @@ def _travels(error: Exception) -> bool:
         return False
 
 
-def _finished(out: Path, shard: Shard, mark: str) -> dict[str, int] | None:
-    """The counts of a shard with a marker and a matching fingerprint; otherwise None."""
+def _finished(out: Path, shard: Shard, mark: Mark, defaults: Mapping[str, Any]) -> dict[str, int] | None:
+    """The counts of a shard whose marker says that it was made in this way; otherwise None."""
     marker = out / "done" / f"{shard.name}.json"
     if not marker.exists():
         return None
     record = json.loads(marker.read_text("utf-8"))
-    return record["counts"] if record["fingerprint"] == mark else None
+    return record["counts"] if _same(record, mark, defaults) else None
 
 
 def run_stage(
@@ -192,6 +218,7 @@ def run_stage(
     out: Path | str,
     *,
     settings: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = True,
@@ -203,6 +230,7 @@ def run_stage(
         work: a picklable function of (Shard, ShardOutput).
         out: the stage's folder; holds `<shard>/`, `rejects/<shard>.jsonl`, `done/<shard>.json`.
         settings: everything else that the output depends on; after a change the shards run again.
+        defaults: of settings; one that a later version adds, at its default, does not make the shards run again.
         workers: processes; the number of cores by default, 0 runs in this process.
         executor: used instead of our own processes; it is not shut down.
 
@@ -215,12 +243,10 @@ def run_stage(
     names = Counter(shard.name for shard in shards)
     if repeated := [n for n, k in names.items() if k > 1]:
         raise StageError(f"Stage {name!r}: the shard name {repeated[0]!r} is used twice; shard names must be unique.")
-    marks = {
-        shard.name: fingerprint(shard.payload, dict(settings or {}), root=out.parent.absolute()) for shard in shards
-    }
+    marks = {shard.name: _mark(shard, dict(settings or {}), out.parent.absolute()) for shard in shards}
     counts: dict[str, Mapping[str, int]] = {}
     for shard in shards:
-        if (found := _finished(out, shard, marks[shard.name])) is not None:
+        if (found := _finished(out, shard, marks[shard.name], defaults or {})) is not None:
             counts[shard.name] = found
     report = StageReport(name, skipped=len(counts))
     missing = [shard for shard in shards if shard.name not in counts]
@@ -248,7 +274,7 @@ class _Run:
     name: str
     work: Work
     out: Path
-    marks: Mapping[str, str]
+    marks: Mapping[str, Mark]
     counts: dict[str, Mapping[str, int]]
     progress: bool
     total: int

@@ -53,6 +53,25 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def test_a_later_version_with_one_more_setting_does_nothing_again(tmp_path: Path) -> None:
+    """A new setting at its default changes nothing; away from it, or where another one moved, the shards run again."""
+
+    def run(settings: dict[str, object], **defaults: object) -> int:
+        work = shards(["a", "b"], tmp_path)
+        out = tmp_path / "out"
+        return run_stage("t", shout, work, out, settings=settings, defaults=defaults, workers=0, progress=False).ran
+
+    assert run({"kinds": ("png",), "most": 3}) == 2
+    assert run({"kinds": ("png",), "most": 3, "faces": False}, faces=False, kinds=("jpeg",)) == 0
+    assert run({"kinds": ("png",), "most": 3, "faces": False, "hosts": ("a",)}, faces=False, hosts=("a",)) == 0
+    assert run({"kinds": ("png",), "most": 3, "faces": True}, faces=False) == 2
+    assert run({"kinds": ("png",), "most": 3}, faces=False) == 2  # the setting is gone, and was not at its default
+    assert run({"kinds": ("jpeg",), "most": 3, "faces": False}, faces=False, kinds=("jpeg",)) == 2
+    assert (
+        run({"kinds": ("jpeg",), "most": 3, "faces": False, "new": None}, faces=False) == 2
+    )  # its default is not known
+
+
 def test_counts_rejects_and_markers(tmp_path: Path) -> None:
     report = run_stage("t", shout, shards(["a", "bad", "c"], tmp_path), tmp_path / "out", workers=0, progress=False)
     assert report.counts == {"kept": 2, "dropped_bad": 1}
@@ -174,7 +193,7 @@ def test_a_worker_that_comes_to_itself_too_late_takes_nothing_away(tmp_path: Pat
         run_stage("t", shout, [shard], out, workers=0, progress=False)
 
     with pytest.raises(FileNotFoundError):
-        run_shard(late, shard, str(out), "its mark")
+        run_shard(late, shard, str(out), {"fingerprint": "its mark"})
     assert (out / "s0/text.txt").read_text() == "A"
     assert json.loads((out / "done/s0.json").read_text())["fingerprint"] != "its mark"
 

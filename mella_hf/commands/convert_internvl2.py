@@ -13,6 +13,9 @@ MAX_PATCHES = 6  # of the paper's runs
 def convert_internvl2(
     source: Annotated[str, typer.Argument(help="Folder of the checkpoint, or its name: OpenGVLab/InternVL2-8B.")],
     out: Annotated[Path, typer.Argument(help="Folder to write, the --model_name_or_path of mella train.")],
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of a checkpoint on the Hub; main by default.")
+    ] = None,
     max_patches: Annotated[
         int, typer.Option(min=1, help="Most tiles of an image, thumbnail not counted (the paper: 6).")
     ] = MAX_PATCHES,
@@ -26,6 +29,6 @@ def convert_internvl2(
     """
     from mella_hf.training.internvl2.convert import convert_internvl2
 
-    folder = convert_internvl2(source, out, max_patches=max_patches, say=say)
+    folder = convert_internvl2(source, out, revision=revision, max_patches=max_patches, say=say)
     say(folder)
     finish({"model": folder}, folder)

@@ -117,7 +117,8 @@ def _collect(
     candidates = run("pages", extract_shard, shards)
     chosen = {"version": COLLECT_VERSION, **asdict(settings.filter)}
     choose = partial(filter_bucket, settings=settings.filter)
-    alt_texts = run("alt_texts", choose, bucket_shards(candidates), chosen)
+    usual = asdict(FilterSettings(settings.filter.languages))
+    alt_texts = run("alt_texts", choose, bucket_shards(candidates), chosen, usual)
     if settings.fetch is not None and not settings.texts_only:
         requests = run("requests", write_requests, bucket_shards(alt_texts))
         fetched = run.fetch("fetched", requests, settings.fetch, settings.retry)
@@ -166,10 +167,15 @@ class _Run:
         """Where the stages run."""
         return {"workers": self.workers, "executor": self.executor, "progress": self.progress}
 
-    def __call__(self, name: str, work: Work, shards: Sequence[Shard], settings: Any = None) -> list[Path]:
+    def __call__(
+        self, name: str, work: Work, shards: Sequence[Shard], settings: Any = None, defaults: Any = None
+    ) -> list[Path]:
         default = {"version": COLLECT_VERSION}
         return self._took(
-            name, run_stage(name, work, shards, self.work / name, settings=settings or default, **self.engine)
+            name,
+            run_stage(
+                name, work, shards, self.work / name, settings=settings or default, defaults=defaults, **self.engine
+            ),
         )
 
     def fetch(self, name: str, requests: Sequence[Path], settings: "FetchSettings", retry: bool) -> list[Path]:

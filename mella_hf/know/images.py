@@ -89,7 +89,7 @@ def make_samples(
         settings = replace(settings, nsfw_threshold=None)
     if settings.find_faces and not can_find_faces():
         settings = replace(settings, find_faces=False)
-    run = partial(run_stage, workers=workers, executor=executor, progress=progress)
+    run = partial(run_stage, defaults=asdict(ImageSettings()), workers=workers, executor=executor, progress=progress)
     decides = {"version": IMAGES_VERSION, **asdict(settings)}
     sources = [Shard(f"{number:03d}", [number, *file_mark(path)]) for number, path in enumerate(fetched)]
     check = partial(check_shard, settings=settings)

@@ -256,6 +256,16 @@ def test_from_the_hub_it_takes_no_code(source: Path, converted: Path, tmp_path: 
         subprocess.run([sys.executable, "-c", code], env=settings, check=True)
         assert hub.counted(r"GET .*/resolve/.*/model-00001-of-00003.safetensors") == 1
         assert hub.counted(r"(GET|HEAD) .*\.py") == 0
+        repo = hub.repos["models/OpenGVLab/InternVL2-8B"]
+        repo.refs["v1"] = repo.refs["main"]
+        (tmp_path / "later").mkdir()
+        (tmp_path / "later/config.json").write_text("{}")
+        hub.add("models/OpenGVLab/InternVL2-8B", tmp_path / "later")  # main is broken now, v1 is not
+        for words, status in ((["--revision", "v1"], 0), ([], 1)):
+            command = ["mella_hf", "convert-internvl2", "OpenGVLab/InternVL2-8B", str(tmp_path / "tagged"), *words]
+            done = subprocess.run([sys.executable, "-m", *command], env=settings, capture_output=True, text=True)
+            assert done.returncode == status, done.stderr
+    assert (tmp_path / "tagged/config.json").read_bytes() == (converted / "config.json").read_bytes()
     name = "model-00001-of-00003.safetensors"
     assert (tmp_path / "out" / name).read_bytes() == (converted / name).read_bytes()
 

@@ -4,6 +4,7 @@ import re
 import shutil
 
 from verbatim import exceptions
+from verbatim.blocks import ROOT
 from verbatim.typist import Typist
 
 QWEN = "--model_name_or_path Qwen/Qwen2-VL-7B-Instruct --languages ar"
@@ -39,6 +40,18 @@ MADE_BY: dict[str, tuple[str, ...]] = {
         "mella describe images/ --out described --languages ar,cs --captioner Qwen/Qwen2.5-VL-72B-Instruct "
         "--endpoint http://localhost:8000/v1",
     ),
+    "thick": (
+        "mella describe collected/ --out thick --languages cs --captioner Qwen/Qwen2.5-VL-7B-Instruct --with-context",
+    ),
+    # Of these, `mella ablation` makes more: the answers of its base, and descriptions with names.
+    "outputs/demo/ar/ablation/transfer": (
+        "mella distill --base outputs/demo/base/model --language ar --data-dir outputs/demo/mella --max-samples 4 "
+        "--out outputs/demo/ar/ablation/transfer",
+    ),
+    "outputs/demo/ar/ablation/thick_data": (
+        "mkdir -p outputs/demo/ar/ablation",
+        "cp -r outputs/demo/mella outputs/demo/ar/ablation/thick_data",
+    ),
     "outputs/evaluation/sdrrl": (
         "mkdir -p outputs/evaluation",
         "cp -r outputs/ar outputs/evaluation/sdrrl",
@@ -46,21 +59,32 @@ MADE_BY: dict[str, tuple[str, ...]] = {
 }
 
 
+def recipe_of(command: str) -> str:
+    """The settings of the recipe that a command names, without comments."""
+    named = re.search(r"--config (recipes/\S+\.yaml)", command) or re.search(r"mella train (\w+)", command)
+    if named is None:
+        return ""
+    path = named[1] if named[1].endswith(".yaml") else f"recipes/{named[1]}.yaml"
+    return "\n" + re.sub(r"#.*", "", (ROOT / path).read_text("utf-8"))
+
+
 def provide(typist: Typist, command: str, making: str = "") -> None:
     """Make what a command reads and is not there; `making` is what the command itself makes."""
+    text = command + recipe_of(command)
     for path, commands in MADE_BY.items():
-        read = re.search(rf"(?<!--out )(?<!--output_dir )\b{re.escape(path)}\b", command)
+        read = re.search(rf"(?<!--out )(?<!--output_dir )(?<!output_dir: )(?<![\w/-]){re.escape(path)}\b", text)
         if not read or path == making or (typist.home / path).exists():
             continue
-        kept = typist.shelf / path.replace("/", "--")
+        made = path.removesuffix("/adapter")  # with what training records beside it
+        kept = typist.shelf / made.replace("/", "--")
         if not kept.exists():
             for step in commands:
                 provide(typist, step, path)
                 done = typist.type(exceptions.replaced(step, **typist.places), all_extras=True)
                 assert done.status == 0, f"before {command}: {step}\n{done.output[-3000:]}"
-            shutil.copytree(typist.home / path, kept)
+            shutil.copytree(typist.home / made, kept)
         else:
-            shutil.copytree(kept, typist.home / path)
+            shutil.copytree(kept, typist.home / made, dirs_exist_ok=True)
 
 
 # What comes between two commands of a document, by the words of the second.

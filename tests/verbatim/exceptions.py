@@ -29,6 +29,7 @@ LEFT = (
     Left(r"^python -m lmms_eval ", "lmms-eval has an environment of its own; tests/evaluation runs it there"),
     Left(r"^mella build (s3|gs)://", "reads the internet; tests/sources/test_places.py serves S3 on loopback"),
     Left(r" --common-crawl ", "asks Common Crawl; tests/know/test_common_crawl.py serves a crawl on loopback"),
+    Left(r"^python benchmarks/gpu\.py$", "needs a GPU of 80 GB; tests/training runs it with --tiny"),
     Left(r" --opt-outs |withdrawn\.csv", "asks sites of the web; tests/know/test_withdrawn.py serves them on loopback"),
 )
 GPU = "there is no GPU here"
@@ -58,12 +59,14 @@ INSTEAD = (
     Instead(r"tcp://HEAD:8786", "{scheduler}", READER),
     Instead(r"--port 8786", "--port {port}", "the port may be taken here"),
     Instead(r"--(n?workers) 16", r"--\1 2", "two cores here"),
+    Instead(r"--max-samples 90000", "--max-samples 4", HOURS),
     Instead(r"http://(localhost|node1|node2):8000/v1", "{captions}", WEB),
     Instead(r"http://localhost:8001/v1", "{translations}", "a stand-in answers in vLLM's place"),
     Instead(r"DEEPL_API_KEY=…", "DEEPL_API_KEY=key", READER),
     Instead(r"^mella (distill|describe) (?!.*(--languages yo|--translator)).*", r"\g<0>", WEB, DEEPL),
     Instead(r"^mella describe .*--translator google.*", r"\g<0>", WEB, " --translator-url google={services}"),
     Instead(r"^mella describe .*--languages yo.*", r"\g<0>", WEB, GOOGLE),
+    Instead(r"^mella describe .*--with-context", r"\g<0>", "random weights name nothing", " --endpoint {captions}"),
     Instead(r"^DEEPL_API_KEY=\S+ mella describe .*", r"\g<0>", WEB, " --translator-url {services}"),
     Instead(r"^mella languages new .*--translator google", r"\g<0>", WEB, " --translator-url {services}"),
     Instead(r"^mella collect (?!.*--texts-only).*", r"\g<0>", WEB, " --allow-private 127.0.0.1"),

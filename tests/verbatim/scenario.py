@@ -36,18 +36,24 @@ TRANSLATIONS = {
     "yo": "Àwòrán náà fi tábìlì onígi hàn nínú yàrá tí ó mọ́lẹ̀ pẹ̀lú ògiri funfun lẹ́yìn rẹ̀. Ife pupa kan dúró nítòsí "
     "etí òsì tábìlì náà, ewéko kékeré aláwọ̀ ewé sì ń dàgbà nínú ìkòkò róbótó lẹ́gbẹ̀ẹ́ rẹ̀.",
 }
+BRIDGE = "Karlův most"  # a name of the Czech alt-text
+SHOWN = {"cs": f"Obrázek ukazuje <n1>{BRIDGE}</n1>."}  # as a translator gives a marked name back
 ALT_TEXTS = {
-    "cs": "Karlův most v Praze při západu slunce",
+    "cs": f"{BRIDGE} v Praze při západu slunce",
     "sr": "Стари камени мост у центру града",
     "th": "ต้มยำกุ้งในชามสีขาว วัดพระแก้ว",
 }
-LANGUAGES = ("ar", "cs", "th")
+LANGUAGES = ("ar", "cs", "th", "ko")
+STARTS = (0, 20, 40, 500)  # numbers of their pictures: of these, none looks like another
 SIZES = {"know": 8, "ling": 6, "know_test": 3, "ling_test": 3}
 
 
 def translate(text: str, target: str) -> str:
     """A stand-in for a service: it knows the caption and its first sentence; other texts get one of their own."""
-    known = TRANSLATIONS[target.lower()[:2]]
+    code = target.lower()[:2]
+    known = TRANSLATIONS[code]
+    if "<n1>" in text:
+        return f"{SHOWN[code]} {known}"
     first = f"{known.split('.')[0]}."
     return known if text == CAPTION else first if text == SAID else f"{first[:-1]} {len(text)}"
 
@@ -55,6 +61,11 @@ def translate(text: str, target: str) -> str:
 def chat(prompt: str) -> str:
     """A stand-in for a chat model that translates into Czech."""
     return translate(CAPTION if CAPTION in prompt else SAID, "cs")
+
+
+def caption(prompt: str) -> str:
+    """A stand-in for a captioner: it names the bridge where the page names it."""
+    return f"The picture shows {BRIDGE}. {CAPTION}" if BRIDGE in prompt else CAPTION
 
 
 def verdict(prompt: str) -> str:
@@ -71,8 +82,7 @@ def write_dataset(folder: Path) -> Path:
     from mella_hf.dataset.card import write_card
     from mella_hf.dataset.write import write_split
 
-    start = 0
-    for language in LANGUAGES:
+    for start, language in zip(STARTS, LANGUAGES, strict=True):
         for split, count in SIZES.items():
             rows = build_rows(count, language=language, source=split.removesuffix("_test"), start=start)
             write_split(rows.cast_column("image", Image(decode=False)), folder, language, split)
@@ -127,7 +137,7 @@ class Scenario:
         self.home.mkdir(parents=True)
         self.hub = LocalHub(folder / "hub")
         self.services = TranslationServer(translate)
-        self.captions = CaptionServer(lambda image, prompt: verdict(prompt) if "\n\n{" in prompt else CAPTION)
+        self.captions = CaptionServer(lambda image, prompt: verdict(prompt) if "\n\n{" in prompt else caption(prompt))
         self.translations = ChatTranslationServer(chat)
         self.port = free_port()
         dataset = write_dataset(folder / "dataset")
@@ -232,10 +242,14 @@ class Scenario:
         }
         asked = {"Question": ["ما هذا؟", "이것은 무엇입니까?"], "Options": [["أ", "ب", "ج", "د"]] * 2, "Label": [0, 1]}
         asked |= {"image": [left, right], "Subset": ["('Arabic', 'Egypt')", "('Korean', 'South Korea')"]}
+        known = {"image": [left, right], "question": ["What is this?"] * 2}
+        a_okvqa = known | {"choices": [["a cup", "a dog", "a hat", "a box"]] * 2, "correct_choice_idx": [0, 3]}
+        science = known | {"choices": [["mass", "heat"], ["a", "b", "c"]], "answer": [0, 2]}
         captions = {"image": [left, right], "captions": [["جسر قديم", "جسر"], ["บ้าน", "บ้านเก่า"]]}
         for name, columns, splits in (
             ("floschne/marvl", pair, ("sw", "tr")), ("afaji/cvqa", asked, ("test",)),
-            ("floschne/xm3600", captions, ("ar", "th")),
+            ("floschne/xm3600", captions, ("ar", "th")), ("HuggingFaceM4/A-OKVQA", a_okvqa, ("validation",)),
+            ("lmms-lab/ScienceQA", science, ("test",)),
         ):  # fmt: skip
             folder = self.folder / "benchmarks" / name
             (folder / "data").mkdir(parents=True)
@@ -244,8 +258,9 @@ class Scenario:
                 data = data.cast_column(column, Image())
             for split in splits:
                 data.to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+            config = "ScienceQA-IMG" if name.endswith("ScienceQA") else "default"
             files = "".join(f"  - {{split: {split}, path: data/{split}-*}}\n" for split in splits)
-            (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n")
+            (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: {config}\n  data_files:\n{files}---\n")
             self.hub.add(name, folder)
 
     @property

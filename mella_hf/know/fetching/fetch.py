@@ -64,7 +64,18 @@ def fetch(
         for job in jobs:
             _reopen(out, job.name)
     deciding = {"version": FETCH_VERSION, **settings.deciding(), "refresh_before": settings.refresh_before}
-    return run_stage("fetch", work, jobs, out, settings=deciding, workers=workers, executor=executor, progress=progress)
+    usual = {**FetchSettings(settings.contact).deciding(), "refresh_before": 0.0}
+    return run_stage(
+        "fetch",
+        work,
+        jobs,
+        out,
+        settings=deciding,
+        defaults=usual,
+        workers=workers,
+        executor=executor,
+        progress=progress,
+    )
 
 
 def _shards(requests: Sequence[Path], count: int) -> list[Shard]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 from mella_hf.errors import MellaError, StageError
@@ -18,6 +17,7 @@ from mella_hf.languages import get_language
 from mella_hf.ling.translators.transport import NO_KEY, TRANSPORT, install
 from mella_hf.retry import TokenBucket, backoff, retry_after
 
+VERSION = "1"  # of what is sent; deep-translator's is not part of it, or its upgrade would pay for all once more
 ATTEMPTS = 6  # of one request, when the service fails
 SAME = 3  # unreadable answers to one text before it is left out
 MANY_UNREADABLE = 10  # texts in a row whose answers cannot be read before the run stops
@@ -120,7 +120,7 @@ class ServiceTranslator:
         self._key = service_key(self.service)
         host = url.split("://", 1)[-1].split("/", 1)[0].rsplit("@", 1)[-1] if url else None
         self.name = label or (f"{service}@{host}" if host else service)
-        self.version = f"deep-translator {version('deep-translator')}"
+        self.version = VERSION
         self.max_chars = self.service.max_chars
         rate = requests_per_second or self.service.requests_per_second
         self._bucket = TokenBucket(rate, burst=max(1, int(rate)), sleep=sleep)

@@ -48,6 +48,7 @@ def convert_internvl2(
     source: Path | str,
     out: Path | str,
     *,
+    revision: str | None = None,
     max_patches: int = MAX_PATCHES,
     progress: bool = True,
     say: Callable[[str], None] = print,
@@ -58,6 +59,7 @@ def convert_internvl2(
         source: folder of the checkpoint, or its name on the Hub (only safetensors, JSON and the tokenizer's model
             are downloaded, no code).
         out: the folder to write; must not exist, unless this very conversion wrote it.
+        revision: branch, tag or commit of a checkpoint on the Hub; main by default.
         max_patches: most tiles of an image that the processor makes, thumbnail not counted.
         say: receives a line when there is nothing to do.
 
@@ -67,7 +69,7 @@ def convert_internvl2(
     Raises:
         MellaError: if the folder is not a checkpoint, is pickled, or its parameters do not fit the native model.
     """
-    source, out = _source_folder(str(source)), Path(out)
+    source, out = _source_folder(str(source), revision), Path(out)
     if max_patches < 1:
         raise MellaError(f"max_patches is {max_patches}; give at least 1.")
     original = _read_json(source / "config.json")
@@ -205,15 +207,17 @@ def _partial_folder(out: Path, mark: str) -> Path:
     return partial
 
 
-def _source_folder(source: str) -> Path:
+def _source_folder(source: str, revision: str | None) -> Path:
     if Path(source).is_dir():
+        if revision is not None:
+            raise MellaError(f"{source!r} is a folder, which has no revision {revision!r}; leave --revision out.")
         return Path(source)
     from huggingface_hub import snapshot_download
 
     from mella_hf.hub_errors import hub_errors
 
     with hub_errors(source, "download"):
-        return Path(snapshot_download(source, allow_patterns=list(_HUB_FILES)))
+        return Path(snapshot_download(source, revision=revision, allow_patterns=list(_HUB_FILES)))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
