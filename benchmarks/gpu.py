@@ -17,9 +17,10 @@ weights have near-ties that bfloat16 decides by the batch's shape).
 
 MFU counts what must be computed: 4 operations a weight of the language model's layers and token (forwards, and
 backwards through frozen weights), 4 a weight of its head and token with a label, 2 a weight of the frozen vision tower
-and patch. Tokens are those that are no padding. What checkpointing computes again and attention are not counted.
+and patch, and attention. Tokens are those that are no padding. What checkpointing computes again is not counted.
 
-Bars: at least 1.5 x the tokens a second of plain TRL on the mixed data at eight a batch; MFU 0.45 without checkpointing
+Bars: at least 1.5 x the tokens a second of plain TRL on the mixed data at eight a batch, without cuDNN's attention in
+both (cuDNN builds a plan for every new shape; ours never uses it, plain TRL does); MFU 0.45 without checkpointing
 and 0.35 with it; 35 GB at batch 2; answers in batches equal to those one by one. A part that fails is named and the
 rest goes on. Exits 1 when a bar is missed or a part failed.
 """
@@ -37,7 +38,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,16 +103,26 @@ def backbone(name: str, tiny: bool, device: str) -> tuple[Any, Any]:
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights that each token, labelled token and patch of an image meets, and the numbers a patch consists of."""
+    """Weights that each token, labelled token and patch of an image meets.
+
+    Attributes:
+        patch: numbers a patch consists of.
+        text_attention, image_attention: width times layers.
+    """
 
     layers: int
     head: int
     tower: int
     patch: int
+    text_attention: int
+    image_attention: int
 
-    def operations(self, tokens: float, labels: float, numbers: float) -> float:
-        """What training an adapter must compute, without attention."""
-        return 4 * self.layers * tokens + 4 * self.head * labels + 2 * self.tower * numbers / self.patch
+    def operations(
+        self, tokens: float, labels: float, patches: float, text_squares: float, image_squares: float
+    ) -> float:
+        """What training an adapter must compute. A text sees what is before it, half of all pairs."""
+        products = 4 * self.layers * tokens + 4 * self.head * labels + 2 * self.tower * patches
+        return products + 6 * self.text_attention * text_squares + 4 * self.image_attention * image_squares
 
 
 def weights_of(model: Any) -> Weights:
@@ -125,7 +136,13 @@ def weights_of(model: Any) -> Weights:
             tower += weight.numel()
             if weight.ndim > 3:  # the convolution that makes patches
                 patch = weight[0].numel()
-    return Weights(layers, model.get_output_embeddings().weight.numel(), tower, patch)
+    text, vision = model.config.text_config, model.config.vision_config
+    text_attention = text.num_hidden_layers * text.hidden_size
+    # Qwen2-VL's `hidden_size` of the tower is that of its projector.
+    image_attention = getattr(vision, "depth", None) or vision.num_hidden_layers
+    image_attention *= getattr(vision, "embed_dim", None) or vision.hidden_size
+    head = model.get_output_embeddings().weight.numel()
+    return Weights(layers, head, tower, patch, text_attention, image_attention)
 
 
 def make_rows(count: int, tokenizer: Any, tiny: bool) -> Any:
@@ -160,11 +177,19 @@ def make_rows(count: int, tokenizer: Any, tiny: bool) -> Any:
     return Dataset.from_list(rows, features=features())
 
 
-def count_batches(trainer: Any) -> list[Any]:
-    """Of each batch that a trainer takes: samples, tokens, positions, labels, and numbers that its images consist of.
+def patches_by_image(inputs: Any, patch: int) -> Any:
+    """Patches of each image, or of each tile where images are cut into tiles."""
+    import torch
 
-    A tensor of five for each, filled as it goes.
-    """
+    if "image_grid_thw" in inputs:
+        return inputs["image_grid_thw"].prod(1)
+    pixels = inputs["pixel_values"]
+    return torch.full((len(pixels),), pixels[0].numel() // patch, device=pixels.device)
+
+
+def count_batches(trainer: Any, patch: int) -> list[Any]:
+    """Of each batch that a trainer takes: samples, positions, tokens, labels, patches, and the squares of the lengths
+    of its texts and of its images. A tensor of seven for each, filled as it goes."""
     import torch
 
     seen: list[Any] = []
@@ -172,10 +197,11 @@ def count_batches(trainer: Any) -> list[Any]:
 
     def counted(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         mask = inputs["attention_mask"]
-        labels, numbers = (inputs["labels"] != -100).sum(), inputs["pixel_values"].numel()
-        known = (len(mask), mask.numel(), numbers)
-        samples, positions, pixels = (torch.tensor(count, device=mask.device) for count in known)
-        seen.append(torch.stack([samples, mask.sum(), positions, labels, pixels]))
+        lengths, images = mask.sum(1), patches_by_image(inputs, patch)
+        labels = (inputs["labels"] != -100).sum()
+        known = torch.tensor([len(mask), mask.numel()], device=mask.device)
+        counts = [lengths.sum(), labels, images.sum(), (lengths**2).sum(), (images**2).sum()]
+        seen.append(torch.cat([known, torch.stack([count.to(mask.device) for count in counts])]))
         return compute_loss(model, inputs, *args, **kwargs)
 
     trainer.compute_loss = counted
@@ -214,7 +240,8 @@ def make_trainer(model: Any, processor: Any, rows: Any, options: argparse.Namesp
     arguments = SFTConfig(
         output_dir=how.get("folder") or tempfile.mkdtemp(), per_device_train_batch_size=batch,
         max_steps=how["steps"], max_length=None, use_cpu=not gpu, bf16=gpu, learning_rate=4e-5,
-        gradient_checkpointing=how["checkpointing"], remove_unused_columns=False, dataloader_pin_memory=gpu,
+        gradient_checkpointing=how["checkpointing"],
+        remove_unused_columns=False, dataloader_pin_memory=gpu,
         dataloader_num_workers=8 if gpu else 0, save_strategy="steps" if "save_steps" in how else "no",
         save_steps=how.get("save_steps", 500), logging_strategy="no", report_to="none", disable_tqdm=True,
     )  # fmt: skip
@@ -239,21 +266,21 @@ def speed(trainer: Any, options: argparse.Namespace, weights: Weights) -> dict[s
 
     ends: list[float] = []
     trainer.add_callback(Clock())
-    seen = count_batches(trainer)
+    seen = count_batches(trainer, weights.patch)
     if options.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     trainer.train()
     skipped = min(FIRST, len(ends) - 1)
     seconds = ends[-1] - ends[skipped - 1]
     counted = torch.stack(seen[skipped : len(ends)]).tolist()
-    samples, tokens, positions, labels, numbers = (sum(column) for column in zip(*counted, strict=True))
+    samples, positions, tokens, *rest = (sum(column) for column in zip(*counted, strict=True))
     peak = next((value for card, value in PEAKS.items() if card in options.card), None)
     return {
         "steps": len(counted),
         "seconds_a_step": seconds / len(counted),
         "samples_a_second": samples / seconds,
         "tokens_a_second": tokens / seconds,
-        "mfu": None if peak is None else weights.operations(tokens, labels, numbers) / seconds / peak,
+        "mfu": None if peak is None else weights.operations(tokens, *rest) / seconds / peak,
         "memory_gb": torch.cuda.max_memory_allocated() / 1e9 if options.device == "cuda" else None,
         "padding": 1 - tokens / positions,
     }
@@ -295,14 +322,18 @@ def as_loaded(model: Any) -> None:
 
 def training(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """All variants of training one backbone."""
+    from mella_hf.answers.attention import no_plans
+
     model, processor = backbone(name, options.tiny, options.device)
     rows = make_rows(options.samples, processor.tokenizer, options.tiny)
     weights = weights_of(model)
     variants: dict[str, dict[str, Any]] = {
         "ours": {"ours": True},
         "trl": {"ours": False},
+        "trl, no plans": {"ours": False, "plans": False},
         f"ours, {LARGE} a batch": {"ours": True, "batch": LARGE},
         f"trl, {LARGE} a batch": {"ours": False, "batch": LARGE},
+        f"trl, no plans, {LARGE} a batch": {"ours": False, "batch": LARGE, "plans": False},
         "ours without checkpointing": {"ours": True, "checkpointing": False},
         "ours, all positions": {"ours": True, "labels_only": False},
         "ours, eager": {"ours": True, "attention": "eager"},
@@ -310,12 +341,13 @@ def training(name: str, options: argparse.Namespace) -> dict[str, Any]:
     if importlib.util.find_spec("flash_attn"):
         variants["ours, flash"] = {"ours": True, "attention": "flash_attention_2"}
 
-    def measure(attention: str = "sdpa", **how: Any) -> dict[str, Any]:
+    def measure(attention: str = "sdpa", plans: bool = True, **how: Any) -> dict[str, Any]:
         model.set_attn_implementation(attention)
         how = {"checkpointing": True, "steps": options.steps, **how}
         trainer = make_trainer(model, processor, rows, options, **how)
         try:
-            return speed(trainer, options, weights)
+            with nullcontext() if plans else no_plans():
+                return speed(trainer, options, weights)
         finally:
             as_loaded(trainer.model.unload())  # for the next variant
 
@@ -452,7 +484,7 @@ def judge(results: dict[str, Any], options: argparse.Namespace) -> dict[str, boo
         if any("error" in entry for entry in of_one.values()):
             continue
         ours, bare = of_one["ours"], of_one["ours without checkpointing"]
-        large, trl = of_one[f"ours, {LARGE} a batch"], of_one[f"trl, {LARGE} a batch"]
+        large, trl = of_one[f"ours, {LARGE} a batch"], of_one[f"trl, no plans, {LARGE} a batch"]
         ratio = large["tokens_a_second"] / trl["tokens_a_second"]
         bars[f"{name}: {ratio:.2f} x TRL at {LARGE} a batch, at least 1.5"] = ratio >= 1.5
         if large["mfu"] is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.answers import Answer, Keep, Turn
+from mella_hf.answers.attention import no_plans
 from mella_hf.answers.predictions import answer_rows
 from mella_hf.errors import MellaError
 
@@ -60,6 +61,7 @@ def answer_batch(model: Any, processor: Any, images: Sequence[Any], prompt: str,
     return [answers[i] for i in range(len(turns))]
 
 
+@no_plans()
 def answer_turns(
     model: Any, processor: Any, turns: Iterable[Turn], max_new_tokens: int, at_once: int, keep: Keep
 ) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from accelerate.utils import send_to_device
 
+from mella_hf.answers.attention import no_plans
 from mella_hf.errors import MellaError, SampleError
 from mella_hf.training.batching import LengthBuckets
 from mella_hf.training.failures import named_errors
@@ -177,6 +178,7 @@ def _try_batches(
     return seconds, samples, tokens, memory
 
 
+@no_plans()
 def _forwards_and_backwards(trainer: Any, batch: dict[str, Any]) -> float:
     """Seconds of one batch; weights, gradients and random numbers are afterwards as before."""
     model, args = trainer.model, trainer.args

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_utils import seed_worker
 from trl import SFTTrainer
 
+from mella_hf.answers.attention import no_plans
 from mella_hf.compat import worker_context
 from mella_hf.files import write_atomic
 from mella_hf.training.backbones import rest_tower
@@ -21,6 +22,7 @@ from mella_hf.training.chat import Conversation
 from mella_hf.training.checkpoints import restore_weights
 from mella_hf.training.failures import NOT_FINITE, failure, saving
 from mella_hf.training.forgetting import ElasticWeights
+from mella_hf.training.lora_layers import fuse_lora
 from mella_hf.training.scoring import LabelledScores, is_quicker
 from mella_hf.training.streaming import BatchStream
 
@@ -94,6 +96,8 @@ class MellaTrainer(SFTTrainer):
     ):
         super().__init__(*args, **kwargs)
         rest_tower(self.model)
+        if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            fuse_lora(self.model)
         self.batches, self.denominators = batches, denominators
         self.elastic = None if elastic is None else elastic(self)
         self.rehearse: Callable[[], Any] | None = None  # tries what the run will do; set by who knows the data
@@ -103,6 +107,7 @@ class MellaTrainer(SFTTrainer):
             self.add_callback(SetEpoch(batches))
         self.accelerator.clip_grad_norm_ = self._checked(self.accelerator.clip_grad_norm_)
 
+    @no_plans()
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train to the last step, from a checkpoint if one is given."""
         if isinstance(self.batches, BatchStream) and resume_from_checkpoint:
