@@ -62,6 +62,7 @@ ALL = "all"  # the config that joins the languages
 SPLITS = ("know", "ling", "know_test", "ling_test")
 ORIENTATION = 0x0112  # the EXIF tag
 BATCH_ROWS = 256  # a row group of the published layout
+LATER = {"relevance": pa.float32(), "relevance_model": pa.string()}  # null in shards of earlier versions
 
 _HUB_URL = re.compile(r"hf://datasets/(?P<repo>[^@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
 _LFS = b"version https://git-lfs"
@@ -332,7 +333,7 @@ class Mella(datasets.ArrowBasedBuilder):
                     if self.config.check_texts:
                         guard_texts(batch, path)
                     table = times_as_text(pa.Table.from_batches([guard_images(batch)]), schema)
-                    yield Key(shard, index), table_cast(table, schema)
+                    yield Key(shard, index), table_cast(table, schema)  # with nulls for columns that are not there
 
     def _generate_more_gen_kwargs(self, files: list[str], row_groups: list[Any]) -> Iterator[dict[str, Any]]:
         """One shard a row group, for `IterableDataset.reshard()`: more shards than files, for many ranks."""
@@ -538,6 +539,9 @@ def record_features(schema: pa.Schema, columns: list[str] | None, asked: Any = N
     Raises:
         MellaError: on columns that are not there.
     """
+    for name, kind in LATER.items():
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, kind))
     times = [field for field in schema if pa.types.is_timestamp(field.type)]
     for field in times:  # of earlier versions; no tensor could hold a time, and with_format("torch") would fail
         schema = schema.set(schema.get_field_index(field.name), field.with_type(pa.string()))

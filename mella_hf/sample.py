@@ -46,8 +46,13 @@ _FIELDS: dict[str, pa.DataType] = {
     "license": pa.string(),
     # ISO 8601 in UTC, such as 2026-01-02T03:04:05Z; text, since no tensor holds a time (with_format("torch"))
     "collected_at": pa.string(),
+    # How surely the text belongs to the image, in [0, 1]: the share of re-paired images and texts of the language that
+    # the encoder finds less alike; null where nobody measured it.
+    "relevance": pa.float32(),
+    "relevance_model": pa.string(),
 }
 COLUMNS = tuple(_FIELDS)
+_LATER = ("relevance", "relevance_model")  # columns that datasets of earlier versions do not have
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:
@@ -124,8 +129,11 @@ def iso_time(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def times_as_text(rows: Any) -> Any:
-    """A table or batch with `collected_at` as the record has it: files of earlier versions hold timestamps."""
+def as_record(rows: Any) -> Any:
+    """A table or batch of an earlier version as the record has it now: times as text, later columns as nulls."""
+    for name in _LATER:
+        if name not in rows.schema.names:
+            rows = rows.append_column(name, pa.nulls(rows.num_rows, _FIELDS[name]))
     at = rows.schema.get_field_index("collected_at")
     if at < 0 or not pa.types.is_timestamp(rows.schema.field(at).type):
         return rows

@@ -68,6 +68,8 @@ class SourceColumns(BaseModel):
     review: Literal["accepted", "edited"] | None = None
     license: str | None = None
     collected_at: Annotated[datetime, Field(strict=False), AfterValidator(iso_time)] | None = None
+    relevance: Score | None = None
+    relevance_model: str | None = None
 
 
 def sound_columns(row: Mapping[str, Any]) -> dict[str, Any]:

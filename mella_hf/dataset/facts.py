@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 from mella_hf.dataset.lengths import token_lengths
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError
-from mella_hf.sample import SPLITS, times_as_text
+from mella_hf.sample import SPLITS, as_record
 
 SAMPLE = 500  # texts a split whose tokens are counted; Korean and Thai take up to a millisecond each
 MOST = 1000  # keywords kept of a split, the most frequent
 _READ = ["id", "text", "license", "domain", "captioner", "translator", "qe_model", "review", "keywords", "collected_at"]
+_READ += ["relevance_model"]
 
 
 @dataclass
@@ -107,7 +108,7 @@ def read_facts(language: str, split: str, shards: Iterable[tuple[str, int, Any]]
         facts.rows += parquet.metadata.num_rows
         facts.image_bytes += sum(_image_bytes(parquet.metadata.row_group(i)) for i in range(parquet.num_row_groups))
         for batch in parquet.iter_batches(4096, columns=_READ):
-            _add(facts, times_as_text(batch))
+            _add(facts, as_record(batch))
     facts.keywords = Counter(dict(facts.keywords.most_common(MOST)))
     lengths = token_lengths(language, {split: [text for _, text in facts.sample]})
     facts.tokenizer = lengths.tokenizer
@@ -125,7 +126,7 @@ def _add(facts: SplitFacts, batch: pa.RecordBatch) -> None:
         facts.licenses[name or "not stated"] += rows
     facts.domains.update({name: rows for name, rows in _count(batch["domain"]).items() if name})
     facts.keywords.update({name: rows for name, rows in _count(pc.list_flatten(batch["keywords"])).items() if name})
-    for kind in ("captioner", "translator", "qe_model", "review"):
+    for kind in ("captioner", "translator", "qe_model", "review", "relevance_model"):
         facts.makers.update({f"{kind}: {name}": rows for name, rows in _count(batch[kind]).items() if name})
     ends = pc.min_max(batch["collected_at"]).as_py()
     if ends["min"] is not None:

@@ -36,7 +36,7 @@ from mella_hf.dataset.write import languages_in, open_writer, shard_name, shard_
 from mella_hf.errors import MellaError
 from mella_hf.files import ASIDE, write_atomic
 from mella_hf.locks import sole_use
-from mella_hf.sample import SPLITS, times_as_text
+from mella_hf.sample import SPLITS, as_record
 
 LOCK = ".mella.lock"  # held by whatever changes a dataset folder: a build, a removal
 STAGE, PLAN = ".removal", "plan.json"
@@ -249,7 +249,7 @@ def _rewrite(path: Path, target: Path, gone: pa.BooleanArray) -> None:
             part = keep.slice(start, rows)
             start += rows
             if pc.any(part).as_py():
-                kept = times_as_text(parquet.read_row_group(group).filter(part))
+                kept = as_record(parquet.read_row_group(group).filter(part))
                 writer.write_table(kept, row_group_size=rows)
     with open(target, "rb") as file:
         os.fsync(file.fileno())

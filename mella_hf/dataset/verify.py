@@ -25,7 +25,7 @@ from mella_hf.errors import MellaError, SampleError
 from mella_hf.files import json_lines
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
-from mella_hf.sample import COLUMNS, SCHEMA, SPLITS, times_as_text
+from mella_hf.sample import COLUMNS, SCHEMA, SPLITS, as_record
 from mella_hf.stage import Shard, ShardOutput, run_stage
 
 VERIFY_VERSION = 1
@@ -115,7 +115,7 @@ def verify_shard(shard: Shard, output: ShardOutput, *, root: LocalFiles | HubFil
     with root.open(shard.payload["path"]) as file:
         parquet = _open_parquet(file, output)
         for batch in parquet.iter_batches(64) if parquet else ():
-            for row in batch.to_pylist():
+            for row in as_record(batch).to_pylist():
                 try:
                     image = check_row(row, language, split)
                 except (SampleError, Rejected) as problem:
@@ -170,7 +170,7 @@ def _open_parquet(file: Any, output: ShardOutput) -> pq.ParquetFile | None:
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
         output.drop("not_parquet", id=None, detail=str(error))
         return None
-    schema = times_as_text(parquet.schema_arrow.empty_table()).schema
+    schema = as_record(parquet.schema_arrow.empty_table()).schema
     if schema.names != list(COLUMNS) or schema.types != SCHEMA.types:
         wrong = [f for f in schema if f.name not in COLUMNS or SCHEMA.field(f.name).type != f.type]
         missing = [name for name in COLUMNS if name not in schema.names]

@@ -1,4 +1,4 @@
-"""`collected_at` is text of one form, in new datasets and in those of versions that stored timestamps."""
+"""Datasets of earlier versions: `collected_at` was a timestamp, and some columns were not there."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ NEPAL = timezone(timedelta(hours=5, minutes=45))
 
 def as_before(path: Path) -> None:
     """Write a Parquet file as earlier versions did: times are timestamps, of which the metadata says "string"."""
-    table = pq.read_table(path)
+    table = pq.read_table(path).drop_columns(["relevance", "relevance_model"])
     at = table.column_names.index("collected_at")
     table = table.set_column(at, "collected_at", table["collected_at"].cast(pa.timestamp("us", tz="UTC")))
     pq.write_table(table, path, row_group_size=256)
@@ -111,6 +111,21 @@ def test_an_old_dataset_loads_and_is_sound(old: Path, tmp_path: Path) -> None:
     )
     assert verify_dataset(old, workers=0, progress=False).problems == []
     assert split_facts(old, "ar", "know").collected == ("2026-01-01", "2026-01-05")
+
+
+def test_old_and_new_rows_of_one_split(old: Path, tmp_path: Path) -> None:
+    """Of two languages, of which the first in the order of files lacks the later columns; or the second."""
+    write_split([record(9, "th", relevance=0.25, relevance_model="clip")], old, "th", "know")
+    write_split([record(8, "aa", relevance=0.75, relevance_model="clip")], old, "aa", "know")
+    for streaming in (False, True):
+        found = load_dataset(
+            "mella", "all", data_dir=str(old), split="know", cache_dir=f"{tmp_path}/c", streaming=streaming
+        )
+        told = {(row["language"], row["relevance"], row["relevance_model"]) for row in found}
+        assert told == {("ar", None, None), ("th", 0.25, "clip"), ("aa", 0.75, "clip")}
+        few = {"columns": ["language", "relevance"], "streaming": streaming, "cache_dir": f"{tmp_path}/c"}
+        rows_of_old = load_dataset("mella", "ar", data_dir=str(old), split="know", **few)
+        assert {row["relevance"] for row in rows_of_old} == {None}
 
 
 def test_new_times_can_be_read_as_timestamps(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from mella_hf.dataset.building.plan import PLAN, SHARD, SPLIT
 from mella_hf.dataset.building.scan import ROWS
 from mella_hf.dataset.write import ROW_GROUP_BYTES, ROW_GROUP_ROWS
 from mella_hf.errors import MellaError
-from mella_hf.sample import COLUMNS, SCHEMA, SPLITS, sha256_hex, times_as_text
+from mella_hf.sample import COLUMNS, SCHEMA, SPLITS, as_record, sha256_hex
 
 FindImage = Callable[[Unit, str, str], str | bytes]
 _READ = ["locator", "digest", "image_bytes"]
@@ -66,8 +66,9 @@ def planned_rows(plan: Path, language: str, split: str, index: int) -> Iterator[
         about = units["units"][number]
         unit = Unit(about["name"], language, about["source"], about["payload"])
         local = chosen[unit_of == number] - (ends[number] - units["lengths"][number])
-        rows = pq.read_table(plan.parents[1] / "scan" / about["name"] / ROWS, columns=_READ).take(local)
-        rows = times_as_text(rows)  # of a source that an earlier version scanned
+        scanned = pq.ParquetFile(plan.parents[1] / "scan" / about["name"] / ROWS)
+        # An earlier version, which may have scanned the source, had fewer columns; those are passed over.
+        rows = as_record(scanned.read(columns=_READ).take(local))
         for name, value in (("language", language), ("source", unit.source)):
             rows = rows.append_column(name, pa.repeat(pa.scalar(value), len(rows)))
         yield unit, rows

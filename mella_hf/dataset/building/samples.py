@@ -56,7 +56,7 @@ class SampleSource:
             columns = ["id", "text", "language", "source", "width", "height", *_EXTRA]
             for number, row in enumerate(file.read_row_group(group, columns).to_pylist()):
                 if (row["language"], row["source"]) == (unit.language, unit.source):
-                    extra = {name: row[name] for name in _EXTRA}
+                    extra = {name: row.get(name) for name in _EXTRA}  # an earlier version had fewer columns
                     where = row["image_url"] or f"{unit.payload['file']}#{group}:{number}"
                     size = (row["width"], row["height"])
                     yield Found(where, f"{group}:{number}", row["text"], extra, row["id"], size)
