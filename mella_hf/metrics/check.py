@@ -1,6 +1,7 @@
-"""Recompute scores with the programs that published numbers come from, on the same tokens.
+"""Recompute scores with the programs that published numbers come from.
 
-BLEU and chrF++ by sacrebleu, ROUGE-L by rouge_score, METEOR by nltk. The first three equal ours but for rounding.
+BLEU and chrF++ by sacrebleu, ROUGE-L by rouge_score, METEOR by nltk; all but chrF++ on the same tokens, chrF++ on the
+texts as they come and on tokens. All but METEOR equal ours but for rounding.
 METEOR differs: nltk looks for the alignment in another way, and counts a word in common by its stem like an equal one.
 """
 
@@ -14,7 +15,7 @@ from mella_hf.languages import Language
 from mella_hf.metrics.scores.meteor import ALPHA, BETA, GAMMA, score_by_nltk
 from mella_hf.text.tokens import TokenAnalysis, analyze
 
-BY = {"bleu": "sacrebleu", "chrf": "sacrebleu", "rouge_l": "rouge-score", "meteor": "nltk"}
+BY = {"bleu": "sacrebleu", "chrf": "sacrebleu", "chrf_tokens": "sacrebleu", "rouge_l": "rouge-score", "meteor": "nltk"}
 
 
 def recompute(predictions: Sequence[str], references: Sequence[str], language: Language) -> dict[str, float]:
@@ -23,10 +24,13 @@ def recompute(predictions: Sequence[str], references: Sequence[str], language: L
     Args:
         predictions, references: texts as they came, paired by position.
     """
+    from sacrebleu.metrics import CHRF
+
     pairs = [(analyze(p, language), analyze(r, language)) for p, r in zip(predictions, references, strict=True)]
     return {
         "bleu": _bleu(pairs),
-        "chrf": _chrf(pairs),
+        "chrf": float(CHRF(word_order=2).corpus_score(list(predictions), [list(references)]).score),
+        "chrf_tokens": _chrf_tokens(pairs),
         "rouge_l": 100.0 * fmean(_rouge_l(p, r) for p, r in pairs),
         "meteor": 100.0 * fmean(score_by_nltk(p, r, alpha=ALPHA, beta=BETA, gamma=GAMMA) for p, r in pairs),
     }
@@ -58,7 +62,7 @@ def _bleu(pairs: Pairs) -> float:
     return float(BLEU(tokenize="none", force=True).corpus_score(lines[0], [lines[1]]).score)
 
 
-def _chrf(pairs: Pairs) -> float:
+def _chrf_tokens(pairs: Pairs) -> float:
     predictions, references = zip(*pairs, strict=True)
     chrf = chrf_on_tokens({text.normalized: text.tokens for text in (*predictions, *references)})
     texts = [[text.normalized for text in side] for side in (predictions, references)]

@@ -76,7 +76,7 @@ def corrected(
 ) -> dict[str, dict[str, Any]]:
     """Correct several comparisons as one family: add Holm's p-values to each result of `compare`.
 
-    The family is every score of every comparison: eight languages with seven scores are 56 tests. Give `compare` as
+    The family is every score of every comparison: eight languages with eight scores are 64 tests. Give `compare` as
     many resamples as `significance.resamples_for` says for that number.
 
     Args:

@@ -37,7 +37,7 @@ from mella_hf.text.tokens import stemmer_version, tokenizer_version
 
 Intervals = dict[str, tuple[float, float]]
 
-VERSION = 2  # version of the metric; increase it with any change that changes a score
+VERSION = 3  # version of the metric; increase it with any change that changes a score
 DIGITS = 4  # scores are rounded, so they are equal on machines that sum in another order
 
 
@@ -308,11 +308,11 @@ class MellaMetric:
         """Score a corpus. Arguments and errors are those of `statistics`.
 
         Returns:
-            `bleu`, `chrf` (chrF++), `rouge_l`, `meteor`, `keyword_micro`, `keyword_macro` (None without
-            keywords), each with `_low` and `_high` (95% bootstrap interval) and `_floor` (the same
-            predictions against another image's reference; None where there is no other), and `_over_floor_low`
-            and `_over_floor_high`, the 95% interval of the difference of both, paired by image; rates in
-            [0, 1]: `empty_rate`, `repetition_rate`, `loop_rate`, `wrong_language_rate`,
+            `bleu`, `chrf` (chrF++ as sacrebleu's), `chrf_tokens`, `rouge_l`, `meteor`, `cider`, `keyword_micro`,
+            `keyword_macro` (None without keywords), each with `_low` and `_high` (95% bootstrap interval) and
+            `_floor` (the same predictions against another image's reference; None where there is no other), and
+            `_over_floor_low` and `_over_floor_high`, the 95% interval of the difference of both, paired by image;
+            rates in [0, 1]: `empty_rate`, `repetition_rate`, `loop_rate`, `wrong_language_rate`,
             `wrong_script_rate`, `prompt_copy_rate`, `degenerate_rate` (any of them),
             `reference_wrong_language_rate`; `length_ratio`, `n`, `signature`. With `return_items`
             also `items`, one dict of scores an item; with `check` also `check`, score -> ours, theirs, difference, by.

@@ -64,7 +64,7 @@ def test_served_systems_in_two_languages_are_compared_and_gated(make_rows, tmp_p
         ("ar", "base", "adapter"),
         ("cs", "base", "adapter"),
     ]
-    assert {c["tests"] for c in family} == {14}, "seven scores in two languages are one family"
+    assert {c["tests"] for c in family} == {16}, "eight scores in two languages are one family"
     pairs = json.loads((tmp_path / "second" / "comparisons.json").read_text("utf-8"))
     assert [(c["first"], c["second"]) for c in pairs] == [("base", "adapter"), ("run", "adapter")]
     assert pairs[1]["meteor_delta"] == 0.0 and pairs[1]["meteor_p_randomization_holm"] == 1.0

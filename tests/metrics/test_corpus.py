@@ -53,7 +53,7 @@ def test_the_corpus_is_the_eight_languages_with_twenty_answers_each() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("score", ["bleu", "chrf", "rouge_l"])
+@pytest.mark.parametrize("score", ["bleu", "chrf", "chrf_tokens", "rouge_l"])
 def test_scores_are_those_of_the_other_programs(results, language: str, score: str) -> None:
     assert results[language][score] == pytest.approx(EXPECTED[language][score], abs=ROUNDED)
 

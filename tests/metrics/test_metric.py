@@ -77,7 +77,9 @@ def test_serbian_scripts_score_the_same() -> None:
     latin = "Turisti stoje na mostu i gledaju tvrđavu iznad reke Dunav."
     reference = ["Туристи гледају стару тврђаву на брду изнад Дунава."]
     one, other = (compute([text], reference, [["Дунав"]], "sr") for text in (cyrillic, latin))
-    assert {k: one[k] for k in all_scores()} == {k: other[k] for k in all_scores()}
+    same = [name for name in all_scores() if name != "chrf"]  # which is of the texts as they come
+    assert {k: one[k] for k in same} == {k: other[k] for k in same}
+    assert one["chrf"] > other["chrf"]
 
 
 def test_empty_predictions_count_as_zero() -> None:
@@ -126,7 +128,7 @@ def test_two_runs_are_equal_to_the_digit() -> None:
     result = compute()
     assert result == compute()
     stemmer = f"czech-{Stemmer.version()}"
-    assert result["signature"].startswith(f"mella|v:2|lang:cs|norm:text|tok:words|stem:{stemmer}|bleu:corpus,exp|chrf:")
+    assert result["signature"].startswith(f"mella|v:3|lang:cs|norm:text|tok:words|stem:{stemmer}|bleu:corpus,exp|chrf:")
     assert result["signature"].endswith(f"|kw:micro,stem,ci:exact,{spelling_version()}|n:4|bs:1000|seed:12345")
 
 

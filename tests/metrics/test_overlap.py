@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
+from mella_hf.languages import get_language
 from mella_hf.metrics.ngrams import NGrams, characters, repetition
 from mella_hf.metrics.scores.bleu import BLEU_ORDER, bleu_score, bleu_statistics
-from mella_hf.metrics.scores.chrf import CHAR_ORDER, chrf_score, chrf_statistics
+from mella_hf.metrics.scores.chrf import CHAR_ORDER, Chrf, chrf_score, chrf_statistics
 from mella_hf.metrics.scores.rouge_l import rouge_l
 from mella_hf.metrics.vocabulary import Vocabulary
 
@@ -59,6 +60,25 @@ def test_real_outputs_score_as_sacrebleu_says(outputs) -> None:
     result = MellaMetric("th").compute(**columns)
     assert result["bleu"] == round(BLEU(tokenize="none", force=True).corpus_score(texts[0], [texts[1]]).score, 4)
     assert 10 < result["bleu"] < 12
+
+
+# Letters of several scripts, capitals, ASCII and other punctuation at the ends of words, spaces that are not U+0020.
+ODD_TEXTS = st.text(st.sampled_from(list("aAbé Ωя.,!?'\"()-«»…ก็한ا \u00a0\u3000\t\n\u200b\U0001f600")), max_size=30)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(ODD_TEXTS, ODD_TEXTS), min_size=1, max_size=5))
+def test_plain_chrf_equals_sacrebleu_on_texts_as_they_come(pairs: list[tuple[str, str]]) -> None:
+    from mella_hf.metrics.texts import MetricSettings, Text
+    from mella_hf.text.tokens import analyze
+
+    metric, vocabulary, language = Chrf(), Vocabulary(), get_language("en")
+    rows = []
+    for pair in pairs:
+        ready = [metric.prepare(Text(raw, analyze(raw, language), vocabulary, ()), None) for raw in pair]
+        rows.append(metric.count(*ready, (), MetricSettings(language)))
+    expected = CHRF(word_order=2).corpus_score([p for p, _ in pairs], [[r for _, r in pairs]]).score
+    assert metric.score(np.array(rows).sum(axis=0), len(rows))["chrf"] == pytest.approx(expected, abs=1e-9)
 
 
 @settings(max_examples=200, deadline=None)

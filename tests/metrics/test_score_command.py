@@ -61,7 +61,7 @@ def test_systems_are_joined_on_ids_not_on_order(tmp_path: Path) -> None:
     result = json.loads(output.read_text("utf-8"))
     assert result["scores_against"]["rouge_l"] == 100.0 == result["comparison"]["rouge_l_second"]
     assert result["scores_against"]["keyword_micro"] == 100.0  # keywords come from the first file
-    assert result["comparison"]["tests"] == 7
+    assert result["comparison"]["tests"] == 8
     assert result["comparison"]["rouge_l_p_randomization_holm"] >= result["comparison"]["rouge_l_p_randomization"]
 
 

@@ -1,12 +1,13 @@
-"""chrF++ over a corpus: n-grams of characters and of language-aware tokens, equal to sacrebleu's."""
+"""chrF++ over a corpus, of the texts as they come (sacrebleu's) and of normalised texts and language-aware tokens."""
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from string import punctuation
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mella_hf.metrics.base import Metric, Score
-from mella_hf.metrics.ngrams import NGrams
+from mella_hf.metrics.ngrams import NGrams, characters
 from mella_hf.metrics.texts import MetricSettings, Text
 
 CHAR_ORDER, WORD_ORDER = 6, 2  # chrF++ (Popović 2017)
@@ -14,7 +15,7 @@ CHRF_BETA = 2.0
 
 
 class Chrf(Metric):
-    """Corpus chrF++."""
+    """Corpus chrF++ of the texts as they come, as papers report it: equal to sacrebleu's `CHRF(word_order=2)`."""
 
     name: ClassVar = "chrf"
     place: ClassVar = 20
@@ -24,13 +25,63 @@ class Chrf(Metric):
     def signature(self, settings: MetricSettings) -> str:
         return "chrf:c6w2b2"
 
+    def prepare(self, text: Text, survey: Any) -> tuple[NGrams, NGrams]:
+        """The n-grams of the letters and of the words between spaces."""
+        letters = characters("".join(text.raw.split()))
+        # Equal words have equal hashes in a process, and n-grams are compared within one only.
+        words = np.fromiter(map(hash, spaced_words(text.raw)), dtype=np.int64).view(np.uint64)
+        return NGrams(letters, CHAR_ORDER), NGrams(words, WORD_ORDER)
+
+    def count(
+        self,
+        prediction: tuple[NGrams, NGrams],
+        reference: tuple[NGrams, NGrams],
+        keywords: Sequence[str],
+        settings: MetricSettings,
+    ) -> list[int]:
+        return chrf_statistics(prediction[0], reference[0], prediction[1], reference[1])
+
+    def score(self, sums: np.ndarray, items: int) -> Mapping[str, np.ndarray]:
+        return {"chrf": chrf_score(sums)}
+
+
+class ChrfTokens(Metric):
+    """Corpus chrF++ of normalised texts, with the tokens that BLEU counts (morphemes in Korean) as words."""
+
+    name: ClassVar = "chrf_tokens"
+    place: ClassVar = 21
+    width: ClassVar = 3 * (CHAR_ORDER + WORD_ORDER)
+    scores: ClassVar = (
+        Score(
+            "chrf_tokens",
+            "chrF++ on tokens",
+            "runs of letters in common, after normalisation",
+            hub="chrf",
+            on_pages=False,
+        ),
+    )
+
+    def signature(self, settings: MetricSettings) -> str:
+        return "chrf_tokens:c6w2b2"
+
     def count(self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings) -> list[int]:
         return chrf_statistics(
             prediction.character_ngrams, reference.character_ngrams, prediction.token_ngrams, reference.token_ngrams
         )
 
     def score(self, sums: np.ndarray, items: int) -> Mapping[str, np.ndarray]:
-        return {"chrf": chrf_score(sums)}
+        return {"chrf_tokens": chrf_score(sums)}
+
+
+def spaced_words(text: str) -> Iterator[str]:
+    """The words between spaces, as chrF++ cuts them: one mark of ASCII punctuation is set apart, at the end first."""
+    for word in text.split():
+        if len(word) > 1 and word[-1] in punctuation:
+            yield from (word[:-1], word[-1])
+        elif len(word) > 1 and word[0] in punctuation:
+            yield from (word[0], word[1:])
+        else:
+            yield word
 
 
 def chrf_statistics(

@@ -1,7 +1,8 @@
 """Print the expected scores of the corpus, from programs that are not ours.
 
 BLEU and chrF++ from sacrebleu, ROUGE-L from rouge_score, METEOR from the Java program 1.5 (`-l other`, exact matches)
-and from nltk; all on the words of `mella_hf.text.tokens`. Needs Java and pycocoevalcap:
+and from nltk; all on the words of `mella_hf.text.tokens`, and chrF++ also on
+the texts as they are. Needs Java and pycocoevalcap:
 
     python tests/metrics/corpus/pin.py > tests/metrics/corpus/expected.json
 """
@@ -65,7 +66,8 @@ class NoSynonyms:
 def expected(language: str) -> dict[str, Any]:
     """The scores of one language in [0, 100]; those of METEOR item by item."""
     rows = [json.loads(line) for line in (FOLDER / f"{language}.jsonl").open(encoding="utf-8")]
-    ours, theirs = ([analyze(row[key], language) for row in rows] for key in ("prediction", "reference"))
+    raw = [[row[key] for row in rows] for key in ("prediction", "reference")]
+    ours, theirs = ([analyze(text, language) for text in texts] for texts in raw)
     tokens = [[" ".join(text.tokens) for text in texts] for texts in (ours, theirs)]
     rouge = RougeScorer(["rougeL"], tokenizer=Split())
     pairs = list(zip(ours, theirs, strict=True))
@@ -75,10 +77,12 @@ def expected(language: str) -> dict[str, Any]:
         for p, r in pairs
     ]
     chrf = ChrF([*ours, *theirs])
+    normal = [p.normalized for p in ours], [[r.normalized for r in theirs]]
     java = java_meteor([p.words for p in ours], [r.words for r in theirs], ("-l", "other"))
     return {
         "bleu": round(BLEU(tokenize="none", force=True).corpus_score(tokens[0], [tokens[1]]).score, 4),
-        "chrf": round(chrf.corpus_score([p.normalized for p in ours], [[r.normalized for r in theirs]]).score, 4),
+        "chrf": round(CHRF(word_order=2).corpus_score(raw[0], [raw[1]]).score, 4),
+        "chrf_tokens": round(chrf.corpus_score(*normal).score, 4),
         "rouge_l": round(100 * statistics.mean(longest), 4),
         "meteor_nltk": round(100 * statistics.mean(nltk), 4),
         "meteor_java_exact": [round(100 * score, 4) for score in java],
