@@ -31,6 +31,13 @@ def score(
         typer.Option("--out", "--output", help="Where to write the JSON; PREDICTIONS.scores.json by default."),
     ] = None,
     keyword_mode: Annotated[str, typer.Option(help="How keywords match: exact, stem or fuzzy.")] = "stem",
+    keyword_plain: Annotated[
+        bool, typer.Option("--keyword-plain", help="Keywords match without diacritics, too: Nisu names Niš.")
+    ] = False,
+    answer_cleaning: Annotated[
+        bool,
+        typer.Option("--answer-cleaning", help='Score answers without <think> blocks, "Answer:" and Markdown.'),
+    ] = False,
     items: Annotated[bool, typer.Option(help="Also write the scores of each item.")] = False,
     id_key: Annotated[str | None, typer.Option("--id", help="Key of the ids, where it is not recognised.")] = None,
     prediction_key: Annotated[
@@ -81,7 +88,13 @@ def score(
     if known is not None:
         first = with_references(first, known, found, predictions)
 
-    metric = MellaMetric(language, keyword_mode=keyword_mode, protocol=protocol)  # type: ignore[arg-type]
+    metric = MellaMetric(
+        language,
+        keyword_mode=keyword_mode,  # type: ignore[arg-type]
+        protocol=protocol,  # type: ignore[arg-type]
+        keyword_plain=keyword_plain,
+        answer_cleaning=answer_cleaning,
+    )
     if protocol == "paper":
         result: dict[str, Any] = {"scores": metric.compute(**_columns(first))}
         _print_plain(result["scores"])
@@ -91,7 +104,7 @@ def score(
         _print_scores(predictions.name, result["scores"])
         if check:
             predicted, expected = ([row[key] for row in first] for key in ("prediction", "reference"))
-            result["check"] = differences(result["scores"], predicted, expected, metric.language)
+            result["check"] = differences(result["scores"], metric.answers(predicted), expected, metric.language)
             _print_check(result["check"])
         if against is not None:
             other, theirs = read_predictions(against, keys, needs_reference=False)

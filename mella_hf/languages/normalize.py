@@ -115,17 +115,26 @@ def normalize_serbian(text: str) -> str:
     return _settled(lambda t: _spaced(_common(t).translate(_SERBIAN_LATIN)), text)
 
 
-_THAI_TONE_FIRST = re.compile("([\u0e48-\u0e4b])([\u0e31\u0e34-\u0e39])")
+# Marks on a Thai consonant in the order in which they are written: vowels below and above, tone, silencer, nikhahit.
+_THAI_MARKS = "\u0e3a\u0e38\u0e39\u0e31\u0e34\u0e35\u0e36\u0e37\u0e47\u0e48\u0e49\u0e4a\u0e4b\u0e4c\u0e4e\u0e4d"
+_THAI_CLUSTER = re.compile(f"[{_THAI_MARKS}]{{2,}}")
 _THAI_SARA_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _THAI_TONE_AFTER_AM = re.compile("\u0e33([\u0e48-\u0e4b])")
 
 
+def _thai_cluster(match: re.Match[str]) -> str:
+    return "".join(sorted(set(match.group()), key=_THAI_MARKS.index))
+
+
 def normalize_thai(text: str) -> str:
-    """Also recomposes sara am, which NFKC takes apart; เเ -> แ; vowel before tone mark; Thai digits become 0-9."""
+    """Also recomposes sara am, which NFKC takes apart; เเ -> แ; Thai digits become 0-9.
+
+    The marks of a consonant come in one order, each once: they look the same in another order, or typed twice.
+    """
 
     def step(t: str) -> str:
         t = _common(t).translate(_ASCII_DIGITS).replace("\u0e40\u0e40", "\u0e41")
-        t = _THAI_TONE_FIRST.sub(r"\2\1", t)
+        t = _THAI_CLUSTER.sub(_thai_cluster, t)
         t = _THAI_TONE_AFTER_AM.sub("\\1\u0e33", _THAI_SARA_AM.sub("\\1\u0e33", t))
         return _spaced(t)
 
@@ -137,6 +146,12 @@ def normalize_thai(text: str) -> str:
 _VIETNAMESE_RIME = re.compile("([òóỏõọ])([ae])|([ùúủũụ])(y)")
 
 
+# Syllables that are written with i or y for the same sound: lí and lý, quí and quý.
+_VIETNAMESE_Y = re.compile(r"\b(h|k|l|m|s|t|qu)([yỳýỷỹỵ])\b")
+_VIETNAMESE_I = str.maketrans("yỳýỷỹỵ", "iìíỉĩị")
+_VIETNAMESE_D = str.maketrans("ðɖ", "đđ")  # other letters whose capitals look like Đ
+
+
 def _tone_to_second(match: re.Match[str]) -> str:
     first, second = match.group(1) or match.group(3), match.group(2) or match.group(4)
     base, tone = tuple(unicodedata.normalize("NFD", first))
@@ -144,8 +159,13 @@ def _tone_to_second(match: re.Match[str]) -> str:
 
 
 def normalize_vietnamese(text: str) -> str:
-    """Also one tone placement (hòa -> hoà); diacritics stay, since they tell words apart."""
-    return _settled(lambda t: _spaced(_VIETNAMESE_RIME.sub(_tone_to_second, _common(t))), text)
+    """Also one tone placement (hòa -> hoà), i for y (lý -> lí), đ for eth; diacritics stay: they tell words apart."""
+
+    def step(t: str) -> str:
+        t = _VIETNAMESE_RIME.sub(_tone_to_second, _common(t).translate(_VIETNAMESE_D))
+        return _spaced(_VIETNAMESE_Y.sub(lambda m: m.group(1) + m.group(2).translate(_VIETNAMESE_I), t))
+
+    return _settled(step, text)
 
 
 def normalize_digits(text: str) -> str:

@@ -9,8 +9,11 @@ and find Huế in thuế; here words are compared as their language writes them:
   spacing is loose, by their letters without spaces, at morpheme or word boundaries and (Korean)
   with particles left out.
 - `fuzzy`: also a word of five letters or more that is spelled a little differently.
+
+With `plain`, diacritics do not count either: "u Nisu" names Niš. An Arabic compound may be written together or apart.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Literal, get_args
@@ -25,6 +28,7 @@ Mode = Literal["exact", "stem", "fuzzy"]
 SHORT_STEM = 4  # letters: below it, unrelated words share stems (قطر Qatar, قطرات drops)
 SHORT_THAI = 4  # letters: below it, a Thai string occurs inside many words
 LONG_STEM = 7  # letters: two words that a dictionary tells apart, but share so long a stem, are one (compounds)
+MIN_COMPOUND = 5  # letters of an Arabic name that may be written together or apart
 MIN_NAME = 3  # letters of a name that an ending can be added to
 _ENDINGS = {  # of nouns in the singular, and the most frequent ones of the plural; none of surnames
     "cs": frozenset("a e ě i í o u y ou em ům ám ách ovi".split()),
@@ -40,9 +44,16 @@ FUZZY_RATIO = 85.0  # rapidfuzz ratio: one or two letters in ten differ
 
 
 def keyword_hits(
-    prediction: str | TokenAnalysis, keywords: Iterable[str], language: str | Language, mode: Mode = "stem"
+    prediction: str | TokenAnalysis,
+    keywords: Iterable[str],
+    language: str | Language,
+    mode: Mode = "stem",
+    plain: bool = False,
 ) -> tuple[int, int]:
     """How many of an image's keywords an answer names.
+
+    Args:
+        plain: diacritics do not count (Latin letters).
 
     Returns:
         (hits, distinct normalised keywords). Keywords without a letter or digit do not count.
@@ -53,7 +64,7 @@ def keyword_hits(
     entry = get_language(language) if isinstance(language, str) else language
     analysis = analyze(prediction, entry) if isinstance(prediction, str) else prediction
     distinct = distinct_keywords(keywords, entry)
-    return sum(contains(analysis, keyword, mode) for keyword in distinct), len(distinct)
+    return sum(contains(analysis, keyword, mode, plain) for keyword in distinct), len(distinct)
 
 
 def distinct_keywords(keywords: Iterable[str], language: Language) -> list[str]:
@@ -62,7 +73,7 @@ def distinct_keywords(keywords: Iterable[str], language: Language) -> list[str]:
     return list(dict.fromkeys(keyword for keyword in normalized if any(map(str.isalnum, keyword))))
 
 
-def contains(text: TokenAnalysis, keyword: str, mode: Mode = "stem") -> bool:
+def contains(text: TokenAnalysis, keyword: str, mode: Mode = "stem", plain: bool = False) -> bool:
     """Whether an analysed text names a keyword."""
     if mode not in get_args(Mode):
         raise MellaError(f"Unknown keyword mode {mode!r}; choose one of {', '.join(get_args(Mode))}.")
@@ -74,8 +85,26 @@ def contains(text: TokenAnalysis, keyword: str, mode: Mode = "stem") -> bool:
         return False
     if text.language.tokenizer != "words":
         return _found_unspaced(wanted, text, mode)
-    forms = _Forms(text, alone=len(wanted.words) == 1, fuzzy=mode == "fuzzy")
-    return _contiguous(wanted.words, text.words, forms.match)
+    forms = _Forms(text, alone=len(wanted.words) == 1, fuzzy=mode == "fuzzy", plain=plain)
+    if _contiguous(wanted.words, text.words, forms.match):
+        return True
+    return text.language.stemmer == "arabic" and _joined_otherwise(wanted.words, text.words)
+
+
+def _joined_otherwise(wanted: Sequence[str], words: Sequence[str]) -> bool:
+    """Whether the words name an Arabic compound that they join or part in another way: عبدالله is عبد الله."""
+    letters = "".join(wanted)
+    if len(letters) < MIN_COMPOUND or letters not in "".join(words):
+        return False
+    for at, word in enumerate(words):
+        for span in filter(letters.startswith, arabic_bases(word)):
+            for more in words[at + 1 :]:
+                if len(span) >= len(letters):
+                    break
+                span += more
+            if span == letters:
+                return True
+    return False
 
 
 @lru_cache(maxsize=65536)
@@ -94,17 +123,33 @@ def _contiguous(wanted: Sequence[str], words: Sequence[str], match: Callable[[st
 class _Forms:
     """Compares two words by their stems."""
 
-    def __init__(self, text: TokenAnalysis, alone: bool, fuzzy: bool):
+    def __init__(self, text: TokenAnalysis, alone: bool, fuzzy: bool, plain: bool = False):
         self.text = text
         self.alone = alone  # the keyword is one word
         self.stemmer = text.language.stemmer
-        self.fuzzy = fuzzy
+        self.fuzzy, self.plain = fuzzy, plain
 
     def match(self, wanted: str, word: str) -> bool:
         """Whether two words are forms of the same word, by the dictionary or by their stems."""
         if wanted == word or self._same_word(wanted, word):
             return True
+        if self.plain and self._same_plain(wanted, word):
+            return True
         return self.fuzzy and _similar(wanted, word)
+
+    def _same_plain(self, wanted: str, word: str) -> bool:
+        """Whether two words are forms of one when their diacritics are left out."""
+        ours, theirs = plain_letters(wanted), plain_letters(word)
+        if self.text.language.code == "sr":  # đ is normalised to dj, and written as either
+            ours, theirs = ours.replace("dj", "d"), theirs.replace("dj", "d")
+        if (ours, theirs) == (wanted, word) or ours[0] != theirs[0]:
+            return False
+        dictionary = spelling(self.text.language)
+        if dictionary is not None and not dictionary.is_ordinary(wanted) and word not in self.text.capitals:
+            return False  # a name needs its capital here, too
+        if ours == theirs or _is_other_ending(ours, theirs, self.text.language.code):
+            return True
+        return self.stemmer is not None and self._same_stem(ours, theirs)
 
     def _same_word(self, wanted: str, word: str) -> bool:
         if wanted[0] != word[0] and self.stemmer != "arabic":  # what is never so costs nothing
@@ -135,6 +180,19 @@ class _Forms:
         # A short stem counts only where an ending was exchanged, not added: Brno, Brně; not Hus, husy.
         shared = [stem for stem in ours[1] & theirs[1] if len(stem) >= least]
         return any(len(stem) >= SHORT_STEM or len(wanted) == len(word) for stem in shared)
+
+
+@lru_cache(maxsize=65536)
+def plain_letters(word: str) -> str:
+    """A normalised word without the diacritics of its Latin letters."""
+    letters = unicodedata.normalize("NFD", word.translate(_PLAIN))
+    if not letters.isascii():
+        latin = "LATIN" in unicodedata.name(letters[0], "")
+        letters = "".join(c for c in letters if not (latin and unicodedata.combining(c)))
+    return unicodedata.normalize("NFC", letters)
+
+
+_PLAIN = str.maketrans("đðłøı", "ddloi")  # letters that do not decompose
 
 
 def _is_other_ending(wanted: str, word: str, code: str) -> bool:

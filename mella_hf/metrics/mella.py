@@ -40,6 +40,9 @@ Args:
         was given to load: evaluate.load("mella_hf/metrics/mella.py", "cs").
     keyword_mode (str): "exact", "stem" (default) or "fuzzy".
     meteor (str): "exact+stem" (default) or "nltk".
+    keyword_plain (bool): keywords match without the diacritics of Latin letters, too.
+    answer_cleaning (bool): score answers without <think> blocks, "Answer:" and Markdown.
+    resamples (int): of the bootstrap, 1,000 by default; with 0 only scores that count hits have intervals.
     return_items (bool): also return one dict of scores an item.
     check_references (bool): refuse references that are in another language (default).
 Returns:

@@ -5,6 +5,7 @@ accuracy is micro (hits over keywords) and macro (mean over images that have key
 """
 
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
-from mella_hf.metrics import checks, paper, significance
+from mella_hf.metrics import checks, cleaning, paper, significance
 from mella_hf.metrics.checks import as_list, check_texts, keyword_lists
 from mella_hf.metrics.installed import (
     all_metrics,
@@ -121,6 +122,8 @@ class MellaMetric:
             which are not comparable with anything else and say so in their signature.
         check: `compute` also recomputes BLEU and chrF++ with sacrebleu, ROUGE-L with rouge_score and METEOR with nltk
             on the same tokens, and puts both beside each other (`mella_hf.metrics.check`).
+        keyword_plain: keywords match without the diacritics of Latin letters, too ("u Nisu" names Niš).
+        answer_cleaning: score answers without `<think>` blocks, "Answer:" and Markdown (`mella_hf.metrics.cleaning`).
 
     Raises:
         UnknownLanguageError, MellaError: for unknown settings.
@@ -138,6 +141,8 @@ class MellaMetric:
         progress: bool = True,
         protocol: Literal["mella", "paper"] = "mella",
         check: bool = False,
+        keyword_plain: bool = False,
+        answer_cleaning: bool = False,
     ):
         self.language: Language = get_language(language)
         if meteor not in METEORS:
@@ -148,11 +153,18 @@ class MellaMetric:
             raise MellaError(f"The number of resamples is {resamples!r}; give a whole number, 0 for no intervals.")
         if protocol not in ("mella", "paper"):
             raise MellaError(f"Unknown protocol {protocol!r}; choose one of mella, paper.")
+        if keyword_plain and "Latn" not in self.language.scripts:
+            raise MellaError(
+                f"{self.language.name} is not written in Latin letters, so keyword_plain does nothing; leave it out."
+            )
+        if answer_cleaning and protocol == "paper":
+            raise MellaError("The paper's protocol cleans answers in its own way; leave answer_cleaning out.")
         self.protocol = protocol
         self.keyword_mode, self.meteor = keyword_mode, meteor
         self.resamples, self.seed = resamples, seed
         self.workers, self.progress = workers, progress
         self.check = check
+        self.keyword_plain, self.answer_cleaning = keyword_plain, answer_cleaning
 
     def __repr__(self) -> str:
         signature = paper.paper_signature(None) if self.protocol == "paper" else self.signature
@@ -176,8 +188,8 @@ class MellaMetric:
         )
 
     def _rests_on(self) -> list[str]:
-        """What is unusual: prompts that no speaker wrote, another language identifier, or none for the language."""
-        unusual = []
+        """What is unusual: cleaned answers, prompts that no speaker wrote, another language identifier, or none."""
+        unusual = [f"clean:{cleaning.CLEANING}"] if self.answer_cleaning else []
         if self.language.prompts_by != "speaker":
             unusual.append(f"prompts:{self.language.prompts_by}")
         if not is_identifiable(self.language) and not self.language.own_scripts:
@@ -187,7 +199,7 @@ class MellaMetric:
         return unusual
 
     def _settings(self, prompts: tuple[str, ...]) -> MetricSettings:
-        return MetricSettings(self.language, self.keyword_mode, self.meteor, prompts)
+        return MetricSettings(self.language, self.keyword_mode, self.keyword_plain, self.meteor, prompts)
 
     def statistics(
         self,
@@ -215,6 +227,8 @@ class MellaMetric:
         predictions, references = as_list(predictions, "predictions"), as_list(references, "references")
         words = keyword_lists(keywords)
         check_texts(predictions, references, words)
+        self._warn_of_unclean(predictions)
+        predictions = self.answers(predictions)
         kept = words if words is not None else [[] for _ in predictions]
         keys = [(_digest(r), _digest(*k), _digest(p)) for r, k, p in zip(references, kept, predictions, strict=True)]
         order = sorted(range(len(keys)), key=keys.__getitem__)
@@ -233,6 +247,19 @@ class MellaMetric:
             checks.check_references(corpus.references, self.language, corpus.keywords, labels)
         back = np.argsort(order)  # from canonical order to the caller's
         return ItemStatistics(chunk.reordered(back), keys, self.signature, has_floor=partners[0] >= 0)
+
+    def answers(self, predictions: list[str]) -> list[str]:
+        """The answers as they are scored."""
+        return [cleaning.clean_answer(text) for text in predictions] if self.answer_cleaning else predictions
+
+    def _warn_of_unclean(self, predictions: list[str]) -> None:
+        share = 0.0 if self.answer_cleaning else cleaning.share_to_clean(predictions)
+        if share >= cleaning.LIKELY:
+            warnings.warn(
+                f'{share:.0%} of the answers have <think> blocks, "Answer:" or Markdown, which are scored as words; '
+                "--answer-cleaning, in Python MellaMetric(answer_cleaning=True), leaves them out.",
+                stacklevel=3,
+            )
 
     def check_references(
         self,
@@ -337,6 +364,6 @@ class MellaMetric:
         if self.check:
             from mella_hf.metrics.check import differences
 
-            texts = as_list(predictions, "predictions"), as_list(references, "references")
+            texts = self.answers(as_list(predictions, "predictions")), as_list(references, "references")
             result["check"] = differences(result, *texts, self.language)
         return result

@@ -23,6 +23,7 @@ class MetricSettings:
 
     language: Language
     keyword_mode: Mode = "stem"
+    keyword_plain: bool = False
     meteor: str = "exact+stem"
     prompts: tuple[str, ...] = ()
 

@@ -17,9 +17,19 @@ HITS = [
     ("sr", "Đerdap", "тврђава у Ђердапу"),
     ("th", "ลอยกระทง", "งาน ลอย กระทง ที่สุโขทัย"),
     ("vi", "Hòa Bình", "thành phố Hoà Bình"),
+    ("vi", "Đà Nẵng", "Cầu Rồng ở Ðà Nẵng"),  # with eth
+    ("vi", "Lý Thái Tổ", "tượng đài Lí Thái Tổ"),
+    ("th", "กรุงเทพ", "ตลาดในกรุ\u0e38งเทพ"),
+    ("ar", "عبد الله", "صورة الملك عبدالله في القصر"),  # compounds, together or apart
+    ("ar", "عبدالله", "صورة للملك عبد الله"),
+    ("ar", "بورسعيد", "ميناء في بور سعيد"),
+    ("ar", "أبو ظبي", "أبراج بأبوظبي ليلا"),
 ]
 MISSES = [
     ("ar", "قطر", "قطرات الماء"),
+    ("ar", "عبد الله", "عبد الرحمن والله معه"),
+    ("ar", "بورسعيد", "بور سعيدة"),
+    ("sr", "Niš", "most u Nisu"),
     ("cs", "Hus", "na dvoře pobíhají husy"),
     ("cs", "Karlův most", "most Karla"),
     ("hu", "Pest", "Budapest"),
@@ -59,6 +69,26 @@ def test_modes_widen() -> None:
     answer = "Turisté na Karlově mostě, restaurace Vinohratská"
     keywords = ["Karlův most", "Vinohradská", "Turisté"]
     assert [keyword_hits(answer, keywords, "cs", mode)[0] for mode in ("exact", "stem", "fuzzy")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("language", "keyword", "answer", "hit"),
+    [
+        ("sr", "Niš", "most u Nisu", True),
+        ("sr", "Чачак", "setnja po Cacku i okolini", True),
+        ("sr", "Чачак", "grad Cacak", True),
+        ("sr", "Đorđe Vajfert", "portret: Dorde Vajfert", True),
+        ("sr", "Niš", "to je nisu", False),  # a name has a capital
+        ("cs", "Plzeň", "pivovar v Plzen", True),
+        ("vi", "Huế", "Hue", True),
+        ("vi", "Huế", "thue nha", False),
+        ("hu", "Győr", "Gyor belvarosa", True),
+        ("hu", "Pécs", "a pecsenye", False),
+    ],
+)
+def test_diacritics_do_not_count_where_that_is_asked_for(language: str, keyword: str, answer: str, hit: bool) -> None:
+    assert keyword_hits(answer, [keyword], language, plain=True) == (int(hit), 1)
+    assert keyword_hits(answer, [keyword], language) == (0, 1)
 
 
 def test_unknown_mode() -> None:

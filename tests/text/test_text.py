@@ -26,16 +26,34 @@ SAME = [
     ("th", "น้ำ", "น้ํา"),  # sara am taken apart, as NFKC leaves it
     ("th", "นํ้า", "น้ำ"),
     ("th", "เเกง", "แกง"),
+    ("th", "ที\u0e35\u0e48", "ที่"),  # a vowel typed twice
+    ("th", "ก\u0e34\u0e48\u0e48ง", "กิ่ง"),
+    ("th", "สิทธ\u0e4c\u0e34", "สิทธิ์"),  # the silencer before the vowel
+    ("th", "ก\u0e48\u0e38\u0e48", "กุ่"),
     ("th", "พ.ศ. ๒๕๖๐", "พ.ศ. 2560"),
     ("th", "วัด\u200bอรุณ", "วัดอรุณ"),
     ("vi", "hòa", "hoà"),
     ("vi", "khỏe", "khoẻ"),
     ("vi", "thủy", "thuỷ"),
+    ("vi", "ÐÀ NẴNG", "Đà Nẵng"),  # U+00D0, eth
+    ("vi", "Lý Thường Kiệt", "Lí Thường Kiệt"),
+    ("vi", "nước Mĩ", "nước Mỹ"),
+    ("vi", "Quí Nhơn", "Quý Nhơn"),
     ("vi", "HUÊ\u0301", "huế"),
     ("ko", "\u1112\u1161\u11ab", "한"),
     ("cs", "KARLŮV\u00a0most", "karlův most"),
 ]
-DIFFERENT = [("vi", "ma", "má"), ("vi", "thuế", "huế"), ("cs", "byt", "být"), ("hu", "kor", "kör"), ("ru", "и", "й")]
+DIFFERENT = [
+    ("vi", "tay", "tai"),
+    ("vi", "thuý", "thuí"),
+    ("vi", "y", "i"),
+    ("th", "กกก", "ก"),
+    ("vi", "ma", "má"),
+    ("vi", "thuế", "huế"),
+    ("cs", "byt", "být"),
+    ("hu", "kor", "kör"),
+    ("ru", "и", "й"),
+]
 
 
 @pytest.mark.parametrize(("language", "one", "other"), SAME)
@@ -63,8 +81,8 @@ def test_normalising_twice_is_normalising_once(code: str, raw: str) -> None:
 
 SCRIPTS = {
     "ar": "ابتةىأإآٱ\u064b\u0640\u0670٠",
-    "th": "กเแำ\u0e4d\u0e32\u0e48\u0e34๑",
-    "vi": "oaeuyòóúùạ\u0301\u0300",
+    "th": "กเแำ\u0e4d\u0e32\u0e48\u0e49\u0e34\u0e38\u0e3a\u0e4c๑",
+    "vi": "oaeuyòóúùạ\u0301\u0300hqlðĐ ",
     "sr": "љњђџдđжİ",
 }
 

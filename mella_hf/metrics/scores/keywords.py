@@ -38,12 +38,15 @@ class KeywordAccuracy(Metric):
 
     def signature(self, settings: MetricSettings) -> str:
         by = f",{spelling_version()}" if settings.keyword_mode != "exact" and spelling(settings.language) else ""
-        return f"kw:micro,{settings.keyword_mode},ci:exact{by}"
+        plain = ",plain" if settings.keyword_plain else ""
+        return f"kw:micro,{settings.keyword_mode}{plain},ci:exact{by}"
 
     def count(
         self, prediction: Text, reference: Text, keywords: Sequence[str], settings: MetricSettings
     ) -> list[float]:
-        hits, total = keyword_hits(prediction.analysis, keywords, settings.language, settings.keyword_mode)
+        hits, total = keyword_hits(
+            prediction.analysis, keywords, settings.language, settings.keyword_mode, settings.keyword_plain
+        )
         return [hits, total, hits / total if total else 0.0, float(total > 0)]
 
     def intervals(self, rows: np.ndarray) -> Mapping[str, tuple[float, float]]:
