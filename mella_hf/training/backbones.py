@@ -33,12 +33,14 @@ class Backbone:
     def part_of(self, path: str) -> str | None:
         """The part that a module or parameter path belongs to; None for what is in none."""
         path = f"{path}."
+        if path.startswith(self.outside):
+            return None
         if path.startswith(self.language_model):
             return "language_model"
         if path.startswith(self.vision_tower):
             inside = path.removeprefix(self.vision_tower).split(".", 1)[0]
             return "projector" if inside in IN_TOWER else "vision_tower"
-        return None if path.startswith(self.outside) else "projector"
+        return "projector"
 
 
 def find_parts(model: "PreTrainedModel") -> Backbone:
@@ -48,7 +50,7 @@ def find_parts(model: "PreTrainedModel") -> Backbone:
         MellaError: if it does not say so; names what is missing.
     """
     path_of = {id(module): path for path, module in model.named_modules()}
-    found = {"language model": model.get_decoder(), "vision tower": model.get_encoder(modality="image")}
+    found: dict[str, Any] = {"language model": model.get_decoder(), "vision tower": model.get_encoder(modality="image")}
     for what, module in found.items():
         if path_of.get(id(module), "") in ("", model.base_model_prefix):
             raise MellaError(
@@ -56,9 +58,11 @@ def find_parts(model: "PreTrainedModel") -> Backbone:
                 "choose another backbone."
             )
     language, tower = (f"{path_of[id(module)]}." for module in found.values())
-    heads = {path_of[id(head)] for head in (model.get_output_embeddings(),) if head is not None}
-    heard = {path for path in path_of.values() if "audio" in path.rsplit(".", 1)[-1]}
-    return Backbone(language, tower, tuple(f"{path}." for path in sorted(heads | heard)))
+    # Llama 4 and others hold a language model with its head.
+    heads = [with_head.get_output_embeddings() for with_head in (model, found["language model"])]
+    outside = {path_of[id(head)] for head in heads if head is not None}
+    outside |= {path for path in path_of.values() if "audio" in path.rsplit(".", 1)[-1]}
+    return Backbone(language, tower, tuple(f"{path}." for path in sorted(outside)))
 
 
 def lora_targets(model: "PreTrainedModel", scope: list[str]) -> list[str]:
@@ -81,7 +85,7 @@ def lora_targets(model: "PreTrainedModel", scope: list[str]) -> list[str]:
     others: set[str] = set()  # the names of all modules elsewhere
     for path, module in model.named_modules():
         part = backbone.part_of(path)
-        if isinstance(module, nn.Linear) and part in inside:
+        if isinstance(module, nn.Linear) and part in inside and not _is_router(module):
             inside[part].add(path)
         else:
             others.add(_name(path))
@@ -90,6 +94,11 @@ def lora_targets(model: "PreTrainedModel", scope: list[str]) -> list[str]:
             raise MellaError(f"lora_scope names {part!r}, but {type(model).__name__} has no linear layer there.")
     chosen = set().union(*inside.values())
     return sorted({path if _name(path) in others or _name(path).isdigit() else _name(path) for path in chosen})
+
+
+def _is_router(module: "nn.Linear") -> bool:
+    """Whether a layer chooses experts: a model's own kind of linear layer, which gives more than a product."""
+    return type(module).__module__.startswith("transformers.models.")
 
 
 def _name(path: str) -> str:

@@ -1,9 +1,10 @@
 """Limit the tokens of an image, by the arguments that the backbone's own image processor takes.
 
-Families limit their images in different ways: an area in pixels (Qwen-VL), a number of tiles (InternVL, Aya Vision,
-Llama 3.2, MiniCPM-V), a longest side (Idefics3, SmolVLM, Pixtral), a number of tokens (Gemma 4); others always make the
-same number (Gemma 3, PaliGemma). `limit_image_tokens` finds the largest limit under which no image has more tokens than
-asked for, by counting the tokens of images of many shapes.
+Families limit their images in different ways: an area in pixels (Qwen-VL, GLM-V), a number of tiles (InternVL, Aya
+Vision, Llama 3.2, MiniCPM-V, LFM2-VL), a longest side (Idefics3, SmolVLM, Pixtral), a number of tokens (Gemma 4), or
+whether images are split at all (Idefics2); others always make the same number (Gemma 3, PaliGemma), or have their tiles
+in the model's configuration (LLaVA-NeXT). `limit_image_tokens` finds the largest limit under which no image has more
+tokens than asked for, by counting the tokens of images of many shapes.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from mella_hf.errors import MellaError
 from mella_hf.training.image_sizes import image_tokens
 
 # Arguments of image processors that count tiles or tokens; a processor of transformers takes one of them at most.
-COUNTS = ("max_patches", "max_image_tiles", "max_slice_nums", "max_soft_tokens")
+COUNTS = ("max_patches", "max_image_tiles", "max_slice_nums", "max_soft_tokens", "max_tiles", "max_crops")
 GEMMA4_TOKENS = (1120, 560, 280, 140, 70)  # the values that Gemma 4's image processor takes
 LONG = 4000  # pixels of the longer side of a large image
 # Height and width of large images in many shapes, up to twelve to one: a strip can have more tiles than a square.
@@ -85,11 +86,13 @@ def _limits(processor: Any, most: int) -> Iterator[tuple[Callable[[Any], None], 
     for name in COUNTS:
         default = getattr(images, name, None)
         if name in taken and isinstance(default, int):
-            steps = GEMMA4_TOKENS if name == "max_soft_tokens" else range(default - 1, 0, -1)
+            least = getattr(images, "min_tiles", 1) if name == "max_tiles" else 1
+            steps = GEMMA4_TOKENS if name == "max_soft_tokens" else range(default - 1, least - 1, -1)
             yield partial(setattr, images, name), [step for step in steps if step < default]
-    side = getattr(images, "patch_size", None)
-    if "max_pixels" in taken and isinstance(side, int):
-        area = (side * images.merge_size) ** 2
+    side, merged = getattr(images, "patch_size", None), getattr(images, "merge_size", None)
+    if {"shortest_edge", "longest_edge"} <= set(size) and isinstance(side, int) and isinstance(merged, int):
+        # GLM-V counts the pixels of all frames that make a patch, Qwen-VL those of one.
+        area = (side * merged) ** 2 * (1 if "max_pixels" in taken else images.temporal_patch_size)
         least = min(size["shortest_edge"], most * area)
         yield _size_setter(images, shortest_edge=least), [number * area for number in range(most, 0, -1)]
     elif set(size) == {"longest_edge"}:
@@ -97,6 +100,11 @@ def _limits(processor: Any, most: int) -> Iterator[tuple[Callable[[Any], None], 
         unit = int(step["longest_edge"]) if step else 28
         first = int(size["longest_edge"]) // unit
         yield _size_setter(images), [unit * number for number in range(first, 0, -1)]
+    if getattr(images, "do_image_splitting", False):
+        yield partial(setattr, images, "do_image_splitting"), [False]
+    tokens = getattr(images, "max_image_tokens", None)
+    if isinstance(tokens, int):
+        yield partial(setattr, images, "max_image_tokens"), list(range(min(tokens, most), 0, -1))
 
 
 def _size_setter(images: Any, **others: int) -> Callable[[Any], None]:

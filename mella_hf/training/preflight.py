@@ -38,7 +38,8 @@ def check_backbone(model: "ModelConfig") -> None:
     """Refuse what the backbone cannot do. Reads its config.json from the folder or the Hub.
 
     Raises:
-        MellaError: if it cannot be read, or transformers has no image-text-to-text model of its type.
+        MellaError: if it cannot be read, transformers has no image-text-to-text model of its type, or it is an
+            encoder-decoder.
     """
     from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig
 
@@ -56,6 +57,11 @@ def check_backbone(model: "ModelConfig") -> None:
         raise MellaError(
             f"The model type {config.model_type!r} is no image-text-to-text model of transformers; choose another "
             "backbone."
+        )
+    if config.is_encoder_decoder or config.get_text_config(decoder=True).is_encoder_decoder:
+        raise MellaError(
+            f"The backbone {name!r} ({config.model_type}) is an encoder-decoder, whose answers are not part of the "
+            "text that it reads; training needs a model that goes on with its prompt. Choose another backbone."
         )
 
 

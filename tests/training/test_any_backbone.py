@@ -27,8 +27,9 @@ TEXTS = ("بيت أحمر", "a house, a tree")
 SIZES = ((90, 70), (60, 130))  # width and height
 # Linear layers in two layers of each language model, counted in the models' code: 7 a layer (q, k, v, o, gate, up,
 # down); linear attention has 5 in place of 4; Gemma 4 adds 2 a layer and one below for its embeddings of each layer;
-# the cross-attention of Llama 3.2, a third layer, is a layer like others.
-LINEAR = {"qwen3_5": 15, "minicpmv": 15, "gemma4": 19, "mllama": 21}
+# the cross-attention of Llama 3.2, a third layer, is a layer like others; GLM-V has gate and up in one; LFM2's
+# convolution has 2 in place of 4.
+LINEAR = {"qwen3_5": 15, "minicpmv": 15, "gemma4": 19, "mllama": 21, "glm4v": 12, "lfm2_vl": 12}
 
 
 @dataclass
@@ -246,8 +247,38 @@ def test_images_are_limited(case: Case) -> None:
         assert most in (1, 4, 16)  # always as many
     elif case.name == "smolvlm":
         pytest.skip("the image processor of idefics3, but without a count: slow")
-    elif case.name == "llava_onevision":  # its tiles are in the model's configuration
+    elif case.name in ("llava_onevision", "llava_next"):  # their tiles are in the model's configuration
         assert most > 60
     else:
         limit_image_tokens(processor, most - 1)
         assert largest_image(processor) < most
+
+
+def test_heads_and_routers_get_no_lora() -> None:
+    """Llama 4 holds a language model with its head; its router is a linear layer that gives two results."""
+    with torch.device("meta"):
+        from transformers import AutoModelForImageTextToText, Llama4Config
+
+        config = Llama4Config(
+            text_config={"num_hidden_layers": 2, "moe_layers": [1]}, vision_config={"num_hidden_layers": 1}
+        )
+        model = AutoModelForImageTextToText.from_config(config)
+    ends = {target.rsplit(".", 1)[-1] for target in lora_targets(model, ["language_model"])}
+    # The names of feed_forward and self_attn in Llama4TextMLP and Llama4TextAttention.
+    assert ends == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    assert find_parts(model).part_of("language_model.lm_head.weight") is None
+
+
+@pytest.mark.parametrize("kind", ["florence2", "t5gemma2"])
+def test_an_encoder_decoder_is_refused(kind: str, tmp_path: Path) -> None:
+    from transformers import CONFIG_MAPPING
+    from trl import ModelConfig
+
+    from mella_hf.errors import MellaError
+    from mella_hf.training.preflight import check_backbone
+
+    if kind not in CONFIG_MAPPING:
+        pytest.skip(f"this version of transformers has no {kind}")
+    CONFIG_MAPPING[kind]().save_pretrained(tmp_path)
+    with pytest.raises(MellaError, match=f"{kind}.* is an encoder-decoder"):
+        check_backbone(ModelConfig(model_name_or_path=str(tmp_path)))

@@ -397,11 +397,156 @@ def minicpmv() -> tuple[Any, Any]:
     return _finish(t.MiniCPMV4_6ForConditionalGeneration, config, processor, "<|im_end|>")
 
 
+def llava_next() -> tuple[Any, Any]:
+    import transformers as t
+
+    made = tokenizer("[INST]", "[/INST]", "<image>", bos="<s>", eos="</s>")
+    points = [[56, 112], [112, 56], [112, 112]]
+    images = t.LlavaNextImageProcessor(
+        size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}, image_grid_pinpoints=points
+    )
+    processor = t.LlavaNextProcessor(
+        images, made, patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        chat_template=(
+            "<s>{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content if m.content is string else "
+            "m.content[0].text }}</s>{% else %}[INST]{% for part in m.content %}{% if part.type == 'image' %}<image>\n"
+            "{% else %}{{ part.text }}{% endif %}{% endfor %}[/INST]{% endif %}{% endfor %}"
+        ),
+    )  # fmt: skip
+    config = t.LlavaNextConfig(
+        text_config={**TEXT, "vocab_size": len(made), "model_type": "mistral", "sliding_window": None},
+        vision_config={**SIGLIP, "model_type": "clip_vision_model", "projection_dim": 32},
+        image_token_index=made.convert_tokens_to_ids("<image>"), image_grid_pinpoints=points,
+    )  # fmt: skip
+    return _finish(t.LlavaNextForConditionalGeneration, config, processor, "</s>")
+
+
+def idefics2() -> tuple[Any, Any]:
+    import transformers as t
+
+    made = tokenizer("<|im_start|>", "<fake_token_around_image>", "<image>", "<end_of_utterance>")
+    processor = t.Idefics2Processor(
+        t.Idefics2ImageProcessor(size={"longest_edge": 84, "shortest_edge": 28}, do_image_splitting=True), made,
+        image_seq_len=4, chat_template=turns("<image>", "<|im_start|>ROLE: ", "<end_of_utterance>\n"),
+    )  # fmt: skip
+    config = t.Idefics2Config(
+        text_config={**TEXT, "vocab_size": len(made), "model_type": "mistral", "sliding_window": None},
+        vision_config={**SIGLIP, "image_size": 84},
+        perceiver_config={"resampler_n_latents": 4, "resampler_depth": 1, "resampler_n_heads": 2, "hidden_size": 32,
+                          "resampler_head_dim": 8, "num_key_value_heads": 2, "initializer_range": 0.2},
+        image_token_id=made.convert_tokens_to_ids("<image>"),
+    )  # fmt: skip
+    return _finish(t.Idefics2ForConditionalGeneration, config, processor, "<end_of_utterance>")
+
+
+def glm4v() -> tuple[Any, Any]:
+    import transformers as t
+
+    made = tokenizer(
+        "[gMASK]", "<sop>", "<|user|>", "<|assistant|>", "<|system|>", "<|begin_of_image|>", "<|end_of_image|>",
+        "<|begin_of_video|>", "<|end_of_video|>", eos="<|endoftext|>", image_token="<|image|>", video_token="<|video|>",
+    )  # fmt: skip
+    size = {"shortest_edge": 28 * 28 * 2, "longest_edge": 84 * 84 * 2}
+    processor = t.Glm4vProcessor(
+        t.Glm4vImageProcessor(size=size), made, t.Glm4vVideoProcessor(size=size),
+        chat_template=turns(
+            "<|begin_of_image|><|image|><|end_of_image|>", "<|ROLE|>\n",
+            "{% if m.role == 'assistant' %}<|endoftext|>{% endif %}", start="[gMASK]<sop>",
+        ),
+    )  # fmt: skip
+    names = ("image_token_id", "video_token_id", "image_start_token_id", "image_end_token_id", "video_start_token_id",
+             "video_end_token_id")  # fmt: skip
+    marks = ("<|image|>", "<|video|>", "<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>",
+             "<|end_of_video|>")  # fmt: skip
+    text = {**TEXT, "vocab_size": len(made), "rope_parameters": MROPE, "pad_token_id": made.pad_token_id}
+    vision = {**QWEN_VISION, "image_size": 56, "initializer_range": 0.2}
+    config = t.Glm4vConfig(
+        text_config=text, vision_config=vision, tie_word_embeddings=False,
+        **dict(zip(names, at(made, *marks), strict=True)),
+    )  # fmt: skip
+    return _finish(t.Glm4vForConditionalGeneration, config, processor, "<|endoftext|>")
+
+
+def lfm2_vl() -> tuple[Any, Any]:
+    import transformers as t
+
+    made = tokenizer(
+        "<|im_start|>", bos="<|startoftext|>", eos="<|im_end|>", image_token="<image>",
+        image_start_token="<|image_start|>", image_end_token="<|image_end|>", image_thumbnail="<|img_thumbnail|>",
+    )  # fmt: skip
+    images = t.Lfm2VlImageProcessor(
+        encoder_patch_size=14, tile_size=112, min_tiles=2, max_tiles=4, min_image_tokens=1, max_image_tokens=16,
+        max_num_patches=64,
+    )  # fmt: skip
+    template = turns("<image>", "<|im_start|>ROLE\n", "<|im_end|>\n", start="<|startoftext|>")
+    processor = t.Lfm2VlProcessor(images, made, chat_template=template)
+    text = {
+        **TEXT, "vocab_size": len(made), "model_type": "lfm2", "layer_types": ["conv", "full_attention"],
+        "block_auto_adjust_ff_dim": False, "pad_token_id": made.pad_token_id,
+    }  # fmt: skip
+    vision = {key: value for key, value in SIGLIP.items() if key != "image_size"}
+    config = t.Lfm2VlConfig(
+        text_config=text, vision_config={**vision, "model_type": "siglip2_vision_model", "num_patches": 16},
+        image_token_id=made.convert_tokens_to_ids("<image>"), projector_hidden_size=32,
+    )  # fmt: skip
+    return _finish(t.Lfm2VlForConditionalGeneration, config, processor, "<|im_end|>")
+
+
+def cohere2_vision() -> tuple[Any, Any]:
+    import transformers as t
+
+    start, end = "<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>"
+    made = tokenizer(
+        start, bos="<BOS_TOKEN>", eos=end, image_token="<|IMG_PATCH|>", boi_token="<|START_OF_IMG|>",
+        eoi_token="<|END_OF_IMG|>", img_line_break_token="<|IMG_LINE_BREAK|>",
+    )  # fmt: skip
+    processor = t.Cohere2VisionProcessor(
+        t.Cohere2VisionImageProcessor(
+            size={"height": 56, "width": 56}, patch_size=2, crop_to_patches=True, min_patches=1, max_patches=3
+        ),
+        made, chat_template=turns("<|IMG_PATCH|>", f"{start}ROLE: ", end, start="<BOS_TOKEN>"),
+    )  # fmt: skip
+    config = t.Cohere2VisionConfig(
+        text_config={**TEXT, "vocab_size": len(made), "model_type": "cohere2", "sliding_window": 64,
+                     "layer_types": ["sliding_attention", "full_attention"]},
+        vision_config={**SIGLIP, "model_type": "siglip_vision_model", "vision_use_head": False},
+        image_token_id=made.convert_tokens_to_ids("<|IMG_PATCH|>"), alignment_intermediate_size=64,
+    )  # fmt: skip
+    return _finish(t.Cohere2VisionForConditionalGeneration, config, processor, end)
+
+
+def llama4() -> tuple[Any, Any]:
+    import transformers as t
+
+    made = tokenizer(
+        "<|header_start|>", "<|header_end|>", "<|image|>", "<|image_start|>", "<|image_end|>", "<|patch|>",
+        "<|tile_x_separator|>", "<|tile_y_separator|>", bos="<|begin_of_text|>", eos="<|eot|>",
+    )  # fmt: skip
+    before = "<|header_start|>ROLE<|header_end|>\n\n"
+    images = t.Llama4ImageProcessor(size={"height": 56, "width": 56}, max_patches=3)
+    processor = t.Llama4Processor(
+        images, made, patch_size=14, chat_template=turns("<|image|>", before, "<|eot|>", start="<|begin_of_text|>")
+    )
+    vision = {
+        "hidden_size": 32, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 56,
+        "patch_size": 14, "vision_output_dim": 32, "projector_input_dim": 32, "projector_output_dim": 32,
+        "initializer_range": 0.2,
+    }  # fmt: skip
+    text = {**TEXT, "vocab_size": len(made), "intermediate_size_mlp": 48, "num_local_experts": 2, "moe_layers": [1],
+            "pad_token_id": made.pad_token_id}  # fmt: skip
+    boi, eoi, image = at(made, "<|image_start|>", "<|image_end|>", "<|patch|>")
+    config = t.Llama4Config(
+        text_config=text, vision_config=vision, boi_token_index=boi, eoi_token_index=eoi, image_token_index=image
+    )
+    return _finish(t.Llama4ForConditionalGeneration, config, processor, "<|eot|>")
+
+
 MODEL_TYPES = {"minicpmv": "minicpmv4_6"}  # where transformers has another name
 TYPES: dict[str, Callable[[], tuple[Any, Any]]] = {
     build.__name__: build
     for build in (
         qwen2_vl, qwen2_5_vl, qwen3_vl, qwen3_5, internvl, gemma3, gemma4, smolvlm, idefics3, llava_onevision,
-        aya_vision, mistral3, pixtral, paligemma, mllama, minicpmv,
+        aya_vision, mistral3, pixtral, paligemma, mllama, minicpmv, llava_next, idefics2, glm4v, lfm2_vl,
+        cohere2_vision,
     )
 }  # fmt: skip
