@@ -62,6 +62,16 @@ Examples:
 """
 
 
+class _Keywords(str):
+    """The name of the input, which says how to give it where `evaluate.combine` misses it (KeyError shows the repr)."""
+
+    def __repr__(self) -> str:
+        return (
+            "'keywords': evaluate.combine hands on only what it is given; give keywords, an empty list for each item "
+            "that has none"
+        )
+
+
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _INPUTS)
 class Mella(evaluate.Metric):
     """`MellaMetric` behind the interface of `evaluate.Metric`: compute, add, add_batch."""
@@ -109,6 +119,9 @@ class Mella(evaluate.Metric):
     ) -> None:
         """Add one item; keywords may be left out."""
         return super().add(prediction=prediction, reference=reference, keywords=list(keywords or ()), **inputs)
+
+    def _feature_names(self) -> list[str]:
+        return ["predictions", "references", _Keywords("keywords")]
 
     def _keywords(self, keywords: Lists, predictions: Sequence[str]) -> list[list[str]]:
         return keyword_lists(keywords) or [[] for _ in predictions]

@@ -81,6 +81,11 @@ def test_metrics_are_combined_by_evaluate(module, tmp_path) -> None:
     assert both.compute(**columns) == {**expected(None), "letters": letters}
     both.add_batch(**columns, keywords=[words or [] for words in KEYWORDS])
     assert both.compute() == {**expected(KEYWORDS), "letters": letters}
+    for prediction, reference, words in zip(PREDICTIONS, REFERENCES, KEYWORDS, strict=True):
+        both.add(prediction=prediction, reference=reference, keywords=words or [])
+    assert both.compute() == {**expected(KEYWORDS), "letters": letters}
+    with pytest.raises(KeyError, match="give keywords, an empty list for each item"):
+        both.add_batch(**columns)
     with pytest.raises(MellaError, match="No language is given"):
         module.compute(**columns)
 
