@@ -41,6 +41,9 @@ class LocalS3:
         self.requests: list[tuple[str, str, str]] = []  # method, path, range
         self.faults: dict[str, tuple[int, int]] = {}  # pattern of "METHOD path" -> status, how often
         self.sent = 0  # bytes of objects
+        self.delay = 0.0  # seconds before an object is sent
+        self.under_way = self.most_under_way = 0  # objects that are asked for at the same time
+        self.lock = threading.Lock()
         s3 = self
 
         class Handler(_Handler):
@@ -117,6 +120,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(200) if "list-type" not in query else self.list_objects(bucket, query)
         if key not in store.buckets[bucket]:
             return self.refuse(404, "NoSuchKey")
+        with store.lock:
+            store.under_way += 1
+            store.most_under_way = max(store.most_under_way, store.under_way)
+        time.sleep(store.delay)
+        with store.lock:
+            store.under_way -= 1
         self.send_object(store.buckets[bucket][key])
 
     do_HEAD = do_GET

@@ -13,7 +13,7 @@ def remove(
     folder: Annotated[Path, typer.Argument(help="A dataset folder, as mella build writes it.")],
     ids: Annotated[
         Path | None,
-        typer.Option(help="Text or CSV file with one sample id (the column 'id') or URL of a page or image a line."),
+        typer.Option(help="Text, CSV or JSON file with one sample id ('id') or URL of a page or image a line."),
     ] = None,
     domain: Annotated[
         str | None,

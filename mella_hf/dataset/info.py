@@ -170,7 +170,7 @@ def dataset_info(where: Path | str, *, endpoint: str | None = None, token: str |
         read = {name: (folder / name).read_bytes() for name in (CARD, FUNNEL, REMOVALS) if (folder / name).exists()}
         pictures = thumbnails(folder)
         facts = dataset_facts(folder)
-    elif REPO.fullmatch(str(where)):
+    elif not folder.exists() and REPO.fullmatch(str(where)):
         hub = HubFiles(str(where), endpoint=endpoint, token=token)
         names = hub.files()
         wanted = [

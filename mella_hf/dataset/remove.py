@@ -37,6 +37,7 @@ from mella_hf.errors import MellaError
 from mella_hf.files import ASIDE, write_atomic
 from mella_hf.locks import sole_use
 from mella_hf.sample import SPLITS, as_record
+from mella_hf.text.addresses import url_key
 
 LOCK = ".mella.lock"  # held by whatever changes a dataset folder: a build, a removal
 STAGE, PLAN = ".removal", "plan.json"
@@ -52,7 +53,7 @@ class RemoveReport:
         hosts: host -> rows, of those that went for their domain.
         rewritten: the shards that changed.
         emptied: "language/split" that have no row any more.
-        not_found: ids of the request that no row has.
+        not_found: ids and URLs of the request that no row has.
         edited_card: the name under which a card that was edited by hand is kept; "" when there was none.
     """
 
@@ -127,7 +128,7 @@ def _remove(folder: Path, request: Request) -> RemoveReport:
     for language in languages_in(folder):
         for split in SPLITS:
             seen |= _stage_split(folder, language, split, request, plan, report)
-    report.not_found = sorted(request.ids - seen)
+    report.not_found = sorted((request.ids | request.urls) - seen)
     records = with_record(read_records(folder), request, report.emptied)
     if not report.removed:
         shutil.rmtree(stage, ignore_errors=True)
@@ -203,12 +204,12 @@ def _put(source: Path, target: Path) -> None:
 def _stage_split(
     folder: Path, language: str, split: str, request: Request, plan: _Plan, report: RemoveReport
 ) -> set[str]:
-    """Write the shards of a split that change, and link all of them into the view; returns the ids that go."""
+    """Write the shards of a split that change, and link all of them into the view; returns the ids and URLs that go."""
     paths = shard_paths(folder, language, split)
     gone = [_gone(path, request) for path in paths]
     rows = sum(mask.true_count for mask, _ in gone)
     left = [path for path, (mask, _) in zip(paths, gone, strict=True) if mask.true_count < len(mask)]
-    ids = set[str]()
+    seen = set[str]()
     for path, (mask, found) in zip(paths, gone, strict=True):
         name = f"{language}/{shard_name(split, left.index(path), len(left))}" if path in left else None
         old = f"{language}/{path.name}"
@@ -223,13 +224,14 @@ def _stage_split(
         if name:
             source = folder / STAGE / NEW / name if found else path
             _link(source, folder / STAGE / VIEW / name)
-        ids |= {row["id"] for row in found}
+        seen |= {row["id"] for row in found}
+        seen |= {url_key(row[name]) for row in found for name in ("page_url", "image_url") if row[name]}
         report.hosts.update(host for row in found if (host := request.host(row)) is not None)
     if rows:
         report.removed[f"{language}/{split}"] += rows
         report.emptied += [] if left else [f"{language}/{split}"]
         plan.splits.append(f"{language}-{split}")
-    return ids
+    return seen
 
 
 def _gone(path: Path, request: Request) -> tuple[pa.BooleanArray, list[dict[str, Any]]]:

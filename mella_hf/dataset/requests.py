@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +103,23 @@ def _domains(domain: str | None) -> frozenset[str]:
     name = domain.strip()
     star = "*." if name.startswith("*.") else ""
     host = canonical_host(name.removeprefix("*").lstrip("."))
+    if (address := _ip_address(host)) is not None:
+        return frozenset([address])
     if not host or any(c in host for c in "/:*@?#\\") or any(map(str.isspace, host)) or ".." in host:
         better = host_of(name) or "example.org"
         raise MellaError(f"{domain!r} is not a domain; give a host such as {better!r}, without http://.")
     if "." not in host:
         raise MellaError(f"{domain!r} is not a domain of one owner; give the whole host, such as 'example.{host}'.")
     return frozenset([star + host])
+
+
+def _ip_address(host: str) -> str | None:
+    """An IP address as URLs have it, version 6 in brackets; None for a name."""
+    try:
+        found = ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
+    return f"[{found}]" if found.version == 6 else str(found)
 
 
 def with_record(records: list[dict[str, Any]], request: Request, emptied: Iterable[str] = ()) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ def verify_dataset(
     """
     folder = Path(where).absolute()
     finish_removal(folder)
-    if not folder.is_dir() and not REPO.fullmatch(str(where)):
+    if not folder.is_dir() and (folder.exists() or not REPO.fullmatch(str(where))):
         raise MellaError(
             f"{str(where)!r} is neither a folder nor a dataset repo; give ORGANISATION/NAME, such as org/mella."
         )

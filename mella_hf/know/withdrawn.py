@@ -73,7 +73,7 @@ def ask_again(
         MellaError: when there is no dataset.
     """
     folder = Path(where).absolute()
-    if not folder.is_dir() and not REPO.fullmatch(str(where)):
+    if not folder.is_dir() and (folder.exists() or not REPO.fullmatch(str(where))):
         raise MellaError(f"{str(where)!r} is neither a folder nor a dataset repo; give ORGANISATION/NAME.")
     files = LocalFiles(folder) if folder.is_dir() else HubFiles(str(where), revision, endpoint, token)
     found = Withdrawn()

@@ -38,8 +38,8 @@ class FolderSource:
 
     @property
     def name(self) -> str:
-        """Tells this folder from others."""
-        return f"folder {self.root}"
+        """Tells this folder from others, and its `know` rows from its `ling` rows."""
+        return f"folder {self.root}" if self.kind == "know" else f"folder {self.root} {self.kind}"
 
     @property
     def title(self) -> str:
@@ -60,11 +60,10 @@ class FolderSource:
                 )
             for source, path in found:
                 for number, payload in enumerate(byte_ranges(path, self.root, work)):
-                    units.append(
-                        Unit(
-                            f"{language}-{source}-{flat_name(path, self.root)}-{number:05d}", language, source, payload
-                        )
-                    )
+                    if self.text_column != "text":  # another column gives other rows
+                        payload["text_column"] = self.text_column
+                    name = f"{language}-{source}-{flat_name(path, self.root)}-{number:05d}"
+                    units.append(Unit(name, language, source, payload))
         return units
 
     def scan(self, unit: Unit) -> Iterator[Found | Lost]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -90,7 +91,7 @@ class HfSource:
             return data
         if path and self._is_own_file(path):
             return path
-        raise Rejected("image_missing", f"no bytes, and a path that is not the dataset's: {path!r}")
+        raise Rejected("image_missing", f"the path {path!r} is not in the dataset" if path else "no bytes")
 
     def _is_own_file(self, path: str) -> bool:
         """Whether a path lies in the dataset's folder or in the caches; a row could name any file or URL."""
@@ -118,13 +119,40 @@ def _load(path: str, config: str | None, split: str, image_column: str, others: 
     from huggingface_hub.errors import HTTPError
 
     try:
-        dataset = load_dataset(path, config, split=split)
+        with _silent():
+            dataset = load_dataset(path, config, split=split)
     except (DatasetsError, HTTPError, OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
-        raise MellaError(
-            f"Cannot load the split {split!r} of {path!r} (config {config!r}): {cause_of(error)}"
-        ) from error
+        said = _damage(path) or cause_of(error)
+        raise MellaError(f"Cannot load the split {split!r} of {path!r} (config {config!r}): {said}") from error
     require_columns(path, dataset.features, image_column, others)
     return dataset.with_format("arrow")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what `datasets` logs about an error to itself: the error says it too."""
+    import datasets
+
+    before = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(max(before, datasets.logging.CRITICAL))
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(before)
+
+
+def _damage(path: str) -> str:
+    """Which Parquet file of a local folder cannot be read, and why; "" if all can."""
+    from mella_hf.dataset.builder import open_shard
+
+    for file in sorted(Path(path).rglob("*.parquet")) if os.path.isdir(path) else ():
+        try:
+            with open_shard(str(file)) as parquet:
+                if parquet.metadata.num_rows == 0:
+                    return f"{file} has no rows, and datasets cannot read such files. Take it away."
+        except MellaError as error:
+            return str(error)
+    return ""
 
 
 def require_columns(where: str, features: Mapping[str, Any], image_column: str, others: Iterable[str]) -> None:

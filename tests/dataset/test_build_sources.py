@@ -119,6 +119,42 @@ def test_replacing_says_what_goes(tmp_path: Path) -> None:
     assert built(folder(tmp_path / "three", range(80, 85)), out).funnel["ar"]["know"]["kept"] == 15
 
 
+def test_a_source_that_gives_nothing_replaces_nothing(tmp_path: Path) -> None:
+    built(folder(tmp_path / "one", range(10)), tmp_path / "out")
+    source = folder(tmp_path / "two", range(20, 23))
+    for path in (tmp_path / "two").glob("*.jpg"):
+        path.unlink()
+    report = built(source, tmp_path / "out", replace=True)
+    assert report.kept == 0 and report.replaced == {} and len(texts(tmp_path / "out")) == 10
+
+
+def test_another_column_gives_other_rows(tmp_path: Path) -> None:
+    """A wrong --text-column is mended by giving the right one."""
+    lines = [{"file_name": f"{n}.jpg", "alt": f"جمل {n}"} for n in range(5)]
+    write_folder(tmp_path / "in", lines, {f"{n}.jpg": picture(n) for n in range(5)})
+    wrong = built(FolderSource(tmp_path / "in", ("ar",), text_column="caption"), tmp_path / "out")
+    assert wrong.given["ar"]["know"] == {"kept": 0, "dropped_caption_missing": 5}
+    right = built(FolderSource(tmp_path / "in", ("ar",), text_column="alt"), tmp_path / "out")
+    assert right.given["ar"]["know"] == {"kept": 5}
+
+
+def test_a_folder_as_another_kind_takes_nothing_away(tmp_path: Path) -> None:
+    """Its images are in the dataset already, as `know`, and stay so."""
+    built(folder(tmp_path / "one", range(10)), tmp_path / "out")
+    report = built(FolderSource(tmp_path / "one", ("ar",), "ling"), tmp_path / "out")
+    assert report.given["ar"]["ling"] == {"kept": 0, "dropped_duplicate_bytes": 10}
+    assert len(texts(tmp_path / "out")) == 10
+
+
+def test_a_kind_that_the_source_has_no_more_is_said(tmp_path: Path) -> None:
+    for kind, seeds in (("know", range(6)), ("ling", range(20, 26))):
+        folder(tmp_path / "in" / "ar" / kind, seeds)
+    source = FolderSource(tmp_path / "in", ("ar",))
+    built(source, tmp_path / "out")
+    shutil.rmtree(tmp_path / "in" / "ar" / "know")
+    assert built(source, tmp_path / "out").replaced == {"know of the image folder `in`": 6}
+
+
 def test_a_copy_of_a_dataset_is_added_to(tmp_path: Path) -> None:
     """Such as one from the Hub: nobody recorded what it was built from."""
     built(folder(tmp_path / "one", range(30)), tmp_path / "first")

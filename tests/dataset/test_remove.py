@@ -200,6 +200,20 @@ def test_punycode_and_unicode_are_one_host(tmp_path: Path, asked: str, written: 
     assert remove_samples(tmp_path, domain=asked).removed == {"ar/know": 2}
 
 
+@pytest.mark.parametrize("asked", ["[2001:db8::1]", "2001:DB8:0::1", "192.0.2.7"])
+def test_a_host_may_be_a_number(tmp_path: Path, asked: str) -> None:
+    pages = ["http://[2001:db8::1]:8080/a", "http://192.0.2.7/a", "http://192.0.2.70/a"]
+    write_split([record(n, page_url=url, domain=None) for n, url in enumerate(pages)], tmp_path, "ar", "know")
+    assert remove_samples(tmp_path, domain=asked).removed == {"ar/know": 1}
+
+
+def test_what_no_row_has_is_named(tmp_path: Path) -> None:
+    """A URL as well: a request that only half matches must not look as if it were done."""
+    write_split([record(n, page_url=f"https://x.org/{n}") for n in range(3)], tmp_path, "ar", "know")
+    report = remove_samples(tmp_path, ids=["1" * 64], urls=["https://x.org/1", "https://x.org/nowhere"])
+    assert report.removed == {"ar/know": 1} and report.not_found == ["1" * 64, "x.org/nowhere"]
+
+
 def test_requests_are_on_record_once(folder: Path) -> None:
     for _ in range(2):
         remove_samples(folder, domain="example.org")

@@ -150,6 +150,15 @@ def test_no_dataset(tmp_path: Path) -> None:
         verify_dataset(tmp_path)
 
 
+def test_a_file_is_no_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though its path looks like the name of one."""
+    (tmp_path / "org").mkdir()
+    (tmp_path / "org" / "mella").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MellaError, match="'org/mella' is neither a folder nor a dataset repo"):
+        verify_dataset("org/mella")
+
+
 @pytest.mark.parametrize("name", ["/typo", "./typo", "typo", "a/b/c", "~/mella", "org/"])
 def test_what_is_neither_a_folder_nor_a_repo(name: str) -> None:
     with pytest.raises(MellaError, match="is neither a folder nor a dataset repo; give ORGANISATION/NAME"):

@@ -20,7 +20,7 @@ from mella_hf import api
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
 from mella_hf.places import Place, open_binary, place_of, root_of
-from mella_hf.sample import SPLITS
+from mella_hf.sample import SPLITS, sha256_hex
 
 NAMES = ["a b.jpg", "a#b.jpg", "a%20b.jpg", "a?b=c&d.jpg", "a+b.jpg", "ش/สะพาน.jpg", "a::b.jpg", "c:/d.jpg", "'\".jpg"]
 
@@ -91,6 +91,29 @@ def test_what_comes_or_changes_later_is_seen(tmp_path: Path, s3: LocalS3) -> Non
     assert built("s3://data/photos", tmp_path / "out").funnel["ar"]["know"] == {"kept": 6}
     del objects["photos/i/5.jpg"]  # what is gone since stays in the dataset
     assert built("s3://data/photos", tmp_path / "out", rescan=False).funnel["ar"]["know"] == {"kept": 6}
+
+
+def test_images_are_asked_for_at_the_same_time(tmp_path: Path, s3: LocalS3) -> None:
+    """Both when they are checked and when they are written; the rows stay in order, and one that is gone is kept."""
+    lines = [{"file_name": f"{n}.jpg", "text": f"جمل {n}"} for n in range(60)]
+    images = {f"{n}.jpg": picture(n) for n in range(60)}
+    images["7.jpg"] = b"no picture"
+    write_folder(tmp_path / "in", lines, images)
+    s3.put_tree("data", "photos", tmp_path / "in")
+    del s3.buckets["data"]["photos/30.jpg"]
+    s3.delay = 0.01
+    report = built("s3://data/photos", tmp_path / "out", test_size=0)
+    assert report.funnel["ar"]["know"] == {"kept": 58, "dropped_image_format": 1, "dropped_image_missing": 1}
+    assert s3.most_under_way > 4
+    assert [row["text"] for row in rows(tmp_path / "out", "ar", "know")] == [
+        f"جمل {n}" for n in range(60) if n not in (7, 30)
+    ]
+    s3.most_under_way = 0
+    del s3.buckets["data"]["photos/3.jpg"]
+    again = built("s3://data/photos", tmp_path / "out", test_size=2)  # other splits: the shards are written again
+    assert again.kept == 58 and s3.most_under_way > 4
+    ids = {row["id"] for split in ("know", "know_test") for row in rows(tmp_path / "out", "ar", split)}
+    assert sha256_hex(images["3.jpg"]) in ids
 
 
 def test_large_listings_are_read_by_ranges(tmp_path: Path, s3: LocalS3) -> None:

@@ -1,5 +1,6 @@
 """Image folders and other datasets become candidates; what they name outside themselves is never opened."""
 
+import io
 import json
 from pathlib import Path
 
@@ -223,8 +224,9 @@ def test_class_labels_are_their_names(tmp_path: Path) -> None:
     assert found == [("bánh mì", ["súp"]), ("phở", ["súp"])]
 
 
-@pytest.mark.parametrize("fault", ["mixed", "corrupt", "cut", "lfs"])
-def test_files_that_datasets_cannot_read_are_one_line(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["mixed", "corrupt", "cut", "lfs", "no rows"])
+def test_files_that_datasets_cannot_read_are_one_line(tmp_path: Path, fault: str, capfd) -> None:
+    """And it names the file that is damaged."""
     path = Path(write_hf(tmp_path / "in", [as_image(picture(n)) for n in range(3)], text=["chùa"] * 3))
     whole = (path / "train.parquet").read_bytes()
     second = {
@@ -232,6 +234,7 @@ def test_files_that_datasets_cannot_read_are_one_line(tmp_path: Path, fault: str
         "corrupt": b"PAR1 is not all that a file needs PAR1",
         "cut": whole[: len(whole) // 2],
         "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n",
+        "no rows": without_rows(path / "train.parquet"),
     }[fault]
     if second is None:
         pq.write_table(pa.table({"image": ["a.jpg"], "other": [1]}), path / "train-2.parquet")
@@ -239,4 +242,15 @@ def test_files_that_datasets_cannot_read_are_one_line(tmp_path: Path, fault: str
         (path / "train-2.parquet").write_bytes(second)
     with pytest.raises(MellaError, match="Cannot load the split 'train' of") as caught:
         built(HfSource(str(path), "vi"), tmp_path / "out")
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    said = str(caught.value)
+    assert "\n" not in said and len(said) < 600
+    assert fault == "mixed" or str(path / "train-2.parquet") in said
+    assert ("git lfs pull" in said) == (fault == "lfs") and ("has no rows" in said) == (fault == "no rows")
+    assert "Failed to read" not in capfd.readouterr().err
+
+
+def without_rows(path: Path) -> bytes:
+    """A Parquet file of the same columns."""
+    out = io.BytesIO()
+    pq.write_table(pq.read_table(path).slice(0, 0), out)
+    return out.getvalue()

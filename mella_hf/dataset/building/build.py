@@ -15,7 +15,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -65,7 +64,8 @@ class BuildReport:
             the folder is built from.
         given: the same of this build's source alone.
         left_out: language -> source -> reason -> one example of this build's source, as the rejects have it.
-        replaced: the sources that went, with the rows that each had given.
+        replaced: the sources that went, with the rows that each had given; also a kind of rows that this source gave
+            before and does not have any more.
         shards: how many Parquet files there are.
         ran, skipped: units of work done in this run, and found done.
         edited_card: the name under which a card that was edited by hand is kept; "" when there was none.
@@ -129,7 +129,7 @@ def build_dataset(
         shard_bytes: image bytes in a Parquet file.
         verify: read, hash and decode every image, and leave out near-duplicates. Without it the source's
             own ids and sizes are believed; for data that was verified before.
-        replace: take the rows of all other sources of these languages away.
+        replace: take the rows of all other sources of these languages away, where this one gives any.
         rescan: read everything again. Otherwise a unit is read again when its listing changed, or when a file that it
             read, or missed, has another size or time of change.
         origin: Markdown for the card: where the data came from.
@@ -169,10 +169,12 @@ def _build(
     units = name_units(source.units(work / "source"), source.name)
     languages = sorted({unit.language for unit in units})
     require_safe_languages(out, languages)
-    if not asked.replace and (held := adopted(out, work, languages, before)):
-        before = [*before, *_scan(held, name_units(held.units(work), held.name), work, run, asked, "")[1]]
     scanned, mine = _scan(source, units, work, run, asked, origin)
-    holdings = merge(before, mine, is_replacing=asked.replace)
+    # A source that gives nothing replaces nothing.
+    replacing = {one.language for one in mine if _gives_rows(one, work)} if asked.replace else set()
+    if held := adopted(out, work, [code for code in languages if code not in replacing], before):
+        before = [*before, *_scan(held, name_units(held.units(work), held.name), work, run, asked, "")[1]]
+    holdings = merge(before, mine, replacing=replacing)
     write_holdings(work, holdings)
     limits = {"test_size": asked.test_size, "shard_bytes": asked.shard_bytes, "removals": removals(out)}
     settings = {"version": BUILD_VERSION}
@@ -193,13 +195,21 @@ def _build(
         edited = keep_edited_card(out)
         write_card(out, origin=describe(holdings, kept), pictures_compared=compared)
     reports = (scanned, planned, written)
-    gone = [one for one in before if one.language in plans and one.name != source.name and one not in holdings]
+    mine_now = {language: plan["sources"].get(source.name, {}) for language, plan in plans.items()}
+    replaced: dict[str, int] = {}
+    for one in (one for one in before if one.language in plans):
+        rows = {kind: of[KEPT] for kind, of in given.get(one.language, {}).get(one.name, {}).items()}
+        if one.name == source.name:
+            gone = {kind: count for kind, count in rows.items() if count and kind not in mine_now[one.language]}
+            replaced |= {f"{kind} of {one.title}": count for kind, count in gone.items()}
+        elif one not in holdings:
+            replaced[one.title] = sum(rows.values())
     return BuildReport(
         out,
         funnel,
-        {language: plan["sources"].get(source.name, {}) for language, plan in plans.items()},
+        mine_now,
         {language: _examples(work, [one for one in mine if one.language == language]) for language in plans},
-        {one.title: sum(of[KEPT] for of in given[one.language].get(one.name, {}).values()) for one in gone},
+        replaced,
         sum(sum(plan["totals"].values()) for plan in plans.values()),
         sum(r.ran for r in reports),
         sum(r.skipped for r in reports),
@@ -228,6 +238,12 @@ def _scan(
     return report, given
 
 
+def _gives_rows(holding: Holding, work: Path) -> bool:
+    """Whether any row of a source passed the scan."""
+    counts = (json.loads((work / "scan" / unit.name / COUNTS).read_text("utf-8"))["counts"] for unit in holding.units)
+    return any(of.get(KEPT, 0) for of in counts)
+
+
 def removals(out: Path) -> list[dict[str, Any]]:
     """What `mella remove` took out of this folder before: it stays out."""
     asked = ("ids", "urls", "domain")
@@ -240,19 +256,16 @@ def write_shard(shard: Shard, output: ShardOutput, *, source: Source, out: str, 
     plan, written = Path(out, WORK, "plan", language), Path(out, WORK, "write")
     mine = f"-{source_key(source.name)}"
 
-    def image(unit: Unit, locator: str, image_id: str) -> str | bytes:
-        """From the source that is built, or, what that no longer has and what others gave, from the shards."""
-        if unit.name.endswith(mine):
-            found = source.image(unit, locator)
-            if isinstance(found, Place):
-                with suppress(FileNotFoundError):
-                    return found.read()
-            elif isinstance(found, bytes) or os.path.exists(found):
-                return found
+    def held(image_id: str) -> bytes:
         return held_image(Path(out), written, language, image_id, build)
 
+    def image(unit: Unit, locator: str, image_id: str) -> str | bytes | Place:
+        """From the source that is built, or, what that no longer has and what others gave, from the shards."""
+        found = source.image(unit, locator) if unit.name.endswith(mine) else ""
+        return held(image_id) if isinstance(found, str) and not os.path.exists(found) else found
+
     with open_writer(output.folder / FILE) as writer:
-        for batch in planned_batches(plan, language, split, index, image, verify=verify):
+        for batch in planned_batches(plan, language, split, index, image, held, verify=verify):
             writer.write_batch(batch, row_group_size=len(batch))
             output.keep(len(batch))
             del batch  # or its images would be held while those of the next row group are read

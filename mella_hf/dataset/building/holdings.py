@@ -7,7 +7,7 @@ source need be there any more.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,16 +71,16 @@ def write_holdings(work: Path, holdings: Sequence[Holding]) -> None:
     write_atomic(work / RECORD, json.dumps([asdict(one) for one in holdings], ensure_ascii=False))
 
 
-def merge(before: Sequence[Holding], new: Sequence[Holding], *, is_replacing: bool) -> list[Holding]:
+def merge(before: Sequence[Holding], new: Sequence[Holding], *, replacing: Collection[str]) -> list[Holding]:
     """The sources after a build: what the same source gave before is replaced in its place, others stay.
 
     Args:
-        is_replacing: take away the other sources of the languages that are built.
+        replacing: the languages whose other sources go.
     """
     built = {one.language: one for one in new}
     merged = []
     for one in before:
-        if one.language not in built or (one.name != built[one.language].name and not is_replacing):
+        if one.language not in built or (one.name != built[one.language].name and one.language not in replacing):
             merged.append(one)
         elif one.name == built[one.language].name:
             merged.append(built.pop(one.language))

@@ -5,6 +5,10 @@ Each image is read, hashed and decoded once. Only its row in `rows.parquet` is k
 
 import hashlib
 import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,7 @@ from mella_hf.text.addresses import host_of
 ROWS = "rows.parquet"
 COUNTS = "counts.json"
 READ = "read.parquet"
+AT_ONCE = 16  # images at an address that one worker asks for at the same time
 _STATES = pa.schema([("path", pa.binary()), ("size", pa.int64()), ("modified", pa.int64())])
 _RECORD = [field for field in SCHEMA if field.name not in ("id", "image", "language", "source")]
 SCAN_SCHEMA = pa.schema(
@@ -45,12 +50,12 @@ def scan_unit(shard: Shard, output: ShardOutput, *, source: Source, verify: bool
     unit = Unit(shard.name, **shard.payload)
     rows: list[dict[str, Any]] = []
     seen: list[FileState] = []
-    for found in source.scan(unit):
+    for found, load in with_images(source, unit, seen, verify=verify):
         if isinstance(found, Lost):
             output.drop(found.reason, where=found.where, **({"detail": found.detail} if found.detail else {}))
             continue
         try:
-            rows.append(examine(found, source, unit, output, seen, verify=verify))
+            rows.append(examine(found, load, output))
         except Rejected as rejected:
             output.drop(rejected.reason, where=found.where, detail=str(rejected))
     fill_keywords(rows, unit, output.counts)
@@ -73,6 +78,7 @@ def scan_unit(shard: Shard, output: ShardOutput, *, source: Source, verify: bool
 
 def write_states(path: Path, seen: list[FileState]) -> None:
     """Keep how the files were that a unit read, missing ones included."""
+    seen = sorted(seen, key=lambda state: state.path)
     columns = {
         "path": [state.path.encode("utf-8", "surrogatepass") for state in seen],
         "size": [state.size for state in seen],
@@ -131,12 +137,53 @@ def to_table(rows: list[dict[str, Any]], output: ShardOutput) -> pa.Table:
     return table
 
 
-def examine(
-    found: Found, source: Source, unit: Unit, output: ShardOutput, seen: list[FileState], *, verify: bool
-) -> dict[str, Any]:
-    """A candidate as a row of `SCAN_SCHEMA`, columns that are null left out.
+Load = Callable[[], bytes | int]  # an image, or, when the source's word is taken for the rest, only its size in bytes
 
-    Without `verify`, the source's own id and size are believed, and the image is not read.
+
+def with_images(
+    source: Source, unit: Unit, seen: list[FileState], *, verify: bool
+) -> Iterator[tuple[Found | Lost, Load]]:
+    """The candidates of a unit in order, each with what loads its image. Images at an address are asked for meanwhile.
+
+    Args:
+        seen: the states of the files are put there, in any order.
+        verify: read all images. Otherwise the ids and sizes that the source claims are believed.
+    """
+    waiting: deque[tuple[Found | Lost, Load]] = deque()
+    pool = ThreadPoolExecutor(AT_ONCE)
+    is_elsewhere = False
+
+    def load(found: Found, image: str | bytes | Place) -> bytes | int:
+        is_believed = not verify and found.claimed_id is not None and found.claimed_size is not None
+        return image_size(image, seen) if is_believed else read_image(image, seen)
+
+    def begin(found: Found) -> Load:
+        nonlocal is_elsewhere
+        try:
+            image = source.image(unit, found.locator)
+        except Rejected as rejected:
+            return partial(_refuse, rejected)
+        if not isinstance(image, Place):
+            return partial(load, found, image)
+        is_elsewhere = True
+        return pool.submit(load, found, image).result
+
+    try:
+        for found in source.scan(unit):
+            waiting.append((found, begin(found) if isinstance(found, Found) else bytes))
+            while len(waiting) > (AT_ONCE if is_elsewhere else 0):
+                yield waiting.popleft()
+        yield from waiting
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _refuse(rejected: Rejected) -> bytes:
+    raise rejected
+
+
+def examine(found: Found, load: Load, output: ShardOutput) -> dict[str, Any]:
+    """A candidate as a row of `SCAN_SCHEMA`, columns that are null left out.
 
     Raises:
         Rejected: with the reason why the candidate must not enter, its text included.
@@ -144,7 +191,7 @@ def examine(
     if (problem := text_problem(found.text)) is not None:
         raise Rejected(problem, ascii(found.text[:60]))
     try:
-        columns = sound_columns(found.columns)
+        columns = sound_columns({name: value for name, value in found.columns.items() if value != ""})
     except ValidationError as error:
         raise Rejected("column_invalid", " ".join(first_problem(error))) from error
     hosts = (host_of(columns.get(name)) for name in ("page_url", "image_url"))
@@ -152,17 +199,14 @@ def examine(
     for name in found.corrected:
         output.counts[f"corrected_{name}"] += 1
     row: dict[str, Any] = columns | {"where": found.where, "locator": found.locator, "text": found.text}
-    if not verify and found.claimed_id is not None and found.claimed_size is not None:
-        size = image_size(source.image(unit, found.locator), seen)
-        if not size:
-            raise Rejected("image_empty")
-        (row["width"], row["height"]), row["image_bytes"] = found.claimed_size, size
-        row["digest"] = bytes.fromhex(found.claimed_id)
-        return row
-    data = read_image(source.image(unit, found.locator), seen)
-    name = sha256_hex(data)
+    data = load()
     if not data:
         raise Rejected("image_empty")
+    if isinstance(data, int):
+        (row["width"], row["height"]), row["image_bytes"] = found.claimed_size or (0, 0), data
+        row["digest"] = bytes.fromhex(found.claimed_id or "")
+        return row
+    name = sha256_hex(data)
     if found.claimed_id not in (None, name):
         raise Rejected("id_mismatch", f"the bytes have the sha256 {name}")
     image = open_image(data)
