@@ -46,6 +46,7 @@ FORMATS = (
     Keys("mella", ("id", "prediction"), "id", "prediction", "reference"),
     Keys("LLaMA-Factory", ("predict", "label"), None, "predict", "label"),
     Keys("ms-swift", ("response", "labels"), None, "response", "labels"),
+    Keys("ms-swift 2", ("response", "label"), None, "response", "label"),
     Keys("ms-swift without labels", ("response", "messages"), None, "response"),
     Keys("lmms-eval", ("doc_id", "filtered_resps"), "doc_id", "filtered_resps.0", "target"),
     Keys("VLMEvalKit", ("index", "prediction"), "index", "prediction", "answer"),
@@ -185,7 +186,10 @@ def _read(row: Row, keys: Keys, where: str, place: int, needs_reference: bool) -
     labels = {"id": keys.id or "id", "prediction": keys.prediction, "reference": keys.reference or "reference"}
     for part in ("id", "prediction", *(["reference"] if needs_reference else [])):
         if values.get(part) is None:
-            raise MellaError(f"{where}: the key {labels[part]!r} is missing.")
+            mend = ""
+            if part == "reference":
+                mend = " Name another (--reference KEY), or take those of a dataset: --split SPLIT --data-dir DATA."
+            raise MellaError(f"{where}: the key {labels[part]!r} is missing.{mend}")
     for part in ("prediction", "reference"):
         if values.get(part) is not None and not isinstance(values[part], str):
             raise MellaError(f"{where}: {labels[part]!r} is {values[part]!r}; it must be a text.")

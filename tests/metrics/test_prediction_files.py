@@ -28,6 +28,7 @@ def rows_of(program: str) -> list[dict[str, Any]]:
             {"response": a, "labels": t, "logprobs": None, "messages": [user, {"role": "assistant", "content": a}]}
             for _, (a, t) in pairs
         ],
+        "ms-swift 2": [{"query": "<image>?", "response": a, "label": t, "history": []} for _, (a, t) in pairs],
         "lmms-eval": [
             {"doc_id": i, "doc": {"question": "?"}, "target": t, "resps": [[a]], "filtered_resps": [a], "meteor": 0.1}
             for i, (a, t) in pairs
@@ -65,6 +66,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 PROGRAMS = [
     ("LLaMA-Factory", ".jsonl", ["1", "2"]),
     ("ms-swift", ".jsonl", ["1", "2"]),
+    ("ms-swift 2", ".jsonl", ["1", "2"]),
     ("lmms-eval", ".jsonl", ["0", "1"]),
     ("VLMEvalKit", ".tsv", ["0", "1"]),
     ("VLMEvalKit", ".xlsx", ["0", "1"]),
@@ -83,7 +85,7 @@ def test_each_program_is_recognised(program: str, ending: str, ids: list[str], t
     if keys.reference is not None:
         assert [row["reference"] for row in rows] == TEXTS
     else:
-        with pytest.raises(MellaError, match="the key 'reference' is missing"):
+        with pytest.raises(MellaError, match="the key 'reference' is missing. Name another .--reference KEY."):
             read_predictions(path)
 
 
