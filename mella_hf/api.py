@@ -51,6 +51,8 @@ def collect(
     delay: float = 0.5,
     min_side: int = 200,
     nsfw_threshold: float = 0.8,
+    relevance: str | None = None,
+    relevance_cutoff: float | None = None,
     test_size: int = TEST_SIZE,
     ignore_reservations: bool = False,
     ignore_opt_outs: str = "",
@@ -81,6 +83,9 @@ def collect(
         delay: seconds between two requests to one host.
         min_side: pixels that an image's shorter side must have.
         nsfw_threshold: images that score above it go; in [0, 1].
+        relevance: a dual encoder of images and texts, such as "google/siglip2-base-patch16-256", that measures how
+            surely each text belongs to its image (docs/collecting.md).
+        relevance_cutoff: pairs below it go, such as 0.5; None keeps all.
         test_size: images in the test split, at most a fifth of the rows.
         ignore_reservations: also take what opts out of machine learning, and count it.
         ignore_opt_outs: names of single opt-outs to count only, such as "noindex,tdm" (docs/opt_outs.md).
@@ -112,8 +117,13 @@ def collect(
     from mella_hf.know.image_check import ImageSettings
     from mella_hf.know.optouts import named_opt_outs
     from mella_hf.know.pages import sources
+    from mella_hf.know.relevance.stages import RelevanceSettings
 
     ignored = named_opt_outs(ignore_opt_outs)
+    if relevance is None and relevance_cutoff is not None:
+        raise MellaError("--relevance-cutoff needs --relevance MODEL: which encoder is to measure relevance.")
+    if relevance is not None and texts_only:
+        raise MellaError("--relevance compares texts with images; leave --texts-only out.")
     settings = CollectSettings(
         FilterSettings(codes, honour_opt_outs=not ignore_reservations, ignored_opt_outs=ignored),
         None if contact is None else FetchSettings(
@@ -127,6 +137,7 @@ def collect(
             honour_opt_outs=not ignore_reservations, ignored_opt_outs=ignored,
         ),
         texts_only=texts_only, test_size=test_size, retry=retry,
+        relevance=None if relevance is None else RelevanceSettings(relevance, relevance_cutoff),
     )  # fmt: skip
     if common_crawl:
         found: Any = crawl_settings(

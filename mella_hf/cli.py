@@ -26,6 +26,7 @@ COMMANDS = {
         "describe": "Native descriptions of images: caption, translate, judge",
         "review": "A page on which native speakers judge translations",
         "build": "Make a dataset of a release, image folders or another one",
+        "relevance": "Measure whether texts belong to their images",
     },
     "Know a language": {
         "languages": "List the languages, show one, or draft a new one",

@@ -65,6 +65,15 @@ def collect(
     nsfw_threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Images that score above it go; needs the extra 'safety'.")
     ] = 0.8,
+    relevance: Annotated[
+        str | None,
+        typer.Option(
+            help="Dual encoder, such as google/siglip2-base-patch16-256, to measure how surely texts belong to images."
+        ),
+    ] = None,
+    relevance_cutoff: Annotated[
+        float | None, typer.Option(help="With --relevance: pairs below it go; 0.5 is chance. All stay by default.")
+    ] = None,
     test_size: TestSize = 200,
     ignore_reservations: Annotated[
         bool,
@@ -124,6 +133,8 @@ def collect(
             delay=delay,
             min_side=min_side,
             nsfw_threshold=nsfw_threshold,
+            relevance=relevance,
+            relevance_cutoff=relevance_cutoff,
             test_size=test_size,
             ignore_reservations=ignore_reservations,
             ignore_opt_outs=ignore_opt_outs,

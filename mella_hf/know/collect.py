@@ -33,6 +33,7 @@ from mella_hf.stage import Shard, StageReport, Work, run_stage
 if TYPE_CHECKING:
     from mella_hf.know.fetching.settings import FetchSettings
     from mella_hf.know.images import ImageSettings
+    from mella_hf.know.relevance.stages import RelevanceSettings
 
 COLLECT_VERSION = 5  # a change of what the first two stages do to rows; makes them run again
 WORK, LOCK = ".collect", "lock.json"
@@ -59,6 +60,7 @@ class CollectSettings:
         texts_only: end with the alt-texts, as without `fetch`.
         test_size: images in each test split, at most a fifth of the rows.
         retry: ask again for what could not be fetched for a reason that may have passed.
+        relevance: measure how surely texts belong to their images, and with which cutoff; None does not.
     """
 
     filter: FilterSettings
@@ -67,6 +69,7 @@ class CollectSettings:
     texts_only: bool = False
     test_size: int = TEST_SIZE
     retry: bool = False
+    relevance: "RelevanceSettings | None" = None
 
 
 def collect(
@@ -123,12 +126,14 @@ def _collect(
         requests = run("requests", write_requests, bucket_shards(alt_texts))
         fetched = run.fetch("fetched", requests, settings.fetch, settings.retry)
         samples = run.samples(alt_texts, fetched, settings.images)
+        if settings.relevance is not None:
+            samples = run.relevant(samples, settings.relevance)
         if sum(pq.read_metadata(path).num_rows for path in samples):
             report.build = build_dataset(
                 SampleSource(tuple(samples)),
                 out,
                 test_size=settings.test_size,
-                origin=_origin(report.stages["samples"]),
+                origin=_origin(report.stages.get("relevant", report.stages["samples"])),
                 **run.engine,
             )
     from mella_hf.know.report import write_collect_report
@@ -190,6 +195,14 @@ class _Run:
 
         chosen = settings or ImageSettings()
         return self._took("samples", make_samples(alt_texts, fetched, self.work / "samples", chosen, **self.engine))
+
+    def relevant(self, samples: Sequence[Path], settings: "RelevanceSettings") -> list[Path]:
+        from mella_hf.know.relevance.collected import filter_samples
+        from mella_hf.know.relevance.page import relevance_view
+
+        found = filter_samples(samples, self.work / "relevant", settings, **self.engine)
+        self.report.relevance = relevance_view(found.measured, samples, settings.cutoff)
+        return self._took("relevant", found.report)
 
     def _took(self, name: str, report: StageReport) -> list[Path]:
         self.report.stages[name] = report

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,12 +31,14 @@ class CollectReport:
     Attributes:
         stages: the report of each stage, by name, in order.
         build: of the dataset; None when no image was asked for, or none was kept.
+        relevance: what the page shows of the texts' relevance; None when it was not asked for.
         page: the HTML report.
     """
 
     out: Path
     stages: dict[str, StageReport] = field(default_factory=dict)
     build: BuildReport | None = None
+    relevance: dict[str, Any] | None = None
     page: Path | None = None
 
     def __repr__(self) -> str:
@@ -73,6 +76,8 @@ def funnel_steps(stages: Mapping[str, StageReport], build: BuildReport | None) -
         step = Step.of("Images fetched", "URLs", stages["fetched"].counts, fetched_languages(stages))
         steps.append(step)
         steps.append(Step.of("Images checked", "pairs", stages["samples"].counts, reject_languages(stages["samples"])))
+    if "relevant" in stages:
+        steps.append(Step.of("Relevant", "pairs", stages["relevant"].counts, reject_languages(stages["relevant"])))
     if build is not None:
         steps.append(_dataset_step(build))
     return steps

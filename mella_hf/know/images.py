@@ -182,12 +182,17 @@ def write_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -
         else:
             where = {name: row[name] for name in ("language", "text", "image_url", "page_url", "kept_id")}
             output.drop(row["reason"], **{name: value for name, value in where.items() if value is not None})
-    with _writer(output.folder / ROWS) as writer:
+    with sample_writer(output.folder / ROWS) as writer:
         for group in _groups(Path(path), wanted, settings):
             output.keep(len(group))
-            shown = PERSONAL.union(_WITHHELD.values())
-            output.counts.update(f"flagged_{flag}" for row in group for flag in shown.intersection(row["flags"]))
+            count_flags(group, output)
             writer.write_table(pa.Table.from_pylist(group, schema=SAMPLES), row_group_size=len(group))
+
+
+def count_flags(rows: Sequence[dict[str, Any]], output: ShardOutput) -> None:
+    """Count the flags of kept rows that people should see."""
+    shown = PERSONAL.union(_WITHHELD.values())
+    output.counts.update(f"flagged_{flag}" for row in rows for flag in shown.intersection(row["flags"]))
 
 
 def _groups(
@@ -238,7 +243,7 @@ def license_flags(url: str | None) -> list[str]:
     return [flag for part, flag in _WITHHELD.items() if part in parts]
 
 
-def _writer(path: Path) -> pq.ParquetWriter:
+def sample_writer(path: Path) -> pq.ParquetWriter:
     """Images as plain bytes, the rest compressed: as in the published layout."""
     columns = [name for name in SAMPLES.names if name != "image"]
     return pq.ParquetWriter(

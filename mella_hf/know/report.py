@@ -19,6 +19,7 @@ from mella_hf.html.page import environment, text_attributes
 from mella_hf.images.thumbnail import thumbnail_url
 from mella_hf.know.funnel import UNKNOWN, funnel_steps, top_sites
 from mella_hf.know.records import rows_of, site_of
+from mella_hf.know.relevance.page import read_row
 from mella_hf.languages import Language, get_language
 from mella_hf.stage import DROPPED
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 KEPT_EXAMPLES = 8  # a language
 _THUMBNAIL = 192  # px
-_STEPS_WITH_LANGUAGES = ("Alt-texts chosen", "Images fetched", "Images checked", "In the dataset")
+_STEPS_WITH_LANGUAGES = ("Alt-texts chosen", "Images fetched", "Images checked", "Relevant", "In the dataset")
 
 
 def write_collect_report(report: "CollectReport", languages: Sequence[str]) -> Path:
@@ -46,8 +47,16 @@ def write_collect_report(report: "CollectReport", languages: Sequence[str]) -> P
         "dropped": dropped_examples(report.stages),
         "sites": top_sites(rows_of(report.stages["alt_texts"].outputs)),
         "set_aside": report.set_aside,
+        "relevance": report.relevance,
     }
-    facts = {"steps": [step.to_json() for step in steps], "sites": view["sites"], "set_aside": report.set_aside}
+    facts: dict[str, Any] = {
+        "steps": [step.to_json() for step in steps],
+        "sites": view["sites"],
+        "set_aside": report.set_aside,
+    }
+    if report.relevance is not None:
+        numbers = [one["numbers"].to_json() for one in report.relevance["languages"]]
+        facts["relevance"] = {"model": report.relevance["model"], "languages": numbers}
     path = report.out / "report.html"
     write_atomic(path.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
     write_atomic(path, environment(TEMPLATES).get_template("collect.html.j2").render(view))
@@ -72,7 +81,7 @@ def _reasons(step: Step, languages: Sequence[str]) -> dict[str, Any]:
 
 def kept_examples(report: "CollectReport", languages: Sequence[str]) -> list[dict[str, Any]]:
     """Random kept pairs of each language, with a thumbnail where images were fetched."""
-    name = "samples" if "samples" in report.stages else "alt_texts"
+    name = next(name for name in ("relevant", "samples", "alt_texts") if name in report.stages)
     paths = rows_of(report.stages[name].outputs)
     places: dict[str, list[tuple[Path, int]]] = {code: [] for code in languages}
     for path in paths:
@@ -82,19 +91,8 @@ def kept_examples(report: "CollectReport", languages: Sequence[str]) -> list[dic
     examples = []
     for code, found in places.items():
         for path, row in sorted(draw.sample(found, min(KEPT_EXAMPLES, len(found)))):
-            examples.append(_example(_read_row(path, row), get_language(code)))
+            examples.append(_example(read_row(path, row), get_language(code)))
     return examples
-
-
-def _read_row(path: Path, row: int) -> dict[str, Any]:
-    """One row of a Parquet file, reading its row group only."""
-    file = pq.ParquetFile(path)
-    for group in range(file.num_row_groups):
-        size = file.metadata.row_group(group).num_rows
-        if row < size:
-            return dict(file.read_row_group(group).slice(row, 1).to_pylist()[0])
-        row -= size
-    raise IndexError(row)
 
 
 def _example(row: dict[str, Any], language: Language) -> dict[str, Any]:

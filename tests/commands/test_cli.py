@@ -87,7 +87,11 @@ def test_a_wrong_command_is_named_with_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     "words, found",
-    [("mella ev", {"evaluate"}), ("mella score --aga", {"--against"}), ("mella re", {"report", "review", "remove"})],
+    [
+        ("mella ev", {"evaluate"}),
+        ("mella score --aga", {"--against"}),
+        ("mella re", {"relevance", "report", "review", "remove"}),
+    ],
 )
 def test_the_shell_completes_commands_and_options(words: str, found: set[str]) -> None:
     done = mella(_MELLA_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(len(words.split()) - 1))

@@ -15,7 +15,7 @@ def test_rows_kept_with_a_flag_do_not_stand_among_those_that_went():
     step = Step.of("Images checked", "images", counts)
     view = {
         "languages": [get_language("th")], "steps": [step], "first": step, "last": step, "by_language": [],
-        "columns": [], "reasons": [], "kept": [], "dropped": [], "sites": [], "set_aside": [],
+        "columns": [], "reasons": [], "kept": [], "dropped": [], "sites": [], "set_aside": [], "relevance": None,
     }  # fmt: skip
     page = BeautifulSoup(environment(TEMPLATES).get_template("collect.html.j2").render(view), "html.parser")
     drawn = page.select_one(".step")

@@ -20,6 +20,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 from release_tree import TEXTS, make_release
 from rows import build_rows
+from tiny_encoders import tiny_encoder
 from verbatim.blocks import ROOT, documents
 from verbatim.quality_models import add_quality_models
 
@@ -147,6 +148,7 @@ class Scenario:
         text = "".join(path.read_text("utf-8") for path in documents())
         for name, path in build_models(folder / "models", [name for name in MODELS if name in text]).items():
             self.hub.add(f"models/{name}", path)
+        self.hub.add("models/google/siglip2-base-patch16-256", tiny_encoder(folder / "encoder"))
         add_quality_models(self.hub, folder / "quality", [(CAPTION, text) for text in TRANSLATIONS.values()])
         (self.home / ".venv-comet").symlink_to(ROOT / ".venv-comet")  # as `make comet` leaves it
         write_pictures(self.home / "images")
