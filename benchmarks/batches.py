@@ -95,8 +95,8 @@ def make_trainer(ours: bool, dataset: Any, processor: Any, tokenizer: Any, optio
 
     from mella_hf.demo.miniature import build_model
     from mella_hf.training.backbones import lora_targets
-    from mella_hf.training.batching import LengthBuckets
-    from mella_hf.training.chat import conversations, count_tokens
+    from mella_hf.training.batches.batching import LengthBuckets
+    from mella_hf.training.batches.chat import conversations, count_tokens
     from mella_hf.training.trainer import MellaTrainer
 
     model = build_model(tokenizer, **MODEL)

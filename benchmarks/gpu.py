@@ -218,8 +218,8 @@ def make_trainer(model: Any, processor: Any, rows: Any, options: argparse.Namesp
     from trl import SFTConfig, SFTTrainer
 
     from mella_hf.training.backbones import lora_targets
-    from mella_hf.training.batching import LengthBuckets
-    from mella_hf.training.chat import conversations, count_tokens
+    from mella_hf.training.batches.batching import LengthBuckets
+    from mella_hf.training.batches.chat import conversations, count_tokens
     from mella_hf.training.trainer import MellaTrainer
 
     class AllPositions(MellaTrainer):
@@ -426,7 +426,7 @@ def loss_and_gradient(name: str, device: str, dtype: Any) -> tuple[float, Any]:
     from tiny_backbones import TYPES
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-    from mella_hf.training.chat import conversations
+    from mella_hf.training.batches.chat import conversations
     from mella_hf.training.scoring import label_loss
 
     model, processor = TYPES[name]()

@@ -13,13 +13,13 @@ from mella_hf.version import __version__
 # Public name -> its module, and its name there.
 _HOMES = {
     "Language": ("mella_hf.languages", "Language"),
-    "LengthBuckets": ("mella_hf.training.batching", "LengthBuckets"),
+    "LengthBuckets": ("mella_hf.training.batches.batching", "LengthBuckets"),
     "MellaError": ("mella_hf.errors", "MellaError"),
     "MellaMetric": ("mella_hf.metrics", "MellaMetric"),
     "MellaTrainer": ("mella_hf.training.trainer", "MellaTrainer"),
     "build_dataset": ("mella_hf.api", "build_dataset"),
     "collect": ("mella_hf.api", "collect"),
-    "conversations": ("mella_hf.training.chat", "conversations"),
+    "conversations": ("mella_hf.training.batches.chat", "conversations"),
     "dataset_info": ("mella_hf.dataset.info", "dataset_info"),
     "describe": ("mella_hf.api", "describe"),
     "evaluate": ("mella_hf.evaluation.evaluate", "evaluate"),
@@ -72,8 +72,8 @@ if TYPE_CHECKING:
     from mella_hf.metrics import MellaMetric
     from mella_hf.reviewing.opening import review
     from mella_hf.sample import make_sample
-    from mella_hf.training.batching import LengthBuckets
-    from mella_hf.training.chat import conversations
+    from mella_hf.training.batches.batching import LengthBuckets
+    from mella_hf.training.batches.chat import conversations
     from mella_hf.training.trainer import MellaTrainer
 
 

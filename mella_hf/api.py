@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mella_hf.know.common_crawl.settings import CrawlSettings
     from mella_hf.know.funnel import CollectReport
     from mella_hf.ling.describe import DescribeReport
-    from mella_hf.training.settings import Settings
+    from mella_hf.training.arguments.settings import Settings
 
 Languages = str | Sequence[str]
 TEST_SIZE = 200  # images a source and language (MELLA's own test split)
@@ -340,8 +340,8 @@ def train(recipe: "str | Path | Settings | None" = None, **settings: Any) -> Pat
         MellaError: on a setting that cannot work, or a folder that holds a run with other settings.
         TrainingError: when the run breaks.
     """
-    from mella_hf.training.arguments import recipe_settings
-    from mella_hf.training.settings import Settings
+    from mella_hf.training.arguments.parsing import recipe_settings
+    from mella_hf.training.arguments.settings import Settings
     from mella_hf.training.sft import train as run
 
     if isinstance(recipe, Settings):

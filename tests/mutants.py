@@ -40,7 +40,7 @@ MODULES = {
     "dataset/disjoint": "tests/dataset/test_disjoint.py",
     "evaluation/paired": "tests/evaluation/test_paired.py",
     "reviewing/agreement": "tests/reviewing/test_agreement.py",
-    "training/batching": "tests/training/test_batching.py",
+    "training/batches/batching": "tests/training/test_batching.py",
     "training/forgetting": "tests/training/test_forgetting.py",
     "stage": "tests/test_stage.py",
 }

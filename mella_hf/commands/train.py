@@ -47,7 +47,7 @@ def train(
 
     On several GPUs: --accelerate-config zero1, or accelerate launch -m mella_hf train RECIPE.
     """
-    from mella_hf.training.recipes import find_recipe, launcher_names, recipe_names
+    from mella_hf.training.arguments.recipes import find_recipe, launcher_names, recipe_names
 
     if recipes:
         _list(recipe_names(), launcher_names())
@@ -62,7 +62,7 @@ def train(
     if accelerate_config is not None:
         _launch(accelerate_config, ["--check", *given] if check else given)
         return
-    from mella_hf.training.arguments import parse_settings
+    from mella_hf.training.arguments.parsing import parse_settings
     from mella_hf.training.sft import check as try_out
     from mella_hf.training.sft import train as run
 
@@ -89,7 +89,7 @@ def _list(recipes: list[str], launchers: list[str]) -> None:
 
 def _launch(configuration: str, arguments: list[str]) -> None:
     """Train in the processes of `accelerate launch`, and end as they end."""
-    from mella_hf.training.launch import launch_command
+    from mella_hf.training.arguments.launch import launch_command
 
     status = subprocess.run(launch_command(configuration, arguments), check=False).returncode
     if status:

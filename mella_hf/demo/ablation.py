@@ -215,7 +215,7 @@ def run_task(task: Task) -> float:
     if state["done"]:
         return 0.0
     if task.variant is not None:
-        from mella_hf.training.launch import launch_recipe
+        from mella_hf.training.arguments.launch import launch_recipe
 
         named = [part for key, value in flags.items() for part in (f"--{key}", value)]
         launch_recipe(task.variant.recipe, [*named, *task.scale.training_flags], log=task.folder / "train.log")

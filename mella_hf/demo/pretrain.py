@@ -24,8 +24,8 @@ from mella_hf.demo import miniature
 from mella_hf.files import write_atomic
 from mella_hf.images.opening import open_image
 from mella_hf.stage import fingerprint
-from mella_hf.training.batching import LengthBuckets
-from mella_hf.training.chat import user_turn
+from mella_hf.training.batches.batching import LengthBuckets
+from mella_hf.training.batches.chat import user_turn
 from mella_hf.training.checkpoints import (
     RUN_FILE,
     MarkComplete,

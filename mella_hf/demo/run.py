@@ -198,7 +198,7 @@ def train_base(paths: DemoPaths, root: Path, budget: "Budget | None" = None) -> 
 
 def launch_sft(paths: DemoPaths, flags: tuple[str, ...] = ()) -> None:
     """Run `accelerate launch recipes/sft.py` in its own process, as users do."""
-    from mella_hf.training.launch import launch_recipe
+    from mella_hf.training.arguments.launch import launch_recipe
 
     places = {
         "model_name_or_path": paths.base / "model",

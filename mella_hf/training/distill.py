@@ -35,8 +35,8 @@ from mella_hf.files import json_lines, write_atomic
 from mella_hf.languages import get_language
 from mella_hf.ling.translators.translator import Translator
 from mella_hf.stage import fingerprint
-from mella_hf.training.bad_samples import BadSamples
-from mella_hf.training.chat import Conversation, draw_prompt, to_conversations
+from mella_hf.training.batches.bad_samples import BadSamples
+from mella_hf.training.batches.chat import Conversation, draw_prompt, to_conversations
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
-from mella_hf.training.bad_samples import SKIPPED_FILE, BadSamples
-from mella_hf.training.batching import LengthBuckets, loss_denominators, loss_shares, padding_share
-from mella_hf.training.chat import TURN_COLUMNS, TokenCounts, conversations, count_tokens
-from mella_hf.training.data_arguments import DataArguments
+from mella_hf.training.arguments.data import DataArguments
+from mella_hf.training.arguments.settings import Settings
+from mella_hf.training.batches.bad_samples import SKIPPED_FILE, BadSamples
+from mella_hf.training.batches.batching import LengthBuckets, loss_denominators, loss_shares, padding_share
+from mella_hf.training.batches.chat import TURN_COLUMNS, TokenCounts, conversations, count_tokens
 from mella_hf.training.distill import ask_about
 from mella_hf.training.forgetting import draw_replay, replayed_sources
-from mella_hf.training.settings import Settings
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -20,7 +20,7 @@ from accelerate.utils import send_to_device
 
 from mella_hf.answers.attention import no_plans
 from mella_hf.errors import MellaError, SampleError
-from mella_hf.training.batching import LengthBuckets
+from mella_hf.training.batches.batching import LengthBuckets
 from mella_hf.training.failures import named_errors
 from mella_hf.training.feeding import Feed
 from mella_hf.training.scoring import label_loss

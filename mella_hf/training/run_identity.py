@@ -12,9 +12,9 @@ from typing import Any
 
 from mella_hf.answers.identity import hub_commit
 from mella_hf.dataset.write import shard_paths
+from mella_hf.training.arguments.settings import Settings
 from mella_hf.training.distill import transfer_set_hash
 from mella_hf.training.forgetting import adapter_hash
-from mella_hf.training.settings import Settings
 
 # What a run is trained on and in which order.
 DATA = (

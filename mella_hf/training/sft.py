@@ -16,8 +16,11 @@ from mella_hf.answers.generate import stop_token_ids
 from mella_hf.answers.processors import with_template
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
-from mella_hf.training import image_bounds
+from mella_hf.training.arguments.preflight import check_backbone
+from mella_hf.training.arguments.settings import Settings
 from mella_hf.training.backbones import lora_targets, trainable_by_part
+from mella_hf.training.batches import image_bounds
+from mella_hf.training.batches.collating import collator_for
 from mella_hf.training.checkpoints import (
     ADAPTER_FOLDER,
     DONE_FILE,
@@ -28,7 +31,6 @@ from mella_hf.training.checkpoints import (
     remove_incomplete,
     sole_use,
 )
-from mella_hf.training.collating import collator_for
 from mella_hf.training.feeding import build_feed
 from mella_hf.training.forgetting import (
     ElasticWeights,
@@ -39,10 +41,8 @@ from mella_hf.training.forgetting import (
     save_fisher,
     trainable,
 )
-from mella_hf.training.preflight import check_backbone
 from mella_hf.training.rehearsal import Rehearsal, rehearse
 from mella_hf.training.run_identity import all_settings, backbone_commit, run_identity
-from mella_hf.training.settings import Settings
 from mella_hf.training.template_check import check_template
 from mella_hf.training.watch import Watch, watch_set
 

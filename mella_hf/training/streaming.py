@@ -16,11 +16,11 @@ import numpy as np
 from torch.utils.data import IterableDataset
 
 from mella_hf.errors import MellaError
-from mella_hf.training.batching import ROUNDS_PER_BUCKET, LengthBuckets, loss_denominators
-from mella_hf.training.chat import COUNTED_COLUMNS, Conversation, TokenCounter, to_conversation
-from mella_hf.training.data_arguments import DataArguments
+from mella_hf.training.arguments.data import DataArguments
+from mella_hf.training.arguments.settings import Settings
+from mella_hf.training.batches.batching import ROUNDS_PER_BUCKET, LengthBuckets, loss_denominators
+from mella_hf.training.batches.chat import COUNTED_COLUMNS, Conversation, TokenCounter, to_conversation
 from mella_hf.training.feeding import Feed
-from mella_hf.training.settings import Settings
 
 if TYPE_CHECKING:
     import datasets

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.training.chat import assistant_turn, user_turn
+from mella_hf.training.batches.chat import assistant_turn, user_turn
 
 QUESTION, ANSWER = "What is this?", "A house."
 _SIZE = (96, 64)  # width and height of the image that is tried, in pixels

@@ -17,8 +17,8 @@ from mella_hf.answers.attention import no_plans
 from mella_hf.compat import worker_context
 from mella_hf.files import write_atomic
 from mella_hf.training.backbones import rest_tower
-from mella_hf.training.batching import LengthBuckets
-from mella_hf.training.chat import Conversation
+from mella_hf.training.batches.batching import LengthBuckets
+from mella_hf.training.batches.chat import Conversation
 from mella_hf.training.checkpoints import restore_weights
 from mella_hf.training.failures import NOT_FINITE, failure, saving
 from mella_hf.training.forgetting import ElasticWeights

@@ -58,7 +58,7 @@ def test_stages_share_an_adapter_and_nothing_is_done_twice(paths: DemoPaths, mon
         assert not log.exists()  # the earlier run is gone
         raise Launched
 
-    monkeypatch.setattr("mella_hf.training.launch.launch_recipe", launch)
+    monkeypatch.setattr("mella_hf.training.arguments.launch.launch_recipe", launch)
     with pytest.raises(Launched):
         run_task(tasks[1])
 

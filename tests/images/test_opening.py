@@ -14,7 +14,7 @@ from mella_hf.answers.predictions import open_image as open_row
 from mella_hf.evaluation.lmms_eval.task import doc_to_visual
 from mella_hf.images.opening import FORMATS, Rejected, on_white, open_image, plain_format
 from mella_hf.images.phash import hamming, phash
-from mella_hf.training.chat import to_conversation
+from mella_hf.training.batches.chat import to_conversation
 
 ROOT = Path(mella_hf.__file__).parent
 

@@ -17,9 +17,9 @@ from mella_hf.answers.adapter_weights import load_adapter
 from mella_hf.answers.generate import answer_batch
 from mella_hf.answers.processors import with_template
 from mella_hf.training.backbones import find_parts, lora_targets, trainable_by_part
-from mella_hf.training.chat import TokenCounter, assistant_turn, user_turn
-from mella_hf.training.collating import collator_for
-from mella_hf.training.image_bounds import largest_image, limit_image_tokens
+from mella_hf.training.batches.chat import TokenCounter, assistant_turn, user_turn
+from mella_hf.training.batches.collating import collator_for
+from mella_hf.training.batches.image_bounds import largest_image, limit_image_tokens
 
 RATE = 0.05
 QUESTION = "ما هذا؟"
@@ -275,7 +275,7 @@ def test_an_encoder_decoder_is_refused(kind: str, tmp_path: Path) -> None:
     from trl import ModelConfig
 
     from mella_hf.errors import MellaError
-    from mella_hf.training.preflight import check_backbone
+    from mella_hf.training.arguments.preflight import check_backbone
 
     if kind not in CONFIG_MAPPING:
         pytest.skip(f"this version of transformers has no {kind}")

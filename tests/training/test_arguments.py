@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.training.arguments import parse_settings
-from mella_hf.training.recipes import find_recipe, recipe_names
+from mella_hf.training.arguments.parsing import parse_settings
+from mella_hf.training.arguments.recipes import find_recipe, recipe_names
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 BASE = "languages: [ar]\nmodel_name_or_path: x\nmax_length: null\nbf16: false"

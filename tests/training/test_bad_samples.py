@@ -9,9 +9,9 @@ import pytest
 from sft_runs import flags
 
 from mella_hf.errors import MellaError, SampleError
-from mella_hf.training.arguments import parse_settings
-from mella_hf.training.bad_samples import SKIPPED_FILE, BadSamples
-from mella_hf.training.chat import conversations, to_conversation
+from mella_hf.training.arguments.parsing import parse_settings
+from mella_hf.training.batches.bad_samples import SKIPPED_FILE, BadSamples
+from mella_hf.training.batches.chat import conversations, to_conversation
 from mella_hf.training.feeding import hold_out
 from mella_hf.training.sft import train
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.training.batching import (
+from mella_hf.training.batches.batching import (
     LengthBuckets,
     loss_denominators,
     loss_shares,

@@ -9,7 +9,7 @@ import pytest
 
 from mella_hf.errors import SampleError
 from mella_hf.languages import get_language
-from mella_hf.training.chat import TokenCounter, conversations, count_tokens, draw_prompt, image_tokens
+from mella_hf.training.batches.chat import TokenCounter, conversations, count_tokens, draw_prompt, image_tokens
 
 
 def test_prompts_are_drawn_by_sample_and_seed() -> None:

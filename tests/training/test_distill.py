@@ -157,7 +157,7 @@ def test_a_run_trains_on_the_set(answers: dict[str, Any], tiny_qwen2vl: Path, ma
     from datasets import Image
 
     from mella_hf.dataset.write import write_split
-    from mella_hf.training.arguments import parse_settings
+    from mella_hf.training.arguments.parsing import parse_settings
     from mella_hf.training.sft import train
 
     answers["What is this?"] = {"prediction": "a house", "truncated": False}

@@ -15,7 +15,7 @@ from sft_runs import WEIGHTS, flags
 
 from mella_hf.errors import TrainingError
 from mella_hf.training import sft
-from mella_hf.training.arguments import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings
 
 STEP = 4  # at which it breaks; checkpoints are saved every second step
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
-from mella_hf.training.arguments import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings
 from mella_hf.training.feeding import load_training_data
 from mella_hf.training.forgetting import (
     FISHER_FILE,
@@ -101,7 +101,7 @@ def test_fisher_is_saved_with_the_adapter_and_is_that_of_the_answers(
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    from mella_hf.training.chat import to_conversation
+    from mella_hf.training.batches.chat import to_conversation
 
     fisher, names = load_file(stage_one / FISHER_FILE), set(weights(stage_one))
     assert set(fisher) == names and all((value >= 0).all() for value in fisher.values())

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.training.image_bounds import SHAPES, check_bounds, largest_image, limit_image_tokens
-from mella_hf.training.image_sizes import image_tokens
+from mella_hf.training.batches.image_bounds import SHAPES, check_bounds, largest_image, limit_image_tokens
+from mella_hf.training.batches.image_sizes import image_tokens
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ def test_tiles_are_the_original_ones(converted: Path, most: int) -> None:
     from PIL import Image
     from transformers import AutoProcessor
 
-    from mella_hf.training.chat import image_tokens
+    from mella_hf.training.batches.chat import image_tokens
 
     changes = {} if most == 6 else {"max_patches": most}  # six and a thumbnail by default, as in the paper
     processor = AutoProcessor.from_pretrained(converted, **changes)

@@ -8,8 +8,8 @@ import pytest
 from internvl2_original import build_checkpoint
 
 from mella_hf.dataset.write import write_split
-from mella_hf.training.arguments import parse_settings
-from mella_hf.training.chat import conversations, count_tokens
+from mella_hf.training.arguments.parsing import parse_settings
+from mella_hf.training.batches.chat import conversations, count_tokens
 from mella_hf.training.internvl2.convert import convert_internvl2
 from mella_hf.training.sft import train
 

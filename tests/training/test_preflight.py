@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mella_hf.errors import MellaError, MissingExtraError
-from mella_hf.training.arguments import parse_settings
-from mella_hf.training.preflight import check_backbone
-from mella_hf.training.settings import Settings
+from mella_hf.training.arguments.parsing import parse_settings
+from mella_hf.training.arguments.preflight import check_backbone
+from mella_hf.training.arguments.settings import Settings
 
 BASE = "max_length: null\nlanguages: [ar]\nuse_peft: true\nreport_to: none\nmodel_name_or_path: {model}\n{more}"
 
@@ -78,7 +78,7 @@ def settings_on_gpu(parse: Any, more: str, check: Any) -> None:
 def test_packages_that_are_missing(
     parse: Any, monkeypatch: pytest.MonkeyPatch, more: str, error: type, message: str
 ) -> None:
-    from mella_hf.training.preflight import check_machine
+    from mella_hf.training.arguments.preflight import check_machine
 
     monkeypatch.setattr("transformers.utils.is_bitsandbytes_available", lambda: False)
     for name in ("is_flash_attn_2_available", "is_kernels_available"):
@@ -89,7 +89,7 @@ def test_packages_that_are_missing(
 
 @pytest.mark.usefixtures("gpu")
 def test_flash_attention_in_float32_is_refused_and_in_bfloat16_not(parse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mella_hf.training.preflight import check_machine
+    from mella_hf.training.arguments.preflight import check_machine
 
     monkeypatch.setattr("transformers.utils.import_utils.is_flash_attn_2_available", lambda: True)
     flash = "attn_implementation: flash_attention_2"

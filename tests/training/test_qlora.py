@@ -9,7 +9,7 @@ import pytest
 import torch
 from sft_runs import WEIGHTS, flags
 
-from mella_hf.training.arguments import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings
 from mella_hf.training.sft import load_backbone, train
 
 pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: make test runs this in .venv-quantized")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mella_hf.cli import app
 from mella_hf.errors import MellaError, TrainingError
 from mella_hf.training import rehearsal
-from mella_hf.training.arguments import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings
 from mella_hf.training.sft import build_trainer, check, train
 
 

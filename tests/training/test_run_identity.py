@@ -9,7 +9,7 @@ import pytest
 from sft_runs import flags
 
 from mella_hf.errors import MellaError
-from mella_hf.training.arguments import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings
 from mella_hf.training.checkpoints import claim
 from mella_hf.training.run_identity import all_settings, run_identity
 

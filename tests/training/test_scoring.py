@@ -7,7 +7,7 @@ import pytest
 from sft_runs import flags
 
 from mella_hf.training import trainer as trainers
-from mella_hf.training.arguments import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings
 from mella_hf.training.sft import build_trainer
 
 

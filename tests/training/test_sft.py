@@ -13,7 +13,7 @@ from kill_points import killed_at
 from sft_runs import flags
 
 from mella_hf.errors import MellaError
-from mella_hf.training.arguments import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings
 from mella_hf.training.checkpoints import COMPLETE, claim, last_checkpoint, remove_incomplete, sole_use
 from mella_hf.training.sft import train
 

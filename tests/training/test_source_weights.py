@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sft_runs import flags
 
-from mella_hf.training.arguments import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings
 from mella_hf.training.sft import build_trainer
 
 SAMPLES = 5  # of each source; at three a batch, two batches of unlike size

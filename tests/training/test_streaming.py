@@ -10,9 +10,9 @@ import pytest
 from sft_runs import WEIGHTS, flags
 
 from mella_hf.training import sft
-from mella_hf.training.arguments import parse_settings
-from mella_hf.training.chat import TokenCounter
-from mella_hf.training.data_arguments import DataArguments
+from mella_hf.training.arguments.data import DataArguments
+from mella_hf.training.arguments.parsing import parse_settings
+from mella_hf.training.batches.chat import TokenCounter
 from mella_hf.training.streaming import BatchStream, open_sources
 
 KNOW, LING = 13, 9  # samples of the dataset

@@ -9,7 +9,7 @@ from tiny_backbones import MODEL_TYPES, TYPES
 from mella_hf.answers.generate import stop_token_ids
 from mella_hf.answers.processors import with_template
 from mella_hf.errors import MellaError
-from mella_hf.training.collating import collator_for
+from mella_hf.training.batches.collating import collator_for
 from mella_hf.training.template_check import check_template
 
 

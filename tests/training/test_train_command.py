@@ -12,9 +12,9 @@ from sft_runs import WEIGHTS, flags
 
 import mella_hf
 from mella_hf.errors import MellaError, UnknownLanguageError
-from mella_hf.training.arguments import parse_settings, recipe_settings
-from mella_hf.training.launch import launch_command
-from mella_hf.training.recipes import find_launcher, find_recipe, recipe_names
+from mella_hf.training.arguments.launch import launch_command
+from mella_hf.training.arguments.parsing import parse_settings, recipe_settings
+from mella_hf.training.arguments.recipes import find_launcher, find_recipe, recipe_names
 
 
 def given(model: Path, dataset: Path, out: Path) -> dict[str, object]:

@@ -51,7 +51,7 @@ def rank_main(
     from transformers import TrainerCallback
 
     from mella_hf.training import sft
-    from mella_hf.training.arguments import parse_settings
+    from mella_hf.training.arguments.parsing import parse_settings
 
     class Die(TrainerCallback):
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

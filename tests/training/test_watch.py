@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
-from mella_hf.training.arguments import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings
 from mella_hf.training.sft import train
 from mella_hf.training.watch import Watch, WatchArguments, course, gains
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mella_hf.errors import MellaError
-from mella_hf.training.data_arguments import DataArguments
+from mella_hf.training.arguments.data import DataArguments
+from mella_hf.training.arguments.idle import check_idle
+from mella_hf.training.arguments.preflight import check_machine
 from mella_hf.training.forgetting import ForgettingArguments, replayed_sources
-from mella_hf.training.idle_settings import check_idle
-from mella_hf.training.preflight import check_machine
 from mella_hf.training.watch import WatchArguments
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.training.data_arguments import DataArguments
+from mella_hf.training.arguments.data import DataArguments
+from mella_hf.training.arguments.recipes import find_recipe
+from mella_hf.training.arguments.settings import Settings
 from mella_hf.training.forgetting import ForgettingArguments
-from mella_hf.training.recipes import find_recipe
-from mella_hf.training.settings import Settings
 from mella_hf.training.watch import WatchArguments
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mella_hf.errors import MellaError, MissingExtraError
-from mella_hf.training.recipes import find_launcher
+from mella_hf.training.arguments.recipes import find_launcher
 
 
 def launch_command(accelerate: str | Path, arguments: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mella_hf.compat import counts_image_tokens
 from mella_hf.errors import MellaError
-from mella_hf.training.image_sizes import image_tokens
+from mella_hf.training.batches.image_sizes import image_tokens
 
 # Arguments of image processors that count tiles or tokens; a processor of transformers takes one of them at most.
 COUNTS = ("max_patches", "max_image_tiles", "max_slice_nums", "max_soft_tokens", "max_tiles", "max_crops")

@@ -15,8 +15,8 @@ from mella_hf.dataset.checks import text_problem
 from mella_hf.errors import SampleError
 from mella_hf.images.opening import Rejected, guarded, on_white, open_image
 from mella_hf.languages import get_language
-from mella_hf.training.bad_samples import BadSamples, bad_sample
-from mella_hf.training.image_sizes import image_tokens
+from mella_hf.training.batches.bad_samples import BadSamples, bad_sample
+from mella_hf.training.batches.image_sizes import image_tokens
 
 if TYPE_CHECKING:
     import numpy as np

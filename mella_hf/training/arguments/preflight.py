@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from mella_hf.compat import attention_names, flash_attention_check
 from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.keys import check_hub_token
+from mella_hf.training.arguments.data import DataArguments
 from mella_hf.training.backbones import PARTS
-from mella_hf.training.data_arguments import DataArguments
 
 if TYPE_CHECKING:
     from trl import ModelConfig, SFTConfig
