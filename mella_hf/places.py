@@ -4,6 +4,7 @@ A `Place` has the few parts of `pathlib.Path` that sources use. pyarrow reads `s
 fsspec read every other protocol, such as `hf://`, `memory://` and `https://`. Large files are read by ranges.
 """
 
+import errno
 import hashlib
 import io
 import os
@@ -89,7 +90,9 @@ class Place:
     def files(self) -> list["Place"]:
         """The files below, in order."""
         with _asking(self):
-            return sorted(Place(self.protocol, path.rstrip("/")) for path in self._system().find(self.path))
+            system = self._system()
+            paths = _files_below(system.fs, self.path) if hasattr(system, "fs") else system.find(self.path)
+        return sorted(Place(self.protocol, path.rstrip("/")) for path in paths)
 
     def states(self) -> dict[str, tuple[int, int]]:
         """(bytes, stamp) of the files in the folder by name, as far as its listing says them."""
@@ -121,7 +124,8 @@ class Place:
             found = self.iterdir()
         except (FileNotFoundError, NotADirectoryError):
             found = []
-        if not found or [one.path for one in found] == [self.path]:
+        # A listing of gs:// has no folders.
+        if [one.path for one in found] == [self.path] or (not found and not self.is_dir()):
             raise MellaError(f"DATA '{self}' is not a folder: nothing is below it. Check its spelling.")
 
     def _entries(self) -> dict[str, dict[str, Any]]:
@@ -244,6 +248,14 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
+def _files_below(system: Any, path: str) -> list[str]:
+    """The files below a folder of a file system of pyarrow, asked for at once: its listing of gs:// has no folders."""
+    from pyarrow.fs import FileSelector
+
+    entries = system.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
+    return [entry.path for entry in entries if entry.is_file]
+
+
 @lru_cache(maxsize=16)
 def _system(protocol: str, bucket: str) -> Any:
     """The file system of a protocol, or of one bucket, which lies in one region."""
@@ -286,6 +298,8 @@ def _asking(place: Place) -> Iterator[None]:
         raise
     except Exception as error:  # each file system has errors of its own
         said = " ".join(str(error).split())[:300] or type(error).__name__
+        if isinstance(error, OSError) and said.startswith(os.strerror(errno.ENOENT)):  # pyarrow, of gs://
+            raise FileNotFoundError(errno.ENOENT, said) from error
         if isinstance(error, ImportError):
             hint = "Install that package beside mella_hf."
         else:

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dataset_samples import picture
 from image_folders import rows, write_folder
+from local_gs import local_gs
 from local_hub import LocalHub
 from local_s3 import LocalS3
 from release_tree import make_release
@@ -173,6 +176,31 @@ def test_parquet_files_are_read_where_they_lie(tmp_path: Path, s3: LocalS3) -> N
     assert "No .parquet file is below 's3://data/bare'" in refused("s3://data/bare", tmp_path / "no", **asked)
 
 
+def test_a_google_bucket_is_read_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release, a folder of languages and Parquet files in folders, which are in no listing of a bucket."""
+    bucket = tmp_path / "buckets" / "data"
+    make_release(bucket / "release", ("ar",), 12)
+    lines = [{"file_name": f"i/{name}", "text": f"جمل {n}"} for n, name in enumerate(NAMES)]
+    images = {f"i/{name}": picture(n) for n, name in enumerate(NAMES)}
+    write_folder(bucket / "a b#c" / "ar" / "know", lines, images)
+    (bucket / "rows" / "data").mkdir(parents=True)
+    table = pa.table({"image": [picture(n) for n in range(5)], "text": [f"وصف {n}" for n in range(5)]})
+    pq.write_table(table, bucket / "rows" / "data" / "train-00000-of-00001.parquet")
+    sources = {"release": "release", "folder": "a b#c", "hf": "rows"}
+    with local_gs(tmp_path / "buckets") as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server)
+        for source, name in sources.items():
+            there = built(f"gs://data/{name}", tmp_path / f"there-{source}", source=source, workers=1)
+            here = built(bucket / name, tmp_path / f"here-{source}", source=source)
+            assert there.funnel == here.funnel and there.kept == here.kept >= 5
+            assert shards(tmp_path / f"there-{source}") == shards(tmp_path / f"here-{source}")
+            assert built(f"gs://data/{name}", tmp_path / f"there-{source}", source=source).ran == 0
+        assert "is not a folder: nothing is below it" in refused("gs://data/nothing", tmp_path / "no")
+        assert "storage.objects.list access" in refused("gs://private/x", tmp_path / "no")
+        place = place_of("gs://data/release")
+        assert place is not None and len(place.files()) == sum(f.is_file() for f in (bucket / "release").rglob("*"))
+
+
 @pytest.mark.parametrize("source", ["folder", "release", "hf"])
 def test_errors_are_one_line_with_the_cause(tmp_path: Path, s3: LocalS3, monkeypatch, source: str) -> None:
     s3.put("data", "photos/metadata.jsonl", b"")
@@ -280,12 +308,20 @@ def test_a_repo_of_the_hub_is_read_in_place(tmp_path: Path) -> None:
     images = {name: picture(n) for n, name in enumerate(names)}
     lines = [{"file_name": name, "text": f"جمل {n}"} for n, name in enumerate(names)]
     write_folder(tmp_path / "repo" / "photos", lines, images)
+    (tmp_path / "repo" / "rows").mkdir()
+    table = pa.table({"image": list(images.values()), "text": ["một", "hai"]})
+    pq.write_table(table, tmp_path / "repo" / "rows" / "train-00000-of-00001.parquet")
     with LocalHub(tmp_path / "hub") as hub:
         hub.add("org/pictures", tmp_path / "repo")
-        words = ["hf://datasets/org/pictures@main/photos", "--source", "folder", "--languages", "ar", "--workers", "0"]
-        done = subprocess.run(
-            [sys.executable, "-m", "mella_hf", "build", *words, "--out", str(tmp_path / "out")],
-            env=os.environ | hub.environment(tmp_path / "home"), capture_output=True, text=True,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+        common = ["--workers", "0", "--out", str(tmp_path / "out")]
+        for words in (
+            ["hf://datasets/org/pictures@main/photos", "--source", "folder", "--languages", "ar"],
+            ["hf://datasets/org/pictures", "--source", "hf", "--languages", "vi"],
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "mella_hf", "build", *words, *common],
+                env=os.environ | hub.environment(tmp_path / "home"), capture_output=True, text=True,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
     assert [row["image"]["bytes"] for row in rows(tmp_path / "out", "ar", "know")] == list(images.values())
+    assert [row["text"] for row in rows(tmp_path / "out", "vi", "know")] == ["một", "hai"]
