@@ -3,8 +3,9 @@
     OUT/{shard}/rows.parquet, OUT/rejects, OUT/done   the samples; a shard for each file of fetched bodies
     OUT/.images/, OUT/.choice/                        facts about each image; which alt-text is kept for it
 
-There are three stages: every image is checked and hashed once; then, for each language, one row is chosen per picture
-across all shards; then the rows are written. Bodies are read twice and copied once.
+There are three stages: every image is checked and hashed; then, for each language, one row is chosen per picture across
+all shards; then these are scored for nudity and searched for faces, which costs a hundred times the rest, and written.
+Bodies are read twice and copied once.
 """
 
 import re
@@ -30,7 +31,8 @@ from mella_hf.know.safety import can_find_faces, can_score, look
 from mella_hf.sample import make_sample
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
 
-IMAGES_VERSION = 3  # a change of what the stages do to rows; makes them run again
+IMAGES_VERSION = 4  # a change of what the stages do to rows; makes them run again
+_LOOKS = ("nsfw_threshold", "find_faces")  # settings of the last stage alone
 # What is known of an image after the first stage: a reason, or all of the rest.
 _IMAGES = pa.schema(
     [
@@ -38,7 +40,6 @@ _IMAGES = pa.schema(
         ("reason", pa.string()),
         ("id", pa.string()),
         ("phash", pa.uint64()),
-        ("nsfw_score", pa.float32()),
         ("flags", pa.list_(pa.string())),
         ("file", pa.int32()),  # its place among the files of fetched bodies
     ]
@@ -91,13 +92,14 @@ def make_samples(
         settings = replace(settings, find_faces=False)
     run = partial(run_stage, defaults=asdict(ImageSettings()), workers=workers, executor=executor, progress=progress)
     decides = {"version": IMAGES_VERSION, **asdict(settings)}
+    chooses = {name: value for name, value in decides.items() if name not in _LOOKS}
     sources = [Shard(f"{number:03d}", [number, *file_mark(path)]) for number, path in enumerate(fetched)]
     check = partial(check_shard, settings=settings)
-    checked = run("images", check, sources, out / ".images", settings=decides).require_all()
+    checked = run("images", check, sources, out / ".images", settings=chooses).require_all()
     texts = [file_mark(path) for path in alt_texts]
     known = [file_mark(folder / ROWS) for folder in checked.outputs]
     languages = [Shard(language, [texts, known]) for language in _languages(alt_texts)]
-    chosen = run("choice", choose_language, languages, out / ".choice", settings=decides).require_all()
+    chosen = run("choice", choose_language, languages, out / ".choice", settings=chooses).require_all()
     choices = [file_mark(folder / ROWS) for folder in chosen.outputs]
     last = [Shard(shard.name, [*shard.payload, choices]) for shard in sources]
     return run("samples", partial(write_shard, settings=settings), last, out, settings=decides)
@@ -109,7 +111,7 @@ def _languages(alt_texts: Sequence[Path]) -> list[str]:
 
 
 def check_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -> None:
-    """The first stage: check, hash and score every body of a file. Its counts are images."""
+    """The first stage: check and hash every body of a file. Its counts are images."""
     number, path = shard.payload[0], shard.payload[1]
     rows = []
     for row in _bodies(Path(path), ["url", "body", "overridden"]):
@@ -117,9 +119,8 @@ def check_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -
         try:
             with one_row("image"):
                 image = check_image(row["body"], settings)
-                score, seen = look(image, settings)
-            flags = [*image.flags, *([row["overridden"]] if row["overridden"] else []), *seen]
-            rows.append(known | {"id": image.id, "phash": image.phash, "nsfw_score": score, "flags": flags})
+            flags = [*image.flags, *([row["overridden"]] if row["overridden"] else [])]
+            rows.append(known | {"id": image.id, "phash": image.phash, "flags": flags})
             output.keep()
         except (Rejected, RowFailed) as error:
             rows.append(known | {"reason": error.reason})
@@ -183,7 +184,9 @@ def write_shard(shard: Shard, output: ShardOutput, *, settings: ImageSettings) -
             where = {name: row[name] for name in ("language", "text", "image_url", "page_url", "kept_id")}
             output.drop(row["reason"], **{name: value for name, value in where.items() if value is not None})
     with sample_writer(output.folder / ROWS) as writer:
-        for group in _groups(Path(path), wanted, settings):
+        for group in _groups(Path(path), wanted, settings, output):
+            if not group:
+                continue
             output.keep(len(group))
             count_flags(group, output)
             writer.write_table(pa.Table.from_pylist(group, schema=SAMPLES), row_group_size=len(group))
@@ -196,24 +199,46 @@ def count_flags(rows: Sequence[dict[str, Any]], output: ShardOutput) -> None:
 
 
 def _groups(
-    path: Path, wanted: dict[str, list[dict[str, Any]]], settings: ImageSettings
+    path: Path, wanted: dict[str, list[dict[str, Any]]], settings: ImageSettings, output: ShardOutput
 ) -> Iterator[list[dict[str, Any]]]:
     """The samples of one file, in its order, as many at a time as fit into memory."""
-    group: list[dict[str, Any]] = []
+    group: list[tuple[dict[str, Any], CheckedImage]] = []  # (body, image)
     size = 0
     for body in _bodies(path, ["url", "body", "fetched_at"], frozenset(wanted)):
         image = check_image(body["body"], settings)
-        for row in wanted[body["url"]]:
-            group.append(_sample(row, image, body))
-            size += len(image.data)
+        group.append((body, image))
+        size += len(image.data)
         if size >= _GROUP_BYTES or len(group) >= _GROUP_ROWS:
-            yield group
+            yield _samples(group, wanted, settings, output)
             group, size = [], 0
-    if group:
-        yield group
+    yield _samples(group, wanted, settings, output)
 
 
-def _sample(row: dict[str, Any], image: CheckedImage, body: dict[str, Any]) -> dict[str, Any]:
+def _samples(
+    group: Sequence[tuple[dict[str, Any], CheckedImage]],
+    wanted: dict[str, list[dict[str, Any]]],
+    settings: ImageSettings,
+    output: ShardOutput,
+) -> list[dict[str, Any]]:
+    """The samples of some images, without those that the models find unfit."""
+    samples = []
+    for body, image in group:
+        rows = wanted[body["url"]]
+        try:
+            with one_row("image"):
+                score, seen = look(image, settings)
+        except (Rejected, RowFailed) as error:
+            for row in rows:
+                where = {name: row[name] for name in ("language", "text", "image_url", "page_url")}
+                output.drop(error.reason, detail=str(error), **where)
+            continue
+        for row in rows:
+            sample = _sample(row, image, body, seen)
+            samples.append(sample | {"nsfw_score": score})
+    return samples
+
+
+def _sample(row: dict[str, Any], image: CheckedImage, body: dict[str, Any], seen: list[str]) -> dict[str, Any]:
     if image.id != row["id"]:
         raise StageError(f"{row['image_url']} gives other bytes than before; did packages change during the run?")
     record = make_sample(
@@ -231,8 +256,8 @@ def _sample(row: dict[str, Any], image: CheckedImage, body: dict[str, Any]) -> d
     )
     patterns = (("email_in_text", _EMAIL), ("phone_in_text", _PHONE))
     found = (flag for flag, pattern in patterns if pattern.search(row["text"]))
-    flags = [*row["flags"], *found, *license_flags(row["license_url"])]
-    extra = {"phash": row["phash"], "other_texts": row["other_texts"], "nsfw_score": row["nsfw_score"], "flags": flags}
+    flags = [*row["flags"], *seen, *found, *license_flags(row["license_url"])]
+    extra = {"phash": row["phash"], "other_texts": row["other_texts"], "flags": flags}
     return record | extra
 
 

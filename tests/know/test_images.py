@@ -438,3 +438,27 @@ def test_junk_between_the_segments_of_a_jpeg_goes(junk: bytes) -> None:
     checked = check_image(noisy, ImageSettings())
     assert checked.data == check_image(plain, ImageSettings()).data
     assert np.array_equal(*(np.asarray(Image.open(io.BytesIO(one))) for one in (checked.data, plain)))
+
+
+def test_models_look_at_what_is_kept_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five copies of one picture and another, at two images; what they raise is the reason of that row alone."""
+    seen: list[int] = []
+
+    def look(image: Any, settings: ImageSettings) -> tuple[float | None, list[str]]:
+        seen.append(image.width)
+        if image.width == 420:
+            raise RuntimeError("the model stumbles")
+        return 0.5, ["face_found"]
+
+    monkeypatch.setattr("mella_hf.know.images.look", look)
+    copies = {f"http://a/{n}.jpg": encode(picture(1), quality=70 + n) for n in range(5)}
+    bodies = [
+        *copies.items(),
+        ("http://b/1.jpg", encode(picture(2, (420, 300)))),
+        ("http://b/2.jpg", encode(picture(3))),
+    ]
+    alts = [alt_row(url, f"Karlův most {n}") for n, (url, _) in enumerate(bodies)]
+    report = make_samples(*write(tmp_path, alts, [dict(bodies)]), tmp_path / "out", SETTINGS, workers=0, progress=False)
+    assert seen == [400, 420, 400]
+    assert report.dropped == {"duplicate_picture": 4, "image_error_RuntimeError": 1}
+    assert [(row["nsfw_score"], row["flags"]) for row in samples(report).values()] == [(0.5, ["face_found"])] * 2
