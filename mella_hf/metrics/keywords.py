@@ -12,12 +12,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 from mella_hf.languages import Language, get_language
+from mella_hf.metrics.arabic_names import arabic_names, is_kind, is_ordinary
 from mella_hf.metrics.everyday import is_everyday
 from mella_hf.metrics.gazetteer import place_key, places
-from mella_hf.metrics.place_nouns import PLACE_NOUNS
+from mella_hf.metrics.place_nouns import PLACE_NOUNS, STREETS
+from mella_hf.metrics.thai_names import is_kind as is_thai_kind
+from mella_hf.metrics.thai_names import thai_names
 from mella_hf.text import lid
 from mella_hf.text.spelling import function_words, spelling
 from mella_hf.text.tokens import analyze, arabic_bases
@@ -177,7 +181,10 @@ def _named(
     """The name in a run of capitalised words, without an opening word that is none and with the rest of a place's."""
     whole = _place_end(text, words, first, end, language)
     if whole is None and _opens_sentence(text, words[first]):
-        if _is_place_adjective(words, first, end, language):
+        whole = _end_after_head(words, first, end, language)
+        if whole is not None:
+            pass
+        elif _is_place_adjective(words, first, end, language):
             whole = end + 1
         elif not _may_open(text, words[first:end], language, frequencies):
             first += 1
@@ -212,6 +219,30 @@ def _with_noun(text: str, words: list[Any], first: int, end: int, language: Lang
     if head and end + 1 < len(words) and _is_capital(words[end + 1].group()) and _follows(text, words, first, end + 1):
         return end + 2
     return end
+
+
+def _end_after_head(words: list[Any], first: int, end: int, language: Language) -> int | None:
+    """The end of a name that opens with what it is: "Náměstí Svobody", "Храм Светог Саве"; None for another text.
+
+    What follows is in another case, or names a street; "Hrad Karlštejn" is Karlštejn, a castle.
+    """
+    dictionary, nouns = spelling(language), PLACE_NOUNS.get(language.code, frozenset())
+    head = frozenset() if dictionary is None else dictionary.lemmas(words[first].group(), False) & nouns
+    at = first + 1
+    saint = head and at < len(words) and words[at].group().lower().startswith(_SAINTS)
+    if saint and words[at].group().islower():
+        at += 1
+    if not head or at >= len(words) or not _is_capital(words[at].group()):
+        return None
+    assert dictionary is not None
+    forms = dictionary.lemmas(words[at].group())
+    oblique = bool(forms) and language.normalizer(words[at].group()) not in forms
+    if not (saint or oblique or head & STREETS) or language.code == "hu":
+        return None
+    return max(end, at + 1)
+
+
+_SAINTS = ("svat", "svet", "свят", "свет")
 
 
 def _is_place_adjective(words: list[Any], first: int, end: int, language: Language) -> bool:
@@ -281,6 +312,12 @@ def _may_open(text: str, run: list[Any], language: Language, frequencies: Docume
     if not dictionary.is_ordinary(word):
         return True
     base = dictionary.lemmas(word, False) == {language.normalizer(word)}  # not "Nevím, co to je"
+    if language.code in _SURNAMES and len(run) > 1 and run[-1].group().endswith(_SURNAMES[language.code]):
+        return True
+    if language.code == "hu" and len(run) > 1 and _is_whole_in_hungarian(run, language):
+        return True
+    if _is_topic(text, run) and dictionary.is_also_name(word) and place_key(word, language) in places(language):
+        return True  # "Szeged, a vár": also a form of another word
     if not dictionary.is_also_name(word):
         return _is_topic(text, run) and base and len(word) > MIN_TOPIC and place_key(word, language) in places(language)
     if (_is_topic(text, run) and base) or (frequencies is not None and _is_rare_name(word, language, frequencies)):
@@ -288,7 +325,29 @@ def _may_open(text: str, run: list[Any], language: Language, frequencies: Docume
     if not PLACE_NOUNS.get(language.code, frozenset()).isdisjoint(dictionary.lemmas(word, False)):
         return False  # "Hrad Karlštejn" is Karlštejn, a castle
     # A word that is also a name, before another name: "Вук Караџић", but not "На Дунаву".
-    return len(run) > 1 and not dictionary.is_ordinary(run[1].group())
+    if len(run) == 1:
+        return False
+    second = run[1].group()
+    if not dictionary.is_ordinary(second) or second.endswith(_ALSO_SURNAMES.get(language.code, ())):
+        return True
+    return place_key(word, language) in places(language)  # "Ростов Великий"
+
+
+_SURNAMES = dict.fromkeys(("bs", "hr", "sr"), ("ić", "ић"))  # of a person, whose given name may be a word: Јелена
+
+
+_ALSO_SURNAMES = {"ru": ("ов", "ев", "ова", "ева", "ский", "ская"), "cs": ("ová", "ský", "ská")}  # and other words
+
+
+def _is_whole_in_hungarian(run: list[Any], language: Language) -> bool:
+    """Whether capitalised words are a person, whose given name comes last, or an institution: "Nemzeti Múzeum"."""
+    dictionary, last = spelling(language), run[-1].group()
+    assert dictionary is not None
+    if not PLACE_NOUNS["hu"].isdisjoint(dictionary.lemmas(last)):
+        return len(run) > 2
+    is_base = language.normalizer(last) in dictionary.lemmas(last)  # not "Szüret Tokajban"
+    given = is_base and dictionary.is_also_name(last) and not dictionary.is_ordinary(last)
+    return given and place_key(last, language) not in places(language)
 
 
 def _is_topic(text: str, run: list[Any]) -> bool:
@@ -367,13 +426,20 @@ def _thai_names(text: str, language: Language) -> Iterator[_Span]:
 
     words = word_tokenize(text, engine="newmm", keep_whitespace=True, join_broken_num=False)
     known, known_places = _thai_dictionary(), places(language)
+    starts = list(accumulate(map(len, words), initial=0))
+    for first, end in thai_names(words, known):
+        yield _Span(starts[first], starts[end])
     position, run_end = 0, -1
     start = 0
     for word, tag in pos_tag(words, engine="perceptron", corpus="tud"):
         position = text.index(word, position)
         normalized = language.normalizer(word)
         thai = _patterns()["thai"].search(word) is not None and lid.letter_count(word) >= MIN_THAI
-        if thai and ((normalized,) in known_places or tag == "PROPN" or normalized not in known):
+        if (
+            thai
+            and not is_thai_kind(word)
+            and ((normalized,) in known_places or tag == "PROPN" or normalized not in known)
+        ):
             if run_end == position:
                 yield _Span(start, position + len(word))
             else:
@@ -395,7 +461,21 @@ def _caseless_names(text: str, language: Language, frequencies: DocumentFrequenc
     words = list(_patterns()["word"].finditer(text))
     known_places = places(language)
     rare_start, rare_end = 0, -1
+    kinds: set[int] = set()
+    verbs: set[int] = set()
+    if language.stemmer == "arabic":
+        # The preposition على is normalised to the given name علي.
+        raw = [match.group() for match in words]
+        normal = ["" if word == "على" else language.normalizer(word) for word in raw]
+        breaks = frozenset(at for at in range(1, len(words)) if not _follows(text, words, at - 1, at))
+        for first, end in arabic_names(normal, breaks, language):
+            if end < len(normal) and normal[end].startswith(("ي", "ت")):
+                verbs.add(end)  # what the person does
+            yield _Span(words[first].start(), words[end - 1].end())
+        kinds = {at for at, word in enumerate(normal) if is_kind(word, language)}
     for at, match in enumerate(words):
+        if at in kinds:
+            continue
         for length in (3, 2, 1):
             span = words[at : at + length]
             if len(span) == length and _is_place([m.group() for m in span], language, known_places):
@@ -403,7 +483,8 @@ def _caseless_names(text: str, language: Language, frequencies: DocumentFrequenc
                 break
         if _is_feast(words[at : at + 2], language):
             yield _Span(match.start(), words[at + 1].end())
-        if _is_rare(language.normalizer(match.group()), language, frequencies):
+        is_word = language.stemmer == "arabic" and (at in verbs or is_ordinary(normal[at], language))
+        if not is_word and _is_rare(language.normalizer(match.group()), language, frequencies):
             rare_start = rare_start if match.start() == rare_end + 1 else match.start()
             rare_end = match.end()
             yield _Span(rare_start, rare_end)
