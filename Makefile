@@ -3,6 +3,8 @@
 # make docs                 the documentation site, in outputs/site
 # make mutants              which small changes to the central modules the tests notice: about an hour
 # make test-docs            every command and Python block of the documents, from a wheel in an empty folder
+# make test-oldest          the tests with the oldest versions that setup.cfg allows; args="tests/training" for some of them
+# make test-newest          the tests with the newest versions that pip finds
 # make test                 lint, types, tests; those of quantized and sharded training in an environment with their packages
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +14,9 @@ out ?= outputs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo ablation test test-docs lint docs map install quantized datasets36 comet img2dataset lmms-eval mutants clean
+EXTRAS := metrics,collect,safety,glotlid,review,cluster
+
+.PHONY: demo ablation test test-docs test-oldest test-newest lint docs map install oldest newest quantized datasets36 comet img2dataset lmms-eval mutants clean
 
 install: $(READY)
 
@@ -23,7 +27,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt Makefile
 	  || { echo "Python has no venv module here; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch torchvision
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[metrics,collect,safety,glotlid,review,cluster,docs,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS),docs,dev]'
 	# The jars of METEOR 1.5 for the tests of the author's protocol; its other requirements are not used.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps pycocoevalcap==1.2
 	@touch $@
@@ -57,6 +61,22 @@ test: lint quantized
 test-docs: $(READY) comet
 	$(BIN)/python -m pytest -m documents tests/verbatim
 
+test-oldest: oldest
+	.venv-oldest/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(args)
+
+test-newest: newest
+	.venv-newest/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(args)
+
+# The floors of setup.cfg, in an environment of its own: another torch, so several GB.
+oldest: .venv-oldest/.installed
+
+.venv-oldest/.installed: setup.cfg constraints-oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt torch torchvision
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e '.[$(EXTRAS),test]'
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps pycocoevalcap==1.2
+	@touch $@
+
 # The loading script's own environment: datasets 3.6 was the last line that ran scripts.
 datasets36: .venv-datasets36/.installed
 
@@ -87,6 +107,14 @@ $(BIN)/python -m venv $(1)
 $(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
   > $$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mella_hf.pth
 endef
+
+# The newest versions that pip finds, whatever constraints.txt says. What is the newest already stays that of $(VENV).
+newest: .venv-newest/.installed
+
+.venv-newest/.installed: $(READY)
+	$(call beside,.venv-newest)
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[$(EXTRAS),test]'
+	@touch $@
 
 # lmms-eval with all that it requires.
 lmms-eval: .venv-lmms/.installed
@@ -126,4 +154,4 @@ servers: .venv-servers/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-servers .venv-quantized .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms .venv-mutants outputs build *.egg-info
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-servers .venv-quantized .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms .venv-mutants outputs build *.egg-info

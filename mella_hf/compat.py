@@ -7,7 +7,10 @@ a test looks each one up in the installed versions and fails with its name.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
+
+from packaging.version import Version
 
 
 @dataclass(frozen=True)
@@ -33,21 +36,21 @@ class PrivateName:
 PRIVATE = (
     PrivateName(
         "transformers",
-        "5.4",
+        "5.6",
         "5.24",
         "transformers.trainer:Trainer._save_checkpoint",
         "training/trainer.py: an error of saving names its checkpoint, and a stream's place is saved",
     ),
     PrivateName(
         "transformers",
-        "5.4",
+        "5.6",
         "5.24",
         "transformers.trainer:Trainer._load_from_checkpoint",
         "training/trainer.py: Qwen2-VL's weights are saved under other names than they are looked for",
     ),
     PrivateName(
         "transformers",
-        "5.4",
+        "5.6",
         "5.24",
         "transformers.generation.utils:GenerationMixin._prepare_position_ids_for_generation",
         "positions of image tokens, for our own decoding",
@@ -55,42 +58,42 @@ PRIVATE = (
     ),
     PrivateName(
         "transformers",
-        "5.4",
+        "5.6",
         "5.24",
         "transformers.models.qwen2_vl.processing_qwen2_vl:Qwen2VLProcessor._get_num_multimodal_tokens",
         "the number of image tokens, without decoding images",
     ),
     PrivateName(
         "transformers",
-        "5.4",
+        "5.6",
         "5.24",
         "transformers.models.internvl.processing_internvl:InternVLProcessor._get_num_multimodal_tokens",
         "the number of image tokens, without decoding images",
     ),
     PrivateName(
         "transformers",
-        "5.4",
+        "5.6",
         "5.24",
         "transformers.tokenization_utils_base:generate_merges",
         "merges of InternLM2's sentencepiece model",
     ),
     PrivateName(
         "transformers",
-        "5.4",
+        "5.6",
         "5.24",
         "transformers.convert_slow_tokenizer:import_protobuf",
         "reading InternLM2's sentencepiece model",
     ),
     PrivateName(
         "transformers",
-        "5.4",
+        "5.6",
         "5.24",
         "transformers.modeling_utils:ALL_ATTENTION_FUNCTIONS",
         "the names that attn_implementation may have",
     ),
     PrivateName(
         "trl",
-        "1.15",
+        "1.16",
         "1.16",
         "trl.trainer.utils:FusedCausalLMOutput",
         "scoring only labelled positions on a CPU",
@@ -182,11 +185,14 @@ def image_token_counts(processor: Any, sizes: Sequence[tuple[int, int]]) -> list
 
 
 def fused_output() -> Any:
-    """The output that TRL expects of a model that scores labels itself; None before TRL 1.15, which asks for logits."""
-    try:
-        from trl.trainer.utils import FusedCausalLMOutput
-    except ImportError:
+    """The output that TRL expects of a model that scores labels itself; None before TRL 1.16.
+
+    Before 1.15 there is none, and in 1.15 it has another meaning.
+    """
+    if Version(version("trl")) < Version("1.16"):
         return None
+    from trl.trainer.utils import FusedCausalLMOutput
+
     return FusedCausalLMOutput
 
 
@@ -214,7 +220,7 @@ def flash_attention_check(name: str) -> Callable[[], bool]:
 
 
 def worker_context(arguments: Any) -> Any:
-    """How the workers of a DataLoader start; transformers before 5.6 has no such setting."""
+    """How the workers of a DataLoader start; older versions of transformers have no such setting."""
     return getattr(arguments, "dataloader_multiprocessing_context", None)
 
 

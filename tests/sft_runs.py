@@ -1,5 +1,6 @@
 """What the tests of runs share: the flags of a tiny one."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -18,3 +19,8 @@ def flags(model: Path, dataset: Path, out: Path, **more: Any) -> list[str]:
     recipe.parent.mkdir(parents=True, exist_ok=True)
     recipe.write_text("max_length: null\n")
     return ["--config", str(recipe), *(str(part) for key, value in settings.items() for part in (f"--{key}", value))]
+
+
+def weights_in(run: Path) -> str:
+    """The hash of a run's adapter; pytest compares bytes that differ for minutes."""
+    return hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()

@@ -1,6 +1,8 @@
 """Private names of other libraries: each is where `mella_hf.compat` says, and none is used anywhere else."""
 
 import ast
+import re
+from configparser import ConfigParser
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -8,6 +10,8 @@ from typing import Any
 
 import datasets
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mella_hf import compat
@@ -16,6 +20,18 @@ from mella_hf.compat import PRIVATE, PrivateName
 LIBRARY = Path(compat.__file__).parent
 # Their names of others are in PRIVATE too: a loading script, and overridden methods.
 ALLOWED = {"compat.py", "dataset/builder.py"}
+
+
+ROOT = Path(__file__).parents[1]
+TOOLS = (
+    "comet",
+    "paper",
+    "qlora",
+    "deepspeed",
+    "docs",
+    "test",
+    "dev",
+)  # extras that `make oldest` leaves out, or takes new
 
 
 def look_up(where: str) -> Any:
@@ -84,3 +100,19 @@ def test_no_other_file_uses_private_names() -> None:
 @pytest.mark.parametrize("code", ["model._secret_method()", "from torch._C import thing", "trainer.model._hidden = 1"])
 def test_a_new_private_name_is_noticed(code: str) -> None:
     assert _foreign_private(ast.parse(code), set())
+
+
+def test_the_oldest_environment_has_every_floor() -> None:
+    """constraints-oldest.txt pins what setup.cfg allows at least, so `make test-oldest` tests what it promises."""
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints-oldest.txt").read_text(), re.MULTILINE))
+    pinned = {canonicalize_name(name): Version(number) for name, number in pinned.items()}
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = setup["options.extras_require"]
+    lines = [setup["options"]["install_requires"], *(extras[name] for name in extras if name not in TOOLS)]
+    wanted = [Requirement(line) for line in "\n".join(lines).splitlines() if line.strip()]
+    assert len(wanted) > 40
+    for requirement in wanted:
+        (floor,) = requirement.specifier
+        least, has = Version(floor.version).release, pinned[canonicalize_name(requirement.name)]
+        assert floor.operator == ">=" and has.release[: len(least)] == least, f"{requirement}: pinned is {has}"

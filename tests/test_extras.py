@@ -8,7 +8,12 @@ from pathlib import Path
 from mella_hf.errors import EXTRAS, missing_extra
 
 ROOT = Path(__file__).parents[1]
-NOT_IMPORTED = {"comet": "runs in an environment of its own", "dev": "for working on the library", "docs": "likewise"}
+NOT_IMPORTED = {
+    "comet": "runs in an environment of its own",
+    "dev": "for working on the library",
+    "docs": "likewise",
+    "test": "likewise",
+}
 
 
 def listed() -> dict[str, list[str]]:

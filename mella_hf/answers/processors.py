@@ -15,7 +15,9 @@ PLAIN_TEMPLATE = (
 
 def takes_suffix(processor: Any) -> bool:
     """Whether it takes answers as `suffix` and ends them itself (PaliGemma)."""
-    return "suffix" in inspect.signature(type(processor).__call__).parameters
+    named = inspect.signature(type(processor).__call__).parameters
+    # PaliGemma's own takes it among `kwargs` in older versions of transformers.
+    return "suffix" in named or type(processor).__name__ == "PaliGemmaProcessor"
 
 
 def has_cross_attention(processor: Any) -> bool:

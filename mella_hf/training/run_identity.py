@@ -21,7 +21,7 @@ DATA = (
     "languages", "sources", "max_samples", "prompt_seed", "max_image_tokens", "min_pixels", "max_pixels", "max_patches",
     "length_buckets", "source_weights", "jpeg_augment", "streaming", "replay_share", "seed", "data_seed",
     "chat_template_path", "eos_token", "pad_token", "max_length", "completion_only_loss", "assistant_only_loss",
-    "loss_type",
+    "loss_type", "router_aux_loss_coef",
 )  # fmt: skip
 # How far and how fast it learns.
 SCHEDULE = (
@@ -42,6 +42,10 @@ MODEL = (
 )  # fmt: skip
 # What may end a run early.
 WATCH = ("watch_early_stop", "watch_steps", "watch_samples", "watch_new_tokens", "watch_patience")
+# Which step's weights are the result.
+BEST = (
+    "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "eval_strategy", "eval_steps", "save_steps",
+)  # fmt: skip
 TAIL = 4096  # bytes at the end of a Parquet file; they describe what is in it
 
 
@@ -59,7 +63,9 @@ def all_settings(settings: Settings) -> dict[str, Any]:
 def run_identity(settings: Settings) -> dict[str, Any]:
     """What the run's result depends on, as JSON; folders by their content, so that they may move."""
     known = all_settings(settings)
-    names = [*DATA, *SCHEDULE, *BATCHES, *MODEL, WATCH[0], *(WATCH if settings.watch.watch_early_stop else ())]
+    names = [*DATA, *SCHEDULE, *BATCHES, *MODEL, WATCH[0], BEST[0]]
+    names += WATCH if settings.watch.watch_early_stop else ()
+    names += BEST if settings.training.load_best_model_at_end else ()
     identity = {name: known[name] for name in names if name in known}
     identity["source_weights"] = settings.data.weights
     identity["held_out"] = settings.data.eval_samples if settings.training.eval_strategy != "no" else None

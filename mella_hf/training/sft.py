@@ -107,6 +107,8 @@ def build_trainer(settings: Settings) -> Any:
     Returns:
         (trainer, facts): facts are JSON-serialisable.
     """
+    from transformers import set_seed
+
     from mella_hf.training.streaming import build_stream_feed
     from mella_hf.training.trainer import MellaTrainer  # importing TRL takes seconds
 
@@ -127,6 +129,7 @@ def build_trainer(settings: Settings) -> Any:
         settings.training.ddp_find_unused_parameters = False  # every weight of the language model is used in each step
     if model.device.type == "cpu":
         settings.training.dataloader_pin_memory = False
+    set_seed(settings.training.seed)  # LoRA starts at random; older versions of TRL set the seed after that
     trainer: Any = MellaTrainer(
         model=model,
         args=settings.training,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sft_runs import WEIGHTS, flags
+from sft_runs import flags, weights_in
 
 from mella_hf.errors import TrainingError
 from mella_hf.training import sft
@@ -21,10 +21,10 @@ STEP = 4  # at which it breaks; checkpoints are saved every second step
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, tiny_dataset: Path) -> bytes:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, tiny_dataset: Path) -> str:
     out = tmp_path_factory.mktemp("undisturbed") / "run"
     sft.train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out, max_steps=6)))
-    return (out / WEIGHTS).read_bytes()
+    return weights_in(out)
 
 
 @pytest.fixture
@@ -58,13 +58,13 @@ def broken(tiny_qwen2vl: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def go_on(tiny_qwen2vl: Path, tiny_dataset: Path, undisturbed: bytes) -> Callable[[Path], None]:
+def go_on(tiny_qwen2vl: Path, tiny_dataset: Path, undisturbed: str) -> Callable[[Path], None]:
     """The same command again; it ends with the weights of a run that nothing disturbed."""
 
     def run(out: Path) -> None:
         assert not (out / "training.json").exists()
         sft.train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out, max_steps=6)))
-        assert (out / WEIGHTS).read_bytes() == undisturbed
+        assert weights_in(out) == undisturbed
 
     return run
 

@@ -64,6 +64,15 @@ def test_watching_counts_only_where_it_may_end_the_run(settings_with: Any) -> No
     assert run_identity(settings_with(**stops)) != run_identity(settings_with(**stops, watch_patience=9))
 
 
+def test_how_often_a_run_is_saved_counts_only_where_the_best_step_is_the_result(settings_with: Any) -> None:
+    best = {"eval_strategy": "steps", "eval_steps": 2, "save_steps": 2, "load_best_model_at_end": "true"}
+    last = {**best, "load_best_model_at_end": "false"}
+    assert run_identity(settings_with(**best)) != run_identity(settings_with(**last))
+    seldom = {"save_steps": 4, "eval_steps": 4}
+    assert run_identity(settings_with(**{**best, **seldom})) != run_identity(settings_with(**best))
+    assert run_identity(settings_with(**{**last, **seldom})) == run_identity(settings_with(**last))
+
+
 def test_folders_may_move_but_not_change(
     settings_with: Any, tiny_qwen2vl: Path, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kill_points import killed_at
-from sft_runs import flags
+from sft_runs import flags, weights_in
 
 from mella_hf.errors import MellaError
 from mella_hf.training.arguments.parsing import parse_settings
@@ -66,8 +66,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     assert not (out / "training.json").exists()
     assert last_checkpoint(out) == out / "checkpoint-2" and any((out / "checkpoint-4").iterdir())  # half a save
     train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out)))
-    weights = "adapter/adapter_model.safetensors"
-    assert (out / weights).read_bytes() == (undisturbed / weights).read_bytes()
+    assert weights_in(out) == weights_in(undisturbed)
 
 
 def test_killed_after_its_last_step_it_takes_no_step_more(
@@ -78,8 +77,7 @@ def test_killed_after_its_last_step_it_takes_no_step_more(
     (out / "training.json").unlink()
     shutil.rmtree(out / "adapter")
     train(parse_settings(flags(tiny_qwen2vl, tiny_dataset, out)))
-    weights = "adapter/adapter_model.safetensors"
-    assert (out / weights).read_bytes() == (undisturbed / weights).read_bytes()
+    assert weights_in(out) == weights_in(undisturbed)
 
 
 def test_other_settings_need_another_folder(undisturbed: Path, tiny_qwen2vl: Path, tiny_dataset: Path) -> None:

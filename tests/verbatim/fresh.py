@@ -29,7 +29,7 @@ from {module} import {name}
 if __name__ == "__main__":
     sys.exit({name}())
 """
-ELSEWHERE = ("comet", "docs", "dev")  # extras that no reader installs beside the library
+ELSEWHERE = ("comet", "docs", "test", "dev")  # extras that no reader installs beside the library
 
 
 @dataclass(frozen=True)

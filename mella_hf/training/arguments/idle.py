@@ -19,6 +19,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "data_seed": (None, "the order of the samples follows from seed"),
     "dataloader_drop_last": (False, "every sample is seen once in an epoch; remove it"),
     "eval_packing": (None, "samples with images are not packed; length_buckets avoids padding"),
+    "ignore_data_skip": (False, "a run that goes on takes the next samples, not the first again; remove it"),
     "packing": (False, "samples with images are not packed; length_buckets avoids padding"),
     "padding_free": (False, "length_buckets avoids padding"),
     "resume_from_checkpoint": (None, "the same command resumes by itself; overwrite: true starts again"),
