@@ -38,6 +38,13 @@ def score(
         bool,
         typer.Option("--answer-cleaning", help='Score answers without <think> blocks, "Answer:" and Markdown.'),
     ] = False,
+    ner: Annotated[
+        str | None,
+        typer.Option(
+            help="Find keywords in references that have none: by a token-classification model of transformers "
+            "(folder or Hub id), or by our rules (rules)."
+        ),
+    ] = None,
     items: Annotated[bool, typer.Option(help="Also write the scores of each item.")] = False,
     id_key: Annotated[str | None, typer.Option("--id", help="Key of the ids, where it is not recognised.")] = None,
     prediction_key: Annotated[
@@ -88,12 +95,14 @@ def score(
     if known is not None:
         first = with_references(first, known, found, predictions)
 
+    first, keywords_by = _with_keywords(first, ner, language)
     metric = MellaMetric(
         language,
         keyword_mode=keyword_mode,  # type: ignore[arg-type]
         protocol=protocol,  # type: ignore[arg-type]
         keyword_plain=keyword_plain,
         answer_cleaning=answer_cleaning,
+        keywords_by=keywords_by,
     )
     if protocol == "paper":
         result: dict[str, Any] = {"scores": metric.compute(**_columns(first))}
@@ -133,6 +142,27 @@ def _references(language: str, split: str | None, data_dir: Path | None) -> dict
     rows = load_dataset("mella", language, split=split, data_dir=None if data_dir is None else str(data_dir))
     columns = rows.select_columns(["id", "text", "keywords"]).to_list()
     return {row["id"]: {"reference": row["text"], "keywords": row["keywords"]} for row in columns}
+
+
+def _with_keywords(rows: list[dict[str, Any]], ner: str | None, language: str) -> tuple[list[dict[str, Any]], str]:
+    """The rows with keywords where they had none, and what found them, for the signature; as they are without `ner`."""
+    bare = [row for row in rows if row.get("keywords") is None]
+    if ner is None or not bare:
+        return rows, ""
+    if len(bare) < len(rows):
+        raise MellaError(
+            f"{len(rows) - len(bare)} of {len(rows)} items have keywords and {len(bare)} have none; found ones would "
+            "be mixed with given ones. Leave out --ner, or the keywords of all."
+        )
+    from mella_hf.metrics.keywords import extract_keywords
+    from mella_hf.metrics.recogniser import Recogniser
+
+    references = [row["reference"] for row in rows]
+    if ner == "rules":
+        found = [extract_keywords(text, language) for text in references]
+    else:
+        found = Recogniser(ner).names(references)
+    return [{**row, "keywords": names} for row, names in zip(rows, found, strict=True)], f"ner:{ner}"
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -123,6 +123,7 @@ class MellaMetric:
         check: `compute` also recomputes BLEU and chrF++ with sacrebleu, ROUGE-L with rouge_score and METEOR with nltk
             on the same tokens, and puts both beside each other (`mella_hf.metrics.check`).
         keyword_plain: keywords match without the diacritics of Latin letters, too ("u Nisu" names Niš).
+        keywords_by: what found the keywords, such as "ner:ORG/MODEL", for the signature.
         answer_cleaning: score answers without `<think>` blocks, "Answer:" and Markdown (`mella_hf.metrics.cleaning`).
 
     Raises:
@@ -143,6 +144,7 @@ class MellaMetric:
         check: bool = False,
         keyword_plain: bool = False,
         answer_cleaning: bool = False,
+        keywords_by: str = "",
     ):
         self.language: Language = get_language(language)
         if meteor not in METEORS:
@@ -164,6 +166,7 @@ class MellaMetric:
         self.resamples, self.seed = resamples, seed
         self.workers, self.progress = workers, progress
         self.check = check
+        self.keywords_by = keywords_by
         self.keyword_plain, self.answer_cleaning = keyword_plain, answer_cleaning
 
     def __repr__(self) -> str:
@@ -188,8 +191,10 @@ class MellaMetric:
         )
 
     def _rests_on(self) -> list[str]:
-        """What is unusual: cleaned answers, prompts that no speaker wrote, another language identifier, or none."""
+        """What is unusual: cleaned answers, found keywords, prompts that no speaker wrote, another identifier."""
         unusual = [f"clean:{cleaning.CLEANING}"] if self.answer_cleaning else []
+        if self.keywords_by:
+            unusual.append(f"kwby:{self.keywords_by}")
         if self.language.prompts_by != "speaker":
             unusual.append(f"prompts:{self.language.prompts_by}")
         if not is_identifiable(self.language) and not self.language.own_scripts:

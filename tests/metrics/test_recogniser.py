@@ -1,0 +1,78 @@
+"""Names found by a token-classification model: a model whose every word is known, from our own hands."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mella_hf.cli import app
+from mella_hf.errors import MellaError
+from mella_hf.metrics.recogniser import Recogniser
+
+WORDS = {"karlův": "B-LOC", "most": "I-LOC", "krtek": "B-PER", "1932": "B-DATE"}
+LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "B-DATE"]
+
+
+def save_model(folder: Path, labels: list[str] = LABELS) -> Path:
+    """A BERT without layers: the label of a word is that of its embedding."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+    from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast
+
+    vocabulary = {word: number for number, word in enumerate(["[UNK]", "[PAD]", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]")
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=8, num_hidden_layers=0, num_attention_heads=1, intermediate_size=8,
+        max_position_embeddings=32, id2label=dict(enumerate(labels)), label2id={n: i for i, n in enumerate(labels)},
+    )  # fmt: skip
+    model = BertForTokenClassification(config)
+    with torch.no_grad():
+        for parameter in model.bert.embeddings.parameters():
+            parameter.zero_()
+        model.bert.embeddings.LayerNorm.weight.fill_(1.0)
+        model.classifier.weight.zero_()
+        model.classifier.bias.zero_()
+        for word, number in vocabulary.items():
+            label = LABELS.index(WORDS.get(word, "O"))
+            model.bert.embeddings.word_embeddings.weight[number, label] = 1.0
+        model.classifier.weight[:, : len(labels)] = torch.eye(len(labels))
+    model.save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+def test_names_are_whole_each_once_and_dates_are_none(tmp_path: Path) -> None:
+    recogniser = Recogniser(str(save_model(tmp_path)))
+    texts = ["Večer Karlův most a Krtek, znovu Karlův most", "V roce 1932 nic", ""]
+    assert recogniser.names(texts) == [["Karlův most", "Krtek"], [], []]
+
+
+def test_other_models_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MellaError, match="has the labels LABEL_0, .* give a model that was trained to recognise names"):
+        Recogniser(str(save_model(tmp_path / "a", [f"LABEL_{i}" for i in range(5)])))
+    with pytest.raises(MellaError, match="cannot be loaded as a token-classification model"):
+        Recogniser(str(tmp_path / "nothing"))
+
+
+def test_score_finds_the_keywords_of_references_and_the_signature_says_by_what(tmp_path: Path) -> None:
+    model = save_model(tmp_path / "model")
+    rows = [
+        {"id": "1", "prediction": "Lidé na Karlově mostě.", "reference": "Turisté, Karlův most v Praze"},
+        {"id": "2", "prediction": "Hračka na stole.", "reference": "Krtek leží na stole"},
+    ]
+    path = tmp_path / "answers.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    found = {}
+    for ner in (str(model), "rules"):
+        ended = CliRunner().invoke(app, ["score", str(path), "--language", "cs", "--ner", ner])
+        assert ended.exit_code == 0, ended.output
+        found[ner] = json.loads(path.with_suffix(".scores.json").read_text("utf-8"))["scores"]
+        assert f"|kwby:ner:{ner}|" in found[ner]["signature"]
+    assert found[str(model)]["keyword_micro"] == 50.0
+    rows[0]["keywords"] = ["Praha"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    ended = CliRunner().invoke(app, ["score", str(path), "--language", "cs", "--ner", "rules"])
+    assert "1 of 2 items have keywords and 1 have none" in str(ended.exception)
