@@ -141,7 +141,8 @@ def test_killed_before_any_file_operation(tmp_path: Path, monkeypatch: pytest.Mo
         runs["done" if found == expected else "not begun"] += 1
         remove_samples(folder, ids=gone)
         assert tree(folder) == expected and not (folder / ".removal").exists(), number
-    assert runs["done"] >= 12 and runs["not begun"] >= 12, runs
+    # As docs/reliability.md says.
+    assert runs["done"] > 30 and runs["not begun"] > 40 and runs.total() > 80, runs
 
 
 def test_the_next_command_finishes_a_removal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
