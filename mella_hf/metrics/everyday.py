@@ -36,6 +36,7 @@ def everyday_stems(language: Language) -> frozenset[str]:
     return frozenset(stem for stem, count in stems.items() if count >= least)
 
 
+@lru_cache(maxsize=1 << 16)  # words: a few thousand are most of what is written
 def is_everyday(word: str, language: Language) -> bool:
     """Whether a normalised word, with or without clitics, is an everyday word; True if there are no counts."""
     known = everyday_stems(language)

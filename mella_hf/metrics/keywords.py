@@ -460,13 +460,14 @@ def _caseless_names(text: str, language: Language, frequencies: DocumentFrequenc
     """Places, feasts, and runs of words that are rare in the corpus or in speech, in a script without capitals."""
     words = list(_patterns()["word"].finditer(text))
     known_places = places(language)
+    normalized = [language.normalizer(match.group()) for match in words]
     rare_start, rare_end = 0, -1
     kinds: set[int] = set()
     verbs: set[int] = set()
     if language.stemmer == "arabic":
         # The preposition على is normalised to the given name علي.
         raw = [match.group() for match in words]
-        normal = ["" if word == "على" else language.normalizer(word) for word in raw]
+        normal = ["" if word == "على" else name for word, name in zip(raw, normalized, strict=True)]
         breaks = frozenset(at for at in range(1, len(words)) if not _follows(text, words, at - 1, at))
         for first, end in arabic_names(normal, breaks, language):
             if end < len(normal) and normal[end].startswith(("ي", "ت")):
@@ -478,13 +479,13 @@ def _caseless_names(text: str, language: Language, frequencies: DocumentFrequenc
             continue
         for length in (3, 2, 1):
             span = words[at : at + length]
-            if len(span) == length and _is_place([m.group() for m in span], language, known_places):
+            if len(span) == length and _is_place(normalized[at : at + length], language, known_places):
                 yield _Span(match.start(), span[-1].end())
                 break
-        if _is_feast(words[at : at + 2], language):
+        if _is_feast(normalized[at : at + 2], language):
             yield _Span(match.start(), words[at + 1].end())
         is_word = language.stemmer == "arabic" and (at in verbs or is_ordinary(normal[at], language))
-        if not is_word and _is_rare(language.normalizer(match.group()), language, frequencies):
+        if not is_word and _is_rare(normalized[at], language, frequencies):
             rare_start = rare_start if match.start() == rare_end + 1 else match.start()
             rare_end = match.end()
             yield _Span(rare_start, rare_end)
@@ -496,15 +497,15 @@ def _is_rare(word: str, language: Language, frequencies: DocumentFrequencies | N
     return not is_everyday(word, language) or (frequencies is not None and frequencies.is_rare(word))
 
 
-def _is_feast(words: list[Any], language: Language) -> bool:
-    """Whether two words are "the feast of the ...", as Arabic names its feasts (an indefinite one is a birthday)."""
+def _is_feast(words: list[str], language: Language) -> bool:
+    """Whether two normalised words are "the feast of the ...", as Arabic names feasts (without "the": a birthday)."""
     if language.stemmer != "arabic" or len(words) < 2:
         return False
-    feast, whose = (language.normalizer(match.group()) for match in words)
+    feast, whose = words
     return feast in _FEAST and whose.startswith("ال")
 
 
 def _is_place(words: list[str], language: Language, known: frozenset[tuple[str, ...]]) -> bool:
-    normalized = [language.normalizer(word) for word in words]
-    firsts = arabic_bases(normalized[0]) if language.stemmer == "arabic" else [normalized[0]]
-    return any((first, *normalized[1:]) in known for first in firsts)
+    """Whether normalised words, the first with or without clitics, are the name of a place."""
+    firsts = arabic_bases(words[0]) if language.stemmer == "arabic" else words[:1]
+    return any((first, *words[1:]) in known for first in firsts)

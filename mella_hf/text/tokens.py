@@ -156,7 +156,7 @@ _ARABIC_PROCLITICS = tuple(
         key=lambda clitic: (-len(clitic), clitic),
     )
 )
-_ARTICLE_SHARE = ("ال", "لل")
+_ARTICLES = tuple(clitic for clitic in _ARABIC_PROCLITICS if clitic.endswith(("ال", "لل")))
 MIN_ARABIC_STEM = 3  # letters: Arabic roots have three
 
 
@@ -171,8 +171,8 @@ def arabic_bases(word: str) -> list[str]:
 
 def _without_article(word: str) -> str:
     """The word without its article and what stands before that: the safe part of clitic stripping."""
-    for clitic in _ARABIC_PROCLITICS:
-        if clitic.endswith(_ARTICLE_SHARE) and word.startswith(clitic) and len(word) - len(clitic) >= MIN_ARABIC_STEM:
+    for clitic in _ARTICLES:
+        if word.startswith(clitic) and len(word) - len(clitic) >= MIN_ARABIC_STEM:
             return word[len(clitic) :]
     return word
 

@@ -87,6 +87,7 @@ def test_a_number_alone_is_no_name() -> None:
 def test_no_counts_no_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     assert everyday_stems(get_language("th")) == frozenset() and is_everyday("อะไรก็ได้", get_language("th"))
     everyday_stems.cache_clear()
+    is_everyday.cache_clear()
     monkeypatch.setitem(sys.modules, "spellchecker", None)
     with pytest.raises(MissingExtraError, match=r"mella_hf\[metrics\]"):
         extract_keywords("صورة من القاهرة", "ar")
