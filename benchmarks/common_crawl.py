@@ -5,6 +5,9 @@
 A server on loopback, in a process of its own, plays an index with Common Crawl's columns and the WARC files. Prints
 index rows a CPU-second, the bytes read against the whole index, and records a second of both programs without a limit
 of rate. The pages that are asked for are spread over the whole index; with `--tlds` they would not be.
+
+Bars, exit status 1 when one is missed: at least 100,000 index rows a CPU-second, at most 40% of the index's bytes read,
+at most 0.9 requests a record, and at least 0.5 times the records a second of bare aiohttp, which checks nothing.
 """
 
 import argparse
@@ -38,6 +41,7 @@ from mella_hf.stage import StageReport, run_stage  # noqa: E402
 
 CRAWL = "CC-MAIN-2026-43"
 CONNECTIONS = 4  # of both programs
+ROWS, SHARE, REQUESTS, PACE = 100_000, 0.4, 0.9, 0.5  # the bars
 TLDS = ("co.ke", "com", "net", "org", "de", "ru", "co.tz")
 
 
@@ -77,17 +81,17 @@ async def bare(base: str, places: list[tuple[str, int, int]]) -> int:
     return total
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--records", type=int, default=1000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), arguments.rows, arguments.records)
+        return measure(Path(folder), arguments.rows, arguments.records)
 
 
-def measure(folder: Path, rows: int, records: int) -> None:
-    """Make the crawl, and print what was measured."""
+def measure(folder: Path, rows: int, records: int) -> int:
+    """Make the crawl, and print what was measured; 1 when a bar is missed."""
     text = "Wanawake wakiuza samaki katika soko la Mwanza asubuhi. " * 300
     pages = []
     draw = random.Random(1)
@@ -121,6 +125,7 @@ def measure(folder: Path, rows: int, records: int) -> None:
     )  # fmt: skip
     selecting.out = str(folder / "records")
     fetched, cpu_ours, seconds = stage("records", selecting.fetch, record_shards(paths), folder)
+    ours_pace, asked = fetched.counts["kept"] / seconds, fetched.counts["record_requests"] / len(places)
     print(f"mella: {fetched.counts['kept'] / seconds:,.0f} records a second, {cpu_ours:.1f} CPU-seconds, "
           f"{fetched.counts['record_requests']:,} requests for {len(places):,} records, each checked")  # fmt: skip
     before, start = cpu(), time.perf_counter()
@@ -129,6 +134,10 @@ def measure(folder: Path, rows: int, records: int) -> None:
     print(f"aiohttp: {len(places) / seconds:,.0f} records a second, {cpu() - before:.1f} CPU-seconds, none checked")
     ours.send("end")
     server.join()
+    theirs_pace = len(places) / seconds
+    met = pace >= ROWS and read <= SHARE * whole and asked <= REQUESTS and ours_pace >= PACE * theirs_pace
+    print(f"{ours_pace / theirs_pace:.2f} times bare aiohttp; {'met' if met else 'MISSED'}")
+    return int(not met)
 
 
 class _Selecting:
@@ -148,4 +157,4 @@ class _Selecting:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -213,6 +213,54 @@ def test_time_grows_with_the_length_of_a_text_and_not_with_its_square():
     assert len(found) >= source().count("= re.compile(") > 30  # none is overlooked
 
 
+def patterns_of_regex() -> dict[str, Any]:
+    """The patterns of the module `regex`, which knows scripts and kinds of letters; most are made by functions."""
+    from mella_hf.dataset import checks
+    from mella_hf.languages.scripts import script_pattern
+    from mella_hf.metrics import keywords, paper
+    from mella_hf.text import tokens
+
+    made = [checks._VISIBLE, script_pattern(("Arab",)), script_pattern(("Hira", "Kana", "Hani"))]
+    made += [paper._penn_pattern(), tokens._word_pattern()]
+    # Of a sentence's beginning it is searched in _BEFORE characters alone; a dash is looked for in one place.
+    found = {name: pattern for name, pattern in keywords._patterns().items() if name not in ("sentence", "dash")}
+    return found | {pattern.pattern: pattern for pattern in made}
+
+
+def slow_for_regex(pattern: Any) -> str | None:
+    """As `slow_input`; `regex` shows no parse tree, so that all pairs of telling characters are tried."""
+    probes = "a1 -'.,/#d\u0301\u0e01\u064b\u00ab\u201c\"\n!"
+    pumps = [one + other for one, other in product(probes, ("", *probes))]
+    found = list(product(("", "\u00ab", "'"), pumps, ("", "\x00")))
+    for length in (24, 100, 400):  # short ones first, for what is exponential
+        costs = {}
+        for before, pump, end in found:
+            text = before + pump * (length // len(pump)) + end
+            costs[before, pump, end] = cost(exhaust, pattern, text)
+            if costs[before, pump, end] > 0.05:
+                return f"over 50 ms for {text!r}"
+        found = sorted(costs, key=lambda key: -costs[key])[: 200 if length < 400 else 4]
+    for before, pump, end in found:
+        small, large = (cost(exhaust, pattern, before + pump * (n // len(pump)) + end) for n in (1_000, 10_000))
+        if large > 0.01 and large > MOST_GROWTH * small:
+            return f"{small:.4f} s, {large:.4f} s for ten times as much of {before + pump!r}"
+    return None
+
+
+def test_the_patterns_of_regex_too():
+    slow = {name: problem for name, pattern in patterns_of_regex().items() if (problem := slow_for_regex(pattern))}
+    assert slow == {}
+    made = len(re.findall(r"\bregex\.compile\(", source()))
+    assert len(patterns_of_regex()) >= made - 2 > 5  # but for those two none is overlooked
+
+
+@pytest.mark.parametrize("bad", [r"[\p{Latin}\d]*\p{Latin}", r"\u00ab\s*([^\u00ab\u00bb]+?)\s*\u00bb"])
+def test_slow_patterns_of_regex_are_found(bad):
+    import regex
+
+    assert slow_for_regex(regex.compile(bad)) is not None
+
+
 BAD = (r"\s+$", r"(a+)+b", r"<!--.*?-->x", r"[\w.]+@")
 
 

@@ -131,9 +131,9 @@ def _patterns() -> dict[str, Any]:
     word = r"[\p{L}\p{M}\p{N}]+(?:[-’'][\p{L}\p{M}\p{N}]+)*"
     return {
         "word": regex.compile(word),
-        "quoted": regex.compile(r"«\s*([^«»]+?)\s*»|[“„]([^“”„]+)[”“]|\"([^\"]+)\"|''([^']+)''|(?<!\w)'([^']+)'(?!\w)"),
+        "quoted": regex.compile(r"«([^«»]++)»|[“„]([^“”„]+)[”“]|\"([^\"]+)\"|''([^']+)''|(?<!\w)'([^']+)'(?!\w)"),
         "thai": regex.compile(r"\p{Thai}"),
-        "latin": regex.compile(r"[\p{Latin}\d]*\p{Latin}[\p{Latin}\p{M}\d]*(?:[- ]?[\p{Latin}\d][\p{Latin}\p{M}\d]*)*"),
+        "latin": regex.compile(r"(?<!\d)\d*+\p{Latin}[\p{Latin}\p{M}\d]*+(?:[- ][\p{Latin}\d][\p{Latin}\p{M}\d]*+)*+"),
         "dash": regex.compile(r"\s+[-–—]\s|,\s"),
         "sentence": regex.compile(r"(?:^|[.!?…:]\s+|\n|[–—]\s+)[\s\W]*$"),
     }
@@ -147,8 +147,10 @@ def _quoted(text: str) -> Iterator[_Span]:
     """Names in quotation marks."""
     for match in _patterns()["quoted"].finditer(text):
         group = next(i for i in range(1, 6) if match.group(i) is not None)
-        if len(match.group(group).split()) <= MAX_WORDS:
-            yield _Span(*match.span(group))
+        name = match.group(group)
+        start = match.start(group) + len(name) - len(name.lstrip())  # « name » has spaces inside
+        if 0 < len(name.split()) <= MAX_WORDS:
+            yield _Span(start, start + len(name.strip()))
 
 
 def _latin(text: str) -> Iterator[_Span]:
