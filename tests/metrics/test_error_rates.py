@@ -1,7 +1,8 @@
 """A simulated study of every test that a page shows: how often it finds what is not there, and what is.
 
-The randomisation test decides differences of scores (sums over images), the sign flips differences of rates whose
-totals differ (names said), and the sign test choices of people and judges.
+The randomisation test decides differences of scores (means and corpus scores), the sign flips differences of rates
+whose totals differ (names said), and the sign test choices of people and judges. `mella score` prints the bootstrap's
+p-value, too. Then the coverage of the bootstrap's intervals.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,15 @@ import numpy as np
 import pytest
 
 from mella_hf.metrics.rates import rate_difference
-from mella_hf.metrics.significance import randomization_p_value, resamples_for, swapped_sums
+from mella_hf.metrics.scores.bleu import BLEU_ORDER, bleu_score
+from mella_hf.metrics.significance import (
+    bootstrap_p_value,
+    bootstrap_sums,
+    interval,
+    randomization_p_value,
+    resamples_for,
+    swapped_sums,
+)
 from mella_hf.reviewing.agreement import sign_test
 
 TRIALS, RESAMPLES, LEVEL = 200, 400, 0.05
@@ -18,10 +27,39 @@ MOST = LEVEL + 2 * (LEVEL * (1 - LEVEL) / TRIALS) ** 0.5  # two standard errors 
 Study = Callable[[np.random.RandomState, int, float], float]
 
 
-def mean_score(random: np.random.RandomState, n: int, gain: float) -> float:
-    """p of a mean over images, such as METEOR: scores of 0 to 100 that two systems share in part."""
+def two_means(random: np.random.RandomState, n: int, gain: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of 0 to 100 of n images that two systems share in part."""
     shared = random.gamma(2.0, 5.0, size=n)
     first, second = (shared + random.gamma(2.0, 3.0, size=n) + more for more in (0.0, gain))
+    return first, second
+
+
+def mean_by_bootstrap(random: np.random.RandomState, n: int, gain: float) -> float:
+    """p of the paired bootstrap of the same means, as `mella score` prints it."""
+    first, second = two_means(random, n, gain)
+    drawn = bootstrap_sums((second - first)[:, None], RESAMPLES)[:, 0] / n
+    return bootstrap_p_value(drawn, float(second.mean() - first.mean()))
+
+
+def corpus_score(random: np.random.RandomState, n: int, gain: float) -> float:
+    """p of corpus BLEU: answers of 4 to 20 words, of whose n-grams about a share p**order match."""
+    lengths, ease = random.randint(4, 21, size=n), random.beta(4.0, 4.0, size=n)
+    systems = []
+    for more in (0.0, gain / 100):
+        matches = [
+            random.binomial(np.maximum(lengths - order + 1, 0), np.clip(ease + more, 0, 1) ** order)
+            for order in range(1, BLEU_ORDER + 1)
+        ]
+        totals = [np.maximum(lengths - order + 1, 0) for order in range(1, BLEU_ORDER + 1)]
+        systems.append(np.column_stack((lengths, lengths, *matches, *totals)).astype(float))
+    ours, theirs = swapped_sums(*systems, RESAMPLES)
+    before, after = (float(bleu_score(rows.sum(axis=0))) for rows in systems)
+    return randomization_p_value(bleu_score(theirs) - bleu_score(ours), after - before)
+
+
+def mean_score(random: np.random.RandomState, n: int, gain: float) -> float:
+    """p of a mean over images, such as METEOR."""
+    first, second = two_means(random, n, gain)
     ours, theirs = swapped_sums(first[:, None], second[:, None], RESAMPLES)
     return randomization_p_value((theirs - ours)[:, 0] / n, float(second.mean() - first.mean()))
 
@@ -57,6 +95,8 @@ def choices(random: np.random.RandomState, n: int, gain: float) -> float:
 # P(Z > 1.96 - gain / standard error), gives .59, .87 and .99; for choices .69, .94 and 1; for means .95 and more.
 STUDIES: list[tuple[Study, float, tuple[float, float, float]]] = [
     (mean_score, 2.0, (0.8, 0.95, 0.99)),
+    (mean_by_bootstrap, 2.0, (0.8, 0.95, 0.99)),
+    (corpus_score, 2.0, (0.5, 0.8, 0.95)),
     (keyword_accuracy, 5.0, (0.45, 0.77, 0.95)),
     (entity_precision, 20.0, (0.45, 0.77, 0.95)),
     (choices, 15.0, (0.55, 0.85, 0.97)),
@@ -70,6 +110,19 @@ def test_false_and_true_findings(study: Study, gain: float, power: tuple[float, 
         false = np.mean([study(random, n, 0.0) < LEVEL for _ in range(TRIALS)])
         true = np.mean([study(random, n, gain) < LEVEL for _ in range(TRIALS)])
         assert false <= MOST and true >= least, (n, false, true)
+
+
+@pytest.mark.parametrize("n", [100, 200, 400])
+def test_bootstrap_intervals_hold_the_truth(n: int) -> None:
+    """A mean, whose truth is 2 * 5 + 2 * 3 by the gamma distributions, and a paired difference of 2."""
+    held = np.zeros(2)
+    for seed in range(TRIALS):
+        first, second = two_means(np.random.RandomState(1000 * n + seed), n, 2.0)
+        drawn = bootstrap_sums(np.column_stack((first, second - first)), RESAMPLES) / n
+        for at, truth in enumerate((16.0, 2.0)):
+            low, high = interval(drawn[:, at])
+            held[at] += low <= truth <= high
+    assert (held / TRIALS >= 0.95 - 2 * (0.95 * 0.05 / TRIALS) ** 0.5).all(), held / TRIALS
 
 
 @pytest.mark.parametrize("tests", [1, 6, 64, 500])
