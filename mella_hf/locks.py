@@ -9,7 +9,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from mella_hf.errors import MellaError
 
+NAME = ".mella.lock"  # in the folder that is held
 BEAT = 15.0  # seconds between two signs of life
 SILENCE = 120.0  # seconds without a sign of life after which another machine's process counts as gone
 TRIES = 5  # how often to try again when the holder goes at the same moment
@@ -62,6 +63,11 @@ def sole_use(lock: Path, place: Path, doing: str) -> Iterator[None]:
         with suppress(OSError):  # the folder may be gone
             if _read(lock).get("token") == me["token"]:
                 lock.unlink()
+
+
+def sole_writer(folder: Path, doing: str) -> AbstractContextManager[None]:
+    """Hold a folder that a command writes, by a file in it; of a launcher's processes the first holds it for all."""
+    return nullcontext() if os.environ.get("RANK", "0") != "0" else sole_use(folder / NAME, folder, doing)
 
 
 def _take(lock: Path, me: dict[str, Any]) -> dict[str, Any] | None:

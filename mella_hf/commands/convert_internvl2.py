@@ -27,8 +27,12 @@ def convert_internvl2(
     are written; AutoModelForImageTextToText and AutoProcessor load the folder. Interrupted, the same command goes on
     where it stopped.
     """
+    from mella_hf.locks import sole_use
     from mella_hf.training.internvl2.convert import convert_internvl2
 
-    folder = convert_internvl2(source, out, revision=revision, max_patches=max_patches, say=say)
+    with sole_use(
+        out.absolute().with_name(f".{out.name}.lock"), out, "mella convert-internvl2"
+    ):  # OUT may not be there yet
+        folder = convert_internvl2(source, out, revision=revision, max_patches=max_patches, say=say)
     say(folder)
     finish({"model": folder}, folder)

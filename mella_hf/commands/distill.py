@@ -34,6 +34,7 @@ def distill(
 
     from mella_hf.answers.request_cache import RequestCache
     from mella_hf.ling.translate import CachedTranslator, open_translator
+    from mella_hf.locks import sole_writer
     from mella_hf.sample import SOURCES
     from mella_hf.training.distill import build_transfer_set, read_record
 
@@ -41,7 +42,7 @@ def distill(
     rows = {source: load_dataset("mella", language, data_dir=folder, split=source) for source in SOURCES}
     if max_samples is not None:  # the first ones, as training takes them
         rows = {source: part.select(range(min(max_samples, len(part)))) for source, part in rows.items()}
-    with RequestCache(out / "translations.sqlite") as cache:
+    with sole_writer(out, "mella distill"), RequestCache(out / "translations.sqlite") as cache:
         cached = CachedTranslator(open_translator(translator, language, translator_url), cache)
         build_transfer_set(
             base=base,

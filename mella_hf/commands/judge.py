@@ -1,6 +1,7 @@
 """`mella judge`: let a served vision-language model judge the answers of a finished run."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +64,7 @@ def judge(
     from mella_hf.evaluation.judging.run import REPLIES_FILE, Prices, judge_run, pairwise_plan, superseded
     from mella_hf.evaluation.paired import holds_runs, load_runs, name_runs
     from mella_hf.languages.codes import ALL, read_codes
+    from mella_hf.locks import sole_writer
 
     if (price_in is None) != (price_out is None):
         raise MellaError("Only one price was given; give both --price-in and --price-out, or neither.")
@@ -83,7 +85,8 @@ def judge(
             plan = pairwise_plan(ours, name, theirs.get(code), sample)
         images = JudgedImages(ours, data_dir)
         replies = ours.folder / REPLIES_FILE
-        with RequestCache(":memory:" if dry_run and not replies.is_file() else replies) as cache:
+        held = nullcontext() if dry_run else sole_writer(ours.folder, "mella judge")
+        with held, RequestCache(":memory:" if dry_run and not replies.is_file() else replies) as cache:
             judging = Judge(servers, cache)
             expected = estimate(plan.questions, judging, images)
             expectations[code] = vars(expected)

@@ -35,11 +35,11 @@ from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import languages_in, open_writer, shard_name, shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.files import ASIDE, write_atomic
-from mella_hf.locks import sole_use
+from mella_hf.locks import NAME, sole_use
 from mella_hf.sample import SPLITS, as_record
 from mella_hf.text.addresses import url_key
 
-LOCK = ".mella.lock"  # held by whatever changes a dataset folder: a build, a removal
+LOCK = NAME  # held by whatever changes a dataset folder: a build, a removal
 STAGE, PLAN = ".removal", "plan.json"
 NEW, VIEW = "new", "view"  # in STAGE: the files to come, and the folder as it will be
 

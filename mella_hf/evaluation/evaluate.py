@@ -22,6 +22,7 @@ from mella_hf.evaluation.reports.report import write_report
 from mella_hf.evaluation.reports.systems import check_names
 from mella_hf.evaluation.run import Run, evaluate_runs, load_run, score_line
 from mella_hf.languages.codes import read_codes
+from mella_hf.locks import sole_writer
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -111,25 +112,26 @@ def evaluate(
         raise MellaError(f"--data-dir {str(data_dir)!r} is not a folder; give the folder of a dataset.")
     folders = {code: out if len(codes) == 1 else out / code for code in codes}
     check_benchmarks(external, check_references)
-    scored = evaluate_runs(
-        systems,
-        folders,
-        data_dir=data_dir,
-        splits=None if splits is None else _listed(splits),
-        batch_size=batch_size,
-        max_new_tokens=max_new_tokens,
-        device=device,
-        check_references=check_references,
-    )
-    runs = {code: load_run(folder) for code, folder in folders.items()} if scored else {}
-    comparisons, pages = _compared(runs, systems, others, files, out, say) if scored else ([], [])
-    measured = []
-    for record in run_benchmarks(external, systems, out=out / "benchmarks", batch_size=batch_size, device=device):
-        measured.append(record)
-        say(benchmark_line(record))
-    if measured:  # the pages show them too
-        for run in runs.values():
-            write_report(run)
+    with sole_writer(out, "mella evaluate"):
+        scored = evaluate_runs(
+            systems,
+            folders,
+            data_dir=data_dir,
+            splits=None if splits is None else _listed(splits),
+            batch_size=batch_size,
+            max_new_tokens=max_new_tokens,
+            device=device,
+            check_references=check_references,
+        )
+        runs = {code: load_run(folder) for code, folder in folders.items()} if scored else {}
+        comparisons, pages = _compared(runs, systems, others, files, out, say) if scored else ([], [])
+        measured = []
+        for record in run_benchmarks(external, systems, out=out / "benchmarks", batch_size=batch_size, device=device):
+            measured.append(record)
+            say(benchmark_line(record))
+        if measured:  # the pages show them too
+            for run in runs.values():
+                write_report(run)
     return Evaluation(out, runs, comparisons, measured, pages)
 
 
