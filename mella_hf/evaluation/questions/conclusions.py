@@ -14,7 +14,7 @@ from mella_hf.languages import get_language
 Record = Mapping[str, Any]
 
 LEVEL = 0.05  # significance level for corrected p-values
-FEWEST_NAMES = 10  # even if all ten were supported, the share could be 72% (Wilson, 95%)
+FEWEST_NAMES = 10  # even if all ten were supported, the share could be 69% (Clopper and Pearson, 95%)
 FOREIGN = 0.1  # share of the answers; above it, names in another language dominate
 SENTENCES = 4  # up to so many comparisons, each gets its own sentence
 MADE_UP = {

@@ -194,14 +194,7 @@ class Meteor(Metric):
     name: ClassVar = "meteor"
     place: ClassVar = 40
     width: ClassVar = 1
-    scores: ClassVar = (
-        Score(
-            "meteor",
-            "METEOR",
-            "words in common, stemmed, in order; a tuned system reads 8 to 12% higher than by the Java program",
-            "METEOR (exact + stem)",
-        ),
-    )
+    scores: ClassVar = (Score("meteor", "METEOR", "words in common, stemmed, in order", "METEOR (exact + stem)"),)
 
     def signature(self, settings: MetricSettings) -> str:
         return f"meteor:{settings.meteor}" + (",a.75b1.4g.7s.5" if settings.meteor == "exact+stem" else "")
