@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from mella_hf.commands.build import build
 from mella_hf.dataset.building.build import build_dataset
 from mella_hf.dataset.disjoint import check_disjoint
-from mella_hf.dataset.remove import LOCK
+from mella_hf.dataset.remove import LOCK, remove_samples
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.errors import MellaError
 from mella_hf.locks import sole_use
@@ -260,6 +260,43 @@ def test_images_that_are_gone_stay_in_the_dataset(tmp_path: Path) -> None:
     assert built(source, tmp_path / "out").ran == 0 and content(tmp_path / "out") == before
     report = built(source, tmp_path / "out", rescan=True)
     assert report.funnel["ar"]["know"] == {"kept": 0, "dropped_image_missing": 10} and report.kept == 0
+
+
+@pytest.mark.parametrize("change", ["a line", "an image"])
+def test_images_that_are_gone_stay_when_others_come(tmp_path: Path, change: str) -> None:
+    """Who makes room for new images by deleting those that were built loses nothing."""
+    source = folder(tmp_path / "one", range(10))
+    new = tmp_path / "one" / "9.jpg"
+    data = new.read_bytes()
+    new.unlink()
+    assert built(source, tmp_path / "out").given["ar"]["know"] == {"kept": 9, "dropped_image_missing": 1}
+    for path in (tmp_path / "one").glob("*.jpg"):
+        path.unlink()
+    if change == "an image":
+        new.write_bytes(data)
+    else:
+        with open(tmp_path / "one" / "metadata.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps({"file_name": "10.jpg", "text": "جمل 10"}) + "\n")
+        (tmp_path / "one" / "10.jpg").write_bytes(picture(10))
+    report = built(source, tmp_path / "out")
+    lost = {} if change == "an image" else {"dropped_image_missing": 1}
+    assert report.given["ar"]["know"] == {"kept": 10, **lost} and sum(sizes(tmp_path / "out").values()) == 10
+    assert verify_dataset(tmp_path / "out", workers=0, progress=False).problems == []
+    assert built(source, tmp_path / "out", rescan=True).kept == 1
+
+
+def test_what_was_taken_down_does_not_come_back(tmp_path: Path) -> None:
+    """Though the scan before knew it."""
+    source = folder(tmp_path / "one", range(10))
+    built(source, tmp_path / "out", test_size=0)
+    gone = rows(tmp_path / "out", "ar", "know")[3]["id"]
+    remove_samples(tmp_path / "out", ids=[gone])
+    for path in (tmp_path / "one").glob("*.jpg"):
+        path.unlink()
+    with open(tmp_path / "one" / "metadata.jsonl", "a", encoding="utf-8") as file:
+        file.write("\n")
+    assert built(source, tmp_path / "out", test_size=0).kept == 9
+    assert gone not in {row["id"] for row in rows(tmp_path / "out", "ar", "know")}
 
 
 def command(*arguments: str) -> Result:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import datasets
@@ -254,3 +255,13 @@ def without_rows(path: Path) -> bytes:
     out = io.BytesIO()
     pq.write_table(pq.read_table(path).slice(0, 0), out)
     return out.getvalue()
+
+
+def test_a_row_never_gets_the_image_of_another(tmp_path: Path) -> None:
+    """Rows are found by their numbers: when they move, and one has no image, it must not get the one that was there."""
+    path = write_hf(tmp_path / "in", [as_image(picture(n)) for n in range(3)], text=["một", "hai", "ba"])
+    built(HfSource(str(path), "vi"), tmp_path / "out")
+    shutil.rmtree(path)
+    write_hf(tmp_path / "in", [as_image(b""), as_image(picture(1))], text=["bốn", "hai"])
+    report = built(HfSource(str(path), "vi"), tmp_path / "out")
+    assert report.kept == 1 and [row["text"] for row in rows(tmp_path / "out", "vi", "know")] == ["hai"]

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from mella_hf.dataset.building.candidate import Source, Unit
-from mella_hf.dataset.building.held import held_image
+from mella_hf.dataset.building.held import held_image, is_held
 from mella_hf.dataset.building.holdings import (
     Holding,
     adopted,
@@ -226,7 +226,8 @@ def _scan(
         if asked.rescan or not is_current(work / "scan" / unit.name, folders):
             (work / "scan" / "done" / f"{unit.name}.json").unlink(missing_ok=True)
     shards = [Shard(u.name, {k: v for k, v in asdict(u).items() if k != "name"}) for u in units]
-    scan = partial(scan_unit, source=source, verify=asked.verify)
+    held = None if asked.rescan else partial(is_held, out=str(work.parent), build=uuid4().hex)
+    scan = partial(scan_unit, source=source, verify=asked.verify, is_held=held)
     settings = {"version": BUILD_VERSION, "verify": asked.verify}
     report = run("scan", scan, shards, work / "scan", settings=settings).require_all()
     given = [

@@ -38,11 +38,19 @@ def held_image(out: Path, work: Path, language: str, image_id: str, build: str) 
     return bytes(_images(files[file], group, build)[row - starts[group]].as_py())
 
 
+def is_held(language: str, image_id: str, *, out: str, build: str) -> bool:
+    """Whether the shards of a dataset folder have an image. Arguments as of `held_image`."""
+    _, ids, _ = _index(out, "", language, build)
+    digest = np.bytes_(bytes.fromhex(image_id))
+    at = int(np.searchsorted(ids, digest))
+    return at < len(ids) and bool(ids[at] == digest)
+
+
 @lru_cache(maxsize=1)
 def _index(out: str, work: str, language: str, build: str) -> tuple[list[str], np.ndarray, np.ndarray]:
     """(files, ids [N] S32 in order, (file, row) of each [N, 2] uint32)."""
     files = [str(path) for split in SPLITS for path in shard_paths(out, language, split)]
-    files += sorted(str(path) for path in Path(work).glob(f"{language}-*/*.parquet"))
+    files += sorted(str(path) for path in Path(work).glob(f"{language}-*/*.parquet")) if work else []
     ids, places = [np.zeros(0, "S32")], [np.zeros((0, 2), np.uint32)]
     for number, path in enumerate(files):
         try:

@@ -42,12 +42,27 @@ SCAN_SCHEMA = pa.schema(
         *_RECORD,
     ]
 )
+_IMAGE = ("digest", "phash", "image_bytes", "width", "height")  # columns that the image gives
 _CONVERSION = (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError)
 
 
-def scan_unit(shard: Shard, output: ShardOutput, *, source: Source, verify: bool) -> None:
-    """Check every candidate of a unit (`shard.payload` holds its fields) and write those that pass."""
+def scan_unit(
+    shard: Shard,
+    output: ShardOutput,
+    *,
+    source: Source,
+    verify: bool,
+    is_held: Callable[[str, str], bool] | None = None,
+) -> None:
+    """Check every candidate of a unit (`shard.payload` holds its fields) and write those that pass.
+
+    Args:
+        is_held: whether the dataset has an image of a language, by its id. What was scanned before of an image that is
+            gone since, and held, stays. None: nothing of it does.
+    """
     unit = Unit(shard.name, **shard.payload)
+    scanned_before = output.folder.parents[1] / shard.name / ROWS
+    before: Images | None = None
     rows: list[dict[str, Any]] = []
     seen: list[FileState] = []
     for found, load in with_images(source, unit, seen, verify=verify):
@@ -57,6 +72,12 @@ def scan_unit(shard: Shard, output: ShardOutput, *, source: Source, verify: bool
         try:
             rows.append(examine(found, load, output))
         except Rejected as rejected:
+            if rejected.reason == "image_missing" and is_held is not None:
+                before = images_of(scanned_before, is_verified=verify) if before is None else before
+                known = before.get((found.locator, found.text))
+                if known is not None and is_held(unit.language, known["digest"].hex()):
+                    rows.append(examine(found, lambda: b"", output, known))
+                    continue
             output.drop(rejected.reason, where=found.where, detail=str(rejected))
     fill_keywords(rows, unit, output.counts)
     table = to_table(rows, output)
@@ -74,6 +95,23 @@ def scan_unit(shard: Shard, output: ShardOutput, *, source: Source, verify: bool
     digest.update(json.dumps([output.counts, output.rejects], sort_keys=True).encode())
     scanned = {"counts": output.counts, "digest": digest.hexdigest()}
     (output.folder / COUNTS).write_text(json.dumps(scanned), "utf-8")
+
+
+Images = dict[tuple[str, str], dict[str, Any]]  # by locator and text
+
+
+def images_of(path: Path, *, is_verified: bool) -> Images:
+    """What the rows of a scan say of their images; nothing, where there was no scan.
+
+    By the text as well, since a locator may be the number of a row, which means another image when the rows change.
+
+    Args:
+        is_verified: only of images that were decoded.
+    """
+    if not path.exists():
+        return {}
+    rows = pq.read_table(path, columns=["locator", "text", *_IMAGE]).to_pylist()
+    return {(row.pop("locator"), row.pop("text")): row for row in rows if not is_verified or row["phash"] is not None}
 
 
 def write_states(path: Path, seen: list[FileState]) -> None:
@@ -182,8 +220,11 @@ def _refuse(rejected: Rejected) -> bytes:
     raise rejected
 
 
-def examine(found: Found, load: Load, output: ShardOutput) -> dict[str, Any]:
+def examine(found: Found, load: Load, output: ShardOutput, known: dict[str, Any] | None = None) -> dict[str, Any]:
     """A candidate as a row of `SCAN_SCHEMA`, columns that are null left out.
+
+    Args:
+        known: what an earlier scan found of its image, which is not loaded then.
 
     Raises:
         Rejected: with the reason why the candidate must not enter, its text included.
@@ -199,6 +240,8 @@ def examine(found: Found, load: Load, output: ShardOutput) -> dict[str, Any]:
     for name in found.corrected:
         output.counts[f"corrected_{name}"] += 1
     row: dict[str, Any] = columns | {"where": found.where, "locator": found.locator, "text": found.text}
+    if known is not None:
+        return row | known
     data = load()
     if not data:
         raise Rejected("image_empty")
