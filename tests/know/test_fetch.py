@@ -90,7 +90,7 @@ FAULTS = {
     "/claims_much": (reply(jpeg(), length=1 << 40), "too_large"),
     "/gzip_bomb": (reply(gzip_bomb(), Content_Encoding="gzip"), "too_large"),
     "/broken_gzip": (reply(jpeg(), Content_Encoding="gzip"), "broken_encoding"),
-    "/unknown_encoding": (reply(jpeg(), Content_Encoding="rot13"), "unknown_encoding"),
+    "/unknown_encoding": (reply(jpeg(), Content_Encoding="compress"), "unknown_encoding"),
     "/page.jpg": (reply(b"<!DOCTYPE html><title>x</title>" + b" " * 600, Content_Type="image/jpeg"), "wrong_kind"),
     "/short_page.jpg": (reply(b"<html>", Content_Type="image/jpeg"), "wrong_kind"),
     "/empty": (reply(b""), "empty"),

@@ -17,7 +17,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from mella_hf.know.fetching.addresses import BlockedAddress
-from mella_hf.know.fetching.sniff import SNIFF_BYTES, kind_of
+from mella_hf.know.fetching.sniff import NOT_READ, SNIFF_BYTES, kind_of
 from mella_hf.know.links import absolute_url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -177,14 +177,36 @@ def _is_wanted(body: bytes, response: Response, kinds: frozenset[str] | None) ->
 
 
 def _decoder(encoding: str) -> Callable[[bytes, int], bytes] | None:
-    """A function of (bytes, most bytes to return) for a Content-Encoding; None for one that was not offered."""
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
+    """A function of (bytes, most bytes to return) for a Content-Encoding; None for one that was not offered.
+
+    A name that is no encoding, such as "none" or "utf-8", says nothing, as in browsers and in WARC files.
+    """
+    inflated, others = ("gzip", "x-gzip", "deflate"), ("br", "zstd", *NOT_READ)
+    names = [name for part in encoding.split(",") if (name := part.strip().lower()) in (*inflated, *others)]
+    if not names:
         return lambda data, limit: data
-    if name in ("gzip", "x-gzip", "deflate"):
-        inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # gzip or zlib, by the header
-        return inflate.decompress
-    return None
+    if len(names) > 1 or names[0] in others:
+        return None
+    return _Inflater(names[0] == "deflate").decode
+
+
+class _Inflater:
+    """Inflates gzip and zlib, by the header; and, where it may be, the bare deflate that some servers send."""
+
+    def __init__(self, maybe_bare: bool):
+        self._maybe_bare = maybe_bare
+        self._inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+
+    def decode(self, data: bytes, limit: int) -> bytes:
+        """What a piece of a body gives, at most `limit` bytes. Raises zlib.error."""
+        before, self._maybe_bare = self._maybe_bare and bool(data), False
+        try:
+            return self._inflater.decompress(data, limit)
+        except zlib.error:
+            if not before:  # not at its beginning
+                raise
+            self._inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+            return self._inflater.decompress(data, limit)
 
 
 def _timeout_reason(error: TimeoutError, phase: str) -> str:

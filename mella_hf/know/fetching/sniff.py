@@ -1,5 +1,8 @@
 """Tell what a body is by its first bytes and its Content-Type, as browsers do (WHATWG MIME Sniffing)."""
 
+# Content-Encodings that exist and are not read here. Any other name, such as "none" or "utf-8", says nothing: browsers
+# take the body as it is (Chromium's FilterSourceStream knows no other encoding).
+NOT_READ = frozenset(("compress", "x-compress", "lzma", "xz", "bzip2", "x-bzip2", "sdch", "dcb", "dcz"))
 SNIFF_BYTES = 1445  # what the Standard reads at most
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 

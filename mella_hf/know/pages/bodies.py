@@ -4,12 +4,11 @@ import io
 import re
 import zlib
 
+from mella_hf.know.fetching.sniff import NOT_READ
+
 MAX_PAGE_BYTES = 16 << 20  # decoded; Common Crawl cuts pages at 1 MiB (5 MiB since 2025)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*+(?:;[^\r\n]*+)?\r?\n")
 _ZSTD = b"\x28\xb5\x2f\xfd"
-# Encodings that exist and are not read here. Any other name, such as "none" or "utf-8", says nothing: browsers take
-# the body as it is (Chromium's FilterSourceStream knows no other encoding).
-_NOT_READ = frozenset(("compress", "x-compress", "lzma", "xz", "bzip2", "x-bzip2", "sdch", "dcb", "dcz"))
 _STEP = 1 << 16
 
 
@@ -54,7 +53,7 @@ def _unchunk(body: bytes) -> bytes:
 def _decompress(body: bytes, coding: str, max_bytes: int) -> bytes:
     if coding in ("gzip", "x-gzip", "deflate"):
         return _inflate(body, coding, max_bytes)
-    if coding in _NOT_READ:
+    if coding in NOT_READ:
         raise UnreadableBody("page_encoding")
     if coding not in ("br", "zstd"):
         return body
