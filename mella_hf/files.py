@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from mella_hf.caches import cache_dir as cache_dir
 from mella_hf.errors import MellaError
 
 ASIDE = ".tmp"  # suffix of unfinished files; their names begin with a dot
@@ -129,14 +130,6 @@ def _json(line: bytes, path: Path | str, number: int) -> Any:
     except (ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or a number with too many digits
         said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise MellaError(f"{path}, line {number} is not JSON: {said}. Each line must be one JSON value.") from error
-
-
-def cache_dir() -> Path:
-    """`$MELLA_CACHE`, else `$XDG_CACHE_HOME/mella_hf`, else `~/.cache/mella_hf`. Not created here."""
-    if own := os.environ.get("MELLA_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "mella_hf"
 
 
 def resource_folder(folder: str) -> Path:

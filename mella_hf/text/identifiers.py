@@ -4,13 +4,20 @@ The environment variable MELLA_LID names the one in use, so that every process s
 `py3langid` (by default), `glotlid`, or the Hub id or file of another fastText model with labels like `yor_Latn`.
 """
 
+import json
 import os
+import shutil
+from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
+from mella_hf.caches import cache_dir
 from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.languages.registry import IDENTIFIER
 from mella_hf.languages.sources import canonical_code, table
@@ -39,10 +46,9 @@ class Py3langid:
 
     def __init__(self) -> None:
         try:
-            from py3langid.langid import MODEL_FILE, LanguageIdentifier
+            self._model: Any = _py3langid()
         except ImportError as error:
             raise MissingExtraError("py3langid", "metrics", "Language identification") from error
-        self._model: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         self.labels = frozenset(map(str, self._model.nb_classes))
 
     def best(self, text: str) -> tuple[str, float]:
@@ -53,6 +59,65 @@ class Py3langid:
     def rank(self, text: str) -> dict[str, float]:
         """Every label's probability."""
         return dict(self._model.rank(text))
+
+
+def _py3langid() -> Any:
+    """The model of the installed py3langid.
+
+    It is packed, and unpacking takes 0.5 to 0.7 s of CPU and a temporary file of 68 MB; from the cache it takes 0.2 s.
+    So the first process of a machine keeps it there; where that cannot be written or read, each process unpacks its
+    own.
+    """
+    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
+
+    stat = (MODEL_DIR / MODEL_FILE).stat()
+    folder = cache_dir() / "py3langid" / f"{version('py3langid')}-{stat.st_size}-{stat.st_mtime_ns}"
+    try:
+        return LanguageIdentifier(*_unpacked(folder), norm_probs=True, tk_row=_row(folder))
+    except (OSError, ValueError, EOFError):  # not there yet, or damaged
+        model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        with suppress(OSError):
+            _keep_unpacked(model, folder)
+        return model
+
+
+def _unpacked(folder: Path) -> tuple[Any, ...]:
+    """What `LanguageIdentifier` takes: probabilities, labels, transitions and outputs. Raises OSError, ValueError."""
+    rates = np.load(folder / "ptc.npy", mmap_mode="r")  # shared by all processes
+    classes = json.loads((folder / "classes.json").read_text("utf-8"))
+    outputs = np.load(folder / "output.npy").tolist()
+    if rates.shape[1] != len(classes):
+        raise ValueError(f"{folder} is damaged")
+    return np.asarray(rates), np.load(folder / "pc.npy"), classes, _array(folder / "nextmove.npy"), outputs
+
+
+def _row(folder: Path) -> Any:
+    return _array(folder / "row.npy")
+
+
+def _array(path: Path) -> Any:
+    """A file of numbers as the standard library's array, of which single items are read faster."""
+    numbers = np.load(path, mmap_mode="r")
+    found = array({2: "H", 4: "I"}[numbers.dtype.itemsize])
+    found.frombytes(numbers.data.cast("B"))
+    return found
+
+
+def _keep_unpacked(model: Any, folder: Path) -> None:
+    """Write a model's parts aside, then give the folder its name. Raises OSError."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    aside.mkdir(parents=True)
+    try:
+        np.save(aside / "ptc.npy", model.nb_ptc)
+        np.save(aside / "pc.npy", model.nb_pc)
+        np.save(aside / "output.npy", np.array(model.tk_output, dtype=np.int32))
+        for name, numbers in (("nextmove", model.tk_nextmove), ("row", model.tk_row)):
+            np.save(aside / f"{name}.npy", np.frombuffer(numbers, dtype=f"u{numbers.itemsize}"))
+        (aside / "classes.json").write_text(json.dumps(list(model.nb_classes)), "utf-8")
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, if it is there
+        os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 class FastText:
