@@ -294,7 +294,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server_hub.lock:
             if name in self.server_hub.repos:
                 return self.answer(409, {"error": "You already created this repo", "url": url})
-            repo = self.server_hub.repos[name] = Repo(private=wanted.get("visibility") == "private")
+            private = wanted.get("visibility") == "private" or wanted.get("private", False)  # by older clients
+            repo = self.server_hub.repos[name] = Repo(private=private)
             data = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n"
             attributes = Blob(self.server_hub.store(data), len(data), _git_oid(data), lfs=False)
             repo.commit("main", {".gitattributes": attributes}, "initial commit")
