@@ -56,7 +56,7 @@ class NGrams:
         distinct: [max_order] number of different n-grams of each order.
     """
 
-    __slots__ = ("_keys", "distinct", "totals")
+    __slots__ = ("_compared", "_keys", "distinct", "totals")
 
     def __init__(self, symbols: np.ndarray, max_order: int):
         """`symbols` is [n] non-negative integers; equal symbols are equal numbers in all texts compared."""
@@ -67,14 +67,19 @@ class NGrams:
             self._keys.append(numbered)
             self.distinct.append(distinct)
         self.totals = [len(keys) for keys in self._keys]
+        self._compared: tuple[NGrams | None, list[int]] = (None, [])  # the last one, which other metrics ask for again
 
     def matches(self, other: "NGrams", max_order: int) -> list[int]:
         """[max_order] clipped matches: the sum of the smaller count of each shared n-gram."""
+        before, found = self._compared
+        if before is other and len(found) >= max_order:
+            return found[:max_order]
         found = []
         for mine, theirs in zip(self._keys[:max_order], other._keys[:max_order], strict=True):
             both = np.concatenate((mine, theirs))
             both.sort()
             found.append(int(np.count_nonzero(both[1:] == both[:-1])))
+        self._compared = other, found
         return found
 
 

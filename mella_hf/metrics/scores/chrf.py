@@ -1,6 +1,6 @@
 """chrF++ over a corpus, of the texts as they come (sacrebleu's) and of normalised texts and language-aware tokens."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from string import punctuation
 from typing import Any, ClassVar
 
@@ -27,10 +27,14 @@ class Chrf(Metric):
 
     def prepare(self, text: Text, survey: Any) -> tuple[NGrams, NGrams]:
         """The n-grams of the letters and of the words between spaces."""
-        letters = characters("".join(text.raw.split()))
+        letters, words = "".join(text.raw.split()), spaced_words(text.raw)
+        same = letters == text.analysis.normalized.replace(" ", "")  # as in scripts without capitals
         # Equal words have equal hashes in a process, and n-grams are compared within one only.
-        words = np.fromiter(map(hash, spaced_words(text.raw)), dtype=np.int64).view(np.uint64)
-        return NGrams(letters, CHAR_ORDER), NGrams(words, WORD_ORDER)
+        hashes = np.fromiter(map(hash, words), dtype=np.int64, count=len(words)).view(np.uint64)
+        return (
+            text.character_ngrams if same else NGrams(characters(letters), CHAR_ORDER),
+            NGrams(hashes, WORD_ORDER),
+        )
 
     def count(
         self,
@@ -73,15 +77,19 @@ class ChrfTokens(Metric):
         return {"chrf_tokens": chrf_score(sums)}
 
 
-def spaced_words(text: str) -> Iterator[str]:
+def spaced_words(text: str) -> list[str]:
     """The words between spaces, as chrF++ cuts them: one mark of ASCII punctuation is set apart, at the end first."""
+    words: list[str] = []
     for word in text.split():
-        if len(word) > 1 and word[-1] in punctuation:
-            yield from (word[:-1], word[-1])
-        elif len(word) > 1 and word[0] in punctuation:
-            yield from (word[0], word[1:])
+        if word.isalnum() or len(word) == 1:  # most are
+            words.append(word)
+        elif word[-1] in punctuation:
+            words += (word[:-1], word[-1])
+        elif word[0] in punctuation:
+            words += (word[0], word[1:])
         else:
-            yield word
+            words.append(word)
+    return words
 
 
 def chrf_statistics(
