@@ -1,4 +1,4 @@
-# make demo [lang=th]       real images -> dataset -> base -> adapter -> report, on a CPU
+# make demo [lang=th]       pictures -> dataset -> base -> adapter -> report, on a CPU
 # make ablation [lang=th]   the paper's comparison in miniature, three seeds, on a CPU
 # make docs                 the documentation site, in outputs/site
 # make mutants              which small changes to the central modules the tests notice: about an hour

@@ -2,7 +2,7 @@
 
     python benchmarks/collect_images.py [--json] [--images 300] [--hashes 1000000]
 
-On real pictures (the Tux Paint stamps, as JPEGs of web quality at 900 px; the demo fetches them into the user's cache),
+On the demo's pictures, as JPEGs of web quality at 900 px (fetched into the user's cache),
 in images a CPU-second. Bars: verification, sha256, perceptual hash and resizing to 384 px together at least 1.5 times
 as fast as naive Pillow with imagehash, and 0.85 times as fast as Pillow's bare draft decode and resize; near-duplicates
 of a million hashes in less than 10 CPU-seconds. Exit status 1 when one is missed.
@@ -36,21 +36,19 @@ ROUNDS = 3  # of each image, interleaved, so that a noisy neighbour meets all al
 
 
 def make_jpegs(count: int) -> list[bytes]:
-    """Real pictures as JPEGs with a longer side of 900 px."""
-    from mella_hf.files import cache_dir
+    """The demo's pictures as JPEGs with a longer side of 900 px."""
+    from mella_hf.demo.pictures import candidates, draw, find_source
     from mella_hf.images.opening import on_white
 
-    paths = sorted((cache_dir() / "stamps").rglob("*.png"))
-    if not paths:
-        raise SystemExit("no stamps in the cache; `mella demo` fetches them")
-    jpegs = []
-    for path in random.Random(1).sample(paths, min(count, len(paths))):
-        with Image.open(path) as file:
-            image = on_white(file)
-            scale = 900 / max(image.size)
-            size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-            out = io.BytesIO()
-            image.resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=85)
+    source, jpegs = find_source(), []
+    found = candidates(source)
+    for character, *_ in random.Random(1).sample(found, min(count, len(found))):
+        picture = draw(source.font, character)
+        assert picture is not None
+        scale = 900 / max(picture.size)
+        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        out = io.BytesIO()
+        on_white(picture).resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=85)
         jpegs.append(out.getvalue())
     return jpegs
 
@@ -71,7 +69,7 @@ def ours(data: bytes) -> None:
 
 def checked(data: bytes) -> None:
     """What the stage does by default: check, strip, hash, keep the bytes."""
-    with suppress(Rejected):  # some stamps are of one colour
+    with suppress(Rejected):  # some pictures are of one colour
         check_image(data, SETTINGS)
 
 

@@ -1,8 +1,8 @@
 """Does relevance find texts that belong to another picture? With an encoder that is trained on the spot.
 
-    python benchmarks/collect_relevance.py [--json] [--stamps 120] [--steps 1500] [--model ID]
+    python benchmarks/collect_relevance.py [--json] [--pictures 120] [--steps 1500] [--model ID]
 
-Pictures: the Tux Paint stamps (Debian), drawings and photographs with names by native translators in eight languages. A
+Pictures: the demo's, small drawings with the names that Unicode CLDR gives them, in eight languages. A
 small CLIP learns their names from six views of each. The dataset to be measured has two other views; a quarter of
 their texts are exchanged for the name of another thing, and we know which. So this shows that the calibration works
 once an encoder knows the pictures, and not how well one does on the web; `--model` measures a real one in their stead.
@@ -37,8 +37,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from tiny_encoders import make_encoder  # noqa: E402
 
 from mella_hf.dataset.write import write_split  # noqa: E402
-from mella_hf.demo.stamps.stamps import STAMPS, Stamp, fetch_stamps, native_line, read_stamps  # noqa: E402
-from mella_hf.demo.stamps.views import SIDE, ImageRejected, open_stamp, render  # noqa: E402
+from mella_hf.demo.pictures import PictureSource, find_source, things_of  # noqa: E402
+from mella_hf.demo.scenes import SIDE, view  # noqa: E402
+from mella_hf.images.opening import open_image  # noqa: E402
 from mella_hf.know.relevance.published import measure_dataset  # noqa: E402
 from mella_hf.know.relevance.stages import RelevanceSettings  # noqa: E402
 from mella_hf.sample import make_sample  # noqa: E402
@@ -51,37 +52,29 @@ BATCH = 64
 AUROC, CHANCE, LOST = 0.7, (0.4, 0.6), 0.1
 
 
-def named_stamps(root: Path, count: int) -> list[tuple[Stamp, dict[str, str]]]:
-    """Stamps with a picture and a name of their own in at least six languages."""
-    found, seen = [], set[str]()
-    for stamp in read_stamps(root):
-        names = {code: name for code in LANGUAGES if (name := native_line(stamp, code)) and len(name) < 30}
-        if stamp.has_image and len(names) >= 6 and stamp.entity not in seen and seen.isdisjoint(names.values()):
-            seen |= {stamp.entity, *names.values()}
-            found.append((stamp, names))
-    return random.Random(1).sample(found, min(count, len(found)))
+def named_pictures(source: PictureSource, count: int) -> list[tuple[dict[str, str], list[bytes]]]:
+    """The names of things by language, and all views of each."""
+    named: dict[str, dict[str, str]] = {}
+    things = {}
+    for code in LANGUAGES:
+        for thing in things_of(source, code)[0]:
+            named.setdefault(thing.character, {})[code] = thing.name
+            things[thing.character] = thing
+    chosen = random.Random(1).sample(sorted(named), min(count, len(named)))
+    return [
+        (named[character], [view(source.font, things[character], number) for number in (*TAUGHT, *TESTED)])
+        for character in chosen
+    ]
 
 
-def draw_views(root: Path, stamps: list[tuple[Stamp, dict[str, str]]]) -> list[tuple[dict[str, str], list[Any]]]:
-    """All views of each stamp that opens."""
-    drawn = []
-    for stamp, names in stamps:
-        try:
-            picture = open_stamp(root / f"{stamp.path}.png")
-        except ImageRejected:
-            continue
-        drawn.append((names, [render(picture, stamp.path, view) for view in (*TAUGHT, *TESTED)]))
-    return drawn
-
-
-def train(things: list[tuple[dict[str, str], list[Any]]], folder: Path, steps: int) -> float:
+def train(things: list[tuple[dict[str, str], list[bytes]]], folder: Path, steps: int) -> float:
     """Train a small CLIP on the taught views and the names; returns its last loss."""
     from transformers import AutoProcessor
 
     model = make_encoder("clip", folder, **SHAPE)
     processor = AutoProcessor.from_pretrained(folder)
     pictures = [
-        processor.image_processor(images=[views[n].image for n in TAUGHT], return_tensors="pt")["pixel_values"]
+        processor.image_processor(images=[open_image(views[n]) for n in TAUGHT], return_tensors="pt")["pixel_values"]
         for _, views in things
     ]  # [N][6, 3, side, side]
     draw = random.Random(2)
@@ -103,19 +96,17 @@ def train(things: list[tuple[dict[str, str], list[Any]]], folder: Path, steps: i
     return float(loss.detach())
 
 
-def write_dataset(things: list[tuple[dict[str, str], list[Any]]], folder: Path) -> set[tuple[str, str]]:
+def write_dataset(things: list[tuple[dict[str, str], list[bytes]]], folder: Path) -> set[tuple[str, str]]:
     """The tested views with their names; returns (language, id) of those with another's name."""
     draw, wrong = random.Random(3), set[tuple[str, str]]()
     for code in LANGUAGES:
         named = [(names[code], views) for names, views in things if code in names]
         rows = []
         for name, views in named:
-            for view in TESTED:
+            for number in TESTED:
                 is_wrong = draw.random() < WRONG
                 text = draw.choice([other for other, _ in named if other != name]) if is_wrong else name
-                row = make_sample(
-                    image=views[view].jpeg, text=text, language=code, source="know", width=SIDE, height=SIDE
-                )
+                row = make_sample(image=views[number], text=text, language=code, source="know", width=SIDE, height=SIDE)
                 rows.append(row)
                 wrong |= {(code, row["id"])} if is_wrong else set()
         write_split(list({row["id"]: row for row in rows}.values()), folder, code, "know")
@@ -125,13 +116,11 @@ def write_dataset(things: list[tuple[dict[str, str], list[Any]]], folder: Path) 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--stamps", type=int, default=120)
+    parser.add_argument("--pictures", type=int, default=120)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--model", help="measure this encoder, and train none")
     arguments = parser.parse_args()
-    root = fetch_stamps()
-    root = root if root.name == STAMPS.name else root / STAMPS
-    things = draw_views(root, named_stamps(root, arguments.stamps))
+    things = named_pictures(find_source(), arguments.pictures)
     with tempfile.TemporaryDirectory() as place:
         folder, start = Path(place), time.perf_counter()
         loss = None if arguments.model else train(things, folder / "encoder", arguments.steps)
@@ -147,7 +136,7 @@ def main() -> int:
         ]  # fmt: skip
     apart = [(row["language"], (row["language"], row["id"]) in wrong, row["relevance"]) for row in rows]
     result: dict[str, Any] = {
-        "stamps": len(things), "loss": loss, "training_seconds": taught, "pairs": len(rows),
+        "pictures": len(things), "loss": loss, "training_seconds": taught, "pairs": len(rows),
         "pairs_a_second": len(rows) / seconds, "languages": {},
     }  # fmt: skip
     for one in report.languages:
@@ -165,7 +154,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(result | {"met": met}))
         return int(not met)
-    print(f"{len(things)} stamps; trained in {taught:.0f} s, loss {loss}; {len(rows) / seconds:.0f} pairs a second")
+    print(f"{len(things)} pictures; trained in {taught:.0f} s, loss {loss}; {len(rows) / seconds:.0f} pairs a second")
     for one in report.languages:
         found = result["languages"][one.language]
         print(f"{one.line()} (exchanged: {found['exchanged'] / one.pairs:.0%}); true against exchanged "

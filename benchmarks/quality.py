@@ -29,6 +29,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "ling"))
+
+from native_sentences import SENTENCES  # noqa: E402
+
 PYTHON = ROOT / ".venv-comet" / "bin" / "python"
 BAR = 1.3
 TOURNAMENT_BAR = 2.1
@@ -41,13 +45,8 @@ def make_pairs(count: int, languages: tuple[str, ...] = ()) -> tuple[list[str], 
 
     `languages`: of the pairs; all by default.
     """
-    from importlib import import_module
-
     draw = random.Random(0)
-    lines: dict[str, list[str]] = {}
-    for code in ("en", "ar", "cs", "hu", "ko", "ru", "sr", "th", "vi"):
-        phrases = import_module(f"mella_hf.demo.stamps.phrases.{code}").PHRASES
-        lines[code] = [sentence for value in vars(phrases).values() if isinstance(value, tuple) for sentence in value]
+    lines = {code: [sentence for slot in slots for sentence in slot] for code, slots in SENTENCES.items()}
     pairs = []
     for _ in range(count):
         sentences = int(math.exp(draw.uniform(0, math.log(14.9))))

@@ -2,8 +2,8 @@
 
     python benchmarks/thick.py [--json] [--languages ar,cs,hu,ko,ru,sr,th,vi] [--images 60]
 
-The pictures and their names by native translators are the demo's. A stand-in for the models is served on loopback: the
-captioner describes by templates over what it measures, and believes a claim where it is the picture's own; every tenth
+The pictures and their native names are the demo's. A stand-in for the models is served on loopback: the
+captioner has a description for each picture, and believes a claim where it is the picture's own; every tenth
 picture has another one's alt-text. Every tenth caption adds a city that no page names, every twentieth translation
 loses its marked name, every twentieth writes something else in its place. Plain descriptions come from the same
 stand-in without claims.
@@ -26,12 +26,11 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "ling")]
 from caption_server import CaptionServer  # noqa: E402
 from chat_translation_server import ChatTranslationServer  # noqa: E402
 from interpreter import as_sent  # noqa: E402
+from native_sentences import description  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from mella_hf.demo.stamps.descriptions import describe  # noqa: E402
-from mella_hf.demo.stamps.measures import measure  # noqa: E402
-from mella_hf.demo.stamps.rows import keywords_of  # noqa: E402
-from mella_hf.demo.stamps.stamps import entity_of, fetch_stamps, native_line, read_stamps, role  # noqa: E402
+from mella_hf.demo.pictures import PictureSource, Thing, draw, find_source, keywords_in_name, things_of  # noqa: E402
+from mella_hf.images.opening import on_white  # noqa: E402
 from mella_hf.ling.describe import describe_images  # noqa: E402
 from mella_hf.ling.describe_settings import DescribeSettings  # noqa: E402
 from mella_hf.ling.described import read_rows  # noqa: E402
@@ -61,11 +60,8 @@ class Stand:
         self.numbers: dict[str, int] = {}
 
     def caption(self, image: Image.Image, prompt: str) -> str:
-        import numpy as np
-
         number, name = self.pictures[image.tobytes()]
-        measures = measure(image, np.asarray(image.convert("L")) < 250)
-        english, native = (describe(measures, code, seed=str(number)) for code in ("en", self.language))
+        english, native = (description(code, number) for code in ("en", self.language))
         city = " It stands near Paris." if number % 10 == 3 else ""
         text = f"{english}{city}"
         self.native[text] = native + (f" {CITY[self.language]}" if city else "")
@@ -84,34 +80,30 @@ class Stand:
         return f"{marked}{self.native[english]}"
 
 
-def write_pictures(stamps: list[Any], root: Path, language: str, folder: Path, stand: Stand) -> None:
+def write_pictures(things: list[Thing], source: PictureSource, folder: Path, stand: Stand) -> None:
     """The pictures with what their pages say of them."""
     folder.mkdir()
-    lines = [native_line(stamp, language) for stamp in stamps]
     about = []
-    for number, (stamp, line) in enumerate(zip(stamps, lines, strict=True)):
+    for number, thing in enumerate(things):
         path = folder / f"{number:03}.png"
-        path.write_bytes((root / f"{stamp.path}.png").read_bytes())
-        claimed = lines[number - 1] if number % 10 == 7 else line
-        stand.pictures[as_sent(path).tobytes()] = number, keywords_of(line, language)[0]
-        about.append({"file_name": path.name, "alt_text": claimed, "keywords": keywords_of(claimed, language)})
+        picture = draw(source.font, thing.character)
+        assert picture is not None
+        on_white(picture).resize((2 * picture.width, 2 * picture.height)).save(path)
+        claimed = things[number - 1] if number % 10 == 7 else thing
+        stand.pictures[as_sent(path).tobytes()] = number, thing.name
+        about.append({"file_name": path.name, "alt_text": claimed.name, "keywords": keywords_in_name(claimed)})
     (folder / "metadata.jsonl").write_text(
         "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in about), "utf-8"
     )
 
 
-def run(language: str, root: Path, images: int) -> dict[str, Any]:
+def run(language: str, source: PictureSource, images: int) -> dict[str, Any]:
     """Describe the pictures with and without their pages' claims."""
-    known: dict[str, Any] = {}
-    for stamp in read_stamps(root):
-        line = native_line(stamp, language)
-        if stamp.has_image and role(stamp.entity).source == "know" and line and entity_of(line) != stamp.entity:
-            if len(known) < images and keywords_of(line, language):
-                known.setdefault(line, stamp)
+    things = things_of(source, language)[0][:images]
     stand = Stand(language)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "pictures"
-        write_pictures(list(known.values()), root, language, folder, stand)
+        write_pictures(things, source, folder, stand)
         rows, dropped = {}, {}
         for kind in ("thick", "plain"):
             with CaptionServer(stand.caption) as captions, ChatTranslationServer(stand.translate) as translations:
@@ -134,7 +126,7 @@ def run(language: str, root: Path, images: int) -> dict[str, Any]:
         known_texts = [*row["claims"], *row["keywords"], *forms]
         added["thick"] += len(added_names(row["text"], known_texts, caption, language))
     return {
-        "images": len(known),
+        "images": len(things),
         "rows": len(rows["thick"]),
         "names_kept": kept / len(offered),
         **{f"added_{kind}": 100 * added[kind] / len(rows[kind]) for kind in rows},
@@ -148,8 +140,8 @@ def main() -> int:
     parser.add_argument("--languages", default=",".join(CITY))
     parser.add_argument("--images", type=int, default=60)
     arguments = parser.parse_args()
-    root = fetch_stamps()
-    measured = {code: run(code, root, arguments.images) for code in arguments.languages.split(",")}
+    source = find_source()
+    measured = {code: run(code, source, arguments.images) for code in arguments.languages.split(",")}
     passed = all(
         found["names_kept"] >= KEPT_BAR and found["added_thick"] <= found["added_plain"] for found in measured.values()
     )

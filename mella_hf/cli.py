@@ -51,7 +51,7 @@ COMMANDS = {
     },
     "Look and try": {
         "info": "What a dataset, an adapter or a run is, at a glance",
-        "demo": "The whole way on a CPU, in about fifteen minutes",
+        "demo": "The whole way on a CPU, in any of over 100 languages",
         "ablation": "The paper's comparison in miniature",
     },
 }

@@ -15,7 +15,7 @@ def ablation(
     out: Annotated[Path, typer.Option(help="Folder of the demo; its data and base are used.")] = Path("outputs/demo"),
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each way of training.")] = 3,
     source: Annotated[
-        Path | None, typer.Option(help="Unpacked stamps folder, where the Debian package cannot be fetched.")
+        Path | None, typer.Option(help="Folder with the unpacked Debian packages, where they cannot be fetched.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; all cores by default.")] = None,
     only: Annotated[

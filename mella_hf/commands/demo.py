@@ -1,4 +1,4 @@
-"""`mella demo`: the whole way on a CPU, from real images to a scored adapter."""
+"""`mella demo`: the whole way on a CPU, from pictures to a scored adapter."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,15 +13,16 @@ def demo(
     language: LanguageArgument = "ar",
     out: Annotated[Path, typer.Option(help="Folder for everything that is made.")] = Path("outputs/demo"),
     source: Annotated[
-        Path | None, typer.Option(help="Unpacked stamps folder, where the Debian package cannot be fetched.")
+        Path | None, typer.Option(help="Folder with the unpacked Debian packages, where they cannot be fetched.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes for building data; all cores by default.")] = None,
 ) -> None:
-    """The whole way on a CPU: real images to a trained, scored adapter, in about fifteen minutes.
+    """The whole way on a CPU: pictures to a trained, scored adapter.
 
-    Fetches the Tux Paint stamps (161 MB, once), builds the dataset in eight languages, trains a miniature
-    backbone in English and a LoRA adapter in LANGUAGE, evaluates both, and writes a report and an adapter
-    folder. Killed at any point, it goes on there when it is run again.
+    Works in every language that Unicode CLDR names pictures in. Fetches CLDR and a font with pictures (27 MB,
+    once), builds the dataset in LANGUAGE, trains a miniature backbone in English and a LoRA adapter in
+    LANGUAGE, evaluates both, and writes a report and an adapter folder. Killed at any point, it goes on there
+    when it is run again.
     """
     need_folder("--source", source)
     from mella_hf.demo.run import run_demo

@@ -242,7 +242,6 @@ def render_card(
         licenses=_total(one.licenses for one in facts).most_common(),
         domains=_total(one.domains for one in facts).most_common(20),
         makers=_total(one.makers for one in facts).most_common(20),
-        gpl2=any(name.startswith("GPL-2") for one in facts for name in one.licenses),
         funnel=[
             (code, source, parts.kept, list(parts.dropped.items()))
             for code, by in funnel.items()

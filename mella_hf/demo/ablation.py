@@ -24,6 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from mella_hf.answers.identity import content_hash
+from mella_hf.demo.pictures import PictureSource
 from mella_hf.demo.run import DemoPaths, Scale, prepare
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
@@ -76,7 +77,7 @@ class Task:
     name: str
     paths: DemoPaths
     scale: Scale
-    stamps: Path
+    source: PictureSource
     variant: Variant | None = None
     seed: int = 0
 
@@ -127,7 +128,7 @@ def run_ablation(
     Args:
         out: the demo's folder; dataset and base are made if they are missing.
         seeds: seeds of initialisation, order and draws.
-        source: an unpacked stamps folder, if the Debian package cannot be fetched.
+        source: a folder with the unpacked Debian packages, if they cannot be fetched.
         workers: concurrent runs; the number of cores by default.
         scale: how much to train; the full demo by default.
 
@@ -149,9 +150,9 @@ def run_ablation(
     if STAGE_ONE not in chosen and any(variant.second_stage for variant in chosen.values()):
         raise MellaError(f"Second stages continue from {STAGE_ONE}; add it to the variants.")
     paths = DemoPaths(Path(out).resolve(), language)
-    stamps = prepare(paths, source, workers, scale.budget)
-    tasks = [Task(name, paths, scale, stamps, variant, seed) for seed in seeds for name, variant in chosen.items()]
-    base, transfer, thick = (Task(name, paths, scale, stamps) for name in ("base", TRANSFER, THICK))
+    found = prepare(paths, source, workers, scale.budget)
+    tasks = [Task(name, paths, scale, found, variant, seed) for seed in seeds for name, variant in chosen.items()]
+    base, transfer, thick = (Task(name, paths, scale, found) for name in ("base", TRANSFER, THICK))
     alone = [base]
     if any(variant.thick for variant in chosen.values()):
         alone.insert(0, thick)
@@ -249,7 +250,7 @@ def _make_thick_set(task: Task) -> float:
     from datasets import Image, load_dataset
 
     from mella_hf.dataset.write import write_split
-    from mella_hf.demo.stamps.thick import thick_rows
+    from mella_hf.demo.stand_ins import thick_rows
 
     start = time.perf_counter()
     mark = fingerprint(_data(task.paths), THICK)
@@ -257,7 +258,7 @@ def _make_thick_set(task: Task) -> float:
         return 0.0
     shutil.rmtree(task.folder, ignore_errors=True)
     rows = load_dataset("mella", task.paths.language, data_dir=str(task.paths.dataset), split="know")
-    made = thick_rows(rows.cast_column("image", Image(decode=False)), task.paths.language)
+    made = thick_rows(rows.cast_column("image", Image(decode=False)), task.source, task.paths.language)
     write_split(made, task.folder, task.paths.language, "ling")
     write_atomic(record, json.dumps({"mark": mark}))
     return time.perf_counter() - start
@@ -273,8 +274,7 @@ def _make_transfer_set(task: Task) -> float:
     """The base's English answers about all training images, translated by the stand-in."""
     from datasets import load_dataset
 
-    from mella_hf.demo.stamps.stamps import read_stamps
-    from mella_hf.demo.stamps.translator import StampTranslator
+    from mella_hf.demo.stand_ins import PictureTranslator
     from mella_hf.training.distill import build_transfer_set
 
     start = time.perf_counter()
@@ -286,7 +286,7 @@ def _make_transfer_set(task: Task) -> float:
         base=str(task.paths.base / "model"),
         rows=rows,
         language=task.paths.language,
-        translator=StampTranslator(read_stamps(task.stamps)),
+        translator=PictureTranslator(task.source),
         out=task.folder,
         max_new_tokens=task.scale.max_new_tokens,
         progress=False,

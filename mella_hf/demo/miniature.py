@@ -3,7 +3,7 @@
 It stands for a model that is good in English and poor in the other languages, so that the whole way from images to a
 scored adapter runs on two CPU cores. It is of no other use, and its config says so.
 
-An adapter cannot teach tokens that the backbone has never read. So the miniature also reads plain text in every
+An adapter cannot teach tokens that the backbone has never read. So the miniature also reads plain text in the
 language, without images, as real backbones do.
 """
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Qwen2VLForConditionalGeneration, Qwen2VLProcessor
 
 NAME = "miniature-qwen2-vl"
-IMAGE_SIDE = 56  # px; with 14 px patches merged two by two, 4 image tokens
+IMAGE_SIDE = 84  # px; with 14 px patches merged two by two, 9 image tokens: one for each cell of a scene
 PATCH = 14  # px, as in Qwen2-VL
-VOCABULARY = 4096  # byte-level BPE tokens for English and the eight languages
+VOCABULARY = 4096  # byte-level BPE tokens for English and one other language
 
 SPECIAL_TOKENS = {
     "pad": "<|endoftext|>",
@@ -120,7 +120,7 @@ def build_model(tokenizer: "PreTrainedTokenizerBase", seed: int = 0, **sizes: in
         vision_start_token_id=token["vision_start"],
         vision_end_token_id=token["vision_end"],
     )
-    # The per-image loop of SDPA is slower than eager attention at 64 patches an image on a CPU.
+    # The per-image loop of SDPA is slower than eager attention at 36 patches an image on a CPU.
     model = AutoModelForImageTextToText.from_config(config, attn_implementation="eager")
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id

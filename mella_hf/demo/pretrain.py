@@ -1,8 +1,8 @@
-"""Pretrain the miniature backbone on named pictures and plain text.
+"""Pretrain the miniature backbone on pictures with English texts, and on plain text of the language.
 
-There are two steps, as for real backbones: the vision tower first learns to tell the pictures apart; then the whole
-model learns to name and describe them in English and reads plain text in every language. Both steps are plain
-`transformers.Trainer` runs and resume where they were stopped.
+There are two steps, as for real backbones. The vision tower first learns what each part of a picture shows. Then the
+whole model learns to name things and to describe scenes in English, and reads plain text, until its loss on the
+English answers is small enough. Both steps are plain `transformers.Trainer` runs and resume where they were stopped.
 """
 
 import json
@@ -11,6 +11,7 @@ import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from mella_hf.demo import miniature
 from mella_hf.files import write_atomic
@@ -43,63 +44,82 @@ if TYPE_CHECKING:
 RECORD = "pretrain.json"  # written last
 NAME_PROMPTS = ("What is this?", "What does the picture show?", "Name what you see.")
 DESCRIBE_PROMPTS = ("Describe this picture.", "What does the picture look like?", "Describe what you see.")
-CACHED_SIDE = 112  # px; pictures are kept in memory at this size
+CACHED_SIDE = 168  # px; pictures are kept in memory at this size
 ZOOM, SHIFT, STRETCH = 0.22, 0.2, 0.04  # share of the side: how far a variant may differ from the picture
-VARIANTS = 8  # variants per picture, drawn once
+SCENE_SHARE = 0.25  # of these, for scenes, whose things must stay in their cells
+VARIANTS = 2  # variants per picture, drawn once
 VISION_RATE, ENGLISH_RATE = 3e-3, 2e-3  # peak learning rates
-TEXT_REPEATS = 2  # passes over the plain text per pass over all variants
+CHECKED = 256  # examples of the fixed sample on which the English loss is measured
 
 
 @dataclass(frozen=True)
-class NamedPicture:
-    """One picture of the miniature's English training: encoded image, name and description."""
+class Lesson:
+    """One picture of the miniature's English training.
+
+    Attributes:
+        image: encoded image.
+        text: what to say about it in English.
+        cells: what is in each part of the picture, row by row; "" for nothing. One name for all parts makes it a
+            picture of one thing.
+    """
 
     image: bytes
-    name: str
-    description: str
+    text: str
+    cells: tuple[str, ...]
+
+    @property
+    def is_scene(self) -> bool:
+        """Whether there are several things in it."""
+        return len(set(self.cells)) > 1
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train. The defaults took 459 s on two busy cores."""
+    """How long to train.
 
-    vision_steps: int = 800
+    Attributes:
+        steps: of English, at most.
+        english_loss: training ends when the loss on the English answers is as low as this, in nats a token.
+        check_steps: steps between two measurements of that loss.
+    """
+
+    vision_steps: int = 600
     vision_batch: int = 64
-    steps: int = 1000
+    steps: int = 1600
     batch: int = 32
+    english_loss: float = 0.5
+    check_steps: int = 50
     save_steps: int = 200
     seed: int = 0
 
 
-def pretrain(
-    pictures: Sequence[NamedPicture], texts: Sequence[str], folder: Path, budget: Budget | None = None
-) -> Path:
+def pretrain(lessons: Sequence[Lesson], texts: Sequence[str], folder: Path, budget: Budget | None = None) -> Path:
     """Train a miniature and save it with its processor as `folder/model`; resume an interrupted run.
 
     Args:
-        pictures: pictures to name and describe in English.
-        texts: plain lines in every language that adapters will teach.
+        lessons: pictures with what to say about them in English.
+        texts: plain lines in the language that adapters will teach.
         folder: folder of this run, for checkpoints and finally `pretrain.json` with the curves.
     """
     budget = budget or Budget()
-    inputs = [[p.image.hex(), p.name, p.description] for p in pictures]
+    inputs = [[one.image.hex(), one.text, one.cells] for one in lessons]
     settings = {"budget": vars(budget), "inputs": fingerprint(inputs, list(texts))}
     if (folder / RECORD).exists() and json.loads((folder / RUN_FILE).read_text("utf-8")) == settings:
-        return folder / "model"  # without the lock: demos of several languages can share a finished base
+        return folder / "model"  # without the lock: others may use a finished base
     with sole_use(folder):
         claim(folder, settings, overwrite=True)
         if not (folder / RECORD).exists():
-            _pretrain(pictures, texts, folder, budget)
+            _pretrain(lessons, texts, folder, budget)
     return folder / "model"
 
 
-def _pretrain(pictures: Sequence[NamedPicture], texts: Sequence[str], folder: Path, budget: Budget) -> None:
+def _pretrain(lessons: Sequence[Lesson], texts: Sequence[str], folder: Path, budget: Budget) -> None:
     result, record = folder / "model", folder / RECORD
-    spoken = [text for p in pictures for text in (p.name, p.description)]
+    spoken = [lesson.text for lesson in lessons]
     tokenizer = miniature.train_tokenizer([*texts, *spoken, *NAME_PROMPTS, *DESCRIBE_PROMPTS])
     processor = miniature.build_processor(tokenizer)
     model = miniature.build_model(tokenizer, budget.seed)
-    views = Views(pictures, processor, budget.seed)
+    views = Views(lessons, processor, budget.seed)
     curves = {"vision": _train_vision(model, views, folder / "vision", budget)}
     curves["english"] = _train_english(model, processor, views, texts, folder / "english", budget)
     aside = folder / ".model"
@@ -108,7 +128,7 @@ def _pretrain(pictures: Sequence[NamedPicture], texts: Sequence[str], folder: Pa
     _mark_as_miniature(aside)
     shutil.rmtree(result, ignore_errors=True)
     os.replace(aside, result)
-    sizes = {"pictures": len(pictures), "texts": len(texts), "parameters": model.num_parameters()}
+    sizes = {"pictures": len(lessons), "texts": len(texts), "parameters": model.num_parameters()}
     write_atomic(record, json.dumps({**sizes, "vocabulary": len(tokenizer), "curves": curves}, indent=1))
 
 
@@ -126,7 +146,7 @@ class Views:
     Variants are drawn once from the seed, so the data of a step does not depend on interruptions.
     """
 
-    def __init__(self, pictures: Sequence[NamedPicture], processor: "Qwen2VLProcessor", seed: int):
+    def __init__(self, lessons: Sequence[Lesson], processor: "Qwen2VLProcessor", seed: int):
         import numpy as np
         from PIL import Image
 
@@ -135,30 +155,35 @@ class Views:
             small = image.resize((CACHED_SIDE, CACHED_SIDE), Image.Resampling.BILINEAR)
             return torch.from_numpy(np.array(small)).permute(2, 0, 1)
 
-        self.pictures = pictures
-        self.images = torch.stack([pixels(picture.image) for picture in pictures])  # [N, 3, H, W] uint8
+        self.lessons = lessons
+        self.images = torch.stack([pixels(lesson.image) for lesson in lessons])  # [N, 3, H, W] uint8
         self.processor = processor
-        draw = torch.rand(len(pictures), VARIANTS, 4, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-        draw[:, 0] = 0  # the first variant is the picture itself
-        self.draws = draw  # [N, V, 4] in [-1, 1]
+        draws = torch.rand(len(lessons) * VARIANTS, 4, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+        share = torch.tensor([SCENE_SHARE if lesson.is_scene else 1.0 for lesson in lessons])
+        self.draws = draws * share.repeat_interleave(VARIANTS)[:, None]  # [V, 4] in [-1, 1]
 
     def __len__(self) -> int:
-        return len(self.pictures) * VARIANTS
+        return len(self.draws)
+
+    def lesson(self, index: int) -> Lesson:
+        """The lesson of a variant."""
+        return self.lessons[index // VARIANTS]
 
     def inputs(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """`pixel_values` and `image_grid_thw` of variants, by their numbers in [0, len(self))."""
         index = torch.tensor(indices)
         images = self.images[index // VARIANTS].float()  # [B, 3, H, W]
-        zoom, stretch, right, down = self.draws[index // VARIANTS, index % VARIANTS].unbind(1)
+        zoom, stretch, right, down = self.draws[index].unbind(1)
         affine = torch.zeros(len(indices), 2, 3)
         affine[:, 1, 1] = 1 + ZOOM * zoom
         affine[:, 0, 0] = affine[:, 1, 1] * (1 + STRETCH * stretch)
         affine[:, 0, 2], affine[:, 1, 2] = SHIFT * right, SHIFT * down
-        side = miniature.IMAGE_SIDE
-        grid = functional.affine_grid(affine, [len(indices), 3, side, side], align_corners=False)
+        grid = functional.affine_grid(affine, [len(indices), 3, CACHED_SIDE, CACHED_SIDE], align_corners=False)
         corner = images[:, :, :1, :1]  # the area outside the picture gets the colour of its corner
         moved = functional.grid_sample(images - corner, grid, align_corners=False) + corner
-        batch = list(moved.round().clamp(0, 255).to(torch.uint8))
+        side = miniature.IMAGE_SIDE
+        small = functional.interpolate(moved, (side, side), mode="bilinear", antialias=True)
+        batch = list(small.round().clamp(0, 255).to(torch.uint8))
         return dict(self.processor.image_processor(batch, return_tensors="pt"))
 
 
@@ -176,28 +201,46 @@ class _Numbers(torch.utils.data.Dataset[int]):
 
 
 class _VisionClassifier(nn.Module):
-    """A vision tower with a linear head that names the picture."""
+    """A vision tower with linear heads that say what each part of the picture shows, and the how many-th thing it is.
 
-    def __init__(self, tower: nn.Module, hidden: int, classes: int):
+    Without the second, the language model would have to find the order of the things by itself, which takes far longer.
+    """
+
+    def __init__(self, tower: nn.Module, hidden: int, names: int, cells: int):
         super().__init__()
-        self.tower, self.head = tower, nn.Linear(hidden, classes)
+        self.tower, self.name, self.place = tower, nn.Linear(hidden, names), nn.Linear(hidden, cells + 1)
 
-    def forward(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
-        """Cross-entropy over names, on the mean of the image tokens."""
+    def forward(
+        self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor, labels: torch.Tensor, places: torch.Tensor
+    ) -> dict[str, Any]:
+        """Cross-entropy over names, of the image tokens that show something, and over places in reading order."""
         features = self.tower(pixel_values, grid_thw=image_grid_thw).pooler_output  # [B * T, D]
-        pooled = features.view(len(labels), -1, features.shape[-1]).mean(1)  # [B, D]
-        return {"loss": functional.cross_entropy(self.head(pooled), labels)}
+        named = functional.cross_entropy(self.name(features), labels.flatten())
+        placed = functional.cross_entropy(self.place(features), places.flatten(), reduction="sum")
+        placed = placed / max(1, int((places >= 0).sum()))  # a batch may have no scene
+        return {"loss": named + placed}
+
+
+def _places(cells: Sequence[str]) -> list[int]:
+    """The number of each thing in reading order, from 1; 0 for nothing."""
+    filled = list(accumulate(bool(name) for name in cells))
+    return [number if name else 0 for name, number in zip(cells, filled, strict=True)]
 
 
 def _train_vision(model: Any, views: Views, folder: Path, budget: Budget) -> list[dict[str, Any]]:
-    """Train the vision tower to tell the names apart; the head is discarded."""
-    classes = {name: i for i, name in enumerate(sorted({p.name for p in views.pictures}))}
-    labels = [classes[p.name] for p in views.pictures]
+    """Train the vision tower to tell what is where; the head is discarded."""
+    names = sorted({name for lesson in views.lessons for name in lesson.cells if name})
+    nothing = -100  # no loss
+    classes = {name: i for i, name in enumerate(names)} | {"": nothing}
+    cells = len(views.lessons[0].cells)
     set_seed(budget.seed)
-    classifier = _VisionClassifier(model.model.visual, model.config.text_config.hidden_size, len(classes))
+    classifier = _VisionClassifier(model.model.visual, model.config.text_config.hidden_size, len(names), cells)
 
     def collate(indices: list[int]) -> dict[str, torch.Tensor]:
-        return {**views.inputs(indices), "labels": torch.tensor([labels[i // VARIANTS] for i in indices])}
+        lessons = [views.lesson(i) for i in indices]
+        labels = [[classes[name] for name in lesson.cells] for lesson in lessons]
+        places = [_places(lesson.cells) if lesson.is_scene else [nothing] * cells for lesson in lessons]
+        return {**views.inputs(indices), "labels": torch.tensor(labels), "places": torch.tensor(places)}
 
     batches = LengthBuckets([1] * len(views), ["picture"] * len(views), budget.vision_batch, budget.seed)
     return _run(classifier, batches, collate, folder, budget.vision_steps, VISION_RATE, budget)
@@ -215,13 +258,12 @@ def _train_english(
     rng = random.Random(budget.seed)
     examples: list[tuple[str, int | None, list[int], int]] = []  # group, variant, token ids, prompt tokens
     for number in range(len(views)):
-        picture = views.pictures[number // VARIANTS]
-        examples.append(("name", number, *_turns(processor, rng.choice(NAME_PROMPTS), picture.name)))
-        if number % VARIANTS < VARIANTS // 4:  # descriptions are longer and similar to each other
-            prompt = rng.choice(DESCRIBE_PROMPTS)
-            examples.append(("describe", number, *_turns(processor, prompt, picture.description)))
+        lesson = views.lesson(number)
+        group, prompts = ("describe", DESCRIBE_PROMPTS) if lesson.is_scene else ("name", NAME_PROMPTS)
+        examples.append((group, number, *_turns(processor, rng.choice(prompts), lesson.text)))
+    checked = sorted(rng.sample(range(len(examples)), min(CHECKED, len(examples))))
     end = processor.tokenizer.eos_token
-    for text in [*texts] * TEXT_REPEATS:
+    for text in texts:
         examples.append(("text", None, processor.tokenizer(text + end)["input_ids"], 0))
     pad = processor.tokenizer.pad_token_id
     image_token = model.config.image_token_id
@@ -240,10 +282,19 @@ def _train_english(
             batch |= {**views.inputs(numbers), "mm_token_type_ids": (tokens == image_token).int()}
         return batch
 
+    def good_enough() -> bool:
+        """Whether the loss on the English answers is small enough."""
+        with torch.inference_mode():
+            losses = [
+                float(model(**collate(checked[at : at + budget.batch])).loss)
+                for at in range(0, len(checked), budget.batch)
+            ]
+        return sum(losses) / len(losses) <= budget.english_loss
+
     batches = LengthBuckets(
         [len(ids) for _, _, ids, _ in examples], [group for group, *_ in examples], budget.batch, budget.seed
     )
-    return _run(model, batches, collate, folder, budget.steps, ENGLISH_RATE, budget)
+    return _run(model, batches, collate, folder, budget.steps, ENGLISH_RATE, budget, good_enough)
 
 
 def _turns(processor: "Qwen2VLProcessor", prompt: str, answer: str) -> tuple[list[int], int]:
@@ -265,8 +316,18 @@ def _run(
     steps: int,
     rate: float,
     budget: Budget,
+    good_enough: Callable[[], bool] | None = None,
 ) -> list[dict[str, Any]]:
-    """Run a resumable Trainer over numbered examples and return its log."""
+    """Run a resumable Trainer over numbered examples and return its log.
+
+    Args:
+        good_enough: asked every `check_steps` whether to stop; the same weights must give the same answer.
+    """
+
+    class _Check(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if good_enough and state.global_step % budget.check_steps == 0 and good_enough():
+                control.should_training_stop = True
 
     class _Trainer(Trainer):
         def get_train_dataloader(self) -> Any:
@@ -297,15 +358,19 @@ def _run(
     )
     remove_incomplete(folder)
     checkpoint = last_checkpoint(folder)
-    if checkpoint and (log := finished_log(checkpoint)) is not None:
+    if checkpoint:
         restore_weights(model, checkpoint)
-        return log
+        # A run that continues takes one more step before it looks whether it is done.
+        state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+        stopped = state["global_step"] % budget.check_steps == 0 and good_enough is not None and good_enough()
+        if stopped or finished_log(checkpoint) is not None:
+            return list(state["log_history"])
     trainer = _Trainer(
         model=model,
         args=arguments,
         train_dataset=_Numbers(len(batches.lengths)),
         data_collator=collate,
-        callbacks=[MarkComplete()],
+        callbacks=[MarkComplete(), _Check()],
     )
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer.state.log_history

@@ -1,8 +1,7 @@
-"""The whole demo in one file: from real images to a trained and scored adapter that is ready for the Hub.
+"""The whole demo in one file: from pictures to a trained and scored adapter that is ready for the Hub.
 
-    OUT/rendered/              views of the stamps
-    OUT/mella/                 the dataset, in the published layout
-    OUT/base/model/            a miniature backbone that knows English
+    OUT/mella/                 the dataset, in the published layout; one language, and those made here before
+    OUT/<language>/base/model/ a miniature backbone that knows English and has read text in the language
     OUT/<language>/train/      the run, with its adapter
     OUT/<language>/evaluation/ predictions, scores.json, report.html
     OUT/<language>/adapter/    ready for the Hub
@@ -10,6 +9,7 @@
 Every step resumes where it was stopped, and finished steps are skipped.
 """
 
+import hashlib
 import json
 import time
 from collections import Counter
@@ -19,23 +19,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mella_hf.demo.stamps.phrases import LANGUAGES
-from mella_hf.errors import MellaError
+from mella_hf.demo.pictures import PictureSource, candidates, find_source, things_of
 from mella_hf.files import link_file, write_atomic
 from mella_hf.languages import get_language
 from mella_hf.sample import SPLITS
-from mella_hf.stage import Shard, ShardOutput, fingerprint, run_stage
+from mella_hf.stage import Shard, ShardOutput, run_stage
 
 if TYPE_CHECKING:
     from mella_hf.demo.pretrain import Budget
 
-MAX_NEW_TOKENS = {"know": 48, "ling": 160}  # the longest description has 140 of the miniature's tokens
-ORIGIN = (
-    "The images and the `know` texts are the stamps of [Tux Paint](https://tuxpaint.org), from the Debian package "
-    "`tuxpaint-stamps-default` (GPL-2; its source is available from Debian). The `know` texts were written by Tux "
-    "Paint's translators. The `ling` texts are a **stand-in** for translated captions: sentences from templates "
-    "about colours, shapes and places that were measured from the pixels."
-)
+MAX_NEW_TOKENS = {"know": 48, "ling": 160}
+TEMPLATES = Path(__file__).parent / "templates"
+BUILD = 1  # increase it when the records change; the dataset is then built again
 
 
 @dataclass(frozen=True)
@@ -61,19 +56,14 @@ class DemoPaths:
     language: str
 
     @property
-    def rendered(self) -> Path:
-        """The rendered views of the stamps."""
-        return self.out / "rendered"
-
-    @property
     def dataset(self) -> Path:
         """The dataset, in the published layout."""
         return self.out / "mella"
 
     @property
     def base(self) -> Path:
-        """The miniature backbone and its training."""
-        return self.out / "base"
+        """The miniature backbone of the language and its training."""
+        return self.out / self.language / "base"
 
     @property
     def run(self) -> Path:
@@ -103,23 +93,21 @@ def run_demo(
     Args:
         language: code of the language to teach.
         out: folder for all output.
-        source: an unpacked stamps folder, if the Debian package cannot be fetched.
+        source: a folder with the unpacked Debian packages, if they cannot be fetched.
         workers: processes for building data; the number of cores by default.
         scale: how much to train; the full demo by default.
 
     Raises:
-        MellaError: for an unknown language, a source that is not a stamps folder, or a failed step.
+        MellaError: for a language that CLDR names no pictures in, an unfit source, or a failed step.
     """
     get_language(language)
-    if language not in LANGUAGES:
-        raise MellaError(f"The demo has no phrases for {language!r}; choose one of {', '.join(LANGUAGES)}.")
     paths, scale = DemoPaths(Path(out).resolve(), language), scale or Scale()
     prepare(paths, source, workers, scale.budget)
-    with _step(5, f"LoRA: know and ling together, in {get_language(language).name}"):
+    with _step(4, f"LoRA: know and ling together, in {get_language(language).name}"):
         launch_sft(paths, scale.training_flags)
-    with _step(6, "Evaluation: base and adapter on the test splits"):
+    with _step(5, "Evaluation: base and adapter on the test splits"):
         evaluate(paths, scale.max_new_tokens)
-    with _step(7, "Report and adapter folder"):
+    with _step(6, "Report and adapter folder"):
         publish(paths)
     print(f"\nreport:  {paths.evaluation / 'report.html'}\nadapter: {paths.adapter}\ndataset: {paths.dataset}")
     return paths
@@ -127,73 +115,62 @@ def run_demo(
 
 def prepare(
     paths: DemoPaths, source: Path | str | None = None, workers: int | None = None, budget: "Budget | None" = None
-) -> Path:
-    """Run the steps that all languages share: views, dataset and base. Return the stamps' folder."""
-    from mella_hf.demo.stamps.stamps import fetch_stamps, read_stamps, stamps_folder
-
-    with _step(1, "Stamps: real images with native names"):
-        root = stamps_folder(source) if source else fetch_stamps()
-        stamps = read_stamps(root)
-        print(f"  {len(stamps)} stamps in {root}")
-    with _step(2, "Views: each stamp at several scales and places"):
-        from mella_hf.demo.stamps.rows import render_stage
-
-        for report in render_stage(root, paths.rendered, workers):
-            _print_counts(report.name, report.counts)
-    with _step(3, "Dataset: know and ling in every language, as Parquet"):
-        build_stamp_dataset(root, paths.rendered, paths.dataset, workers)
+) -> PictureSource:
+    """Run the steps before the adapter's: pictures, dataset and base. Return the source."""
+    with _step(1, "Pictures with native names"):
+        found = find_source(source)
+        seen, unseen = things_of(found, paths.language)
+        name = get_language(paths.language).name
+        print(f"  {len(candidates(found))} pictures; {len(seen) + len(unseen)} of them in {name}, {len(unseen)} unseen")
+    with _step(2, "Dataset: know and ling, as Parquet"):
+        build_picture_dataset(found, paths, workers)
         _print_splits(paths)
-    with _step(4, "Base: a miniature backbone that knows English"):
-        train_base(paths, root, budget)
-    return root
+    with _step(3, "Base: a miniature backbone that knows English"):
+        train_base(paths, found, budget)
+    return found
 
 
-def build_stamp_dataset(root: Path, rendered: Path, folder: Path, workers: int | None = None) -> None:
-    """Write the stamps' dataset in every language, with its card, its funnel and its rejects."""
-    from mella_hf.dataset.card import write_card, write_funnel
-    from mella_hf.demo.stamps.rows import read_views
+def build_picture_dataset(source: PictureSource, paths: DemoPaths, workers: int | None = None) -> None:
+    """Write the dataset in the language, beside those that are there, with its card, its funnel and its rejects."""
+    from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 
-    views = fingerprint([read_views(rendered / part, ["sha256"])["sha256"].to_pylist() for part in ("train", "test")])
-    payload = {"root": str(root), "rendered": str(rendered), "views": views}
-    shards = [Shard(code, payload) for code in LANGUAGES]
-    built = folder.parent / ".dataset"
-    report = run_stage("dataset", _write_language, shards, built, workers=workers).require_all()
-    funnel = {}
-    for code, written in zip(LANGUAGES, report.outputs, strict=True):
-        _link_folder(written / code, folder / code)
-        funnel[code] = json.loads((written / "funnel.json").read_text("utf-8"))
-        write_atomic(folder / "rejects" / f"{code}.jsonl", (built / "rejects" / f"{code}.jsonl").read_bytes())
-    write_funnel(folder, funnel)
-    write_card(folder, title="MELLA in miniature", origin=ORIGIN)
+    folder, code = paths.dataset, paths.language
+    parts = [source.common / "annotations" / f"{name}.xml" for name in ("en", code.replace("-", "_"))]
+    content = [hashlib.sha256(path.read_bytes()).hexdigest() for path in [*parts, source.font]]
+    shard = Shard(code, {"common": source.common, "font": source.font, "content": content})
+    built = paths.out / ".dataset"
+    report = run_stage("dataset", write_language, [shard], built, settings={"build": BUILD}, workers=workers)
+    (written,) = report.require_all().outputs
+    _link_folder(written / code, folder / code)
+    write_atomic(folder / "rejects" / f"{code}.jsonl", (built / "rejects" / f"{code}.jsonl").read_bytes())
+    write_funnel(folder, read_funnel(folder) | {code: json.loads((written / "funnel.json").read_text("utf-8"))})
+    write_card(folder, title="MELLA in miniature", origin=(TEMPLATES / "origin.md").read_text("utf-8").strip())
 
 
-def _write_language(shard: Shard, output: ShardOutput) -> None:
-    """Write one language's splits, and count what happened to every view, by source."""
+def write_language(shard: Shard, output: ShardOutput) -> None:
+    """Write a language's splits, and count what happened to the pictures, by source."""
     from mella_hf.dataset.write import write_split
-    from mella_hf.demo.stamps.rows import rows
-    from mella_hf.demo.stamps.stamps import read_stamps
+    from mella_hf.demo.rows import rows
 
-    stamps = read_stamps(shard.payload["root"])
-    funnel: dict[str, Counter[str]] = {}
+    source = PictureSource(shard.payload["common"], shard.payload["font"])
+    passed_over = Counter[str]()
+    things_of(source, shard.name, passed_over)
+    funnel: dict[str, Counter[str]] = {"know": Counter({f"dropped_{why}": n for why, n in passed_over.items()})}
     for split in SPLITS:
         before = Counter(output.counts)
-        written = write_split(
-            rows(shard.payload["rendered"], stamps, shard.name, split, output), output.folder, shard.name, split
-        )
+        written = write_split(rows(source, shard.name, split, output), output.folder, shard.name, split)
         output.keep(written.rows)
         funnel.setdefault(split.removesuffix("_test"), Counter()).update(output.counts - before)
     write_atomic(output.folder / "funnel.json", json.dumps(funnel, sort_keys=True))
 
 
-def train_base(paths: DemoPaths, root: Path, budget: "Budget | None" = None) -> Path:
-    """Train the miniature backbone once, for all languages."""
+def train_base(paths: DemoPaths, source: PictureSource, budget: "Budget | None" = None) -> Path:
+    """Train the miniature backbone of the language."""
     from mella_hf.demo.pretrain import pretrain
-    from mella_hf.demo.stamps.reading import english_pictures, reading_texts
-    from mella_hf.demo.stamps.stamps import read_stamps
+    from mella_hf.demo.reading import english_lessons, reading_texts
 
-    stamps = read_stamps(root)
-    pictures = english_pictures(paths.rendered, stamps)
-    return pretrain(pictures, reading_texts(paths.rendered, stamps, LANGUAGES), paths.base, budget)
+    lessons = english_lessons(source, paths.language)
+    return pretrain(lessons, reading_texts(source, paths.language), paths.base, budget)
 
 
 def launch_sft(paths: DemoPaths, flags: tuple[str, ...] = ()) -> None:
@@ -221,6 +198,7 @@ def evaluate(paths: DemoPaths, max_new_tokens: Mapping[str, int]) -> Path:
         language=paths.language,
         out=paths.evaluation,
         max_new_tokens=max_new_tokens,
+        check_references=False,  # CLDR wrote them; a few names are too little to tell Cantonese from Wu
     )
 
 
@@ -230,19 +208,15 @@ def publish(paths: DemoPaths) -> None:
     from mella_hf.hub.push import prepare_adapter
 
     write_report(paths.evaluation)
-    prepare_adapter(paths.run / "adapter", paths.adapter, run=paths.evaluation, license="gpl-2.0")  # as its data
+    prepare_adapter(paths.run / "adapter", paths.adapter, run=paths.evaluation, license="apache-2.0")
 
 
 @contextmanager
 def _step(number: int, title: str) -> Iterator[None]:
-    print(f"\n[{number}/7] {title}", flush=True)
+    print(f"\n[{number}/6] {title}", flush=True)
     start = time.perf_counter()
     yield
     print(f"  {time.perf_counter() - start:.0f} s", flush=True)
-
-
-def _print_counts(name: str, counts: Counter[str]) -> None:
-    print(f"  {name}: " + ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sorted(counts.items())))
 
 
 def _print_splits(paths: DemoPaths) -> None:

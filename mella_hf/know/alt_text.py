@@ -1,6 +1,6 @@
 """Clean an alt-text, or reject it with a reason.
 
-Every source of native texts uses these checks: web pages, stamps, your own folders. `know` is about names of one or two
+Every source of native texts uses these checks: web pages and your own folders. `know` is about names of one or two
 words, so no check may reject those.
 """
 

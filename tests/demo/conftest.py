@@ -1,12 +1,12 @@
-"""Stamps to read and to render."""
-
-from pathlib import Path
+"""A source with names in three languages."""
 
 import pytest
-from stamp_folder import make_stamps_folder
+from cldr_folder import make_source
+
+from mella_hf.demo.pictures import PictureSource, find_source
 
 
 @pytest.fixture(scope="session")
-def stamps_root(tmp_path_factory) -> Path:
-    """A drawn stamps folder."""
-    return make_stamps_folder(tmp_path_factory.mktemp("stamps"))
+def source(tmp_path_factory: pytest.TempPathFactory) -> PictureSource:
+    """Names in Arabic, Georgian and Thai, and letters that stand in for pictures."""
+    return find_source(make_source(tmp_path_factory.mktemp("source")))

@@ -24,8 +24,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path, make_rows
     from datasets import Image
 
     home = tmp_path_factory.mktemp("home")
-    (home / "outputs/demo/base").mkdir(parents=True)
-    (home / "outputs/demo/base/model").symlink_to(tiny_qwen2vl)
+    (home / "outputs/demo/ar/base").mkdir(parents=True)
+    (home / "outputs/demo/ar/base/model").symlink_to(tiny_qwen2vl)
     for number, split in enumerate(SPLITS):
         count = 4 if split.endswith("_test") else 10
         rows = make_rows(count, source=split.removesuffix("_test"), start=40 * number)

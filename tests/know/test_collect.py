@@ -2,6 +2,7 @@
 
 import html
 import json
+import random
 import re
 import shutil
 from contextlib import ExitStack
@@ -10,12 +11,12 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 from hostile_server import HostileServer, jpeg, with_etag
+from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
 from mella_hf.cluster import cluster_executor
 from mella_hf.errors import MellaError
-from mella_hf.files import cache_dir
 from mella_hf.funnel import dropped_examples, funnel_lines
 from mella_hf.know.collect import CollectSettings, collect
 from mella_hf.know.fetching.download import Limits
@@ -37,25 +38,25 @@ PAGES = {
     "wesnoth/manual.sr.html": ("sr", 3),
     "constructed-thai-page/page.html": ("th", 5),
 }
+THAI = ("ชิงช้าสวรรค์", "ปราสาทญี่ปุ่น", "ภูเขาไฟ", "ยีราฟ", "มัสยิด", "จักรยาน", "รถไฟฟ้าโมโนเรล", "หม้อหุงข้าวไฟฟ้า")
 KEEP_SMALL = ImageSettings(min_side=100, nsfw_threshold=None, find_faces=False)  # the manuals' drawings are 125 px high
 
 
 def constructed_thai_page(folder: Path) -> Path:
-    """A page made of Tux Paint stamps and their Thai lines, since no package has pages with Thai alt-texts."""
-    from mella_hf.demo.stamps.stamps import PACKAGE, STAMPS, read_stamps
-
-    root = cache_dir() / "stamps" / PACKAGE / STAMPS
-    if not root.is_dir():
-        pytest.skip(f"The Tux Paint stamps are not in {root}; `mella demo` fetches them.")
-    stamps = [stamp for stamp in read_stamps(root) if stamp.has_image and stamp.texts.get("th")][:8]
+    """A page of drawings with Thai alt-texts, since no package has such pages. Names: CLDR 41, annotations/th.xml."""
     folder.mkdir()
     images = []
-    for number, stamp in enumerate(stamps):
-        shutil.copyfile(root / f"{stamp.path}.png", folder / f"{number}.png")
-        images.append(
-            f'<figure><img data-src="{number}.png" src="data:," alt="{html.escape(stamp.texts["th"])}"></figure>'
-        )
-    page = f'<html lang="th"><title>Constructed Thai page of stamps</title><h1>แสตมป์</h1>{"".join(images)}</html>'
+    for number, name in enumerate(THAI):
+        rng = random.Random(number)
+        image = Image.new("RGB", (200, 160), "white")
+        pen = ImageDraw.Draw(image)
+        for _ in range(8):
+            x, y = rng.randrange(140), rng.randrange(100)
+            box = (x, y, x + rng.randrange(20, 60), y + rng.randrange(20, 60))
+            rng.choice((pen.ellipse, pen.rectangle))(box, fill=tuple(rng.randrange(256) for _ in range(3)))
+        image.save(folder / f"{number}.png")
+        images.append(f'<figure><img data-src="{number}.png" src="data:," alt="{html.escape(name)}"></figure>')
+    page = f'<html lang="th"><title>Constructed Thai page of drawings</title><h1>ภาพวาด</h1>{"".join(images)}</html>'
     (folder / "page.html").write_bytes(page.encode("cp874"))
     return folder
 

@@ -9,35 +9,21 @@ import build_comet
 import pytest
 from comet_pairs import PAIRS
 from interpreter import described_pairs
-
-from mella_hf.demo.stamps.descriptions import described_languages
-from mella_hf.demo.stamps.stamps import PACKAGE, STAMPS
-from mella_hf.files import cache_dir
+from native_sentences import SENTENCES
 
 
 def training_lines() -> list[str]:
-    """Phrases in all languages, for the tokenizer."""
-    from importlib import import_module
-
-    lines = []
-    for code in described_languages():
-        phrases = import_module(f"mella_hf.demo.stamps.phrases.{code}").PHRASES
-        for value in vars(phrases).values():
-            lines += value if isinstance(value, tuple) else value.values()
-    return lines
+    """Sentences in all languages, for the tokenizer."""
+    return [sentence for slots in SENTENCES.values() for slot in slots for sentence in slot]
 
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve images: stamps of the cached Debian package where it is there, drawings else; one is broken, one twice."""
+    """Twelve drawn images; one is broken, one is there twice."""
     from PIL import Image, ImageDraw
 
     folder = tmp_path_factory.mktemp("pictures")
-    stamps = sorted((cache_dir() / "stamps" / PACKAGE / STAMPS / "animals/birds").glob("*.png"))[:10]
     for number in range(10):
-        if number < len(stamps):
-            (folder / f"{number:02d}.png").write_bytes(stamps[number].read_bytes())
-            continue
         image = Image.new("RGB", (200, 160), "white")
         box = (10 + 5 * number, 20, 80 + 10 * number, 90 + 6 * number)
         ImageDraw.Draw(image).ellipse(box, fill=("red", "blue", "green", "orange", "purple")[number % 5])

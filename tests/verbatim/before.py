@@ -16,9 +16,9 @@ MADE_BY: dict[str, tuple[str, ...]] = {
     "outputs/know_only/adapter": (f"mella train know_only {QWEN}",),
     "outputs/other/adapter": ("mkdir -p outputs/other", "cp -r outputs/know_only/adapter outputs/other/adapter"),
     "outputs/internvl2": ("mella convert-internvl2 OpenGVLab/InternVL2-8B outputs/internvl2",),
-    "outputs/demo/base/model": (
-        "mkdir -p outputs/demo/base",
-        "hf download Qwen/Qwen2-VL-7B-Instruct --local-dir outputs/demo/base/model",
+    "outputs/demo/ar/base/model": (
+        "mkdir -p outputs/demo/ar/base",
+        "hf download Qwen/Qwen2-VL-7B-Instruct --local-dir outputs/demo/ar/base/model",
     ),
     "outputs/demo/ar/evaluation": (f"{EVALUATE} --adapter outputs/joint/adapter --out outputs/demo/ar/evaluation",),
     "outputs/demo/ar/adapter": (
@@ -45,7 +45,7 @@ MADE_BY: dict[str, tuple[str, ...]] = {
     ),
     # Of these, `mella ablation` makes more: the answers of its base, and descriptions with names.
     "outputs/demo/ar/ablation/transfer": (
-        "mella distill --base outputs/demo/base/model --language ar --data-dir outputs/demo/mella --max-samples 4 "
+        "mella distill --base outputs/demo/ar/base/model --language ar --data-dir outputs/demo/mella --max-samples 4 "
         "--out outputs/demo/ar/ablation/transfer",
     ),
     "outputs/demo/ar/ablation/thick_data": (

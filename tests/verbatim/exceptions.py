@@ -24,7 +24,7 @@ class Instead:
 
 LEFT = (
     Left(r"^pip install ", "no package index here; the environment is what this would make"),
-    Left(r"^mella (demo|ablation) ", "fetches 161 MB and takes 15 minutes to hours; tests/demo runs its parts"),
+    Left(r"^mella (demo|ablation) ", "fetches 27 MB and takes 15 minutes to hours; tests/demo runs its parts"),
     Left(r"^vllm serve ", "vLLM needs a GPU and another transformers; a stand-in speaks in its place"),
     Left(r"^python -m lmms_eval ", "lmms-eval has an environment of its own; tests/evaluation runs it there"),
     Left(r"^mella build (s3|gs)://", "reads the internet; tests/sources/test_places.py serves S3 on loopback"),

@@ -1,1 +1,0 @@
-"""The Tux Paint stamps as a data source."""
