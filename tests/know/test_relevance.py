@@ -181,6 +181,7 @@ def test_the_relevance_of_a_dataset_by_the_command(kind, encoders, dataset, tmp_
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
+    assert "use no cutoff" in CliRunner().invoke(app, command[:-1]).output  # a random encoder knows no language
     assert told["measured"] == 120 and told["dropped"] == {}
     assert [(one["language"], one["source"], one["pairs"], one["unmeasured"]) for one in told["languages"]] == [
         ("ar", "know", 80, 0), ("ar", "ling", 40, 0), ("th", "know", 0, 5),
