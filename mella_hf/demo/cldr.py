@@ -80,7 +80,7 @@ def read_groups(common: Path) -> dict[str, tuple[str, str]]:
         found = _LABEL.fullmatch(line.partition("#")[0].strip())
         if found is None:
             continue
-        single = re.sub(r"\{[^}]*\}", "", found["characters"])
+        single = re.sub(r"\{[^{}]*\}", "", found["characters"])
         for first, last in re.findall(r"(\S)(?:-(\S))?", single):
             for point in range(ord(first), ord(last or first) + 1):
                 groups.setdefault(chr(point), (found["group"].strip(), found["kind"].strip()))
