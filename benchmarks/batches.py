@@ -10,12 +10,13 @@ thread, CPU seconds of this process; steps are compared for the same number of t
 take turns, each over the same batches again, and a step costs the least of its turns, since other work on the machine
 makes a CPU second worth less. The first step of a turn, which sets things up, is not counted.
 
-Bars, at 64 image tokens: padding at most 3%; a step at least 1.5 x cheaper than TRL's; collation under 5% of a step,
-so that two workers make a batch in under a fortieth of the time that a step takes. Exits 1 when a bar is missed.
+Bars, at 64 image tokens: padding at most 3%; a step at least 1.5 x cheaper than TRL's, 2.7 x at sixteen a batch or
+more; collation under 5% of a step, so that two workers make a batch in under a fortieth of the time
+that a step takes. Exits 1 when a bar is missed.
 
-A position costs the same in both; the gain is the padding. It grows with the batch: the more samples, the surer one of
-them is long. With `--batch 4 --steps 40`, 36% of TRL's positions are padding and its step costs 1.57 x ours; at sixteen
-a batch, 51% and at least twice as much.
+A position costs the same in both; most of the gain is the padding. It grows with the batch: the more samples, the surer
+one of them is long. With `--batch 4 --steps 40`, 36% of TRL's positions are padding and its step costs 1.65 x ours; at
+sixteen a batch, 51% and 2.75 to 3.1 x. LoRA layers that add in one operation are a part of that.
 """
 
 import argparse
@@ -189,10 +190,11 @@ def main() -> int:
         "collation_share": mine["collation"] / mine["step"],
         "loader_load": mine["collation"] / WORKERS / mine["step"],
     }
+    least = 2.7 if options.batch >= 16 else 1.5
     bars = {
         f"padding {mine['padding']:.1%} (TRL {trl['padding']:.1%}); at most 3%": mine["padding"] <= 0.03,
         f"a step takes {mine['step']:.3f} CPU-s (TRL {trl['step']:.3f}): {results['step_ratio']:.2f} x cheaper; "
-        "at least 1.5 x": results["step_ratio"] >= 1.5,
+        f"at least {least} x": results["step_ratio"] >= least,
         f"collation is {results['collation_share']:.1%} of a step; under 5%": results["collation_share"] < 0.05,
         f"{WORKERS} workers make a batch in {results['loader_load']:.1%} of a step; under 2.5%": results["loader_load"]
         < 0.025,
