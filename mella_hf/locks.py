@@ -29,13 +29,14 @@ def sole_use(lock: Path, place: Path, doing: str) -> Iterator[None]:
     """Hold a lock while the block runs.
 
     Args:
-        lock: its file; the folder that it is in is made.
+        lock: its file; the folder that it is in is made, and taken away again when nothing was written into it.
         place: the folder or file that the lock is for, as the message names it.
         doing: what the holder does, such as "mella build".
 
     Raises:
         MellaError: when another process holds it; the message says which, on which machine, and since when.
     """
+    made = not lock.parent.exists()
     lock.parent.mkdir(parents=True, exist_ok=True)
     me = {
         "doing": doing,
@@ -63,6 +64,9 @@ def sole_use(lock: Path, place: Path, doing: str) -> Iterator[None]:
         with suppress(OSError):  # the folder may be gone
             if _read(lock).get("token") == me["token"]:
                 lock.unlink()
+        if made:
+            with suppress(OSError):  # it holds something
+                lock.parent.rmdir()
 
 
 def sole_writer(folder: Path, doing: str) -> AbstractContextManager[None]:

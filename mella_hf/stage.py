@@ -42,13 +42,10 @@ def fingerprint(*parts: Any, root: Path | None = None) -> str:
     Args:
         root: paths below this folder count by their place in it, so that it may move.
     """
-    return hashlib.sha256(_as_json(parts, root).encode("utf-8")).hexdigest()[:16]
-
-
-def _as_json(value: Any, root: Path | None) -> str:
-    """The JSON of a value, with paths below the folder as their place in it."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return text if root is None else text.replace(json.dumps(f"{root}/", ensure_ascii=False)[1:-1], "./")
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    if root is not None:
+        text = text.replace(json.dumps(f"{root}/", ensure_ascii=False)[1:-1], "./")
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -68,10 +65,13 @@ Mark = Mapping[str, Any]  # what a shard's marker says of how its output was mad
 
 
 def _mark(shard: Shard, settings: Mapping[str, Any], root: Path) -> Mark:
-    """What decides a shard's output: its fingerprint, the settings as they are, the payload's fingerprint."""
+    """What decides a shard's output: the fingerprints of all of it, of each setting, and of the payload.
+
+    Settings are never written as they are: a server's address may hold a password.
+    """
     return {
         "fingerprint": fingerprint(shard.payload, settings, root=root),
-        "settings": json.loads(_as_json(settings, root)),
+        "settings": {name: fingerprint(value, root=root) for name, value in settings.items()},
         "payload": fingerprint(shard.payload, root=root),
     }
 
@@ -83,8 +83,8 @@ def _same(old: Mark, new: Mark, defaults: Mapping[str, Any]) -> bool:
     known = old.get("settings")  # older versions of the engine did not write it
     if known is None or old["payload"] != new["payload"]:
         return False
-    then = {name: value for name, value in defaults.items() if name in new["settings"]}
-    return {**json.loads(_as_json(then, None)), **known} == new["settings"]
+    then = {name: fingerprint(value) for name, value in defaults.items() if name in new["settings"]}
+    return {**then, **known} == new["settings"]
 
 
 @dataclass
