@@ -3,7 +3,7 @@
 Only the shards concerned are rewritten, row group by row group, so that publishing afterwards sends little. All that
 changes (shards, their numbers, the card, the record) is first written aside, in `.removal/`; then a plan of renames
 takes effect by one rename of its own. A run killed before that has changed nothing; after that, whoever opens the
-folder next finishes the plan.
+folder next finishes the plan. `replace_splits` changes a dataset in the same way for others.
 """
 
 import errno
@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, edited_name, is_edited, write_card
+from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, edited_name, is_edited, write_card, write_funnel
 from mella_hf.dataset.croissant import CROISSANT
 from mella_hf.dataset.requests import (
     ADDRESSES,
@@ -122,8 +122,7 @@ def _remove(folder: Path, request: Request) -> RemoveReport:
     finished = complete_removal(folder)
     if not languages_in(folder) and finished is None:
         raise MellaError(f"{folder} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
-    stage = folder / STAGE
-    shutil.rmtree(stage, ignore_errors=True)
+    new_shards(folder)
     plan, report, seen = _Plan(), RemoveReport(request), set[str]()
     for language in languages_in(folder):
         for split in SPLITS:
@@ -131,18 +130,59 @@ def _remove(folder: Path, request: Request) -> RemoveReport:
     report.not_found = sorted((request.ids | request.urls) - seen)
     records = with_record(read_records(folder), request, report.emptied)
     if not report.removed:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(folder / STAGE, ignore_errors=True)
         write_atomic(folder / REMOVALS, records_text(records))
         return finished if finished is not None and finished.request == request else report
-    report.edited_card = _stage_card(folder, records, plan)
-    content = {"plan": asdict(plan), "report": report.as_json()}
-    write_atomic(stage / PLAN, json.dumps(content))  # from here on the removal is done, whatever happens
-    complete_removal(folder)
+    write_atomic(folder / STAGE / NEW / REMOVALS, records_text(records))
+    plan.place.append(REMOVALS)
+    report.edited_card = _stage_card(folder, plan)
+    _carry_out(folder, plan, report.as_json())
     return report
 
 
+def new_shards(folder: Path) -> Path:
+    """An empty folder for the shards that `replace_splits` then puts into their places."""
+    shutil.rmtree(folder / STAGE, ignore_errors=True)
+    return folder / STAGE / NEW
+
+
+def replace_splits(
+    folder: Path, splits: Mapping[str, Sequence[str]], funnel: Mapping[str, Mapping[str, Mapping[str, int]]]
+) -> None:
+    """Put new versions of splits into their places, and write the card anew: all of it or nothing.
+
+    For whoever holds the folder's lock. Killed half-way, whoever opens the folder next finishes it, as a removal.
+
+    Args:
+        splits: "language/split" -> the names of its shards in `new_shards(folder)`; of none, the split goes.
+        funnel: what the dataset's builds kept and dropped now.
+    """
+    plan = _Plan()
+    for language in languages_in(folder):
+        for split in SPLITS:
+            old = {f"{language}/{path.name}": path for path in shard_paths(folder, language, split)}
+            new = splits.get(f"{language}/{split}")
+            if new is not None:
+                plan.place += new
+                plan.delete += sorted(old.keys() - set(new))
+                old = {name: folder / STAGE / NEW / name for name in new}
+            for name, path in old.items():
+                _link(path, folder / STAGE / VIEW / name)
+    if funnel:
+        write_funnel(folder / STAGE / NEW, funnel)
+        plan.place.append(FUNNEL)
+    _stage_card(folder, plan)
+    _carry_out(folder, plan, None)
+
+
+def _carry_out(folder: Path, plan: _Plan, report: dict[str, Any] | None) -> None:
+    content = {"plan": asdict(plan), "report": report}
+    write_atomic(folder / STAGE / PLAN, json.dumps(content))  # from here on the change is done, whatever happens
+    complete_removal(folder)
+
+
 def finish_removal(folder: Path | str) -> RemoveReport | None:
-    """Finish a removal that was killed after its plan was written; None when there is none.
+    """Finish a removal or `replace_splits` that was killed after its plan was written; None when no removal was.
 
     Raises:
         MellaError: when the folder cannot be written to, or the removal is still at work.
@@ -169,7 +209,7 @@ def complete_removal(folder: Path) -> RemoveReport | None:
         shutil.rmtree(stage, ignore_errors=True)
     except OSError as error:
         raise MellaError(f"{folder}: a removal was cut short and cannot be finished ({error}).") from error
-    return RemoveReport.of_json(content["report"])
+    return None if content["report"] is None else RemoveReport.of_json(content["report"])
 
 
 def _apply(folder: Path, plan: _Plan) -> None:
@@ -257,7 +297,7 @@ def _rewrite(path: Path, target: Path, gone: pa.BooleanArray) -> None:
         os.fsync(file.fileno())
 
 
-def _stage_card(folder: Path, records: list[dict[str, Any]], plan: _Plan) -> str:
+def _stage_card(folder: Path, plan: _Plan) -> str:
     """Make the card of the folder as it will be. Without any row left there is none.
 
     Returns:
@@ -266,8 +306,9 @@ def _stage_card(folder: Path, records: list[dict[str, Any]], plan: _Plan) -> str
     view, new = folder / STAGE / VIEW, folder / STAGE / NEW
     view.mkdir(parents=True, exist_ok=True)
     for name in (CARD, FUNNEL):
-        if (folder / name).exists():
-            shutil.copyfile(folder / name, view / name)
+        source = next((home / name for home in (new, folder) if (home / name).exists()), None)
+        if source is not None:
+            shutil.copyfile(source, view / name)
     before = {path.relative_to(folder).as_posix() for path in card_paths(folder)}
     if languages_in(view):
         write_thumbnails(view)
@@ -276,8 +317,7 @@ def _stage_card(folder: Path, records: list[dict[str, Any]], plan: _Plan) -> str
     for name, path in after.items():
         (new / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, new / name)
-    write_atomic(new / REMOVALS, records_text(records))
-    plan.place += [*after, REMOVALS]
+    plan.place += after
     plan.delete += sorted(before - after.keys())
     if not is_edited(folder):
         return ""

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,12 @@ from typer.testing import CliRunner
 
 import mella_hf  # noqa: F401  (registers "mella")
 from mella_hf.cli import app
+from mella_hf.dataset import remove
 from mella_hf.dataset.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import shard_paths, write_split
 from mella_hf.errors import MellaError
-from mella_hf.know.relevance import published, stages
+from mella_hf.know.relevance import stages
 from mella_hf.know.relevance.calibrate import FEWEST, SHIFTS, calibrate, interval, share_below
 from mella_hf.know.relevance.encoder import DualEncoder, encoder_name
 from mella_hf.know.relevance.published import measure_dataset
@@ -240,36 +242,53 @@ def test_another_encoder_measures_anew(encoders, dataset):
     assert {(row["relevance_model"] or "none").split()[0] for row in rows(dataset).values()} == {"siglip", "none"}
 
 
+@contextmanager
+def killed_in_the_moves(dataset, at):
+    """Interrupt whatever renames or deletes files of a dataset, after so many of them since the plan was written."""
+    steps = iter(range(at))
+
+    def dying(real):
+        def step(*arguments, **options):
+            moving = (dataset / ".removal/plan.json").exists() and remove.LOCK not in str(arguments)
+            if moving and next(steps, None) is None:
+                raise KeyboardInterrupt
+            return real(*arguments, **options)
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remove.os, "replace", dying(remove.os.replace))
+        patch.setattr(remove.Path, "unlink", dying(remove.Path.unlink))
+        yield
+
+
 @pytest.mark.parametrize("at", range(6))
-def test_killed_while_the_shards_take_their_places(at, encoders, dataset, monkeypatch):
+def test_killed_while_the_shards_take_their_places(at, encoders, dataset):
     """After any of the moves: the next call ends as if nothing had happened."""
     settings = RelevanceSettings(encoders["clip"], 0.5)
     whole = dataset.with_name("whole")
     shutil.copytree(dataset, whole)
     measure_dataset(whole, settings, workers=0, progress=False)
-    steps = iter(range(at))
-
-    def dying(name):
-        real = getattr(published, name) if name != "replace" else published.os.replace
-
-        def step(*arguments, **options):
-            if "moves.json" not in str(arguments) and (dataset / ".relevance/moves.json").exists():
-                if next(steps, None) is None:
-                    raise KeyboardInterrupt
-            return real(*arguments, **options)
-
-        return step
-
-    with monkeypatch.context() as patch:
-        for name in ("write_funnel", "write_thumbnails", "write_card"):
-            patch.setattr(published, name, dying(name))
-        patch.setattr(published.os, "replace", dying("replace"))
-        with pytest.raises(KeyboardInterrupt):
-            measure_dataset(dataset, settings, workers=0, progress=False)
+    with pytest.raises(KeyboardInterrupt), killed_in_the_moves(dataset, at):
+        measure_dataset(dataset, settings, workers=0, progress=False)
     measure_dataset(dataset, settings, workers=0, progress=False)
     assert rows(dataset) == rows(whole)
     assert verify_dataset(dataset, workers=0, progress=False).problems == []
     assert read_funnel(dataset) == read_funnel(whole)
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_a_takedown_after_the_kill_stays(at, encoders, dataset):
+    """Whoever opens the folder next finishes the moves first; so no later call brings back what was taken down."""
+    settings = RelevanceSettings(encoders["clip"])
+    with pytest.raises(KeyboardInterrupt), killed_in_the_moves(dataset, at):
+        measure_dataset(dataset, settings, workers=0, progress=False)
+    gone = min(row["id"] for row in rows(dataset).values() if row["language"] == "ar")
+    remove.remove_samples(dataset, ids=[gone])
+    measured = measure_dataset(dataset, settings, workers=0, progress=False)
+    assert gone not in {row["id"] for row in rows(dataset).values()} and measured.measured == 0
+    assert all(row["relevance"] is not None for row in rows(dataset).values() if row["language"] == "ar")
+    assert verify_dataset(dataset, workers=0, progress=False).problems == []
 
 
 def test_images_that_cannot_be_read_stay_without_relevance(encoders, tmp_path):

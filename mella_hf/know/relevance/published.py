@@ -3,13 +3,11 @@
     DATASET/relevance.html, relevance.json   the report
     DATASET/.relevance/                      what was measured; a rerun goes on from there
 
-New shards are written aside. A list of moves then makes them the dataset's; killed after that, the next call finishes
-the moves. What this encoder has measured before stays as it was measured: a cutoff can be applied later, at no cost.
+New shards are written aside and take their places together, as in a removal. What this encoder has measured before
+stays as it was measured: a cutoff can be applied later, at no cost.
 """
 
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -21,9 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import read_funnel, write_card, write_funnel
-from mella_hf.dataset.remove import LOCK, complete_removal
-from mella_hf.dataset.thumbnails import write_thumbnails
+from mella_hf.dataset.card import read_funnel
+from mella_hf.dataset.remove import LOCK, complete_removal, new_shards, replace_splits
 from mella_hf.dataset.write import languages_in, shard_paths, write_split
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
@@ -35,7 +32,7 @@ from mella_hf.know.relevance.summary import LanguageRelevance, summarise
 from mella_hf.locks import sole_use
 from mella_hf.sample import SPLITS, as_record
 
-WORK, NEW, MOVES, KNOWN = ".relevance", "new", "moves.json", "known.json"
+WORK, KNOWN = ".relevance", "known.json"
 PAGE = "relevance.html"
 
 
@@ -78,7 +75,6 @@ def measure_dataset(
         raise MellaError(f"{folder} holds no dataset: it is not a folder.")
     with sole_use(folder / LOCK, folder, "mella relevance"):
         complete_removal(folder)
-        _finish(folder)
         files = [p for code in languages_in(folder) for split in SPLITS for p in shard_paths(folder, code, split)]
         if not files:
             raise MellaError(f"{folder} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
@@ -161,21 +157,20 @@ def _rewrite(
     dropped: Counter[str],
 ) -> None:
     """Write the splits that change aside, then let them take their places."""
-    new = folder / WORK / NEW
-    shutil.rmtree(new, ignore_errors=True)
-    moves: dict[str, list[str]] = {}
+    new = new_shards(folder)
+    changed: dict[str, list[str]] = {}
     for path, found in values.items():
         place = f"{path.parent.name}/{path.name.partition('-')[0]}"
         below = 0 if cutoff is None else int((found.astype(np.float32) < np.float32(cutoff)).sum())
         dropped[place] += below
         if below or (path in measured and not np.isnan(found).all()):
-            moves.setdefault(place, [])
-    for place in moves:
+            changed.setdefault(place, [])
+    for place in changed:
         language, _, split = place.partition("/")
         rows = _rows(shard_paths(folder, language, split), values, model, cutoff)
         written = write_split(rows, new, language, split, verify_ids=False)
-        moves[place] = [f"{language}/{path.name}" for path in written.paths]
-    if moves:
+        changed[place] = [f"{language}/{path.name}" for path in written.paths]
+    if changed:
         funnel = read_funnel(folder)
         for place, count in dropped.items():
             language, _, split = place.partition("/")
@@ -183,8 +178,7 @@ def _rewrite(
             if count and told is not None:
                 told["kept"] = told.get("kept", 0) - count
                 told["dropped_irrelevant"] = told.get("dropped_irrelevant", 0) + count
-        write_atomic(folder / WORK / MOVES, json.dumps({"splits": moves, "funnel": funnel}))
-        _finish(folder)
+        replace_splits(folder, changed, funnel)
 
 
 def _rows(
@@ -201,26 +195,3 @@ def _rows(
                 if value == value:  # NaN is not itself
                     row |= {"relevance": value, "relevance_model": model}
                 yield row
-
-
-def _finish(folder: Path) -> None:
-    """Let new shards take their places, and write the card anew. Done again, it changes nothing."""
-    path = folder / WORK / MOVES
-    if not path.exists():
-        return
-    content = json.loads(path.read_text("utf-8"))
-    for place, names in content["splits"].items():
-        language, _, split = place.partition("/")
-        for name in names:
-            if (folder / WORK / NEW / name).exists():
-                os.replace(folder / WORK / NEW / name, folder / name)
-        for old in (folder / language).glob(f"{split}-*-of-*.parquet"):
-            if f"{language}/{old.name}" not in names:
-                old.unlink()
-    if content["funnel"]:
-        write_funnel(folder, content["funnel"])
-    if languages_in(folder):
-        write_thumbnails(folder)
-        write_card(folder)
-    path.unlink()
-    shutil.rmtree(folder / WORK / NEW, ignore_errors=True)
