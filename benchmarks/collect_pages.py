@@ -45,8 +45,8 @@ HELP = tuple(f"libreoffice-help-{code}" for code in ("cs", "hu", "ko", "ru", "vi
 
 def package_pages(*names: str) -> list[Path]:
     """The pages of some packages, by name."""
+    from mella_hf.caches import cache_dir
     from mella_hf.demo.debian import fetch_package
-    from mella_hf.files import cache_dir
 
     folders = [fetch_package(name, cache_dir() / "debian") for name in names]
     return sorted(path for folder in folders for path in folder.rglob("*.html") if path.is_file())

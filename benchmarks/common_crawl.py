@@ -141,7 +141,7 @@ def measure(folder: Path, rows: int, records: int) -> int:
 
 
 class _Selecting:
-    """The work of the stages, with their settings."""
+    """The functions that each stage runs on a shard, with their settings."""
 
     def __init__(self, settings: CrawlSettings, turnstile: str):
         self.settings, self.turnstile, self.out = settings, turnstile, ""

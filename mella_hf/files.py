@@ -11,7 +11,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from mella_hf.caches import cache_dir as cache_dir
 from mella_hf.errors import MellaError
 
 ASIDE = ".tmp"  # suffix of unfinished files; their names begin with a dot

@@ -249,7 +249,7 @@ def _seconds(value: Any) -> float:
 
 
 def _files_below(system: Any, path: str) -> list[str]:
-    """The files below a folder of a file system of pyarrow, asked for at once: its listing of gs:// has no folders."""
+    """List all files below a folder with one request to pyarrow. A listing of gs:// by folders would miss files."""
     from pyarrow.fs import FileSelector
 
     entries = system.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))

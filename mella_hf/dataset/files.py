@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mella_hf.caches import cache_dir
 from mella_hf.errors import MellaError
-from mella_hf.files import cache_dir, name_problems
+from mella_hf.files import name_problems
 from mella_hf.sample import SPLITS
 
 SHARD = re.compile(r"(?P<language>[\w-]+)/(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")

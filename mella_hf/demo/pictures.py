@@ -12,10 +12,10 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mella_hf.caches import cache_dir
 from mella_hf.demo.cldr import Named, read_groups, read_names
 from mella_hf.demo.debian import fetch_package
 from mella_hf.errors import MellaError
-from mella_hf.files import cache_dir
 from mella_hf.images.phash import hamming, phash
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The whole demo in one file: from pictures to a trained and scored adapter that is ready for the Hub.
+"""Run the demo from pictures to an adapter that is trained, scored and ready for the Hub.
 
     OUT/mella/                 the dataset, in the published layout; one language, and those made here before
     OUT/<language>/base/model/ a miniature backbone that knows English and has read text in the language

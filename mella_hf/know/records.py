@@ -17,9 +17,11 @@ import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mella_hf.sample import SCHEMA
 
@@ -120,3 +122,14 @@ def file_mark(path: Path) -> list[str | int]:
     """[path, size, modification time in ns]: for a shard's payload, so that it is done again when the file changes."""
     stat = path.stat()
     return [str(path), stat.st_size, stat.st_mtime_ns]
+
+
+def read_row(path: Path, row: int) -> dict[str, Any]:
+    """One row of a Parquet file; reads its row group only."""
+    file = pq.ParquetFile(path)
+    for group in range(file.num_row_groups):
+        size = file.metadata.row_group(group).num_rows
+        if row < size:
+            return dict(file.read_row_group(group).slice(row, 1).to_pylist()[0])
+        row -= size
+    raise IndexError(row)

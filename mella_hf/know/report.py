@@ -18,8 +18,7 @@ from mella_hf.funnel import SEED, Step, dropped_examples
 from mella_hf.html.page import environment, text_attributes
 from mella_hf.images.thumbnail import thumbnail_url
 from mella_hf.know.funnel import UNKNOWN, funnel_steps, top_sites
-from mella_hf.know.records import rows_of, site_of
-from mella_hf.know.relevance.page import read_row
+from mella_hf.know.records import read_row, rows_of, site_of
 from mella_hf.languages import Language, get_language
 from mella_hf.stage import DROPPED
 

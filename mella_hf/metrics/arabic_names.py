@@ -1,4 +1,6 @@
-"""Names in Arabic alt-texts, which no capital marks: people by their given names, sights by what they are.
+"""Find names in Arabic alt-texts. Arabic has no capitals.
+
+A person is found by the given name, a sight by the word for what it is (mosque, castle).
 
 The lists are written for this, from everyday use.
 """

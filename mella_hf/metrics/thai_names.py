@@ -1,4 +1,6 @@
-"""Names in Thai alt-texts, which neither capitals nor spaces mark: sights by what they are, people by given names.
+"""Find names in Thai alt-texts. Thai marks names neither by capitals nor by spaces.
+
+A sight is found by the word for what it is (temple, island), a person by the given name.
 
 The lists of people's names are PyThaiNLP's; the others are written for this, from everyday use.
 """

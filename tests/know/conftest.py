@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from mella_hf.caches import cache_dir
 from mella_hf.demo.debian import fetch_package
 from mella_hf.errors import MellaError
-from mella_hf.files import cache_dir
 
 HELP = (
     "libreoffice-help-cs",

@@ -38,7 +38,7 @@ def image(seed: int, kind: str = "JPEG", **options) -> bytes:
 
 
 def inflating(megabytes: int) -> bytes:
-    """A page that inflates to so many megabytes of text."""
+    """A small gzip page that becomes this many megabytes of text when it is unpacked."""
     packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     return b"".join(packer.compress(b"<p>maji" * 150_000) for _ in range(megabytes)) + packer.flush()
 

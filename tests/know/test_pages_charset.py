@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mella_hf.files import cache_dir
+from mella_hf.caches import cache_dir
 from mella_hf.know.pages.charset import page_text
 from mella_hf.languages import get_language
 

@@ -22,7 +22,7 @@ def both(**how: Any) -> tuple[Any, Any]:
 
 
 def run(model: Any, x: torch.Tensor, autocast: bool = False) -> list[torch.Tensor]:
-    """Output and gradients, with the same random numbers for dropout each time."""
+    """The output and the gradients of a model. Each call draws the same random numbers for dropout."""
     torch.manual_seed(1)
     x = x.clone().requires_grad_(True)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from mella_hf.files import write_atomic
 from mella_hf.html.charts import ticks
 from mella_hf.html.page import environment, text_attributes
 from mella_hf.images.opening import Rejected
 from mella_hf.images.thumbnail import thumbnail_url
+from mella_hf.know.records import read_row
 from mella_hf.know.relevance.stages import CALIBRATED, Measured
 from mella_hf.know.relevance.summary import LanguageRelevance, summarise
 from mella_hf.languages import get_language
@@ -50,20 +50,19 @@ def relevance_view(measured: Measured, files: Sequence[Path], cutoff: float | No
     Args:
         files: those that were measured, as they were.
     """
-    found = summarise(measured.measures)
     return {
         "model": measured.model,
         "cutoff": cutoff,
         "suggested": SUGGESTED,
         "unmeasured": measured.unmeasured,
-        "languages": [_language_view(one, measured, files, cutoff) for one in found],
+        "languages": [_language_view(one, measured, files, cutoff) for one in summarise(measured.measures)],
     }
 
 
-def write_relevance_page(path: Path, view: dict[str, Any], measured: Measured) -> None:
+def write_relevance_page(path: Path, view: dict[str, Any]) -> None:
     """Write a page of its own, and its numbers as JSON beside it."""
-    facts = {"model": measured.model, "cutoff": view["cutoff"], "unmeasured": measured.unmeasured}
-    facts["languages"] = [one.to_json() for one in summarise(measured.measures)]
+    facts = {name: view[name] for name in ("model", "cutoff", "unmeasured")}
+    facts["languages"] = [one["numbers"].to_json() for one in view["languages"]]
     write_atomic(path.with_suffix(".json"), json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
     write_atomic(path, environment(TEMPLATES).get_template("relevance.html.j2").render(relevance=view))
 
@@ -100,17 +99,6 @@ def _examples(rows: pa.Table, files: Sequence[Path], language: str) -> Iterator[
             picture = ""
         attributes = text_attributes(row["text"], get_language(language))
         yield {"text": row["text"], "attributes": attributes, "thumbnail": picture, "relevance": found["relevance"]}
-
-
-def read_row(path: Path, row: int) -> dict[str, Any]:
-    """One row of a Parquet file; only its row group is read."""
-    file = pq.ParquetFile(path)
-    for group in range(file.num_row_groups):
-        size = file.metadata.row_group(group).num_rows
-        if row < size:
-            return dict(file.read_row_group(group).slice(row, 1).to_pylist()[0])
-        row -= size
-    raise IndexError(row)
 
 
 def distributions(one: LanguageRelevance, cutoff: float) -> Distributions:

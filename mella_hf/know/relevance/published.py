@@ -28,7 +28,7 @@ from mella_hf.know.relevance.calibrate import FEWEST
 from mella_hf.know.relevance.encoder import encoder_name
 from mella_hf.know.relevance.page import relevance_view, write_relevance_page
 from mella_hf.know.relevance.stages import CALIBRATED, Measured, RelevanceSettings, measure, relevance_of
-from mella_hf.know.relevance.summary import LanguageRelevance, summarise
+from mella_hf.know.relevance.summary import LanguageRelevance
 from mella_hf.locks import sole_use
 from mella_hf.sample import SPLITS, as_record
 
@@ -103,9 +103,9 @@ def _measure(folder: Path, files: Sequence[Path], settings: RelevanceSettings, r
     calibrated = _write_values(folder, files, values)
     whole = Measured(name, [calibrated], measures, found.unmeasured)
     view = relevance_view(whole, files, settings.cutoff)
-    report = RelevanceReport(name, summarise(measures), page=folder / PAGE)
+    report = RelevanceReport(name, [one["numbers"] for one in view["languages"]], page=folder / PAGE)
     report.measured = int(sum((~np.isnan(values[path])).sum() for path in missing))
-    write_relevance_page(report.page, view, whole)
+    write_relevance_page(report.page, view)
     _rewrite(folder, values, missing, name, settings.cutoff, report.dropped)
     return report
 
