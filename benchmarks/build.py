@@ -121,7 +121,7 @@ def contend(name: str, root: Path) -> None:
     import yaml  # noqa: F401
 
     import mella_hf.dataset.building.build  # noqa: F401
-    from mella_hf.metrics.keywords import extract_keywords
+    from mella_hf.metrics.names.keywords import extract_keywords
     from mella_hf.text.tokens import tokenize
 
     # The card's tokenizer, and the words that are no names: loaded once, however many rows there are.

@@ -50,7 +50,7 @@ def make_dataset(folder: Path, rows: int) -> Path:
     """One split of one language."""
     from build import copies
 
-    from mella_hf.dataset.card import write_card
+    from mella_hf.dataset.card.card import write_card
     from mella_hf.dataset.write import write_split
     from mella_hf.sample import make_sample
 

@@ -217,7 +217,8 @@ def patterns_of_regex() -> dict[str, Any]:
     """The patterns of the module `regex`, which knows scripts and kinds of letters; most are made by functions."""
     from mella_hf.dataset import checks
     from mella_hf.languages.scripts import script_pattern
-    from mella_hf.metrics import keywords, paper
+    from mella_hf.metrics import paper
+    from mella_hf.metrics.names import keywords
     from mella_hf.text import tokens
 
     made = [checks._VISIBLE, script_pattern(("Arab",)), script_pattern(("Hira", "Kana", "Hani"))]

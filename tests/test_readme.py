@@ -14,7 +14,7 @@ from pictures import png
 
 import mella_hf
 from mella_hf.cli import app
-from mella_hf.dataset.card import write_card
+from mella_hf.dataset.card.card import write_card
 from mella_hf.dataset.write import write_split
 from mella_hf.sample import SPLITS, make_sample
 

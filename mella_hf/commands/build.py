@@ -101,7 +101,7 @@ def build(
 
 def print_report(report: "BuildReport") -> None:
     """What became of the rows of DATA: a line a language and source, and a table of reasons with examples."""
-    from mella_hf.dataset.card import edited_notice
+    from mella_hf.dataset.card.card import edited_notice
 
     for language, kinds in report.given.items():
         for kind, counts in kinds.items():

@@ -30,9 +30,9 @@ def remove(
     """
     need_folder("FOLDER", folder)
     need_file("--ids", ids)
-    from mella_hf.dataset.card import edited_notice
-    from mella_hf.dataset.remove import remove_samples
-    from mella_hf.dataset.request_file import RequestFile, read_request_file
+    from mella_hf.dataset.card.card import edited_notice
+    from mella_hf.dataset.removal.remove import remove_samples
+    from mella_hf.dataset.removal.request_file import RequestFile, read_request_file
 
     wanted = read_request_file(ids) if ids is not None else RequestFile()
     if wanted.header is not None:

@@ -154,8 +154,8 @@ def _with_keywords(rows: list[dict[str, Any]], ner: str | None, language: str) -
             f"{len(rows) - len(bare)} of {len(rows)} items have keywords and {len(bare)} have none; found ones would "
             "be mixed with given ones. Leave out --ner, or the keywords of all."
         )
-    from mella_hf.metrics.keywords import extract_keywords
-    from mella_hf.metrics.recogniser import Recogniser
+    from mella_hf.metrics.names.keywords import extract_keywords
+    from mella_hf.metrics.names.recogniser import Recogniser
 
     references = [row["reference"] for row in rows]
     if ner == "rules":

@@ -13,11 +13,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, CardText, language_name
-from mella_hf.dataset.facts import SplitFacts, dataset_facts, read_facts
+from mella_hf.dataset.card.card import CARD, FACTS, FUNNEL, THUMBNAILS, CardText, language_name
+from mella_hf.dataset.card.facts import SplitFacts, dataset_facts, read_facts
 from mella_hf.dataset.files import REPO, HubFiles, split_paths
-from mella_hf.dataset.remove import finish_removal
-from mella_hf.dataset.requests import REMOVALS, parse_records
+from mella_hf.dataset.removal.remove import finish_removal
+from mella_hf.dataset.removal.requests import REMOVALS, parse_records
 from mella_hf.dataset.thumbnails import thumbnails
 from mella_hf.errors import MellaError
 from mella_hf.funnel import Counts

@@ -8,11 +8,20 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, CardText, card_files, read_card_text, read_funnel
+from mella_hf.dataset.card.card import (
+    CARD,
+    FACTS,
+    FUNNEL,
+    THUMBNAILS,
+    CardText,
+    card_files,
+    read_card_text,
+    read_funnel,
+)
+from mella_hf.dataset.card.facts import SplitFacts, dataset_facts, read_facts
 from mella_hf.dataset.disjoint import TEST, TRAIN
-from mella_hf.dataset.facts import SplitFacts, dataset_facts, read_facts
 from mella_hf.dataset.files import HubFiles, split_paths
-from mella_hf.dataset.requests import REMOVALS, merge_records, parse_records, read_records, records_text
+from mella_hf.dataset.removal.requests import REMOVALS, merge_records, parse_records, read_records, records_text
 from mella_hf.dataset.thumbnails import thumbnails
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError

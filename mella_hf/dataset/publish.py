@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.dataset.card import (
+from mella_hf.dataset.card.card import (
     CARD,
     FACTS,
     FUNNEL,
@@ -27,11 +27,11 @@ from mella_hf.dataset.card import (
     keep_edited_card,
     write_card,
 )
-from mella_hf.dataset.croissant import CROISSANT
+from mella_hf.dataset.card.croissant import CROISSANT
 from mella_hf.dataset.files import REPO, SHARD, HubFiles, published_name_problems
 from mella_hf.dataset.merging import Remote, check_disjoint, kept_places, merged_files, places_in
-from mella_hf.dataset.remove import LOCK, complete_removal
-from mella_hf.dataset.requests import REMOVALS, read_records
+from mella_hf.dataset.removal.remove import LOCK, complete_removal
+from mella_hf.dataset.removal.requests import REMOVALS, read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import languages_in, shard_paths

@@ -8,7 +8,7 @@ say is filled in. What only the provider of a model knows is marked "to be fille
 from collections import Counter
 from math import ceil
 
-from mella_hf.dataset.card import language_name
+from mella_hf.dataset.card.card import language_name
 from mella_hf.dataset.info import DatasetInfo
 
 OPEN = "*to be filled in by the provider*"

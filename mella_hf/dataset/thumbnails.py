@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import THUMBNAILS
+from mella_hf.dataset.card.card import THUMBNAILS
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.files import write_atomic
 from mella_hf.images.opening import Rejected, open_image

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import expected_configs
+from mella_hf.dataset.card.card import expected_configs
 from mella_hf.dataset.checks import check_sample
 from mella_hf.dataset.disjoint import TEST, TRAIN, Hashes, describe_leaks, find_leaks
 from mella_hf.dataset.files import REPO, SHARD, HubFiles, LocalFiles, published_name_problems
-from mella_hf.dataset.remove import finish_removal
+from mella_hf.dataset.removal.remove import finish_removal
 from mella_hf.errors import MellaError, SampleError
 from mella_hf.files import json_lines
 from mella_hf.images.opening import Rejected, open_image

@@ -132,7 +132,7 @@ def prepare(
 
 def build_picture_dataset(source: PictureSource, paths: DemoPaths, workers: int | None = None) -> None:
     """Write the dataset in the language, beside those that are there, with its card, its funnel and its rejects."""
-    from mella_hf.dataset.card import read_funnel, write_card, write_funnel
+    from mella_hf.dataset.card.card import read_funnel, write_card, write_funnel
 
     folder, code = paths.dataset, paths.language
     parts = [source.common / "annotations" / f"{name}.xml" for name in ("en", code.replace("-", "_"))]

@@ -94,7 +94,7 @@ def predictions_path(run: Path, model: str, split: str) -> Path:
 def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, int]) -> dict[str, Any]:
     """The test data, and how many rows its build kept and dropped by source, if the build recorded it."""
     from mella_hf.dataset.builder import MELLA_REPO
-    from mella_hf.dataset.card import read_funnel
+    from mella_hf.dataset.card.card import read_funnel
 
     name = Path(data_dir).resolve().name if data_dir else os.environ.get("MELLA_REPO") or MELLA_REPO
     funnel = read_funnel(data_dir).get(language, {}) if data_dir else {}

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mella_hf.metrics.base import Metric, Score
     from mella_hf.metrics.comparison import compare
-    from mella_hf.metrics.keywords import extract_keywords
     from mella_hf.metrics.matching import keyword_hits
     from mella_hf.metrics.metric import ItemStatistics, MellaMetric
+    from mella_hf.metrics.names.keywords import extract_keywords
 
 __all__ = ["ItemStatistics", "MellaMetric", "Metric", "Score", "compare", "extract_keywords", "keyword_hits"]
 
@@ -17,7 +17,7 @@ _HOMES = {
     "Metric": "base",
     "Score": "base",
     "compare": "comparison",
-    "extract_keywords": "keywords",
+    "extract_keywords": "names.keywords",
     "keyword_hits": "matching",
 }
 

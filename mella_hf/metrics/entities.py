@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from mella_hf.languages import get_language
-from mella_hf.metrics.keywords import DocumentFrequencies, extract_keywords
 from mella_hf.metrics.matching import contains
+from mella_hf.metrics.names.keywords import DocumentFrequencies, extract_keywords
 from mella_hf.text.tokens import analyze
 
 

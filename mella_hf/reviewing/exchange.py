@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mella_hf.dataset.card import read_funnel, write_card, write_funnel
+from mella_hf.dataset.card.card import read_funnel, write_card, write_funnel
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
 from mella_hf.files import json_line, json_lines, write_atomic

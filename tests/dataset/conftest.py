@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from dataset_samples import record
 
-from mella_hf.dataset.card import write_card, write_funnel
+from mella_hf.dataset.card.card import write_card, write_funnel
 from mella_hf.dataset.write import write_split
 
 

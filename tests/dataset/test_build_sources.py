@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from mella_hf.commands.build import build
 from mella_hf.dataset.building.build import build_dataset
 from mella_hf.dataset.disjoint import check_disjoint
-from mella_hf.dataset.remove import LOCK, remove_samples
+from mella_hf.dataset.removal.remove import LOCK, remove_samples
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.errors import MellaError
 from mella_hf.locks import sole_use

@@ -19,7 +19,7 @@ from PIL import Image
 import mella_hf  # noqa: F401  (registers "mella")
 from mella_hf import languages
 from mella_hf.dataset import builder
-from mella_hf.dataset.card import write_card
+from mella_hf.dataset.card.card import write_card
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import shard_paths, write_split
 from mella_hf.errors import MellaError

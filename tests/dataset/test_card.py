@@ -14,9 +14,9 @@ from dataset_samples import record
 from datasets import Features, get_dataset_config_names, get_dataset_split_names, load_dataset
 from huggingface_hub import DatasetCard
 
-from mella_hf.dataset.card import write_card
-from mella_hf.dataset.facts import dataset_facts
-from mella_hf.dataset.lengths import token_lengths
+from mella_hf.dataset.card.card import write_card
+from mella_hf.dataset.card.facts import dataset_facts
+from mella_hf.dataset.card.lengths import token_lengths
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.sample import features

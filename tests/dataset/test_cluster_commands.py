@@ -15,7 +15,7 @@ from local_hub import LocalHub
 from release_tree import make_release
 
 from mella_hf.dataset.building.build import build_dataset
-from mella_hf.dataset.card import write_card
+from mella_hf.dataset.card.card import write_card
 from mella_hf.dataset.publish import local_files
 from mella_hf.dataset.write import open_writer, to_batch
 from mella_hf.sources.release import ReleaseSource

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from mella_hf import api
 from mella_hf.commands.build import build
 from mella_hf.commands.remove import remove
-from mella_hf.dataset import card
-from mella_hf.dataset.card import write_card
+from mella_hf.dataset.card import card
+from mella_hf.dataset.card.card import write_card
 from mella_hf.dataset.publish import publish_dataset
-from mella_hf.dataset.remove import LOCK, remove_samples
+from mella_hf.dataset.removal.remove import LOCK, remove_samples
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
 from mella_hf.locks import sole_use

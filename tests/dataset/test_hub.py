@@ -14,8 +14,8 @@ from dataset_samples import record
 from local_hub import READ_TOKEN, LocalHub
 from packaging.version import Version
 
-from mella_hf.dataset.card import write_card, write_funnel
-from mella_hf.dataset.remove import remove_samples
+from mella_hf.dataset.card.card import write_card, write_funnel
+from mella_hf.dataset.removal.remove import remove_samples
 from mella_hf.dataset.write import shard_paths, write_split
 
 REPO = "tester/mella"

@@ -10,10 +10,10 @@ from local_hub import LocalHub
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
-from mella_hf.dataset.card import write_card, write_funnel
-from mella_hf.dataset.croissant import CROISSANT
+from mella_hf.dataset.card.card import write_card, write_funnel
+from mella_hf.dataset.card.croissant import CROISSANT
 from mella_hf.dataset.info import DatasetInfo, dataset_info
-from mella_hf.dataset.remove import remove_samples
+from mella_hf.dataset.removal.remove import remove_samples
 from mella_hf.dataset.summary import top_domains, training_summary
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import write_split

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 import mella_hf  # noqa: F401  (registers "mella")
 from mella_hf.commands.remove import remove
 from mella_hf.dataset.building.build import build_dataset
-from mella_hf.dataset.card import write_card
-from mella_hf.dataset.remove import finish_removal, remove_samples
-from mella_hf.dataset.requests import read_records
+from mella_hf.dataset.card.card import write_card
+from mella_hf.dataset.removal.remove import finish_removal, remove_samples
+from mella_hf.dataset.removal.requests import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import shard_paths, write_split
@@ -105,7 +105,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in names.items() if not name.startswith(".")}
 
 
-MODULES = ["mella_hf.dataset.remove", "mella_hf.text.tokens", "jinja2", "yaml", "idna", "PIL.JpegImagePlugin"]
+MODULES = ["mella_hf.dataset.removal.remove", "mella_hf.text.tokens", "jinja2", "yaml", "idna", "PIL.JpegImagePlugin"]
 
 
 def test_killed_before_any_file_operation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_killed_before_any_file_operation(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_next_command_finishes_a_removal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = [row["id"] for row in rows(folder, split="know_test")]
     with monkeypatch.context() as patched:
-        patched.setattr("mella_hf.dataset.remove._apply", interrupted)
+        patched.setattr("mella_hf.dataset.removal.remove._apply", interrupted)
         with pytest.raises(KeyboardInterrupt):
             remove_samples(folder, ids=gone)
     with pytest.raises(MellaError, match="a removal was cut short; finish it with: mella verify"):

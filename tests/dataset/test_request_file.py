@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mella_hf.dataset.request_file import read_request_file
+from mella_hf.dataset.removal.request_file import read_request_file
 from mella_hf.errors import MellaError
 
 A, B = "ab" * 32, "0c" * 32

@@ -8,7 +8,7 @@ from dataset_samples import record
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
-from mella_hf.dataset.card import write_card
+from mella_hf.dataset.card.card import write_card
 from mella_hf.dataset.write import write_split
 
 

@@ -15,9 +15,9 @@ from image_folders import rows, write_folder
 
 import mella_hf  # noqa: F401  (registers "mella")
 from mella_hf.dataset.building.build import build_dataset
-from mella_hf.dataset.card import write_card
-from mella_hf.dataset.facts import split_facts
-from mella_hf.dataset.remove import remove_samples
+from mella_hf.dataset.card.card import write_card
+from mella_hf.dataset.card.facts import split_facts
+from mella_hf.dataset.removal.remove import remove_samples
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import shard_paths, write_split
 from mella_hf.errors import MellaError

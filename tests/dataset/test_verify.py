@@ -16,8 +16,8 @@ from dataset_samples import picture, record
 from typer.testing import CliRunner
 
 from mella_hf.commands.verify import verify
-from mella_hf.dataset.card import write_card
-from mella_hf.dataset.remove import remove_samples
+from mella_hf.dataset.card.card import write_card
+from mella_hf.dataset.removal.remove import remove_samples
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import open_writer, to_batch, write_split
 from mella_hf.errors import MellaError

@@ -10,7 +10,7 @@ import pytest
 from local_hub import LocalHub
 from nbclient import NotebookClient
 
-from mella_hf.dataset.card import write_card
+from mella_hf.dataset.card.card import write_card
 from mella_hf.dataset.write import write_split
 from mella_hf.sample import SPLITS
 

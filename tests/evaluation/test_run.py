@@ -9,7 +9,7 @@ from tiny_qwen2vl import save_random_adapter
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
-from mella_hf.dataset.card import write_funnel
+from mella_hf.dataset.card.card import write_funnel
 from mella_hf.dataset.write import write_split
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.run import evaluate_run, load_run

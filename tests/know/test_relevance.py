@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 import mella_hf  # noqa: F401  (registers "mella")
 from mella_hf.cli import app
-from mella_hf.dataset import remove
-from mella_hf.dataset.card import read_funnel, write_card, write_funnel
+from mella_hf.dataset.card.card import read_funnel, write_card, write_funnel
+from mella_hf.dataset.removal import remove
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import shard_paths, write_split
 from mella_hf.errors import MellaError

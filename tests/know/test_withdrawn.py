@@ -11,7 +11,7 @@ from test_opt_outs import fetched
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
-from mella_hf.dataset.card import write_card
+from mella_hf.dataset.card.card import write_card
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import write_split
 

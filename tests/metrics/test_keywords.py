@@ -9,8 +9,8 @@ import pytest
 from mella_hf.errors import MissingExtraError
 from mella_hf.languages import get_language
 from mella_hf.metrics import extract_keywords
-from mella_hf.metrics.everyday import everyday_stems, is_everyday
-from mella_hf.metrics.keywords import DocumentFrequencies
+from mella_hf.metrics.names.everyday import everyday_stems, is_everyday
+from mella_hf.metrics.names.keywords import DocumentFrequencies
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "keywords.py"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mella_hf.metrics import keyword_hits
-from mella_hf.metrics.keywords import extract_keywords
+from mella_hf.metrics.names.keywords import extract_keywords
 
 FOLDER = Path(__file__).parent / "names"
 # Least strict precision and recall of each part; Arabic and Thai have no capitals.

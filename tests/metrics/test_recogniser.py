@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
-from mella_hf.metrics.recogniser import Recogniser
+from mella_hf.metrics.names.recogniser import Recogniser
 
 WORDS = {"karlův": "B-LOC", "most": "I-LOC", "krtek": "B-PER", "1932": "B-DATE"}
 LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "B-DATE"]

@@ -80,7 +80,7 @@ def write_dataset(folder: Path) -> Path:
     """A dataset of a few rows in three languages."""
     from datasets import Image
 
-    from mella_hf.dataset.card import write_card
+    from mella_hf.dataset.card.card import write_card
     from mella_hf.dataset.write import write_split
 
     for start, language in zip(STARTS, LANGUAGES, strict=True):

@@ -36,9 +36,9 @@ from mella_hf.dataset.building.holdings import (
 from mella_hf.dataset.building.plan import PLAN, plan_language
 from mella_hf.dataset.building.planned import planned_batches
 from mella_hf.dataset.building.scan import COUNTS, is_current, scan_unit
-from mella_hf.dataset.card import keep_edited_card, read_funnel, write_card, write_funnel
-from mella_hf.dataset.remove import LOCK, complete_removal
-from mella_hf.dataset.requests import read_records
+from mella_hf.dataset.card.card import keep_edited_card, read_funnel, write_card, write_funnel
+from mella_hf.dataset.removal.remove import LOCK, complete_removal
+from mella_hf.dataset.removal.requests import read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer, require_safe_languages
 from mella_hf.files import json_line, json_lines, link_file, sweep

@@ -24,7 +24,7 @@ def fill_keywords(rows: Sequence[dict[str, Any]], unit: Unit, counts: Counter[st
     if unit.language not in all_codes() or get_language(unit.language).names == "none":
         counts[NO_EXTRACTOR] += len(missing)
         return
-    from mella_hf.metrics.keywords import extract_keywords
+    from mella_hf.metrics.names.keywords import extract_keywords
 
     try:
         for row in missing:

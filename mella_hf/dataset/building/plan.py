@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mella_hf.dataset.building.scan import COUNTS, ROWS
-from mella_hf.dataset.requests import ADDRESSES, Request
+from mella_hf.dataset.removal.requests import ADDRESSES, Request
 from mella_hf.images.duplicates import KEPT, SAME_BYTES, SAME_PICTURE, find_duplicates
 from mella_hf.sample import SPLITS
 from mella_hf.stage import DROPPED, Shard, ShardOutput

@@ -17,7 +17,7 @@ from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
 from mella_hf.metrics import significance
 from mella_hf.metrics.entities import named_and_unsupported
-from mella_hf.metrics.keywords import DocumentFrequencies
+from mella_hf.metrics.names.keywords import DocumentFrequencies
 from mella_hf.metrics.rates import clustered_rate_interval, rate_difference
 from mella_hf.progress import progress_bar
 

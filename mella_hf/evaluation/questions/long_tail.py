@@ -13,8 +13,8 @@ import numpy as np
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
-from mella_hf.metrics.gazetteer import place_key
 from mella_hf.metrics.matching import Mode, contains, distinct_keywords
+from mella_hf.metrics.names.gazetteer import place_key
 from mella_hf.metrics.rates import clustered_rate_interval
 from mella_hf.text.tokens import analyze, arabic_bases
 

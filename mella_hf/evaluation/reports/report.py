@@ -255,5 +255,5 @@ def _mark(score: dict[str, Any], metric: str, end: float) -> dict[str, Any]:
 
 
 def _funnel_step(source: str, counts: dict[str, int]) -> dict[str, Any]:
-    """A source's counts from `mella_hf.dataset.card.write_funnel`, grouped by what they count."""
+    """A source's counts from `mella_hf.dataset.card.card.write_funnel`, grouped by what they count."""
     return {"source": source, **vars(Counts.of(counts))}

@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import read_funnel
-from mella_hf.dataset.remove import LOCK, complete_removal, new_shards, replace_splits
+from mella_hf.dataset.card.card import read_funnel
+from mella_hf.dataset.removal.remove import LOCK, complete_removal, new_shards, replace_splits
 from mella_hf.dataset.write import languages_in, shard_paths, write_split
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mella_hf.metrics.keywords import extract_keywords
+from mella_hf.metrics.names.keywords import extract_keywords
 
 FIELDS = ("alt_text", "page_title", "heading", "language", "keywords")  # of metadata.jsonl
 MAX_CLAIM = 300  # characters; a longer one is no name of the picture

@@ -14,9 +14,9 @@ from mella_hf.languages import get_language
 from mella_hf.ling.translation_checks import english_names
 from mella_hf.ling.translators.sentences import split_sentences
 from mella_hf.metrics.entities import named_and_unsupported
-from mella_hf.metrics.everyday import is_everyday
-from mella_hf.metrics.gazetteer import has_case
 from mella_hf.metrics.matching import contains
+from mella_hf.metrics.names.everyday import is_everyday
+from mella_hf.metrics.names.gazetteer import has_case
 from mella_hf.text.tokens import analyze
 
 FORM_RATIO = 70.0  # rapidfuzz ratio: Kutné Hoře of Kutná Hora is 80, Prague of Praha 55

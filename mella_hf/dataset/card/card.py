@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf import languages
-from mella_hf.dataset.croissant import CROISSANT, croissant
-from mella_hf.dataset.facts import SAMPLE, SplitFacts, dataset_facts
+from mella_hf.dataset.card.croissant import CROISSANT, croissant
+from mella_hf.dataset.card.facts import SAMPLE, SplitFacts, dataset_facts
 from mella_hf.dataset.write import languages_in
 from mella_hf.files import template_path, write_atomic
 from mella_hf.funnel import Counts

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.lengths import token_lengths
+from mella_hf.dataset.card.lengths import token_lengths
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.sample import SPLITS, as_record

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mella_hf.dataset.facts import SplitFacts
+from mella_hf.dataset.card.facts import SplitFacts
 from mella_hf.funnel import Counts
 from mella_hf.sample import FEATURES_DICT
 

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.card import CARD, FACTS, FUNNEL, THUMBNAILS, edited_name, is_edited, write_card, write_funnel
-from mella_hf.dataset.croissant import CROISSANT
-from mella_hf.dataset.requests import (
+from mella_hf.dataset.card.card import CARD, FACTS, FUNNEL, THUMBNAILS, edited_name, is_edited, write_card, write_funnel
+from mella_hf.dataset.card.croissant import CROISSANT
+from mella_hf.dataset.removal.requests import (
     ADDRESSES,
     REMOVALS,
     Request,

@@ -16,12 +16,12 @@ from itertools import accumulate
 from typing import Any
 
 from mella_hf.languages import Language, get_language
-from mella_hf.metrics.arabic_names import arabic_names, is_kind, is_ordinary
-from mella_hf.metrics.everyday import is_everyday
-from mella_hf.metrics.gazetteer import place_key, places
-from mella_hf.metrics.place_nouns import PLACE_NOUNS, STREETS
-from mella_hf.metrics.thai_names import is_kind as is_thai_kind
-from mella_hf.metrics.thai_names import thai_names
+from mella_hf.metrics.names.arabic import arabic_names, is_kind, is_ordinary
+from mella_hf.metrics.names.everyday import is_everyday
+from mella_hf.metrics.names.gazetteer import place_key, places
+from mella_hf.metrics.names.place_nouns import PLACE_NOUNS, STREETS
+from mella_hf.metrics.names.thai import is_kind as is_thai_kind
+from mella_hf.metrics.names.thai import thai_names
 from mella_hf.text import lid
 from mella_hf.text.spelling import function_words, spelling
 from mella_hf.text.tokens import analyze, arabic_bases

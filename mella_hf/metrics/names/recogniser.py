@@ -1,6 +1,7 @@
 """Find names by a token-classification model of transformers, in any language that the model knows.
 
-The rules of `mella_hf.metrics.keywords` need no model. A model of the language finds more, and a GPU makes it quick.
+The rules of `mella_hf.metrics.names.keywords` need no model. A model of the language finds more, and a GPU makes it
+quick.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""Rows that somebody asked to take away: the request, the file of requests, the new shards."""
