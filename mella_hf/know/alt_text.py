@@ -75,7 +75,7 @@ def _weigh(letters: Iterable[str]) -> int:
 def clean_alt_text(text: str) -> str:
     """An alt-text without what is not text: NFC, one line, no control characters, no punctuation at its edges
     but a full stop, no stray Latin article before another script, no sentence said twice."""
-    text = "".join(" " if c.isspace() else c for c in text if not _is_control(c))
+    text = "".join(c for c in text if not _is_control(c))
     text = " ".join(unicodedata.normalize("NFC", text).split())
     before = None
     while text != before:  # what goes may bare more of it: an article, punctuation, a sentence said twice
@@ -92,7 +92,7 @@ def _trim(text: str) -> str:
     text = text.lstrip(_JUNK)
     bare = text.rstrip(_JUNK)
     end = next((c for c in text[len(bare) :] if c in ".!?؟"), "")
-    return bare + end if bare else ""
+    return bare + end
 
 
 def check_alt_text(

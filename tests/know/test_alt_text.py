@@ -96,10 +96,13 @@ EDGES = [
     ("ko", "곰", {"min_letters": 2}, "kept"),  # a Hangul syllable counts as two letters
     ("ko", "곰", {"min_letters": 3}, "too_short"),
     ("ru", "Ёж", {"min_letters": 3}, "too_short"),  # a letter of an alphabet as one
+    ("vi", "Ạ", {"min_letters": 2}, "too_short"),  # Latin, too, where it stands behind the Hangul letters in Unicode
     ("ru", "Пёс", {"max_characters": 3}, "kept"),
     ("ru", "Пёс", {"max_characters": 2}, "too_long"),
     ("ru", "Фото?", {}, "boilerplate"),  # a mark at the end hides nothing
     ("ru", "Фото?!", {}, "boilerplate"),
+    ("ru", "IMG_20230411.jpg.", {}, "file_name"),
+    ("en", "Foto X", {}, "kept"),  # and a letter is no mark
     ("en", "Příliš žluťoučký kůň běží po louce", {}, "kept"),  # English comes from English sources and is not judged
     ("cs", "The old man walks along the river with his two dogs.", {}, "wrong_language"),
 ]

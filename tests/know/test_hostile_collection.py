@@ -188,5 +188,5 @@ def test_every_good_page_is_kept_and_every_bad_one_named(tmp_path: Path, monkeyp
             if not any(one in reason for reason in told for one in reasons.split("|")):
                 wrong[name] = told
     assert wrong == {}, json.dumps(wrong)
-    assert any("noai" in reason or "opt_out" in reason for reason in named["o/meta"])
+    assert named["o/meta"] == ["page_opt_out"]
     assert "/i/disallowed" not in asked and "/i/90.jpg" not in asked

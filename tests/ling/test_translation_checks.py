@@ -61,6 +61,7 @@ def test_lost_numbers(source: str, translation: str, lost: set[str]) -> None:
         ("See www.example.org, or", "Viz stránku", {"www.example.org"}),
         ("Write to me@example.org (today)", "Napište mi", {"me@example.org"}),
         ("#sunset by @anna", "#sunset", {"@anna"}),
+        ("A den, #FOX.", "Doupě", {"#FOX"}),  # of its end, only punctuation goes
         ("5 < 6 and 7 > 3", "pět je méně než šest", set()),  # no markup
     ],
 )
@@ -82,6 +83,7 @@ def test_lost_markup(source: str, translation: str, lost: set[str]) -> None:
         ("Old Lee runs by Ann", "Starý muž běží", "cs", {"Lee", "Ann"}),  # of short names, three letters
         ("He met Leonard", "Potkal Leo", "cs", {"Leonard"}),  # of long ones all but three: Leon
         ("He met Leonard", "Potkal Leona", "cs", set()),
+        ("He met Anna", "Potkal Annu", "cs", set()),  # of four letters, three
     ],
 )
 def test_changed_names(source: str, translation: str, code: str, changed: set[str]) -> None:
@@ -105,6 +107,7 @@ def test_english_names_are_brands_and_capitals_within_sentences() -> None:
         ("A red dog runs in the big green park", "A red dog runs v parku", False),  # four of nine
         ("one two three four five six seven x y z", "one two three four five six seven", True),  # seven of ten
         ("one two three four five six a x y z", "one two three four five six", False),  # six of ten
+        ("a dog and a cat: one two three four", "one two three four", False),  # what stands before a run is no copy
         ("one two three x five six seven", "one two three five six seven", False),  # no run of four
         ("one two three four", "four three two one", False),
     ],

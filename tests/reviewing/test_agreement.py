@@ -43,8 +43,16 @@ def test_fleiss_kappa_of_the_worked_table() -> None:
 
 def test_fleiss_kappa_needs_equal_numbers() -> None:
     assert fleiss_kappa([]) is None
-    with pytest.raises(MellaError, match="same number of verdicts"):
-        fleiss_kappa([["a", "b"], ["a"]])
+    message = r"^Fleiss' kappa needs the same number of verdicts, two or more, for every sample\.$"
+    for verdicts in ([["a", "b"], ["a"]], [["a"], ["b"]]):
+        with pytest.raises(MellaError, match=message):
+            fleiss_kappa(verdicts)
+
+
+def test_fleiss_kappa_of_two_reviewers_is_scotts_pi() -> None:
+    """Shares 3/4 and 1/4, so P_e = 10/16; one pair of two agrees, so P = 1/2 and kappa = (8 - 10) / (16 - 10)."""
+    assert fleiss_kappa([["a", "a"], ["a", "b"]]) == pytest.approx(-1 / 3)
+    assert fleiss_kappa([["a", "a"], ["a", "a"]]) is None  # chance alone would agree as well
 
 
 def test_eight_wins_of_ten() -> None:
@@ -53,6 +61,7 @@ def test_eight_wins_of_ten() -> None:
     assert sign_test(0, 0) == 1
     rate = win_rate(8, 2)
     assert rate == pytest.approx((0.8, 0.4439, 0.9748), abs=1e-4)
+    assert win_rate(5, 5) == pytest.approx((0.5, 0.1871, 0.8129), abs=1e-4)
     assert win_rate(0, 0) is None
 
 
@@ -71,5 +80,8 @@ def test_krippendorff_alpha_at_its_ends() -> None:
 
 def test_an_interval_of_what_no_sample_has_is_none() -> None:
     assert bootstrapped(krippendorff_alpha, []) is None
-    low, high = bootstrapped(krippendorff_alpha, [["a", "a"], ["b", "b"], ["a", "b"]] * 10)
-    assert low < krippendorff_alpha([["a", "a"], ["b", "b"], ["a", "b"]] * 10) < high
+    assert bootstrapped(len, []) is None  # without samples there is no resample
+    verdicts = [["a", "a"], ["b", "b"], ["a", "b"]] * 10
+    low, high = bootstrapped(krippendorff_alpha, verdicts)
+    assert low < krippendorff_alpha(verdicts) < high
+    assert bootstrapped(krippendorff_alpha, verdicts) == (low, high)  # the draws are seeded
