@@ -15,7 +15,10 @@ def collect(
     out: Annotated[Path, typer.Option(help="Where the dataset and the report go; a rerun goes on there.")],
     languages: Languages,
     warc: Annotated[
-        list[Path] | None, typer.Argument(help="WARC files: .warc, .warc.gz, .warc.zst; Common Crawl's or your own.")
+        list[Path] | None,
+        typer.Argument(
+            help="WARC files: .warc, .warc.gz, .warc.zst; ARC files: .arc, .arc.gz. Common Crawl's or your own."
+        ),
     ] = None,
     urls: Annotated[Path | None, typer.Option(help="Instead: a text file of page URLs, one a line.")] = None,
     pages: Annotated[Path | None, typer.Option(help="Instead: a folder of saved pages.")] = None,

@@ -20,7 +20,6 @@ def absolute_url(base: str, address: str, encoding: str = "utf-8") -> tuple[str 
     Args:
         encoding: of the page, by its WHATWG name: what its queries are written in.
     """
-    address = address.partition("#")[0] if "#" in address else address
     if encoding not in _WRITTEN_AS_UTF8 and "?" in address and not address.isascii():
         address = _with_query_in(address, encoding)
     try:

@@ -180,6 +180,7 @@ ROBOTS = [
     ("\ufeffUser-agent: *\nDisallow: /x", "/x", False),
     ("User-agent: *\nDisalow: /x", "/x", False),
     ("User-agent *\nDisallow /x", "/x", False),
+    ("User-agent\t*\ndisallow \t /x", "/x", False),
     ("Disallow: /x", "/x", True),
     ("User-agent: *\nDisallow: /x\nAllow: /x/open", "/x/open", True),
     ("User-agent: * # all\nDisallow: /x # not this", "/x", False),

@@ -13,7 +13,7 @@ from mella_hf.know.pages.bodies import decode_body
 from mella_hf.know.pages.charset import decode_page
 from mella_hf.know.pages.extract import page_candidates
 from mella_hf.know.pages.image_source import best_of_srcset, declared_size
-from mella_hf.know.pages.prescan import meta_label
+from mella_hf.know.pages.prescan import meta_labels
 from mella_hf.know.pages.srcset import parse_srcset
 from mella_hf.know.pages.warc import LostPage, Page, read_warc
 from mella_hf.know.rows import RowFailed
@@ -75,6 +75,8 @@ URLS = [
     ("/a\tb\nc", "http://a.example/abc"),
     ("//B.example:80/x", "http://b.example/x"), ("http://[::1]:8080/x", "http://[::1]:8080/x"),
     ("http://0x7f.1/", "http://127.0.0.1/"), ("/a%2Fb%2cc", "http://a.example/a%2Fb%2cc"),
+    ("/a ? b # c ", "http://a.example/a%20?%20b%20"), ("#", "http://a.example/dir/page.html?q"),
+    ("//xn--a.example/x", "http://xn--a.example/x"),  # ASCII names pass, whatever they decode to (Standard of 2026)
     ("/a b|ž", "http://a.example/a%20b|%C5%BE"),
     ("/x?a=%2F&b=/ '", "http://a.example/x?a=%2F&b=/%20%27"), ("/./a/../b", "http://a.example/b"),
     ("//kůň.cz/", "http://xn--k-qla0j.cz/"),
@@ -127,7 +129,7 @@ PRESCAN = [
 
 @pytest.mark.parametrize(("head", "label"), PRESCAN)
 def test_prescan(head, label):
-    assert meta_label(head) == label
+    assert next(meta_labels(head), None) == label
 
 
 @pytest.mark.parametrize("label", ["iso-2022-kr", "hz-gb-2312", "replacement", "csiso2022kr", "iso-2022-cn-ext"])
@@ -135,6 +137,19 @@ def test_encodings_that_browsers_do_not_read_are_a_reason(label):
     with pytest.raises(RowFailed) as failed:
         decode_page(b"<img alt=x>\xc0", f"text/html; charset={label}")
     assert failed.value.reason == "page_encoding"
+
+
+@pytest.mark.parametrize(
+    ("page", "encoding"),
+    [
+        (b"<meta charset=bogus><meta charset=koi8-r>\xc1", "koi8-r"),  # browsers obey the first that they know
+        (b"<meta charset=koi8-r/><meta http-equiv=content-type content='text/html; charset=big5'>\xa4\xa4", "big5"),
+        (b"<meta charset=''><meta charset=utf-16le>\xc3\xa9", "utf-8"),
+        (b"<?xml version='1.0' encoding='koi8-r'?><meta charset=bogus>\xc1", "koi8-r"),
+    ],
+)
+def test_a_label_that_nobody_knows_is_passed_over(page, encoding):
+    assert decode_page(page).encoding == encoding
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,8 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     for line in _LINE.findall(text.removeprefix("\ufeff")):
         content = line[:_MAX_LINE].partition("#")[0].strip()
         name, colon, value = content.partition(":")
-        if not colon:
-            name, _, value = content.partition(" ")
+        if not colon:  # "disallow /", which Google's parser understands
+            name, _, value = content.replace("\t", " ").partition(" ")
         key = _NAMES.get(" ".join(name.lower().split()))
         if key is not None:
             found.append((key, value.strip()))

@@ -9,7 +9,7 @@ import codecs
 from functools import lru_cache
 from typing import NamedTuple
 
-from mella_hf.know.pages.prescan import charset_in, meta_label, xml_label
+from mella_hf.know.pages.prescan import charset_in, meta_labels, xml_label
 from mella_hf.know.rows import RowFailed
 
 HEAD_BYTES = 1 << 16  # parsers of browsers obey a <meta> beyond the 1,024 bytes of the prescan as well
@@ -66,11 +66,14 @@ def decode_page(body: bytes, content_type: str | None = None) -> PageText:
 def _declared(body: bytes, content_type: str | None) -> list[str]:
     """The encodings that the header and the page name, in order, each once."""
     head = body[:HEAD_BYTES]
-    labels = [charset_in((content_type or "").encode("latin-1", "replace")), meta_label(head) or xml_label(head)]
-    names = [name for label in labels[:1] if label and (name := encoding_name(label)) is not None]
-    if labels[1] and (inner := encoding_name(labels[1])) is not None:
-        # Whoever reads this as ASCII is not reading UTF-16; x-user-defined is for scripts (HTML Standard, prescan).
-        names.append({"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(inner, inner))
+    label = charset_in((content_type or "").encode("latin-1", "replace"))
+    sent = encoding_name(label) if label else None
+    inner = next(filter(None, map(encoding_name, meta_labels(head))), None)
+    if inner is None and (label := xml_label(head)):
+        inner = encoding_name(label)
+    # Whoever reads this as ASCII is not reading UTF-16; x-user-defined is for scripts (HTML Standard, prescan).
+    inner = {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(inner or "", inner)
+    names = [name for name in (sent, inner) if name is not None]
     return list(dict.fromkeys(names))
 
 

@@ -5,6 +5,7 @@ other than the Standard's own few lines, it also passes over the text of scripts
 """
 
 import re
+from collections.abc import Iterator
 
 _SPACE = b"\t\n\f\r "
 _TAG = re.compile(rb"/?[A-Za-z]")
@@ -19,8 +20,8 @@ _XML = re.compile(rb"<\?xml[^>]*+>")
 _XML_ENCODING = re.compile(rb"encoding[\t\n\f\r ]*+=[\t\n\f\r ]*+(?:\"([^\"]*+)\"|'([^']*+)')")
 
 
-def meta_label(head: bytes) -> bytes | None:
-    """The label that the first `<meta>` to declare an encoding gives; None where none does."""
+def meta_labels(head: bytes) -> Iterator[bytes]:
+    """The labels that the `<meta>`s of a page give, in order; browsers obey the first that they know."""
     lower = head.lower()
     at = head.find(b"<")
     while at >= 0:
@@ -30,7 +31,7 @@ def meta_label(head: bytes) -> bytes | None:
         elif _META.match(head, at + 1):
             attributes, at, is_whole = _attributes(head, at + 5)
             if is_whole and (label := _declared_by(attributes)) is not None:
-                return label
+                yield label
         elif _TAG.match(head, at + 1):
             name = _NAME.match(lower, at + 1)[0]  # type: ignore[index]
             _, at, _ = _attributes(head, at + 1 + len(name))
@@ -43,7 +44,6 @@ def meta_label(head: bytes) -> bytes | None:
         else:
             at += 1
         at = head.find(b"<", at)
-    return None
 
 
 def _attributes(head: bytes, at: int) -> tuple[dict[bytes, bytes], int, bool]:

@@ -32,7 +32,7 @@ def warc_shards(paths: Sequence[Path | str]) -> list[Shard]:
     """One shard a file. Raises MellaError for a file that is not there, or is given twice."""
     found = [Path(path).resolve() for path in paths]
     if missing := [path for path in found if not path.is_file()]:
-        raise MellaError(f"There is no WARC file {missing[0]}; give paths of .warc, .warc.gz or .warc.zst files.")
+        raise MellaError(f"There is no WARC file {missing[0]}; give paths of .warc or .arc files, plain or compressed.")
     if twice := [path for path, count in Counter(found).items() if count > 1]:
         raise MellaError(f"The WARC file {twice[0]} is given twice; give each once.")
     return [

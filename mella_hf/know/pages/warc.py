@@ -1,4 +1,4 @@
-"""Read HTML pages from WARC files (plain, gzip or zstd; Common Crawl's or your own).
+"""Read HTML pages from WARC files (plain, gzip or zstd; Common Crawl's or your own), and from ARC files.
 
 Damaged records are skipped and counted: reading continues at the next member, and a last record that is cut off is
 counted. Bodies are decoded here, because a reader that decodes them itself stops without an error at the first chunked
@@ -7,15 +7,16 @@ gzip body.
 
 import io
 import mmap
-import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from mella_hf.errors import MellaError
-from mella_hf.know.fetching.sniff import SNIFF_BYTES, is_html_type, sniff
+from mella_hf.know.fetching.sniff import SNIFF_BYTES, sniff
 from mella_hf.know.optouts import TDM_DIRECTIVE, is_reserved, usage_opt_outs
+from mella_hf.know.pages.arc import arc_records, is_arc
+from mella_hf.know.pages.archived import Record, may_be_html, read_record
 from mella_hf.know.pages.bodies import MAX_PAGE_BYTES, UnreadableBody, decode_body
 from mella_hf.know.rows import RowFailed, one_row
 
@@ -28,10 +29,6 @@ _READ = (
     "content-usage",
     "content-signal",
 )
-_HEAD_BYTES = 1 << 16  # of a record, read to see whether it is a page
-_MAX_HEADERS = 1 << 18
-_BLANK_LINE = re.compile(rb"\n\r?\n")
-_STATUS = re.compile(rb"[A-Za-z]+(?:/[\d.]+)?[ \t]++(\d{3})(?!\d)")
 
 
 class Page(NamedTuple):
@@ -59,7 +56,7 @@ class LostPage(NamedTuple):
 
 
 def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[Page | LostPage]:
-    """The pages of a WARC file in order, and what was no page.
+    """The pages of a WARC or ARC file in order, and what was no page.
 
     Args:
         max_bytes: the largest page, decoded.
@@ -82,33 +79,14 @@ def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[
             page = LostPage(f"{path.name}@{record.at} {record.url} {error.detail}", error.reason)
         yield page
     if not records:
-        raise MellaError(f"{path} holds no WARC record of a page; give .warc, .warc.gz or .warc.zst files.")
+        raise MellaError(
+            f"{path} holds no WARC record of a page; give .warc, .warc.gz, .warc.zst, .arc or .arc.gz files."
+        )
     if texts == records:
         raise MellaError(f"{path} holds texts without HTML (a WET file), so no images; give the WARC files themselves.")
 
 
-class _Record(NamedTuple):
-    """A WARC record, read: fastwarc's own is gone when the next one comes.
-
-    Attributes:
-        status: of HTTP, 0 where it is unreadable; None, as the headers are empty, where the record is not HTTP.
-        headers: of HTTP, by name in lower case.
-        complete: whether the file holds the whole record.
-        too_large: its body was not read.
-    """
-
-    at: int
-    url: str
-    conversion: bool
-    status: int | None
-    headers: dict[str, list[str]]
-    content_type: str | None
-    body: bytes
-    complete: bool
-    too_large: bool
-
-
-def _records(path: Path, max_bytes: int) -> Iterator[_Record | LostPage]:
+def _records(path: Path, max_bytes: int) -> Iterator[Record | LostPage]:
     """The response, resource and conversion records of a file; after damage, on from the next one."""
     try:
         file = open(path, "rb")
@@ -118,6 +96,10 @@ def _records(path: Path, max_bytes: int) -> Iterator[_Record | LostPage]:
         if not path.stat().st_size:
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if is_arc(data[:256]):
+                for one in arc_records(file, data, max_bytes):
+                    yield LostPage(f"{path.name}, {one}", "warc_damaged") if isinstance(one, str) else one
+                return
             magic = next((mark for mark in _MAGIC if data[: len(mark)] == mark), None)
             if magic is None:  # its first bytes are damaged: whichever comes first
                 places = {found: mark for mark in _MAGIC if (found := data.find(mark)) >= 0}
@@ -141,7 +123,7 @@ def _records(path: Path, max_bytes: int) -> Iterator[_Record | LostPage]:
                 at = data.find(magic, last + 1)
 
 
-def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterator[tuple[int, _Record | None]]:
+def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterator[tuple[int, Record | None]]:
     """(place in the file, record, or None for one of another kind) from a place on; OSError where it is damaged."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
@@ -154,54 +136,19 @@ def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterato
         if not found.record_type & kinds:
             yield at, None
             continue
-        yield at, _read_record(found, at, found.record_type == WarcRecordType.conversion, max_bytes)
-
-
-def _read_record(found: Any, at: int, conversion: bool, max_bytes: int) -> _Record:
-    """A record of fastwarc, of which no more is read than a page may have."""
-    length = found.content_length
-    block = found.reader.read(min(length, _HEAD_BYTES))
-    http = _http_headers(block) if found.is_http else None
-    status, headers, start = http or (None, {}, 0)
-    content_type = headers.get("content-type", [None])[0] if http is not None else found.headers.get("Content-Type")
-    if content_type and http is None and content_type.startswith("application/http"):
-        content_type = None  # of the record; what it holds has no headers of its own
-    wanted = not conversion and _may_be_html(content_type)
-    too_large = wanted and length > 2 * max_bytes + _MAX_HEADERS  # chunks have a few bytes of their own
-    read = len(block)
-    if wanted and not too_large and length > read:
-        rest = found.reader.read(length - read)
-        read += len(rest)
-        if http is not None and start == 0:  # the headers are longer than the first read
-            status, headers, start = _http_headers(block + rest) or (0, {}, 0)
-        block += rest
-    complete = read >= (length if wanted and not too_large else min(length, _HEAD_BYTES))
-    url = (found.headers.get("WARC-Target-URI") or "").strip("<> ")
-    return _Record(at, url, conversion, status, headers, content_type, block[start:], complete, too_large)
-
-
-def _http_headers(block: bytes) -> tuple[int, dict[str, list[str]], int] | None:
-    """(status, headers by name in lower case, where the body begins) of an HTTP response; None where there is none.
-
-    Lines end with CR LF or, as some archives have it, with LF alone.
-    """
-    status = _STATUS.match(block)
-    if status is None:
-        return None if block.lstrip()[:1] == b"<" else (0, {}, 0)
-    end = _BLANK_LINE.search(block, 0, _MAX_HEADERS)
-    head = block[: end.start()] if end else block[:_MAX_HEADERS]
-    headers: dict[str, list[str]] = {}
-    values: list[str] = []
-    for line in head.split(b"\n")[1:]:
-        text = line.decode("utf-8", "replace").rstrip()
-        if text[:1] in (" ", "\t") and values:  # a line that goes on (RFC 9112, 5.2)
-            values[-1] += " " + text.strip()
-            continue
-        name, colon, value = text.partition(":")
-        if colon:
-            values = headers.setdefault(name.strip().lower(), [])
-            values.append(value.strip())
-    return int(status[1]), headers, end.end() if end else len(block)
+        yield (
+            at,
+            read_record(
+                found.reader,
+                found.content_length,
+                at=at,
+                url=(found.headers.get("WARC-Target-URI") or "").strip("<> "),
+                is_http=found.is_http,
+                content_type=found.headers.get("Content-Type"),
+                conversion=found.record_type == WarcRecordType.conversion,
+                max_bytes=max_bytes,
+            ),
+        )
 
 
 def _ends_in_lf(path: Path) -> bool:
@@ -237,13 +184,13 @@ class _From:
         """The caller's file stays open."""
 
 
-def _page(record: _Record, name: str, max_bytes: int) -> Page | LostPage:
+def _page(record: Record, name: str, max_bytes: int) -> Page | LostPage:
     """The page of a record of the file `name`."""
     reason, body = None, record.body
     transfer, content, language, reserved, usage, signal = (record.headers.get(name, [None])[0] for name in _READ)
     if not record.complete:
         reason = "page_truncated"
-    elif record.conversion or not _may_be_html(record.content_type):
+    elif record.conversion or not may_be_html(record.content_type):
         reason = "page_not_html"
     elif record.too_large:
         reason = "page_too_large"
@@ -263,7 +210,3 @@ def _page(record: _Record, name: str, max_bytes: int) -> Page | LostPage:
     robots = record.headers.get("x-robots-tag", [])
     robots = [*robots, *([TDM_DIRECTIVE] if is_reserved(reserved) else []), *usage_opt_outs(usage, signal)]
     return Page(record.url, body, record.content_type, language, tuple(robots))
-
-
-def _may_be_html(content_type: str | None) -> bool:
-    return not content_type or is_html_type(content_type)
