@@ -56,6 +56,21 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory, make_rows: Any) -> Pa
 PATIENCE = 60_000  # milliseconds; no test of a page may depend on how busy the machine is
 
 
+@pytest.fixture
+def probabilities(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Sets the probabilities of languages, as `probabilities(cs=0.6, en=0.4)`; the identifier knows no others."""
+    from given_identifier import GivenIdentifier
+
+    from mella_hf.text import lid
+
+    def give(**shares: float) -> None:
+        lid._identify.cache_clear()
+        monkeypatch.setattr(lid, "identifier", lambda: GivenIdentifier(shares))
+
+    yield give
+    lid._identify.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Headless Chromium; without it the tests skip, and fail where CI=true promises that it is there."""

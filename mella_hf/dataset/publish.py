@@ -36,6 +36,7 @@ from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import languages_in, shard_paths
 from mella_hf.errors import MellaError
+from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.hub_errors import FIRST_WAIT, hub_errors, retried
 from mella_hf.locks import sole_use
 from mella_hf.sample import SPLITS
@@ -47,8 +48,8 @@ _CARD = ("README.md", CARD, FACTS, CROISSANT, FUNNEL)
 _OWN = (*_CARD, "thumbnails.jpg")  # files of ours that may be out of date in a repo, and one of an earlier layout
 
 
-@dataclass
-class PublishReport:
+@dataclass(repr=False)
+class PublishReport(Shown):
     """What was, or with `dry_run` would be, sent.
 
     Attributes:
@@ -65,6 +66,15 @@ class PublishReport:
     kept: list[str] = field(default_factory=list)
     unchanged: int = 0
     url: str | None = None
+
+    def _table(self) -> ShownTable:
+        rows = [[name, f"{size / 1e6:,.1f}", "new or changed"] for name, size in self.add.items()]
+        rows += [[name, "–", "deleted"] for name in self.delete]
+        rows += [[place, "–", "only on the Hub, stays"] for place in self.kept]
+        total = sum(self.add.values()) / 1e6
+        changed = f"{len(self.add)} files ({total:,.1f} MB) new or changed"
+        title = f"{self.repo}, {changed}, {self.unchanged} unchanged on the Hub"
+        return ShownTable(title, ("", "MB", ""), rows, [self.url or "Nothing was sent."])
 
 
 def publish_dataset(

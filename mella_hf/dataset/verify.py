@@ -23,17 +23,19 @@ from mella_hf.dataset.files import REPO, SHARD, HubFiles, LocalFiles, published_
 from mella_hf.dataset.removal.remove import finish_removal
 from mella_hf.errors import MellaError, SampleError
 from mella_hf.files import json_lines
+from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
 from mella_hf.sample import COLUMNS, SCHEMA, SPLITS, as_record
 from mella_hf.stage import Shard, ShardOutput, run_stage
 
 VERIFY_VERSION = 1
+SHOWN_PROBLEMS = 10
 IDS, PICTURES, ROWS = "ids.npy", "pictures.npy", "rows.json"
 
 
-@dataclass
-class VerifyReport:
+@dataclass(repr=False)
+class VerifyReport(Shown):
     """What verification found.
 
     Attributes:
@@ -48,9 +50,21 @@ class VerifyReport:
     def require_sound(self) -> None:
         """Raise MellaError, naming the first problems, if there are any."""
         if self.problems:
-            shown = "\n  ".join(self.problems[:10])
-            rest = f"\n  and {len(self.problems) - 10} more" if len(self.problems) > 10 else ""
-            raise MellaError(f"{self.where} has {len(self.problems)} problems:\n  {shown}{rest}")
+            shown = "\n  ".join(self._first_problems())
+            raise MellaError(f"{self.where} has {len(self.problems)} problems:\n  {shown}")
+
+    def _first_problems(self) -> list[str]:
+        rest = len(self.problems) - SHOWN_PROBLEMS
+        return self.problems[:SHOWN_PROBLEMS] + ([f"and {rest} more"] if rest > 0 else [])
+
+    def _table(self) -> ShownTable:
+        splits = [split for split in SPLITS if any(split in rows for rows in self.rows.values())]
+        rows = [
+            [language, *(f"{counts[split]:,}" if split in counts else "–" for split in splits)]
+            for language, counts in self.rows.items()
+        ]
+        state = f"{len(self.problems)} problems" if self.problems else "sound"
+        return ShownTable(f"{self.where}, {state}", ("", *splits), rows, self._first_problems())
 
 
 def verify_dataset(

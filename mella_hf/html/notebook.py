@@ -1,11 +1,44 @@
 """Small tables for a terminal and for a notebook: what results show of themselves."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 Rows = Sequence[Sequence[str]]
 LARGEST_FRAME = 2_000_000  # bytes; a notebook keeps what it shows in its file
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    """A result as a table.
+
+    Attributes:
+        title: the most important in one line.
+        header, rows: the first column names the rows.
+        notes: lines below the table.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Rows
+    notes: Sequence[str] = ()
+
+
+class Shown:
+    """A result that prints as its table, and shows it as HTML in a notebook."""
+
+    def _table(self) -> ShownTable:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        table = self._table()
+        lines = [text_table(table.header, table.rows)] if table.rows else []
+        return "\n".join([f"{type(self).__name__}: {table.title}", *lines, *table.notes])
+
+    def _repr_html_(self) -> str:
+        table = self._table()
+        return html_table(table.title, table.header, table.rows, "\n".join(table.notes))
 
 
 def text_table(header: Sequence[str], rows: Rows) -> str:
@@ -30,7 +63,8 @@ def html_table(caption: str, header: Sequence[str], rows: Rows, note: str = "") 
     head = "".join(f'<th scope="col"{how}>{escape(cell)}</th>' for cell, how in zip(header, styles, strict=True))
     body = "".join(f"<tr>{_row(row, styles)}</tr>" for row in rows)
     table = f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"{table}<p><small>{escape(note)}</small></p>" if note else table
+    below = escape(note).replace("\n", "<br>")
+    return f"{table}<p><small>{below}</small></p>" if note else table
 
 
 def page_frame(page: Path) -> str:

@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 
 from mella_hf.dataset.building.build import BuildReport
 from mella_hf.funnel import HEADER, Step, funnel_table, read_rejects
-from mella_hf.html.notebook import html_table, text_table
+from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.know.fetching.download import is_retryable
 from mella_hf.know.records import rows_of
 from mella_hf.stage import DROPPED, StageReport
@@ -25,7 +25,7 @@ UNKNOWN = ""  # the language of what declares none, or one that was not asked fo
 
 
 @dataclass(repr=False)
-class CollectReport:
+class CollectReport(Shown):
     """What a collection made.
 
     Attributes:
@@ -41,13 +41,9 @@ class CollectReport:
     relevance: dict[str, Any] | None = None
     page: Path | None = None
 
-    def __repr__(self) -> str:
-        table = text_table(HEADER, funnel_table(funnel_steps(self.stages, self.build)))
-        return f"CollectReport({str(self.out)!r})\n{table}"
-
-    def _repr_html_(self) -> str:
-        steps = funnel_steps(self.stages, self.build)
-        return html_table(str(self.out), HEADER, funnel_table(steps), note=str(self.page or ""))
+    def _table(self) -> ShownTable:
+        rows = funnel_table(funnel_steps(self.stages, self.build))
+        return ShownTable(str(self.out), HEADER, rows, [str(self.page)] if self.page else [])
 
     @property
     def set_aside(self) -> list[str]:

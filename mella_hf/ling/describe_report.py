@@ -14,7 +14,7 @@ from typing import Any
 from mella_hf.dataset.building.build import BuildReport
 from mella_hf.files import write_atomic
 from mella_hf.funnel import HEADER, SEED, Step, dropped_examples, funnel_table
-from mella_hf.html.notebook import html_table, text_table
+from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.html.page import environment, text_attributes
 from mella_hf.images.thumbnail import thumbnail_url
 from mella_hf.languages import Language, get_language
@@ -29,7 +29,7 @@ _THUMBNAIL = 320  # px
 
 
 @dataclass(repr=False)
-class DescribeReport:
+class DescribeReport(Shown):
     """The result of a run.
 
     Attributes:
@@ -52,13 +52,9 @@ class DescribeReport:
         stages = [self.captions, *self.translations.values(), *self.verdicts.values()]
         return [Step.of(stage.name, "images", stage.counts) for stage in stages]
 
-    def __repr__(self) -> str:
-        where = "nothing built" if self.build is None else repr(str(self.build.out))
-        return f"DescribeReport({where})\n{text_table(HEADER, funnel_table(self.steps))}"
-
-    def _repr_html_(self) -> str:
+    def _table(self) -> ShownTable:
         where = "nothing built" if self.build is None else str(self.build.out)
-        return html_table(where, HEADER, funnel_table(self.steps))
+        return ShownTable(where, HEADER, funnel_table(self.steps))
 
 
 def write_describe_report(images: Path, out: Path, report: DescribeReport) -> Path:

@@ -1,14 +1,17 @@
 """Which candidates become alt-texts: the page's word on the language, what sites repeat, what pages forbid."""
 
 import json
+import zlib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mella_hf.errors import MellaError
+from mella_hf.know import filter as filter_module
 from mella_hf.know.alt_text import Dropped, Kept
 from mella_hf.know.filter import FilterSettings, filter_bucket, filter_rows, judge
-from mella_hf.know.records import ALT_TEXTS, CANDIDATES, file_mark
+from mella_hf.know.records import ALT_TEXTS, BUCKETS, CANDIDATES, file_mark
 from mella_hf.languages import language_codes
 from mella_hf.stage import Shard, ShardOutput
 
@@ -98,6 +101,47 @@ def test_icons_and_pairs_seen_before(tmp_path):
     assert [row["image_url"][-9:] for row in kept] == ["ple/a.jpg", "horse.png"]
     assert output.counts["dropped_icon"] == 3
     assert output.counts["dropped_seen_before"] == 1
+    assert output.rejects[0] == {
+        "reason": "icon", "language": "cs", "alt": "Kůň na pastvě",
+        "page_url": "http://site.example/1", "image_url": "http://site.example/a.jpg",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sides", "least", "icon"), [((74, 40), 75, True), ((75, 75), 75, False), ((32, 32), 20, False)]
+)
+def test_an_icon_is_small_on_both_sides(sides, least, icon, tmp_path):
+    row = candidate("Kůň na pastvě", declared_width=sides[0], declared_height=sides[1])
+    kept, _ = run([row], tmp_path, min_declared_side=least)
+    assert (kept == []) is icon
+
+
+def test_a_kept_row_has_its_language_and_the_bucket_of_its_images_host(tmp_path):
+    (row,), _ = run([candidate("Kůň na pastvě", image_url="http://img.example:8080/a.jpg")], tmp_path)
+    assert (row["text"], row["language"]) == ("Kůň na pastvě", "cs")
+    assert row["bucket"] == zlib.crc32(b"img.example") % BUCKETS
+
+
+def test_a_fault_of_ours_costs_one_row(tmp_path, monkeypatch):
+    right = filter_module.judge
+
+    def wrong(row, languages):
+        return right(row, languages) if row["alt"] != "Liška" else 1 / 0
+
+    monkeypatch.setattr(filter_module, "judge", wrong)
+    kept, output = run([candidate("Kůň"), candidate("Liška"), candidate("Sova")], tmp_path)
+    assert [row["text"] for row in kept] == ["Kůň", "Sova"]
+    assert output.rejects == [
+        {
+            "reason": "alt_text_error_ZeroDivisionError", "language": None, "alt": "Liška",
+            "page_url": "http://site.example/1", "image_url": "http://site.example/a.jpg",
+        }
+    ]  # fmt: skip
+
+
+def test_without_a_language_there_is_nothing_to_keep():
+    with pytest.raises(MellaError, match=r"^No language is named; give some of \w+, \w+, "):
+        FilterSettings(())
 
 
 def test_a_page_that_opts_out_is_left_alone(tmp_path):
@@ -106,8 +150,9 @@ def test_a_page_that_opts_out_is_left_alone(tmp_path):
     assert kept == [] and output.counts == {
         "dropped_page_opt_out": 3, "opt_out_noai": 1, "opt_out_noindex": 1, "opt_out_tdm": 1,
     }  # fmt: skip
-    kept, output = run(rows[:1], tmp_path, honour_opt_outs=False)
-    assert len(kept) == 1 and output.counts["overridden_opt_out"] == 1
+    rows = [row | {"alt": f"Kůň na pastvě {n}"} for n, row in enumerate(rows)]
+    kept, output = run(rows, tmp_path, honour_opt_outs=False)
+    assert len(kept) == 3 and output.counts["overridden_opt_out"] == 3
 
 
 def test_a_bucket_is_whole_whatever_files_it_comes_from(tmp_path):

@@ -1,7 +1,7 @@
 """What the rules make of an identifier's probabilities, by a stand-in that gives the probabilities of each example."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -9,34 +9,7 @@ from mella_hf.languages import get_language
 from mella_hf.text import lid
 from mella_hf.text.lid import foreign_log_odds, is_foreign, is_identifiable, is_language, is_names_alone
 
-
-class StandIn:
-    """Gives every text the same probabilities."""
-
-    def __init__(self, shares: dict[str, float]) -> None:
-        self.shares = shares
-        self.labels = frozenset(shares)
-
-    def best(self, text: str) -> tuple[str, float]:
-        return max(self.shares.items(), key=lambda share: share[1])
-
-    def rank(self, text: str) -> dict[str, float]:
-        return self.shares
-
-
 Use = Callable[..., None]
-
-
-@pytest.fixture
-def probabilities(monkeypatch: pytest.MonkeyPatch) -> Iterator[Use]:
-    """Sets the probability of each label; other labels are unknown."""
-
-    def use(**shares: float) -> None:
-        lid._identify.cache_clear()
-        monkeypatch.setattr(lid, "identifier", lambda: StandIn(shares))
-
-    yield use
-    lid._identify.cache_clear()
 
 
 def latin(letters: int) -> str:

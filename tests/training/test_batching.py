@@ -74,6 +74,23 @@ def test_few_samples_join_other_batches() -> None:
     assert sorted(i for batch in batches for i in batch) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_they_join_the_round_whose_longest_sample_is_shortest(seed: int) -> None:
+    """100 rounds of nine, sorted in two windows, and two samples left over."""
+    rng = random.Random(seed)
+    lengths = [rng.randint(1, 60) ** 2 for _ in range(902)]
+    batches = list(LengthBuckets(lengths, ["know"] * 902, 3, seed, ranks=3))
+    rounds = [batches[i : i + 3] for i in range(0, len(batches), 3)]
+    longest = [max(lengths[i] for batch in batches for i in batch[:3]) for batches in rounds]
+    (joined,) = (at for at, batches in enumerate(rounds) if sum(map(len, batches)) > 9)
+    assert [len(batch) for batch in rounds[joined]] == [4, 4, 3]
+    assert longest[joined] == min(longest)
+
+
+def test_a_batch_may_be_one_sample() -> None:
+    assert sorted(LengthBuckets([4, 9], ["know", "know"], 1)) == [[0], [1]]
+
+
 def test_a_batch_holds_one_source_and_like_lengths() -> None:
     lengths, groups = corpus()
     batches = list(LengthBuckets(lengths, groups, 4))
@@ -106,6 +123,9 @@ def test_sources_alternate_in_proportion() -> None:
     kinds = [groups[batch[0]] for batch in LengthBuckets(lengths, groups, 8)]
     for start in range(0, len(kinds) - 12, 12):
         assert 7 <= kinds[start : start + 12].count("know") <= 9  # two thirds of the batches
+    # A source's batches stand in the middles of equal parts of the epoch: four at 1/8, 3/8, 5/8, 7/8, and one at 1/2.
+    kinds = ["know" if batch[0] < 8 else "ling" for batch in LengthBuckets([5] * 10, ["know"] * 8 + ["ling"] * 2, 2)]
+    assert kinds == ["know", "know", "ling", "know", "know"]
 
 
 def test_order_follows_from_seed_and_epoch_alone() -> None:
@@ -116,6 +136,7 @@ def test_order_follows_from_seed_and_epoch_alone() -> None:
     assert list(one) != first
     assert list(two) == first
     assert list(LengthBuckets(lengths, groups, 4, seed=8)) != first
+    assert list(LengthBuckets(lengths, groups, 4)) == list(LengthBuckets(lengths, groups, 4, seed=0))
 
 
 def test_neighbours_of_equal_length_do_not_meet() -> None:
@@ -135,6 +156,9 @@ def test_loss_shares_by_hand() -> None:
     tokens, groups, batches = [2, 2, 6, 6], ["know", "know", "ling", "ling"], [[0, 1], [2, 3]]
     assert loss_shares(tokens, groups, batches, 1) == {"know": 0.5, "ling": 0.5}
     assert loss_shares(tokens, groups, batches, 2) == {"know": 0.25, "ling": 0.75}
+    # Three steps of {know 6, ling 2}, {ling 4}, {know 2}: 3/4, nothing and all are of know.
+    three = loss_shares([2, 4, 6, 2], ["know", "ling", "know", "ling"], [[2, 3], [1], [0]], 1)
+    assert three == pytest.approx({"know": 1.75 / 3, "ling": 1.25 / 3})
 
 
 def test_loss_denominators_by_hand() -> None:
@@ -159,7 +183,7 @@ def test_weights_fit_the_sources(weights: dict[str, float], message: str) -> Non
     ("lengths", "groups", "size", "ranks", "message"),
     [
         ([1], [], 1, 1, "1 lengths for 0 groups"),
-        ([], [], 1, 1, "The training dataset is empty"),
+        ([], [], 1, 1, "^The training dataset is empty; check the split names and the languages.$"),
         ([1], ["know"], 0, 1, "batch_size is 0"),
         ([1, 1], ["know"] * 2, 4, 3, "'know' has 2 samples for 3 processes; add samples or use fewer processes"),
     ],

@@ -43,7 +43,7 @@ from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer, require_safe_languages
 from mella_hf.files import json_line, json_lines, link_file, sweep
 from mella_hf.funnel import HEADER, Step, funnel_table
-from mella_hf.html.notebook import html_table, text_table
+from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.locks import sole_use
 from mella_hf.places import Place
 from mella_hf.sample import SCHEMA, SOURCES, SPLITS
@@ -56,7 +56,7 @@ TEST_SIZE = 200  # images a source and language (MELLA's own test split)
 
 
 @dataclass(repr=False)
-class BuildReport:
+class BuildReport(Shown):
     """What a build made.
 
     Attributes:
@@ -95,11 +95,8 @@ class BuildReport:
             for source, counts in sources.items()
         ]
 
-    def __repr__(self) -> str:
-        return f"BuildReport({str(self.out)!r}): {self.shards} files\n{text_table(HEADER, funnel_table(self.steps))}"
-
-    def _repr_html_(self) -> str:
-        return html_table(f"{self.out}: {self.shards} files", HEADER, funnel_table(self.steps))
+    def _table(self) -> ShownTable:
+        return ShownTable(f"{self.out}, {self.shards} files", HEADER, funnel_table(self.steps))
 
 
 def build_dataset(

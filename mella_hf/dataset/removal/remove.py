@@ -35,6 +35,7 @@ from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import languages_in, open_writer, shard_name, shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.files import ASIDE, write_atomic
+from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.locks import NAME, sole_use
 from mella_hf.sample import SPLITS, as_record
 from mella_hf.text.addresses import url_key
@@ -44,8 +45,8 @@ STAGE, PLAN = ".removal", "plan.json"
 NEW, VIEW = "new", "view"  # in STAGE: the files to come, and the folder as it will be
 
 
-@dataclass
-class RemoveReport:
+@dataclass(repr=False)
+class RemoveReport(Shown):
     """What a removal did.
 
     Attributes:
@@ -64,6 +65,16 @@ class RemoveReport:
     emptied: list[str] = field(default_factory=list)
     not_found: list[str] = field(default_factory=list)
     edited_card: str = ""
+
+    def _table(self) -> ShownTable:
+        rows = [
+            [place, f"{count:,}", "none left" if place in self.emptied else ""]
+            for place, count in sorted(self.removed.items())
+        ]
+        notes = [f"from {host}: {count:,}" for host, count in self.hosts.most_common()]
+        notes += [f"not found: {name}" for name in self.not_found]
+        title = f"{self.removed.total():,} rows removed, {len(self.rewritten)} shards rewritten"
+        return ShownTable(title, ("", "rows removed", ""), rows, notes)
 
     def as_json(self) -> dict[str, Any]:
         """As what JSON can hold."""

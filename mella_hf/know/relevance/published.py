@@ -24,6 +24,7 @@ from mella_hf.dataset.removal.remove import LOCK, complete_removal, new_shards, 
 from mella_hf.dataset.write import languages_in, shard_paths, write_split
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
+from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.know.relevance.calibrate import FEWEST
 from mella_hf.know.relevance.encoder import encoder_name
 from mella_hf.know.relevance.page import relevance_view, write_relevance_page
@@ -36,8 +37,8 @@ WORK, KNOWN = ".relevance", "known.json"
 PAGE = "relevance.html"
 
 
-@dataclass
-class RelevanceReport:
+@dataclass(repr=False)
+class RelevanceReport(Shown):
     """What measuring a dataset did.
 
     Attributes:
@@ -52,6 +53,19 @@ class RelevanceReport:
     measured: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     page: Path = Path()
+
+    def _table(self) -> ShownTable:
+        rows = [
+            [f"{one.language} {one.source}", f"{one.pairs:,}", _share(one.auroc), _share(one.low), _share(one.high)]
+            for one in self.languages
+        ]
+        notes = [f"{place}: {count:,} pairs below the cutoff" for place, count in sorted(self.dropped.items()) if count]
+        title = f"{self.model}, {self.measured:,} pairs measured now"
+        return ShownTable(title, ("", "pairs", "AUROC", "low", "high"), rows, [*notes, str(self.page)])
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def measure_dataset(
