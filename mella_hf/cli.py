@@ -77,7 +77,8 @@ class MellaCommand(TyperCommand):
         from mella_hf.commands.console import session
 
         ctx.params.pop("languages_from")  # parse_args has seen to it
-        if (lid := ctx.params.pop("lid")) is not None:
+        lid = ctx.params.pop("lid")
+        if lid is not None:
             from mella_hf.text.identifiers import use_identifier
 
             use_identifier(lid)
@@ -194,11 +195,13 @@ def main(args: Sequence[str] | None = None) -> None:
     except (MellaError, MissingExtraError) as error:
         sys.exit(f"error: {error}")
     except ModuleNotFoundError as error:
-        if (missing := missing_extra(error)) is None:
+        missing = missing_extra(error)
+        if missing is None:
             raise
         sys.exit(f"error: {missing}")
     except Exception as error:  # what the machine refuses comes from any library
-        if (line := fault_line(error)) is None:
+        line = fault_line(error)
+        if line is None:
             raise
         sys.exit(f"error: {line}")
 

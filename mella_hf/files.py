@@ -78,7 +78,8 @@ def _name_fault(name: str) -> str:
     if _DEVICE.fullmatch(name):
         other = f"{name.partition('.')[0]}_Latn"
         return f"{name!r} is a device on Windows, where no file can have this name; take another, such as {other!r}"
-    if found := _FORBIDDEN.search(name):
+    found = _FORBIDDEN.search(name)
+    if found:
         return f"{name!r} has {found[0]!r}, which no file name on Windows has; take another name"
     if name[-1] in ". ":
         return f"{name!r} ends in {name[-1]!r}, which Windows leaves out; take another name"

@@ -232,7 +232,8 @@ class _Ranges(io.RawIOBase):
 def _state(info: dict[str, Any]) -> tuple[int, int] | None:
     if info.get("type") == "directory" or info.get("size") is None:
         return None
-    if named := next((info[name] for name in _NAMED if info.get(name)), None):
+    named = next((info[name] for name in _NAMED if info.get(name)), None)
+    if named:
         return int(info["size"]), int.from_bytes(hashlib.sha256(str(named).encode()).digest()[:7])
     if info.get("mtime") is not None:  # pyarrow's: S3 lists milliseconds, and says seconds of a single file
         return int(info["size"]), int(_seconds(info["mtime"]))

@@ -241,12 +241,14 @@ def run_stage(
     start = time.perf_counter()
     out = Path(out)
     names = Counter(shard.name for shard in shards)
-    if repeated := [n for n, k in names.items() if k > 1]:
+    repeated = [n for n, k in names.items() if k > 1]
+    if repeated:
         raise StageError(f"Stage {name!r}: the shard name {repeated[0]!r} is used twice; shard names must be unique.")
     marks = {shard.name: _mark(shard, dict(settings or {}), out.parent.absolute()) for shard in shards}
     counts: dict[str, Mapping[str, int]] = {}
     for shard in shards:
-        if (found := _finished(out, shard, marks[shard.name], defaults or {})) is not None:
+        found = _finished(out, shard, marks[shard.name], defaults or {})
+        if found is not None:
             counts[shard.name] = found
     report = StageReport(name, skipped=len(counts))
     missing = [shard for shard in shards if shard.name not in counts]
@@ -338,7 +340,8 @@ class _Run:
                 if future.cancelled():
                     lost += 1
                     continue
-                if (error := future.exception()) is not None:
+                error = future.exception()
+                if error is not None:
                     if _killed_its_workers(error):
                         given_up.append(shard)
                         continue

@@ -122,7 +122,8 @@ def collect_answers(
     if not state.is_main_process:
         return None
     done |= _unfinished(out, mark)
-    if lost := [question.id for question in questions if question.id not in done]:
+    lost = [question.id for question in questions if question.id not in done]
+    if lost:
         raise MellaError(
             f"{len(lost)} of {len(questions)} answers, such as the one about {lost[0]}, did not reach "
             f"{str(out.parent)!r}. Use a folder that all processes share, and run the same command again."

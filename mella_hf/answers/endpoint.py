@@ -74,7 +74,8 @@ class Endpoint:
         def answered(i: int, said: Completion) -> None:
             keep(i, {"prediction": said.text.strip(), "truncated": said.finish == "length"})
 
-        if failed := self._servers.ask(len(asked), request, answered):
+        failed = self._servers.ask(len(asked), request, answered)
+        if failed:
             urls = ", ".join(map(without_password, self._urls))
             raise MellaError(
                 f"{self._model!r} at {urls} did not answer about {len(failed)} of {len(asked)} "

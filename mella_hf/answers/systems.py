@@ -137,7 +137,8 @@ def line_up(
         place = Path(folder).resolve()
         name = given or (folder if served else place.parent.name if place.name == "adapter" else place.name)
         name = name.replace("/", "-")
-        if same := next((system for system in systems if system.name == name), None):
+        same = next((system for system in systems if system.name == name), None)
+        if same:
             raise MellaError(
                 f"Two systems have the name {name!r}: {same.adapter or same.base} and {folder}. "
                 f"Give one another name, as in --against NAME={folder}."

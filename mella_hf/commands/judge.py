@@ -91,7 +91,8 @@ def judge(
             expected = estimate(plan.questions, judging, images)
             expectations[code] = vars(expected)
             say(f"{code}: {_expected(expected, prices)}")
-            if old := superseded(ours, model):
+            old = superseded(ours, model)
+            if old:
                 say(f"{code}: {old}; the verdicts of {model} take the place of those there")
             if dry_run:
                 continue

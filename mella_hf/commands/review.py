@@ -134,7 +134,8 @@ def _serve(review: "Review", host: str, port: int, newcomers: Sequence[str]) -> 
         lines = [f"{name}: {address}" for name, address in links.items()]
         if not review.store.reviewers():
             raise MellaError("Nobody can open this review yet; name someone with --reviewer NAME.")
-        if (caution := warning(host)) is not None:
+        caution = warning(host)
+        if caution is not None:
             typer.echo(f"warning: {caution}", err=True)
         for line in lines:
             typer.echo(line)  # a key to the page, which no log file needs to hold

@@ -116,7 +116,8 @@ def _serve(pair: "SideBySide", language: "Language", tokens: int, host: str, por
     listening = listen(host, port)
     port = listening.getsockname()[1]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-    if (caution := warning(host)) is not None:
+    caution = warning(host)
+    if caution is not None:
         say(f"warning: {caution}", err=True)
     say(f"{address} asks base and adapter in {language.name}. Stop with Ctrl+C.")
     finish({"address": address}, address)

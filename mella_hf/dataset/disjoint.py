@@ -63,7 +63,8 @@ def check_disjoint(folder: Path | str, language: str) -> None:
     large folders, in processes and resumably.
     """
     train, test = (_hash_splits(folder, language, splits) for splits in (TRAIN, TEST))
-    if leaks := find_leaks(train, test):
+    leaks = find_leaks(train, test)
+    if leaks:
         raise MellaError(f"{folder}, {describe_leaks(leaks, language)}. Take them out of one side and build again.")
 
 

@@ -25,7 +25,8 @@ def split_paths(files: Iterable[str]) -> dict[str, list[str]]:
     """The splits among the files of a dataset, such as "ar/know" -> the paths of their shards, in order."""
     found: dict[str, list[str]] = {}
     for path in sorted(files):
-        if (match := SHARD.fullmatch(path)) and match["split"] in SPLITS:
+        match = SHARD.fullmatch(path)
+        if match and match["split"] in SPLITS:
             found.setdefault(f"{match['language']}/{match['split']}", []).append(path)
     return found
 

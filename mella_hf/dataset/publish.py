@@ -153,7 +153,8 @@ def _write_card(folder: Path, repo: str, replace_card: bool, say: Callable[[str]
             f"into 'origin' of {CARD}, and publish with --replace-card."
         )
     write_thumbnails(folder)
-    if edited := keep_edited_card(folder):
+    edited = keep_edited_card(folder)
+    if edited:
         say(edited_notice(edited))
     write_card(folder, repo=repo)
 
@@ -183,7 +184,8 @@ def _send(
         _require_own_card(hub, remote, repo)
     report = compare(repo, {**local_files(folder), **card}, remote, gone)
     report.kept = kept
-    if problems := published_name_problems({*report.add, *remote} - {*report.delete}):
+    problems = published_name_problems({*report.add, *remote} - {*report.delete})
+    if problems:
         raise MellaError(f"{repo} would hold names that are unsafe: {problems[0]}. Nothing was sent.")
     if (report.add or report.delete) and not dry_run:
         report.url = _commit(api, {**local_files(folder), **card}, report, head, create_pr)

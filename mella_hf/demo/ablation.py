@@ -141,7 +141,8 @@ def run_ablation(
     from mella_hf.demo.ablation_report import write_ablation
 
     get_language(language)
-    if unknown := [name for name in variants if name not in VARIANTS]:
+    unknown = [name for name in variants if name not in VARIANTS]
+    if unknown:
         raise MellaError(f"Unknown variant {unknown[0]!r}; choose among {', '.join(VARIANTS)}.")
     if not seeds or len(set(seeds)) != len(seeds):
         raise MellaError(f"seeds is {list(seeds)}; give at least one, and each only once.")

@@ -75,7 +75,8 @@ def read_gate(path: Path | str) -> list[Limit]:
         )
     known = {field.name for field in fields(Limit)}
     for entry in entries:
-        if unknown := sorted(set(entry) - known):
+        unknown = sorted(set(entry) - known)
+        if unknown:
             raise MellaError(
                 f"The gate {str(path)!r} has an unknown key {unknown[0]!r}; choose among {', '.join(known)}."
             )
@@ -107,7 +108,8 @@ def check_gate(limits: Iterable[Limit], runs: Mapping[str, Run]) -> list[str]:
                 if score is None:
                     continue
                 measured += 1
-                if problem := _problem(limit, run, score):
+                problem = _problem(limit, run, score)
+                if problem:
                     broken.append(f"{language} {split}: {limit.metric} of {model} {problem}")
         if not measured:
             raise MellaError(

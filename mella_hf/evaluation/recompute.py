@@ -108,7 +108,8 @@ def _pairs(
     place = ("model", "split", "subset")
     known = {tuple(score[key] for key in place): score for score in before}
     for score in after:
-        if (recorded := known.get(tuple(score[key] for key in place))) is not None:
+        recorded = known.get(tuple(score[key] for key in place))
+        if recorded is not None:
             yield recorded, score
 
 

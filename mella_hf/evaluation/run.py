@@ -181,13 +181,15 @@ def _load_tests(
     languages: Sequence[str], splits: Sequence[str] | None, data_dir: Path | str | None
 ) -> dict[tuple[str, str], "Dataset"]:
     """Load the test splits by language and name. Raises MellaError for an unknown or empty split."""
-    if unknown := [split for split in splits or () if split not in TEST_SPLITS]:
+    unknown = [split for split in splits or () if split not in TEST_SPLITS]
+    if unknown:
         raise MellaError(f"Unknown test split {unknown[0]!r}; choose among {', '.join(TEST_SPLITS)}.")
     for language in languages:
         get_language(language)
     wanted = {language: splits or _test_splits(language, data_dir) for language in languages}
     tests = {(code, split): load_split(code, data_dir, split) for code, names in wanted.items() for split in names}
-    if empty := [key for key, rows in tests.items() if not len(rows)]:
+    empty = [key for key, rows in tests.items() if not len(rows)]
+    if empty:
         raise MellaError(f"The split {empty[0][1]!r} of {empty[0][0]!r} is empty; build it, or evaluate another split.")
     return tests
 

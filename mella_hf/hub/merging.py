@@ -57,7 +57,8 @@ def merge_adapter(
     revision = facts.get("base_revision") if base is None else None
     base = base or facts["base_id"]
     identity = model_identity(base, folder, revision)
-    if (merged := _merged(out, identity)) is not None:
+    merged = _merged(out, identity)
+    if merged is not None:
         _describe(out, {**facts, "merged": merged}, edited)
         return out
     model, processor = load_model(base, folder, revision=revision, device="cpu")

@@ -206,7 +206,8 @@ def _provenance(adapter: Path, config: dict[str, Any], run: Run) -> dict[str, An
     evaluated = run.models.get("adapter")
     if evaluated is None:
         raise MellaError(f"The run {str(run.folder)!r} evaluated only the base; run `mella evaluate` with --adapter.")
-    if (found := content_hash(str(adapter))) != evaluated["adapter_hash"]:
+    found = content_hash(str(adapter))
+    if found != evaluated["adapter_hash"]:
         raise MellaError(
             f"The run {str(run.folder)!r} evaluated another adapter than {str(adapter)!r} "
             f"({evaluated['adapter_hash'][:16]}, not {found[:16]}); evaluate this one first."

@@ -53,7 +53,8 @@ def opt_outs(directives: Iterable[str]) -> list[str]:
 def named_opt_outs(names: str) -> tuple[str, ...]:
     """The signals of a list such as "noindex,tdm". Raises MellaError for a name that is none."""
     found = tuple(name.strip() for name in names.split(",") if name.strip())
-    if unknown := [name for name in found if name not in SIGNALS]:
+    unknown = [name for name in found if name not in SIGNALS]
+    if unknown:
         raise MellaError(f"There is no opt-out {unknown[0]!r}; give some of {', '.join(SIGNALS)}.")
     return found
 

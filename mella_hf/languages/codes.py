@@ -21,7 +21,8 @@ def read_codes(languages: str | Iterable[str], every: Sequence[str] | None = Non
         UnknownLanguageError: for a code without an entry; the message names it.
     """
     texts = [languages] if isinstance(languages, str) else list(languages)
-    if wrong := [text for text in texts if not isinstance(text, str)]:
+    wrong = [text for text in texts if not isinstance(text, str)]
+    if wrong:
         raise MellaError(f"languages has {wrong[0]!r}, which is no text; give codes, as in 'ar,cs' or ['ar', 'cs'].")
     parts = [text.replace(",", " ").split() for text in texts]
     if not parts or [] in parts:

@@ -74,7 +74,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def make_entry(code: str, said: dict[str, Any], where: str) -> Language:
     """The entry of a code from what its file says and from kept sources. `where` names the file in errors."""
-    if unknown := sorted(said.keys() - _KEYS):
+    unknown = sorted(said.keys() - _KEYS)
+    if unknown:
         raise MellaError(f"{where} has the unknown key {unknown[0]!r}; choose from {', '.join(sorted(_KEYS))}.")
     facts: dict[str, Any] = _derived_facts(code)
     for key in _TEXTS:
@@ -92,7 +93,8 @@ def make_entry(code: str, said: dict[str, Any], where: str) -> Language:
         facts["normalizer"] = NORMALIZERS[said["normalizer"]]
     facts["translation"] = _translation(code, said.get("translation", {}), where)
     facts |= _prompts(code, said.get("prompts"), where)
-    if missing := [key for key in ("name", "native_name", "scripts") if key not in facts]:
+    missing = [key for key in ("name", "native_name", "scripts") if key not in facts]
+    if missing:
         raise MellaError(f"{where} does not say {missing[0]!r}, and Unicode CLDR does not know it either; add it.")
     try:
         return Language(code=code, **facts)

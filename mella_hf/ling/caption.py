@@ -209,7 +209,8 @@ def _ask(
     answers: dict[str, CaptionAnswer | str] = {}
     new: dict[str, Image] = {}
     for name, image in images:
-        if (stored := cache.get(asked, _question(*prompts[name], name))) is not None:
+        stored = cache.get(asked, _question(*prompts[name], name))
+        if stored is not None:
             answers[name] = CaptionAnswer(**json.loads(stored))
         else:
             new[name] = image

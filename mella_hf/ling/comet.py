@@ -69,7 +69,8 @@ def comet_python(python: Path | None = None) -> Path | None:
 
 def find_python() -> Path:
     """Find a Python with COMET. Raises MellaError with the command that installs one."""
-    if named := os.environ.get(PYTHON_VARIABLE):
+    named = os.environ.get(PYTHON_VARIABLE)
+    if named:
         return Path(named)
     for root in (Path.cwd(), Path(__file__).parents[2]):
         if (python := root / ".venv-comet" / "bin" / "python").exists():

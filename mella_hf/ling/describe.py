@@ -169,5 +169,6 @@ def funnel_lines(report: DescribeReport) -> Iterator[str]:
         if not length:
             won = ", ".join(f"{s.translator} {s.won:,} ({100 * s.rate:.0f}%)" for s in table)
             yield f"{language}: best translation by {won} of {table[0].judged:,}"
-    if unanswered := count_unanswered(report.captions.counts):
+    unanswered = count_unanswered(report.captions.counts)
+    if unanswered:
         yield f"No captioner answered for {unanswered:,} of the images; the same command asks again for those."

@@ -59,7 +59,8 @@ def check_language(language: str, force: bool = False, model: str = "") -> None:
 
 def guard(source: str, translation: str, language: Language) -> str | None:
     """The first reason to drop a translation that can be found without a model, or None."""
-    if (problem := translation_problem(source, translation)) is not None:
+    problem = translation_problem(source, translation)
+    if problem is not None:
         return problem
     excerpt = lid.excerpt(translation)
     # Only the first script: Serbian is written in two, and a split with both teaches neither.

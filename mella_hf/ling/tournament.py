@@ -153,7 +153,8 @@ def standings(results: Iterable[Mapping[str, Any]]) -> list[TranslatorStanding]:
         for candidate in candidates:
             standing = found.setdefault(candidate["translator"], TranslatorStanding(candidate["translator"]))
             standing.judged += 1
-            if (problem := candidate["problem"]) is not None:
+            problem = candidate["problem"]
+            if problem is not None:
                 standing.failed[problem] = standing.failed.get(problem, 0) + 1
             if candidate in first:
                 standing.won += 1
@@ -170,7 +171,8 @@ def by_language_and_length(results: Sequence[Mapping[str, Any]]) -> list[tuple[s
         own = [line for line in results if line["language"] == language]
         found.append((language, "", standings(own)))
         for name in LENGTHS:
-            if part := [line for line in own if length_of(line["words"]) == name]:
+            part = [line for line in own if length_of(line["words"]) == name]
+            if part:
                 found.append((language, name, standings(part)))
     return found
 

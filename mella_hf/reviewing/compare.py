@@ -53,7 +53,8 @@ def read_pairs(items: Sequence[Item], first: Path, second: Path) -> list[Pair]:
         MellaError: if an id is missing in one file, occurs twice, or has no image; the message names it.
     """
     answers = [_answers(path) for path in (first, second)]
-    if odd := sorted(answers[0].keys() ^ answers[1].keys()):
+    odd = sorted(answers[0].keys() ^ answers[1].keys())
+    if odd:
         lacking = second if odd[0] in answers[0] else first
         raise MellaError(f"{lacking} has no answer for {odd[0]}, which the other file has; give the same images.")
     by_id = {item.id: item for item in items}
@@ -61,7 +62,8 @@ def read_pairs(items: Sequence[Item], first: Path, second: Path) -> list[Pair]:
     found = {
         key: by_key.get((key, a["language"])) if "language" in a else by_id.get(key) for key, a in answers[0].items()
     }
-    if missing := [key for key, item in found.items() if item is None]:
+    missing = [key for key, item in found.items() if item is None]
+    if missing:
         raise MellaError(f"The image {missing[0]} of {first} is not in the queue; give the dataset that it comes from.")
     pairs = [
         Pair(item, answers[0][key].get("prompt") or "", answers[0][key]["prediction"], answers[1][key]["prediction"])

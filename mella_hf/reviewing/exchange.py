@@ -125,7 +125,8 @@ def _record(queue: Queue, item: Item) -> dict[str, Any]:
     responses: dict[str, list[dict[str, str]]] = {}
     for decision in queue.given[item.key].values():
         for question, column in _QUESTIONS.items():
-            if (value := getattr(decision, column)) is not None:
+            value = getattr(decision, column)
+            if value is not None:
                 answer = {"value": value, "user_id": decision.reviewer, "at": decision.at}
                 responses.setdefault(question, []).append(answer)
     return {
@@ -168,7 +169,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
         table = pq.read_table(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors are these
         raise MellaError(f"{path} is no Parquet file: {str(error).splitlines()[0]}") from error
-    if missing := sorted(set(_NAMES) - set(table.column_names)):
+    missing = sorted(set(_NAMES) - set(table.column_names))
+    if missing:
         raise MellaError(f"{path} has no column {missing[0]!r}; it is no export of decisions.")
     for number, row in enumerate(table.select(_NAMES).to_pylist()):
         yield f"{path}, row {number}", row

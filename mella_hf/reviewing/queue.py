@@ -58,7 +58,8 @@ def read_items(
     items: dict[tuple[str, str], Item] = {}
     for path in queue_files(queue, splits):
         for item in _items_of(path):
-            if (reason := _unfit(item)) is not None:
+            reason = _unfit(item)
+            if reason is not None:
                 where = f"{item.place[0]}, row {item.place[2]} of row group {item.place[1]} (id {item.id!r}): {reason}"
                 if set_aside is None:
                     raise MellaError(f"{where}. Mend the queue, or leave the row out.")
@@ -104,7 +105,8 @@ def _items_of(path: Path) -> Iterator[Item]:
     except (OSError, ValueError) as error:
         raise MellaError(f"{path} is not a Parquet file: {error}") from error
     with file:
-        if missing := [name for name in ["image", *_COLUMNS] if name not in file.schema_arrow.names]:
+        missing = [name for name in ["image", *_COLUMNS] if name not in file.schema_arrow.names]
+        if missing:
             raise MellaError(f"{path} has no column {missing[0]!r}; a queue has the columns of mella_hf.sample.")
         for group in range(file.num_row_groups):
             for row, values in enumerate(file.read_row_group(group, columns=_COLUMNS).to_pylist()):

@@ -169,7 +169,8 @@ def require_columns(where: str, features: Mapping[str, Any], image_column: str, 
 
 def require_known(columns: Mapping[str, str]) -> None:
     """Raise MellaError when there is no such column of the record to fill."""
-    if unknown := sorted(set(columns) - set(EXTRA)):
+    unknown = sorted(set(columns) - set(EXTRA))
+    if unknown:
         raise MellaError(f"The record has no column {unknown[0]!r} to fill; choose among {', '.join(EXTRA)}.")
 
 

@@ -246,7 +246,8 @@ def _instructions(language: str, translator: Translator) -> dict[tuple[str, str]
     name = get_language(language).name
     english = {language: f"Answer in {name}.", "en": "Answer in English.", "translate": f"Translate into {name}:"}
     native = dict(zip(english, translator.translate(list(english.values()), "en", language), strict=True))
-    if missing := [english[key] for key, text in native.items() if not text]:
+    missing = [english[key] for key, text in native.items() if not text]
+    if missing:
         raise MellaError(
             f"The translator {translator.name!r} has no {name} for {missing[0]!r}; choose another translator."
         )

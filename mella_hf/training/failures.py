@@ -49,7 +49,8 @@ def named_errors(trainer: Any) -> Iterator[None]:
             raise
         raise SampleError(said.strip().rsplit("SampleError: ", 1)[-1]) from error  # without the worker's traceback
     except (OSError, MemoryError, RuntimeError) as error:
-        if (known := _known(error)) is None:
+        known = _known(error)
+        if known is None:
             raise
         raise trainer.failed(*known) from error
 

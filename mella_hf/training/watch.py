@@ -49,7 +49,8 @@ class WatchArguments:
 
     def __post_init__(self) -> None:
         for name in ("watch_steps", "watch_samples", "watch_new_tokens", "watch_patience"):
-            if (value := getattr(self, name)) is not None and value < 1:
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise MellaError(f"{name} is {value}; give a positive number.")
         if self.watch_early_stop and self.watch_steps is None:
             raise MellaError(

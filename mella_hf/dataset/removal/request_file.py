@@ -92,7 +92,8 @@ def _names_something(cells: Iterable[str]) -> bool:
 
 def _take(cells: Sequence[str], found: RequestFile, where: str) -> None:
     """Note the ids of a line, or else its URLs. Raises MellaError when it has neither."""
-    if ids := _ids(cells):
+    ids = _ids(cells)
+    if ids:
         found.ids += ids
     elif urls := [cell for cell in cells if host_of(cell)]:
         found.urls += urls

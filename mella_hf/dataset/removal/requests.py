@@ -83,7 +83,8 @@ def _where(column: pa.ChunkedArray, test: Callable[[str], bool]) -> pa.ChunkedAr
 def make_request(ids: Iterable[str] = (), urls: Iterable[str] = (), domain: str | None = None) -> Request:
     """A checked request. Raises MellaError."""
     wanted = frozenset(name.strip().lower() for name in ids if name.strip())
-    if wrong := sorted(name for name in wanted if not _ID.fullmatch(name)):
+    wrong = sorted(name for name in wanted if not _ID.fullmatch(name))
+    if wrong:
         raise MellaError(f"{wrong[0]!r} is not a sample id; ids are the 64 hex digits of the column 'id'.")
     addresses = [url for url in urls if url.strip()]
     for url in addresses:
@@ -103,7 +104,8 @@ def _domains(domain: str | None) -> frozenset[str]:
     name = domain.strip()
     star = "*." if name.startswith("*.") else ""
     host = canonical_host(name.removeprefix("*").lstrip("."))
-    if (address := _ip_address(host)) is not None:
+    address = _ip_address(host)
+    if address is not None:
         return frozenset([address])
     if not host or any(c in host for c in "/:*@?#\\") or any(map(str.isspace, host)) or ".." in host:
         better = host_of(name) or "example.org"

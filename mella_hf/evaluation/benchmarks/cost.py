@@ -2,18 +2,35 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 
-def benchmark_costs(folder: Path) -> list[dict[str, Any]]:
+class BenchmarkCost(TypedDict):
+    """What a system gains or loses against its base on a benchmark.
+
+    Attributes:
+        metric: "accuracy" or "METEOR".
+        base, value: of the base and the system, in [0, 100], with their 95% intervals as [low, high].
+        change: value less base, in points.
+    """
+
+    benchmark: str
+    language: str
+    system: str
+    metric: str
+    n: int
+    base: float
+    base_interval: list[float]
+    value: float
+    interval: list[float]
+    change: float
+
+
+def benchmark_costs(folder: Path) -> list[BenchmarkCost]:
     """The results of a run's benchmarks that the base and another system have, one entry a benchmark and system.
 
     Args:
         folder: of a run; its benchmarks lie in `benchmarks/` there or one level above.
-
-    Returns:
-        Entries with benchmark, language, system, metric ("accuracy" or "METEOR"), n, base and value in [0, 100], their
-        intervals as (low, high), and change: value less base, in points.
     """
     place = next((at for at in (folder / "benchmarks", folder.parent / "benchmarks") if (at / "base").is_dir()), None)
     if place is None:
@@ -29,7 +46,7 @@ def benchmark_costs(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _entry(system: str, base: dict[str, Any], scores: dict[str, Any]) -> dict[str, Any]:
+def _entry(system: str, base: dict[str, Any], scores: dict[str, Any]) -> BenchmarkCost:
     key = "accuracy" if "accuracy" in scores else "meteor"
     before = base["scores"]
     return {

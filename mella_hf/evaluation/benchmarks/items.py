@@ -57,7 +57,8 @@ def read_choice(answer: str, options: Sequence[str]) -> int | None:
     texts = [option.strip().casefold() for option in options]
     if said in texts:
         return texts.index(said)
-    if (match := re.match(r"\(?([a-z])(?:[\s.):,]|$)", said)) and ord(match[1]) - ord("a") < len(options):
+    match = re.match(r"\(?([a-z])(?:[\s.):,]|$)", said)
+    if match and ord(match[1]) - ord("a") < len(options):
         return ord(match[1]) - ord("a")
     named = [at for at, text in enumerate(texts) if text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", said)]
     return named[0] if len(named) == 1 else None

@@ -146,7 +146,8 @@ def _read_entry(path: Path | str) -> dict[str, Any]:
 
 
 def _checked(entry: dict[str, Any], path: Path | str) -> Benchmark:
-    if unknown := sorted(set(entry) - set(_KEYS)):
+    unknown = sorted(set(entry) - set(_KEYS))
+    if unknown:
         raise MellaError(
             f"The benchmark {str(path)!r} has an unknown key {unknown[0]!r}; choose among {', '.join(_KEYS)}."
         )
@@ -154,7 +155,8 @@ def _checked(entry: dict[str, Any], path: Path | str) -> Benchmark:
         raise MellaError(f"The benchmark {str(path)!r} has task {entry.get('task')!r}; choose {' or '.join(TASKS)}.")
     needed = ["name", "language", "path"]
     needed += ["references"] if entry["task"] == "caption" else ["options", "answer"]
-    if missing := [key for key in needed if not entry.get(key)]:
+    missing = [key for key in needed if not entry.get(key)]
+    if missing:
         raise MellaError(f"The benchmark {str(path)!r} lacks the key {missing[0]!r}.")
     if entry["task"] == "caption":
         get_language(entry["language"])

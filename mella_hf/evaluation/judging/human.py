@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.judging.preferences import Answers, Choices, Vote
+from mella_hf.evaluation.judging.records import ReviewerAgreement
 from mella_hf.evaluation.run import Run
 from mella_hf.files import write_atomic
 from mella_hf.reviewing.agreement import bootstrapped, krippendorff_alpha
@@ -97,8 +97,8 @@ def match_choices(decisions: Sequence[Decision], answers: Answers) -> tuple[list
     return found, len(decisions) - len(matched)
 
 
-def reviewer_agreement(decisions: Iterable[Decision]) -> dict[str, Any]:
-    """Number of `samples` with two or more reviewers, and Krippendorff's `alpha` over them with its 95% interval."""
+def reviewer_agreement(decisions: Iterable[Decision]) -> ReviewerAgreement:
+    """How often several reviewers of a sample agree."""
     by_sample: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for decision in decisions:
         by_sample[decision.sample, decision.language, decision.shown].append(decision.action)

@@ -53,7 +53,8 @@ class JudgedImages:
             rows = load_split(self.run.language, self.data_dir, split)
             found |= {image_id: (rows, at) for at, image_id in enumerate(rows["id"])}
         asked = {p["id"] for predictions in self.run.predictions.values() for p in predictions}
-        if missing := sorted(asked - found.keys()):
+        missing = sorted(asked - found.keys())
+        if missing:
             raise MellaError(
                 f"{len(missing)} of the {len(asked)} test images of {self.run.folder}, {missing[0]} among them, are "
                 f"not in {self.data_dir or self.run.data['name']}; give the dataset of that evaluation with --data-dir."

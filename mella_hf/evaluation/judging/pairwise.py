@@ -14,6 +14,7 @@ from mella_hf.evaluation.judging.judge import JudgeQuestion, Reply
 from mella_hf.evaluation.judging.pointwise import drawn
 from mella_hf.evaluation.judging.preferences import Answers, Choices, Vote, agreement, compare_choices, count_choices
 from mella_hf.evaluation.judging.prompts import Preference, prompt_text
+from mella_hf.evaluation.judging.records import PairwiseRecord
 from mella_hf.languages import get_language
 from mella_hf.reviewing.agreement import sign_test
 
@@ -64,17 +65,8 @@ class Pairwise:
             material |= {"A": a["prediction"], "B": b["prediction"]}
             yield JudgeQuestion("pairwise", key[2], prompt_text("pairwise", get_language(key[0]).name, material))
 
-    def record(self, replies: Mapping[JudgeQuestion, Reply]) -> dict[str, Any]:
-        """Summarise the choices.
-
-        Returns:
-            `comparisons`, as `mella_hf.evaluation.judging.preferences.compare_choices` gives them; `votes`, the choices
-            themselves; `equal`, images whose answers are the same and were not asked about; `problems` of questions by
-            reason, whose images count for neither; `order`: what the two orders of an image gave: `same` choice,
-            `first_place` (the answer that stood first, both times), `second_place`, `half_tied` (a tie in one order),
-            with `p_value` of the sign test of first against second place; and `itself`, the agreement of the two
-            orders on the system.
-        """
+    def record(self, replies: Mapping[JudgeQuestion, Reply]) -> PairwiseRecord:
+        """Summarise the choices."""
         places: Counter[str] = Counter(same=0, first_place=0, second_place=0, half_tied=0)
         votes: dict[tuple[str, str], dict[str, Vote]] = {}
         both: list[tuple[Vote, Vote]] = []

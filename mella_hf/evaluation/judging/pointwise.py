@@ -12,6 +12,7 @@ import numpy as np
 from mella_hf.evaluation.judging.judge import JudgeQuestion, Reply
 from mella_hf.evaluation.judging.preferences import agreement
 from mella_hf.evaluation.judging.prompts import JudgeVerdict, prompt_text
+from mella_hf.evaluation.judging.records import PointwiseRecord
 from mella_hf.evaluation.paired import tuned
 from mella_hf.evaluation.questions.hallucination import predicted_entities
 from mella_hf.evaluation.run import Run
@@ -65,18 +66,8 @@ class Pointwise:
         text = prompt_text("pointwise", get_language(self.run.language).name, {part: parts[part] for part in order})
         return JudgeQuestion("pointwise", answer["id"], text, seed=int(again))
 
-    def record(self, replies: Mapping[JudgeQuestion, Reply]) -> dict[str, Any]:
-        """Summarise the verdicts.
-
-        Returns:
-            `scores`: by model and split, `n` answers, `judged`, `problems` by reason, and `hallucinated` in [0, 1],
-            `adequacy` and `fluency` in [1, 5] with `_low` and `_high` (95%; exact for the share, else bootstrap over
-            images; None unjudged);
-            `differences`: the tuned system less each other one on the images that were judged of both, as
-            `<measure>_delta` with its interval; `itself`: agreement of the judge with its own second reply, by measure;
-            `entities`: agreement of `hallucinated` with our entity precision finding an unsupported name;
-            `examples`: ids with what is unsupported in the tuned system's answers.
-        """
+    def record(self, replies: Mapping[JudgeQuestion, Reply]) -> PointwiseRecord:
+        """Summarise the verdicts."""
         verdicts = {key: replies[self._question(key)].verdict for key in self.answers}
         judged = {key: verdict for key, verdict in verdicts.items() if isinstance(verdict, JudgeVerdict)}
         pairs = [
@@ -114,7 +105,8 @@ class Pointwise:
             record = {"model": model, "split": split, "n": len(here), "judged": len(values), "problems": dict(reasons)}
             record |= _means(values, "")
             made_up = int(values[:, 0].sum())
-            if rate := win_rate(made_up, len(values) - made_up):  # at 0 and 1 a bootstrap interval has no width
+            rate = win_rate(made_up, len(values) - made_up)
+            if rate:  # at 0 and 1 a bootstrap interval has no width
                 record["hallucinated_low"], record["hallucinated_high"] = rate[1:]
             found.append(record)
         return found

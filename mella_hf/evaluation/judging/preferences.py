@@ -10,6 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from mella_hf.answers.predictions import count_answers
+from mella_hf.evaluation.judging.records import (
+    CorrectedPreference,
+    MetricAgreement,
+    MetricPreference,
+    PreferenceRecord,
+    VerdictAgreement,
+)
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.metrics import significance
 from mella_hf.metrics.metric import DIGITS, ItemStatistics
@@ -64,7 +71,7 @@ def count_choices(choices: Choices, answers: Answers) -> Pair:
     return count_answers(metric, first), count_answers(metric, second)
 
 
-def compare_choices(found: Sequence[Choices], counted: Sequence[Pair]) -> list[dict[str, Any]]:
+def compare_choices(found: Sequence[Choices], counted: Sequence[Pair]) -> list[CorrectedPreference]:
     """`preference_record` of each pair of systems, with `p_holm`: their sign tests corrected as one family.
 
     Args:
@@ -72,38 +79,39 @@ def compare_choices(found: Sequence[Choices], counted: Sequence[Pair]) -> list[d
     """
     records = [preference_record(choices, *pair) for choices, pair in zip(found, counted, strict=True)]
     corrected = significance.holm([record["p_value"] for record in records])
-    return [record | {"p_holm": p} for record, p in zip(records, corrected, strict=True)]
+    return [{**record, "p_holm": p} for record, p in zip(records, corrected, strict=True)]
 
 
-def preference_record(choices: Choices, first: ItemStatistics, second: ItemStatistics) -> dict[str, Any]:
+def preference_record(choices: Choices, first: ItemStatistics, second: ItemStatistics) -> PreferenceRecord:
     """How often each system was chosen, and each metric's difference on the same images.
 
     Args:
         first, second: item statistics of the chosen images' answers, in the order of `choices.votes`.
-
-    Returns:
-        `language`, `split`, `first`, `second`, `n` images; `first_wins`, `second_wins`, `ties`; `second_rate` in [0, 1]
-        among the decided with `_low` and `_high` (95%, exact; None when nothing is decided); `p_value` of the two-sided
-        sign test; `majority`, the share of the most frequent outcome (the accuracy of always predicting it); and
-        `metrics`: what `metric_agreement` gives for each metric that exists there, with its difference (second - first,
-        in points) as `delta`, `delta_low`, `delta_high`.
     """
     from mella_hf.metrics.comparison import compare
 
     signs = choices.signs
     losses, ties, wins = (int(np.count_nonzero(signs == sign)) for sign in (-1, 0, 1))
-    rate = win_rate(wins, losses)
+    rate, low, high = win_rate(wins, losses) or (None, None, None)
     differences = compare(first, second)
     tables = first.table(), second.table()
-    metrics = []
+    metrics: list[MetricPreference] = []
     for name in metric_titles():
         if differences[f"{name}_delta"] is None:
             continue
         scored = [(a[name], b[name]) for a, b in zip(*tables, strict=True)]
         known = np.array([a is not None and b is not None for a, b in scored])
         deltas = np.array([b - a for (a, b), kept in zip(scored, known, strict=True) if kept])
-        ends = {key: differences[f"{name}_{key}"] for key in ("delta", "delta_low", "delta_high")}
-        metrics.append({"metric": name, **ends, **metric_agreement(signs[known], deltas)})
+        delta, delta_low, delta_high = (differences[f"{name}_{key}"] for key in ("delta", "delta_low", "delta_high"))
+        metrics.append(
+            {
+                "metric": name,
+                "delta": delta,
+                "delta_low": delta_low,
+                "delta_high": delta_high,
+                **metric_agreement(signs[known], deltas),
+            }
+        )
     return {
         "language": choices.language,
         "split": choices.split,
@@ -113,7 +121,9 @@ def preference_record(choices: Choices, first: ItemStatistics, second: ItemStati
         "first_wins": losses,
         "second_wins": wins,
         "ties": ties,
-        **dict(zip(("second_rate", "second_rate_low", "second_rate_high"), rate or (None,) * 3, strict=True)),
+        "second_rate": rate,
+        "second_rate_low": low,
+        "second_rate_high": high,
         "p_value": sign_test(wins, losses),
         "majority": max(losses, ties, wins) / len(signs),
         "metrics": metrics,
@@ -123,32 +133,42 @@ def preference_record(choices: Choices, first: ItemStatistics, second: ItemStati
 
 def metric_agreement(
     signs: np.ndarray, differences: np.ndarray, resamples: int = significance.RESAMPLES, seed: int = significance.SEED
-) -> dict[str, Any]:
+) -> MetricAgreement:
     """Whether a metric's differences per image agree with the choices.
 
     Args:
         signs: [n] choices as -1, 0, 1.
         differences: [n] differences of the metric, second - first; values equal within rounding are ties.
-
-    Returns:
-        `n`; `tau`: Kendall's tau-b over pairs of images (None when one side is all ties); `accuracy`: share of images
-        where the metric's sign is the choice, ties included, which is acc_eq of Deutsch et al. (2023), "Ties Matter",
-        arXiv 2305.14324, with one pair of systems an image; `calibrated`: the same when differences up to `epsilon`
-        count as ties, epsilon fitted to these very images as there, so that it is an upper bound. tau, accuracy and
-        calibrated have `_low` and `_high`: 95%, bootstrap over images, epsilon fitted anew in each resample.
     """
     n = len(signs)
     differences = np.round(differences, DIGITS)
     drawn = significance.bootstrap_sums(np.eye(n), resamples, seed)  # [resamples, n] how often each image was drawn
     weights = np.vstack((np.ones(n), drawn))
     taus = tau_b(cross_table(signs, differences, weights))
-    accuracies, calibrated, epsilon = pairwise_accuracy(signs, differences, weights)
-    record: dict[str, Any] = {"n": n}
-    for name, values in (("tau", taus), ("accuracy", accuracies), ("calibrated", calibrated)):
-        known = not np.isnan(values[0])
-        ends = (float(values[0]), *significance.interval(values[1:])) if known else (None,) * 3
-        record |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
-    return record | {"epsilon": epsilon}
+    accuracies, calibrations, epsilon = pairwise_accuracy(signs, differences, weights)  # fitted anew in each resample
+    tau, tau_low, tau_high = _with_interval(taus)
+    accuracy, accuracy_low, accuracy_high = _with_interval(accuracies)
+    calibrated, calibrated_low, calibrated_high = _with_interval(calibrations)
+    return {
+        "n": n,
+        "tau": tau,
+        "tau_low": tau_low,
+        "tau_high": tau_high,
+        "accuracy": accuracy,
+        "accuracy_low": accuracy_low,
+        "accuracy_high": accuracy_high,
+        "calibrated": calibrated,
+        "calibrated_low": calibrated_low,
+        "calibrated_high": calibrated_high,
+        "epsilon": epsilon,
+    }
+
+
+def _with_interval(values: np.ndarray) -> tuple[float, float, float] | tuple[None, None, None]:
+    """The first value, and the interval of the others, which are resamples of it; None thrice where it is NaN."""
+    if np.isnan(values[0]):
+        return None, None, None
+    return float(values[0]), *significance.interval(values[1:])
 
 
 def cross_table(signs: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -201,8 +221,8 @@ def pairwise_accuracy(
     return plain / total, hits.max(axis=-1) / total, epsilon
 
 
-def agreement(pairs: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
-    """How often two judges agree: `n`, `share` in [0, 1], and Cohen's `kappa` with its 95% interval.
+def agreement(pairs: Sequence[tuple[Any, Any]]) -> VerdictAgreement:
+    """How often two judges agree.
 
     Args:
         pairs: both verdicts on each sample.

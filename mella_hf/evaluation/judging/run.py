@@ -19,6 +19,7 @@ from mella_hf.evaluation.judging.pairwise import Pairwise
 from mella_hf.evaluation.judging.pointwise import Pointwise
 from mella_hf.evaluation.judging.preferences import Answers
 from mella_hf.evaluation.judging.prompts import PROMPT_VERSION, PROMPTS, Kind, prompt_hash
+from mella_hf.evaluation.judging.records import JudgingCost
 from mella_hf.evaluation.paired import aligned, tuned
 from mella_hf.evaluation.run import Run
 from mella_hf.files import write_atomic
@@ -120,11 +121,8 @@ def superseded(run: Run, model: str) -> str | None:
     return f"{JUDGE_FILE} was made with other settings" if old["settings"] != SETTINGS else None
 
 
-def cost(replies: Iterable[Reply], prices: Prices | None) -> dict[str, Any]:
-    """The cost of replies: `requests`, tokens as the server counted them, and `usd` if prices are known.
-
-    `uncounted` is the number of replies without a count; their tokens are missing from the sums.
-    """
+def cost(replies: Iterable[Reply], prices: Prices | None) -> JudgingCost:
+    """The cost of replies."""
     given = list(replies)
     prompt, completion = sum(r.prompt_tokens for r in given), sum(r.completion_tokens for r in given)
     return {
@@ -132,7 +130,7 @@ def cost(replies: Iterable[Reply], prices: Prices | None) -> dict[str, Any]:
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "uncounted": sum(r.requests > 0 and r.prompt_tokens == 0 for r in given),
-        "usd": prices and prices.of(prompt, completion),
+        "usd": None if prices is None else prices.of(prompt, completion),
     }
 
 

@@ -1,7 +1,7 @@
 """Heat tables: scores by category and site, and gains by language."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from mella_hf.evaluation.analysis import NONE, REST
 from mella_hf.evaluation.titles import GROUPS, HEADLINE
@@ -10,22 +10,58 @@ from mella_hf.html.tables import Cell
 MOST_ROWS = 20  # shown on the page; the JSON has all rows
 
 
-def heat_maps(groups: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+class HeatMap(TypedDict):
+    """A table of groups by column, ready to draw.
+
+    Attributes:
+        rows: names of the groups, in order.
+        left_out: how many groups have no row.
+        cells: (group, column) -> score.
+        images: group -> how many.
+        highest: the score with the darkest shade.
+    """
+
+    rows: list[str]
+    left_out: int
+    columns: list[str]
+    cells: dict[tuple[str, str], Cell]
+    images: dict[str, int]
+    highest: float
+
+
+class TransferMap(TypedDict):
+    """Gains of adapters by language, ready to draw.
+
+    Attributes:
+        rows: adapter -> the languages that it was trained on.
+        columns: languages.
+        cells: (adapter, language) -> the difference from the base.
+        highest: the gain with the darkest shade.
+    """
+
+    rows: dict[str, Any]
+    columns: list[str]
+    cells: dict[tuple[str, str], Mapping[str, Any]]
+    highest: float
+
+
+def heat_maps(groups: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, HeatMap]]:
     """One heat map for each kind of group ("category", "domain") and split.
 
     Args:
         groups: score records with `column` (the system), `metric` (the one to show), `by`, `group` and `split`.
     """
     groups = list(groups)
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, HeatMap]] = {}
     for by in GROUPS:
         for split in HEADLINE:
-            if wanted := [group for group in groups if (group["by"], group["split"]) == (by, split)]:
+            wanted = [group for group in groups if (group["by"], group["split"]) == (by, split)]
+            if wanted:
                 found.setdefault(by, {})[split] = heat_map(wanted)
     return found
 
 
-def heat_map(groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def heat_map(groups: Sequence[Mapping[str, Any]]) -> HeatMap:
     """A table of groups by column, largest group first; cells are shaded from 0 to the highest score."""
     cells = {(group["group"], group["column"]): Cell.of(group, group["metric"]) for group in groups}
     images: dict[str, int] = {}
@@ -42,9 +78,9 @@ def heat_map(groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def transfer_maps(differences: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def transfer_maps(differences: Iterable[Mapping[str, Any]]) -> dict[str, TransferMap]:
     """The gain of each adapter over the base in each language, by split, if several languages were measured."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, TransferMap] = {}
     for d in differences:
         map_ = found.setdefault(d["split"], {"rows": {}, "columns": [], "cells": {}, "highest": 1.0})
         map_["rows"][d["system"]] = d["trained_on"]

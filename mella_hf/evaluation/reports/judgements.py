@@ -45,7 +45,8 @@ def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> dict
     judged: dict[tuple[str, ...], dict[str, Any]] = {}  # a base that several runs share is shown once
     judges = []
     for run in runs.values():
-        if (found := read_judged(run)) is None:
+        found = read_judged(run)
+        if found is None:
             continue
         about = {"judge": found["model"], "language": run.language, "stale": found["stale"]}
         if found["stale"]:

@@ -170,7 +170,8 @@ def _failures(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> li
         for system in (system for system in systems if code in system.runs):
             run, key = system.runs[code]
             for split in HEADLINE:
-                if score := system.score(code, split):
+                score = system.score(code, split)
+                if score:
                     others = run.finding(key, split).get("wrong_languages", {})
                     instead = ", ".join(f"{other} {n}" for other, n in others.items())
                     rows.append({**score, "system": system.name, "language": code, "instead": instead})

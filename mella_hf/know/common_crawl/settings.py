@@ -51,7 +51,8 @@ class CrawlSettings:
                     "https://commoncrawl.org/overview lists them."
                 )
         for option, names in (("site", self.sites), ("top-level domain", self.tlds)):
-            if wrong := [name for name in names if not _NAME.fullmatch(name)]:
+            wrong = [name for name in names if not _NAME.fullmatch(name)]
+            if wrong:
                 raise MellaError(f"The {option} {wrong[0]!r} is no host name; give it as 'example.org' or 'ke'.")
         if self.rate <= 0:
             raise MellaError(f"The rate is {self.rate:g} requests a second; it must be above 0.")

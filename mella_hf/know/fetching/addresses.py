@@ -115,7 +115,8 @@ class PublicResolver(AbstractResolver):
         """The addresses of a host. Raises BlockedAddress; OSError when there are none."""
         found = await self._resolver.resolve(host, port, family)
         self._allowed.note(host, [result["host"] for result in found])
-        if blocked := [result["host"] for result in found if not self._allowed.permits(result["host"])]:
+        blocked = [result["host"] for result in found if not self._allowed.permits(result["host"])]
+        if blocked:
             raise BlockedAddress(f"{host} is at {blocked[0]}, which is not a public address")
         return found
 

@@ -150,14 +150,17 @@ class Crawler:
     async def _step(self, job: Job, host: Host) -> None:
         """One request of a job, and what follows from it."""
         rules = await self._visitor.rules_of(job.target, host)
-        if (refusal := rules.refusal(job.target)) is not None:
+        refusal = rules.refusal(job.target)
+        if refusal is not None:
             self._finish(job, Response(refusal))
             return
-        if (delay := max(self._settings.delay, rules.crawl_delay())) > self._settings.max_delay:
+        delay = max(self._settings.delay, rules.crawl_delay())
+        if delay > self._settings.max_delay:
             self._finish(job, Response("crawl_delay_too_long"))
             return
         host.delay = max(host.delay, delay)
-        if (unread := await self._unread_page_rules(job)) is not None:
+        unread = await self._unread_page_rules(job)
+        if unread is not None:
             self._finish(job, Response(unread))
             return
         of_site = await self._opt_outs(job, rules)

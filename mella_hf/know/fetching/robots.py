@@ -158,7 +158,8 @@ def covers(location: str, path: str) -> bool:
         return False
     at = len(first)
     for piece in others[:-1]:
-        if (found := path.find(piece, at)) < 0:
+        found = path.find(piece, at)
+        if found < 0:
             return False
         at = found + len(piece)
     return path[at:].endswith(others[-1]) if ends else others[-1] in path[at:]

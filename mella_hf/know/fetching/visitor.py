@@ -58,7 +58,8 @@ class Visitor:
         kinds: frozenset[str] | None,
     ) -> Response:
         """Ask for `target` on behalf of `url`, when the host's turn comes; a host that asks for patience gets it."""
-        if (wait := self._schedule.start(host, time.monotonic())) > 0:
+        wait = self._schedule.start(host, time.monotonic())
+        if wait > 0:
             await asyncio.sleep(wait)
         at, start = time.time(), time.monotonic()
         response = await download(self._session, target, limits, headers=headers, accept=accept, kinds=kinds)
@@ -107,7 +108,8 @@ class Visitor:
                 target = following
             elif is_retryable(response.reason):
                 host.failures += 1
-                if (failures := failures + 1) >= self._settings.attempts:
+                failures = failures + 1
+                if failures >= self._settings.attempts:
                     return rules_text(response)
                 await asyncio.sleep(self.backoff(failures))
             else:

@@ -168,7 +168,8 @@ class _Reader:
         """The language that the nearest element around an image declares; else what `<meta>` or the header does."""
         place: Node | None = image
         while place is not None and (said := place.closest(_LANGUAGES)) is not None:
-            if language := language_tag(said.attr("lang") or said.attr("xml:lang")):
+            language = language_tag(said.attr("lang") or said.attr("xml:lang"))
+            if language:
                 return language
             place = said.parent
         return self.fallback

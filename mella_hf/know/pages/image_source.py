@@ -43,10 +43,12 @@ def image_source(attributes: Attributes, sources: Sequence[Attributes]) -> str |
     """
     if not _LAZY.isdisjoint(attributes):
         for name in LAZY_SOURCE_SETS:
-            if best := best_of_srcset(attributes.get(name)):
+            best = best_of_srcset(attributes.get(name))
+            if best:
                 return best
         for name in LAZY_SOURCES:
-            if (value := attributes.get(name)) and _is_address(value):
+            value = attributes.get(name)
+            if value and _is_address(value):
                 return value
     src = (attributes.get("src") or "").strip()
     is_real = _is_picture(src)
@@ -57,7 +59,8 @@ def image_source(attributes: Attributes, sources: Sequence[Attributes]) -> str |
     for source in sources:
         if (source.get("type") or "").strip().lower() not in _UNREADABLE_TYPES:
             value = source.get("srcset") or next((source[n] for n in LAZY_SOURCE_SETS if source.get(n)), None)
-            if best := best_of_srcset(value):
+            best = best_of_srcset(value)
+            if best:
                 return best
     return src or None
 
@@ -94,7 +97,8 @@ def best_of_srcset(value: str | None, src: str | None = None) -> str | None:
 
 def declared_size(attributes: Attributes, side: str) -> int | None:
     """Pixels that an image's `width` or `height` attribute or style declares; None for percentages and the like."""
-    if (value := attributes.get(side)) and (found := _PIXELS.match(value)) and not found[2]:
+    value = attributes.get(side)
+    if value and (found := _PIXELS.match(value)) and not found[2]:
         return int(found[1]) if len(found[1]) <= _MAX_DIGITS else None
     style = attributes.get("style")
     found = _STYLE_SIZE[side].search(style) if style else None

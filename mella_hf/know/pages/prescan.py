@@ -70,7 +70,8 @@ def _attributes(head: bytes, at: int) -> tuple[dict[bytes, bytes], int, bool]:
 
 def _declared_by(attributes: dict[bytes, bytes]) -> bytes | None:
     """The label that a `<meta>` with these attributes gives."""
-    if (charset := attributes.get(b"charset")) is not None:
+    charset = attributes.get(b"charset")
+    if charset is not None:
         return charset.strip(_SPACE)
     if attributes.get(b"http-equiv", b"").lower() == b"content-type":
         return charset_in(attributes.get(b"content", b""))

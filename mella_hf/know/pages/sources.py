@@ -31,9 +31,11 @@ _AHEAD_BYTES = 4 << 20
 def warc_shards(paths: Sequence[Path | str]) -> list[Shard]:
     """One shard a file. Raises MellaError for a file that is not there, or is given twice."""
     found = [Path(path).resolve() for path in paths]
-    if missing := [path for path in found if not path.is_file()]:
+    missing = [path for path in found if not path.is_file()]
+    if missing:
         raise MellaError(f"There is no WARC file {missing[0]}; give paths of .warc or .arc files, plain or compressed.")
-    if twice := [path for path, count in Counter(found).items() if count > 1]:
+    twice = [path for path, count in Counter(found).items() if count > 1]
+    if twice:
         raise MellaError(f"The WARC file {twice[0]} is given twice; give each once.")
     return [
         Shard(f"{number:05d}-{path.name}", {"kind": "warc", "path": file_mark(path)})

@@ -85,7 +85,8 @@ class DataArguments:
     def __post_init__(self) -> None:
         if self.languages:
             self.languages = list(read_codes(self.languages))
-        if wrong := [source for source in self.sources if source not in SOURCES]:
+        wrong = [source for source in self.sources if source not in SOURCES]
+        if wrong:
             raise MellaError(f"Unknown source {wrong[0]!r} in sources; choose among {', '.join(SOURCES)}.")
         if not self.sources:
             raise MellaError("sources is empty; name 'know', 'ling' or both.")

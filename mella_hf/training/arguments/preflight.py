@@ -26,7 +26,8 @@ def check_machine(data: DataArguments, model: "ModelConfig", training: "SFTConfi
         MissingExtraError: when bitsandbytes is not installed or too old, or tensorboard for report_to.
     """
     for name, choices in _CHOICES.items():
-        if (value := getattr(model, name)) is not None and value not in choices:
+        value = getattr(model, name)
+        if value is not None and value not in choices:
             raise MellaError(f"{name} is {value!r}; choose among {', '.join(choices)}.")
     _check_scope(data, model)
     _check_quantization(model)

@@ -145,11 +145,13 @@ def loss_denominators(weights: Mapping[str, float], tokens: Mapping[str, float],
     Raises:
         MellaError: on a source without a weight or a weight without a source.
     """
-    if missing := sorted(set(tokens) - set(weights)):
+    missing = sorted(set(tokens) - set(weights))
+    if missing:
         raise MellaError(
             f"source_weights names no weight for {missing[0]!r}; give one for {', '.join(sorted(tokens))}."
         )
-    if unknown := sorted(set(weights) - set(tokens)):
+    unknown = sorted(set(weights) - set(tokens))
+    if unknown:
         raise MellaError(f"source_weights names {unknown[0]!r}, which is not trained on; drop it or add the source.")
     total = sum(weights.values())
     return {

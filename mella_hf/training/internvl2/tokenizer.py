@@ -79,7 +79,8 @@ def build_tokenizer(proto: Any, added: dict[int, "AddedToken"]) -> "Tokenizer":
     tokenizer.add_tokens([AddedToken(pieces[i], normalized=False) for i in user_defined])
     tokenizer.add_special_tokens([added[index] for index in sorted(added)])
     for index, token in added.items():
-        if (found := tokenizer.token_to_id(token.content)) != index:
+        found = tokenizer.token_to_id(token.content)
+        if found != index:
             raise MellaError(
                 f"{CONFIG} gives {token.content!r} the id {index}, but it would get {found}. "
                 "Download the tokenizer files again."

@@ -1,0 +1,161 @@
+"""What judging and comparing give, as it stands in judge.json and on the pages."""
+
+from typing import Any, TypedDict
+
+
+class VerdictAgreement(TypedDict):
+    """How often two judges agree.
+
+    Attributes:
+        n: samples that both judged.
+        share: of equal verdicts, in [0, 1]; None without samples.
+        kappa: Cohen's, with its 95% interval; None where it is not defined.
+    """
+
+    n: int
+    share: float | None
+    kappa: float | None
+    kappa_low: float | None
+    kappa_high: float | None
+
+
+class ReviewerAgreement(TypedDict):
+    """How often reviewers agree.
+
+    Attributes:
+        samples: that two or more reviewers judged.
+        alpha: Krippendorff's over them, with its 95% interval; None where it is not defined.
+    """
+
+    samples: int
+    alpha: float | None
+    alpha_low: float | None
+    alpha_high: float | None
+
+
+class MetricAgreement(TypedDict):
+    """Whether a metric's differences per image agree with the choices. Intervals: 95%, bootstrap over images.
+
+    Attributes:
+        n: images.
+        tau: Kendall's tau-b over pairs of images; None when one side is all ties.
+        accuracy: share of images where the metric's sign is the choice, ties included. This is acc_eq of Deutsch et al.
+            (2023), "Ties Matter", arXiv 2305.14324, with one pair of systems an image.
+        calibrated: the same when differences up to `epsilon` count as ties.
+        epsilon: fitted to these very images, as there, so that `calibrated` is an upper bound.
+    """
+
+    n: int
+    tau: float | None
+    tau_low: float | None
+    tau_high: float | None
+    accuracy: float | None
+    accuracy_low: float | None
+    accuracy_high: float | None
+    calibrated: float | None
+    calibrated_low: float | None
+    calibrated_high: float | None
+    epsilon: float
+
+
+class MetricPreference(MetricAgreement):
+    """The same of a named metric, with its difference (second - first, in points)."""
+
+    metric: str
+    delta: float
+    delta_low: float
+    delta_high: float
+
+
+class PreferenceRecord(TypedDict):
+    """How often each of two systems was chosen, and each metric's difference on the same images.
+
+    Attributes:
+        n: images.
+        second_rate: share of the second system among the decided, with its exact 95% interval; None when nothing is
+            decided.
+        p_value: of the two-sided sign test.
+        majority: share of the most frequent outcome: the accuracy of always predicting it.
+        metrics: of each metric that exists there.
+    """
+
+    language: str
+    split: str
+    first: str
+    second: str
+    n: int
+    first_wins: int
+    second_wins: int
+    ties: int
+    second_rate: float | None
+    second_rate_low: float | None
+    second_rate_high: float | None
+    p_value: float
+    majority: float
+    metrics: list[MetricPreference]
+    signature: str
+
+
+class CorrectedPreference(PreferenceRecord):
+    """The same with `p_holm`: the sign tests of one call, corrected as one family."""
+
+    p_holm: float | None
+
+
+class PairwiseRecord(TypedDict):
+    """What a judge's choices between two systems give.
+
+    Attributes:
+        comparisons: of each language and split.
+        votes: the choices themselves.
+        equal: images whose answers are the same and were not asked about.
+        problems: of questions, by reason; their images count for neither.
+        order: what the two orders of an image gave: `same` choice, `first_place` (the answer that stood first, both
+            times), `second_place`, `half_tied` (a tie in one order), and `p_value` of the sign test of first against
+            second place.
+        itself: agreement of the two orders on the system.
+    """
+
+    comparisons: list[CorrectedPreference]
+    votes: list[dict[str, Any]]
+    equal: int
+    problems: dict[str, int]
+    order: dict[str, float]
+    itself: VerdictAgreement
+
+
+class PointwiseRecord(TypedDict):
+    """What a judge's verdicts on single answers give.
+
+    Attributes:
+        scores: by model and split, `n` answers, `judged`, `problems` by reason, and `hallucinated` in [0, 1],
+            `adequacy` and `fluency` in [1, 5] with `_low` and `_high` (95%; exact for the share, else bootstrap over
+            images; None unjudged).
+        differences: the tuned system less each other one on the images that were judged of both, as
+            `<measure>_delta` with its interval.
+        itself: agreement of the judge with its own second reply, by measure.
+        entities: agreement of `hallucinated` with our entity precision finding an unsupported name.
+        examples: ids with what is unsupported in the tuned system's answers.
+    """
+
+    scores: list[dict[str, Any]]
+    differences: list[dict[str, Any]]
+    itself: dict[str, VerdictAgreement]
+    entities: VerdictAgreement
+    examples: list[dict[str, Any]]
+
+
+class JudgingCost(TypedDict):
+    """What replies cost.
+
+    Attributes:
+        prompt_tokens, completion_tokens: as the server counted them.
+        uncounted: replies without a count; their tokens are missing from the sums.
+        usd: None where the prices are not known.
+    """
+
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    uncounted: int
+    usd: float | None
