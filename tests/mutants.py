@@ -96,25 +96,36 @@ def _changed_line(mutmut: Path, folder: Path, name: str) -> tuple[str, str]:
     return removed, added
 
 
-def mutate(module: str, tests: str, folder: Path, processes: int) -> list[Mutant]:
-    """Run mutmut on one module. Returns all mutants; the lines are those of the ones that no test noticed."""
+def mutate(module: str, tests: str, folder: Path, processes: int, again: bool) -> list[Mutant]:
+    """Run mutmut on one module. Returns all mutants; the lines are those of the ones that no test noticed.
+
+    Args:
+        again: run only those that no test noticed the last time, where the module is what it was then.
+    """
+    results = folder.with_name(f"{folder.name}.json")
+    earlier = _earlier(results, module) if again else {}
+    shutil.rmtree(folder, ignore_errors=True)
+    _copy(folder)
     _configure(folder, module, tests)
     mutmut = Path(sys.executable).with_name("mutmut")
-    log = folder.parent / f"{module.replace('/', '.')}.log"
+    log = folder.with_name(f"{folder.name}.log")
     meta = folder / "mutants" / "mella_hf" / f"{module}.py.meta"
+    left = [name for name, status in earlier.items() if status not in NOTICED]
     command = [mutmut, "run", "--max-children", str(processes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     with log.open("wb") as file:
-        subprocess.run(command, cwd=folder, stdout=file, stderr=file, env=environment, check=False)
+        subprocess.run([*command, *left], cwd=folder, stdout=file, stderr=file, env=environment, check=False)
         if not meta.exists():
             raise SystemExit(f"mutmut made no mutants of {module}; its log is {log}")
         # On a busy machine a run can reach its limit although the mutant hangs nothing. Only the second time counts.
         endless = [name for name, status in _statuses(meta).items() if status in ENDLESS]
         if endless:
             subprocess.run([*command, *endless], cwd=folder, stdout=file, stderr=file, env=environment, check=False)
+    statuses = {name: earlier.get(name) if status is None else status for name, status in _statuses(meta).items()}
+    results.write_text(json.dumps({"source": _source(module), "statuses": statuses}), "utf-8")
     found = []
-    for name, status in _statuses(meta).items():
+    for name, status in statuses.items():
         noticed = status in NOTICED
         removed, added = ("", "") if noticed else _changed_line(mutmut, folder, name)
         found.append(Mutant(name, removed, added, status))
@@ -125,6 +136,18 @@ def _statuses(meta: Path) -> dict[str, int | None]:
     """The exit status of the tests by mutant; None where they did not run."""
     statuses: dict[str, int | None] = json.loads(meta.read_text("utf-8"))["exit_code_by_key"]
     return statuses
+
+
+def _earlier(results: Path, module: str) -> dict[str, int | None]:
+    """The statuses of the last run; nothing where there was none, or the module has changed since."""
+    if not results.exists():
+        return {}
+    last = json.loads(results.read_text("utf-8"))
+    return dict(last["statuses"]) if last["source"] == _source(module) else {}
+
+
+def _source(module: str) -> str:
+    return (ROOT / "mella_hf" / f"{module}.py").read_text("utf-8")
 
 
 # Equivalent wherever it stands: `strict` of a zip of lists that have one length by construction, and UTF-8, which is
@@ -175,13 +198,12 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", choices=[[], *MODULES], help="such as metrics/matching; all by default")
     parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "mutants", help="where the mutated copies go")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--again", action="store_true", help="only those that survived the last run of a module")
     args = parser.parse_args()
     met = True
     for module in args.modules or MODULES:
         folder = args.out / module.replace("/", ".")
-        shutil.rmtree(folder, ignore_errors=True)
-        _copy(folder)
-        met &= report(module, mutate(module, MODULES[module], folder, args.processes))
+        met &= report(module, mutate(module, MODULES[module], folder, args.processes, args.again))
     return 0 if met else 1
 
 

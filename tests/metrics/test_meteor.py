@@ -1,12 +1,17 @@
 """METEOR 1.5 against values worked by hand, real scores of the Java program, and nltk."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mella_hf.languages import get_language
 from mella_hf.metrics.paper import clean_prediction, penn_tokens
-from mella_hf.metrics.scores.meteor import longest_runs_first, meteor
+from mella_hf.metrics.scores.meteor import Meteor, longest_runs_first, meteor, score_by_nltk
+from mella_hf.metrics.texts import MetricSettings
 from mella_hf.metrics.vocabulary import Vocabulary
 
 
@@ -36,13 +41,72 @@ def test_stem_matches_weigh_half() -> None:
     assert meteor(*words, *stems) == pytest.approx(0.5 * (1 - 0.7 * 0.5**1.4))
 
 
+def test_runs_and_single_words_match_exactly_or_by_stem() -> None:
+    # By stem, 0 1 is a run and 2 and 3 are single: four matches, three chunks. 0 and 2 are exact, 1 and 3 are not.
+    words = np.array([2, 9, 0, 1, 3]), np.array([13, 8, 0, 11, 5, 2])
+    stems = np.array([2, 9, 0, 1, 3]), np.array([3, 8, 0, 1, 5, 2])
+    f_mean = 1 / (0.25 / (3 / 5) + 0.75 / (3 / 6))
+    assert meteor(*words, *stems) == pytest.approx(f_mean * (1 - 0.7 * (3 / 4) ** 1.4))
+    assert meteor(*words[::-1], *stems[::-1]) == pytest.approx(
+        1 / (0.25 / (3 / 6) + 0.75 / (3 / 5)) * (1 - 0.7 * (3 / 4) ** 1.4)
+    )
+
+
+def test_numbers_of_words_may_be_larger_than_those_of_stems() -> None:
+    a, b = np.array([70, 1]), np.array([1, 2])
+    assert meteor(a, b, np.array([0, 1]), np.array([1, 2])) == pytest.approx(0.5 * (1 - 0.7))
+    assert meteor(b, a, np.array([1, 2]), np.array([0, 1])) == pytest.approx(0.5 * (1 - 0.7))
+    c, d = np.array([0, 1]), np.array([2, 3])
+    assert meteor(c, d, np.array([90, 91]), np.array([91, 5])) == pytest.approx(0.25 * (1 - 0.7))
+
+
 @pytest.mark.parametrize(("prediction", "reference"), [([], ["a"]), (["a"], []), ([], []), (["a"], ["b"])])
 def test_nothing_in_common_is_zero(prediction: list[str], reference: list[str]) -> None:
     assert exact(prediction, reference) == 0.0
 
 
+def runs_by_definition(prediction: list[int], reference: list[int]) -> list[tuple[int, int, int]]:
+    """Take the longest run of two or more free words, of equal ones that which moves least, until there is none."""
+    used, taken = [False] * len(prediction), [False] * len(reference)
+    runs = []
+    while True:
+        found = []
+        for i in range(len(prediction)):
+            for j in range(len(reference)):
+                length = 0
+                while (
+                    i + length < len(prediction)
+                    and j + length < len(reference)
+                    and prediction[i + length] == reference[j + length]
+                    and not used[i + length]
+                    and not taken[j + length]
+                ):
+                    length += 1
+                if length > 1:
+                    found.append((-length, abs(i - j), i, j))
+        if not found:
+            return runs
+        length, _, i, j = min(found)
+        runs.append((-length, i, j))
+        used[i : i - length] = [True] * -length
+        taken[j : j - length] = [True] * -length
+
+
+WORDS = st.lists(st.integers(0, 3), max_size=14)
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.integers(0, 3), max_size=14), st.lists(st.integers(0, 3), max_size=14))
+@given(WORDS, WORDS)
+def test_runs_are_those_of_the_definition(prediction: list[int], reference: list[int]) -> None:
+    ours, theirs = np.array(prediction, dtype=np.int64), np.array(reference, dtype=np.int64)
+    expected = runs_by_definition(prediction, reference)
+    assert longest_runs_first(ours, theirs, 4)[0] == expected
+    # With many different words, pairs of them need 64 bits.
+    assert longest_runs_first(ours * 99_991, theirs * 99_991, 300_000)[0] == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(WORDS, WORDS)
 def test_runs_are_equal_and_disjoint(prediction: list[int], reference: list[int]) -> None:
     ours, theirs = np.array(prediction, dtype=np.int64), np.array(reference, dtype=np.int64)
     runs, marked, other_marked = longest_runs_first(ours, theirs, 4)
@@ -85,3 +149,31 @@ def test_nltk_is_there_for_comparison() -> None:
     )
     assert result["meteor"] == round(100 * expected, 4) > 0
     assert "meteor:nltk" in result["signature"]
+
+
+def analysed(words: str, stems: str) -> Any:
+    """The words of a text and their stems, as `TokenAnalysis` has them."""
+    return SimpleNamespace(words=words.split(), stems=stems.split())
+
+
+def test_nltk_gets_our_words_and_stems() -> None:
+    # One match by our stem, which Porter's would not find: P = R = 1, and one chunk of one match halves it.
+    assert score_by_nltk(analysed("psi", "ps"), analysed("psa", "ps")) == 0.5
+    assert score_by_nltk(analysed("psi", "ps"), analysed("psa", "ps"), gamma=0.0) == 1.0
+    assert score_by_nltk(analysed("Pes", "Pes"), analysed("pes", "pes")) == 0.0  # case is our tokenizer's matter
+    assert score_by_nltk(analysed("", ""), analysed("psa", "ps")) == 0.0
+    assert score_by_nltk(analysed("psi", "ps"), analysed("", "")) == 0.0
+
+
+def test_the_metric_is_the_mean_of_its_items_and_names_its_parameters() -> None:
+    from mella_hf.metrics import MellaMetric
+
+    metric = MellaMetric("cs")
+    result = metric.compute(
+        predictions=["pes kočka dům pes kočka dům", "strom"], references=["pes kočka dům", "řeka"],
+        check_references=False,
+    )  # fmt: skip
+    assert result["meteor"] == pytest.approx(50 * 0.8 * (1 - 0.7 * (1 / 3) ** 1.4), abs=1e-4)
+    assert Meteor().score(np.array([1.5, 9.0]), 3) == {"meteor": 50.0}
+    assert Meteor().signature(MetricSettings(get_language("cs"))) == "meteor:exact+stem,a.75b1.4g.7s.5"
+    assert Meteor().signature(MetricSettings(get_language("cs"), meteor="nltk")) == "meteor:nltk"
