@@ -8,6 +8,7 @@ the rules of one language.
 import re
 import unicodedata
 from collections.abc import Callable
+from itertools import chain, groupby, islice
 
 Normalizer = Callable[[str], str]
 
@@ -48,7 +49,23 @@ _VISIBLE = _Table(_visible)
 _ASCII_DIGITS = _Table(_ascii_digit)
 
 
+_LONG = 10_000  # characters
+_MARKS = 30  # on one letter; Unicode's Stream-Safe Text Format (Standard Annex 15) allows as many
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.combining(character) > 0
+
+
+def _stream_safe(text: str) -> str:
+    """A text with at most 30 marks on a letter: NFKC sorts them, in time that grows with their square."""
+    kept = (islice(run, _MARKS) if is_mark else run for is_mark, run in groupby(text, _is_mark))
+    return "".join(chain.from_iterable(kept))
+
+
 def _common(text: str) -> str:
+    if len(text) > _LONG:
+        text = _stream_safe(text)
     # Translating is slow, and mostly it is only line breaks that are not printable.
     if not text.isprintable() and not (text := _spaced(text)).isprintable():
         text = text.translate(_VISIBLE)

@@ -163,6 +163,8 @@ MIN_ARABIC_STEM = 3  # letters: Arabic roots have three
 def arabic_bases(word: str) -> list[str]:
     """The word and what is left of it without proclitics, when at least a root's three letters are left."""
     bases = [word]
+    if not word.startswith(_ARABIC_PROCLITICS):  # most words
+        return bases
     for clitic in _ARABIC_PROCLITICS:
         if word.startswith(clitic) and len(word) - len(clitic) >= MIN_ARABIC_STEM:
             bases.append(word[len(clitic) :])
@@ -171,9 +173,10 @@ def arabic_bases(word: str) -> list[str]:
 
 def _without_article(word: str) -> str:
     """The word without its article and what stands before that: the safe part of clitic stripping."""
-    for clitic in _ARTICLES:
-        if word.startswith(clitic) and len(word) - len(clitic) >= MIN_ARABIC_STEM:
-            return word[len(clitic) :]
+    if word.startswith(_ARTICLES):
+        for clitic in _ARTICLES:
+            if word.startswith(clitic) and len(word) - len(clitic) >= MIN_ARABIC_STEM:
+                return word[len(clitic) :]
     return word
 
 

@@ -34,11 +34,15 @@ def test_where_nothing_is_looked_for_the_column_stays_null(language: str, source
     assert counts == ({} if source == "ling" else {names.NO_EXTRACTOR: 1})
 
 
-def test_missing_packages_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("language", "text", "package"), [("ko", "서울의 한강", "kiwipiepy"), ("th", "วัดอรุณ", "pythainlp")]
+)
+def test_missing_packages_are_counted(monkeypatch: pytest.MonkeyPatch, language: str, text: str, package: str) -> None:
     from mella_hf.text import tokens
 
     tokens._kiwi.cache_clear()
-    monkeypatch.setitem(sys.modules, "kiwipiepy", None)
-    rows, counts = [{"text": "서울의 한강"}], Counter[str]()
-    fill_keywords(rows, unit("ko"), counts)
+    for module in [name for name in sys.modules if name.split(".")[0] == package] or [package]:
+        monkeypatch.setitem(sys.modules, module, None)
+    rows, counts = [{"text": text}], Counter[str]()
+    fill_keywords(rows, unit(language), counts)
     assert rows[0]["keywords"] is None and counts == {names.NO_PACKAGES: 1}

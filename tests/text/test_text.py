@@ -139,3 +139,9 @@ def test_a_missing_tokenizer_names_its_extra(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r"mella_hf\[metrics\]"):
         text.analyze("a", language)
+
+
+def test_marks_beyond_thirty_on_a_letter_are_cut_from_long_texts() -> None:
+    # Unicode's Stream-Safe Text Format. Sorting a million of them would take the whole test run.
+    marks = "\u0301\u0327" * 500_000
+    assert text.normalize(f"x{marks} y", "cs") == "x" + "\u0327" * 15 + "\u0301" * 15 + " y"

@@ -21,14 +21,15 @@ def fill_keywords(rows: Sequence[dict[str, Any]], unit: Unit, counts: Counter[st
     missing = [row for row in rows if row.get("keywords") is None]
     if unit.source != "know" or not missing:
         return
-    if unit.language not in all_codes() or get_language(unit.language).names == "none":
+    language = get_language(unit.language) if unit.language in all_codes() else None
+    if language is None or language.names == "none":
         counts[NO_EXTRACTOR] += len(missing)
         return
     from mella_hf.metrics.names.keywords import extract_keywords
 
     try:
         for row in missing:
-            row["keywords"] = extract_keywords(row["text"], unit.language)
+            row["keywords"] = extract_keywords(row["text"], language)
             counts[FOUND] += bool(row["keywords"])
     except MissingExtraError:
         for row in missing:

