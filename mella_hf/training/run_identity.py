@@ -55,13 +55,15 @@ def all_settings(settings: Settings) -> dict[str, Any]:
     merged = settings.training.to_dict()
     for part in parts:
         merged |= asdict(part)
-    merged["model_revision"] = backbone_commit(settings)
     merged["processes"] = settings.training.world_size
     return json.loads(json.dumps(merged, default=str))
 
 
 def run_identity(settings: Settings) -> dict[str, Any]:
-    """What the run's result depends on, as JSON; folders by their content, so that they may move."""
+    """What the run's result depends on, as JSON; folders by their content, so that they may move.
+
+    A backbone on the Hub counts by its commit: `pin_backbone` comes first.
+    """
     known = all_settings(settings)
     names = [*DATA, *SCHEDULE, *BATCHES, *MODEL, WATCH[0], BEST[0]]
     names += WATCH if settings.watch.watch_early_stop else ()
@@ -69,7 +71,8 @@ def run_identity(settings: Settings) -> dict[str, Any]:
     identity = {name: known[name] for name in names if name in known}
     identity["source_weights"] = settings.data.weights
     identity["held_out"] = settings.data.eval_samples if settings.training.eval_strategy != "no" else None
-    identity["backbone"] = backbone_commit(settings) or _folder_mark(Path(str(settings.model.model_name_or_path)))
+    folder = Path(str(settings.model.model_name_or_path))
+    identity["backbone"] = _folder_mark(folder) if folder.is_dir() else settings.model.model_revision
     identity["data"] = _data_mark(settings)
     first, asked = settings.forgetting.init_adapter, settings.data.transfer_set
     identity["init_adapter"] = None if first is None else adapter_hash(first)
@@ -77,10 +80,10 @@ def run_identity(settings: Settings) -> dict[str, Any]:
     return json.loads(json.dumps(identity, default=str))
 
 
-def backbone_commit(settings: Settings) -> str | None:
-    """The commit of a backbone on the Hub, by which the run, the adapter and its card name it; None for a folder."""
+def pin_backbone(settings: Settings) -> None:
+    """Set `model_revision` to the commit that it means now: `main` may move while a run goes on. None for a folder."""
     name = str(settings.model.model_name_or_path)
-    return None if Path(name).is_dir() else hub_commit(name, settings.model.model_revision)
+    settings.model.model_revision = None if Path(name).is_dir() else hub_commit(name, settings.model.model_revision)  # type: ignore[assignment]
 
 
 def _folder_mark(folder: Path) -> str:

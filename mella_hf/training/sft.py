@@ -42,7 +42,7 @@ from mella_hf.training.forgetting import (
     trainable,
 )
 from mella_hf.training.rehearsal import Rehearsal, rehearse
-from mella_hf.training.run_identity import all_settings, backbone_commit, run_identity
+from mella_hf.training.run_identity import all_settings, pin_backbone, run_identity
 from mella_hf.training.template_check import check_template
 from mella_hf.training.watch import Watch, watch_set
 
@@ -58,7 +58,7 @@ def load_processor(settings: Settings) -> "ProcessorMixin":
     data = settings.data
     bounds = {name: getattr(data, name) for name in image_bounds.SETTINGS if getattr(data, name) is not None}
     processor = AutoProcessor.from_pretrained(
-        settings.model.model_name_or_path, revision=backbone_commit(settings), **bounds
+        settings.model.model_name_or_path, revision=settings.model.model_revision, **bounds
     )
     with_template(processor, str(settings.model.model_name_or_path))
     image_bounds.check_bounds(processor, bounds)
@@ -76,7 +76,7 @@ def load_backbone(settings: Settings) -> "PreTrainedModel":
     quantization = get_quantization_config(settings.model)
     return AutoModelForImageTextToText.from_pretrained(
         str(settings.model.model_name_or_path),
-        revision=backbone_commit(settings),
+        revision=settings.model.model_revision,
         dtype=settings.model.dtype or "auto",
         attn_implementation=settings.model.attn_implementation,
         quantization_config=quantization,
@@ -97,7 +97,7 @@ def lora_config(settings: Settings, model: "PreTrainedModel") -> "LoraConfig":
         use_dora=settings.model.use_dora,
         target_modules=lora_targets(model, settings.data.lora_scope),
         task_type="CAUSAL_LM",
-        revision=backbone_commit(settings),
+        revision=settings.model.model_revision,
     )
 
 
@@ -112,6 +112,7 @@ def build_trainer(settings: Settings) -> Any:
     from mella_hf.training.streaming import build_stream_feed
     from mella_hf.training.trainer import MellaTrainer  # importing TRL takes seconds
 
+    pin_backbone(settings)
     check_backbone(settings.model)
     processor = load_processor(settings)
     feed = build_stream_feed(settings, processor) if settings.data.streaming else build_feed(settings, processor)
@@ -193,7 +194,7 @@ def train(settings: Settings) -> Path:
     output_dir = Path(str(settings.training.output_dir))
     with sole_use(output_dir) if settings.training.process_index == 0 else nullcontext():
         adapter = output_dir / ADAPTER_FOLDER
-        done, checkpoint = _agree(settings, output_dir)
+        done, checkpoint, record = _agree(settings, output_dir)
         if not done:
             trainer, facts = build_trainer(settings)
             if checkpoint is None:
@@ -201,33 +202,37 @@ def train(settings: Settings) -> Path:
                 if trainer.is_world_process_zero():
                     print("\n".join(tried.lines()), file=sys.stderr)
             log = _run(trainer, checkpoint)
-            _save(
-                trainer,
-                settings,
-                adapter,
-                {**facts, "settings": all_settings(settings), "identity": run_identity(settings), "log_history": log},
-            )
+            _save(trainer, settings, adapter, {**facts, **record, "log_history": log})
     return adapter
 
 
-def _agree(settings: Settings, output_dir: Path) -> tuple[bool, Path | None]:
-    """Whether the run is done, and the checkpoint to resume from: the main process decides for all."""
+def _agree(settings: Settings, output_dir: Path) -> tuple[bool, Path | None, dict[str, Any]]:
+    """Let the main process decide for all: whether the run is done, where it resumes, the backbone's commit.
+
+    Returns:
+        (done, checkpoint, record): the record holds the settings and the identity as they are at the start. Data that
+        changes while the run goes on is not what it was trained on.
+    """
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    found: list[Any] = [None, None]
+    found: list[Any] = [None, None, None, None]
     if settings.training.process_index == 0:
-        claim(output_dir, run_identity(settings), settings.data.overwrite, all_settings(settings))
+        pin_backbone(settings)
+        record = {"settings": all_settings(settings), "identity": run_identity(settings)}
+        claim(output_dir, record["identity"], settings.data.overwrite, record["settings"])
         remove_incomplete(output_dir)
-        found = [(output_dir / DONE_FILE).exists(), last_checkpoint(output_dir)]
+        done = (output_dir / DONE_FILE).exists()
+        found = [done, last_checkpoint(output_dir), record, settings.model.model_revision]
     if PartialState().num_processes > 1:
         broadcast_object_list(found)
-    if found[1] is not None and not found[1].is_dir():
+    done, checkpoint, record, settings.model.model_revision = found
+    if checkpoint is not None and not checkpoint.is_dir():
         raise MellaError(
-            f"{found[1]} does not exist for process {settings.training.process_index}; give an output_dir that "
+            f"{checkpoint} does not exist for process {settings.training.process_index}; give an output_dir that "
             "all machines share."
         )
-    return found[0], found[1]
+    return done, checkpoint, record
 
 
 def _run(trainer: Any, checkpoint: Path | None) -> list[dict[str, Any]]:
