@@ -81,6 +81,7 @@ def _configure(folder: Path, module: str, tests: str) -> None:
         "also_copy": beside,
         "pytest_add_cli_args_test_selection": tests.split(),
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "-x"],
+        "timeout_constant": 4,  # x 15: a minute beyond what the tests take, for imports on a busy machine
     }
     lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
     project = (folder / "pyproject.toml").read_text("utf-8").split("\n[tool.mutmut]\n")[0]
