@@ -42,7 +42,7 @@ MODULES = {
     "evaluation/paired": "tests/evaluation/test_paired.py",
     "reviewing/agreement": "tests/reviewing/test_agreement.py",
     "training/batches/batching": "tests/training/test_batching.py",
-    "training/forgetting": "tests/training/test_forgetting.py",
+    "training/forgetting": "tests/training/test_forgetting_formulas.py",
     "stage": "tests/test_stage.py",
 }
 
