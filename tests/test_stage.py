@@ -6,14 +6,25 @@ import pickle
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from mella_hf.errors import MissingExtraError, StageError
 from mella_hf.files import write_atomic
-from mella_hf.stage import Shard, ShardOutput, fingerprint, run_shard, run_stage
+from mella_hf.stage import (
+    Shard,
+    ShardOutput,
+    StageReport,
+    dropped_by_reason,
+    fingerprint,
+    run_shard,
+    run_stage,
+)
 
 
 class Stubborn(Exception):
@@ -221,3 +232,113 @@ def test_what_a_killed_run_left_aside_goes(tmp_path: Path) -> None:
 def test_fingerprint_sees_order_of_lists_but_not_of_keys() -> None:
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint([1, 2]) != fingerprint([2, 1])
+
+
+def test_fingerprints_are_those_of_the_markers_that_lie_about() -> None:
+    """The first 16 digits of the sha256 of the parts as JSON; another form would run every finished stage again."""
+    assert (
+        fingerprint("Kůň", {"b": 1, "a": Path("x")}) == sha256('["Kůň", {"a": "x", "b": 1}]'.encode()).hexdigest()[:16]
+    )
+
+
+def test_a_folder_that_moves_is_the_same_folder() -> None:
+    here, there = ({"path": f"{root}/mella/a.parquet"} for root in ("/data/here", "/mnt/thé re"))
+    assert fingerprint(here, root=Path("/data/here")) == fingerprint(there, root=Path("/mnt/thé re"))
+    assert fingerprint(here) != fingerprint(there)
+    assert fingerprint(["/data/here2/a"], root=Path("/data/here")) == fingerprint(["/data/here2/a"])  # beside it
+
+
+def test_a_marker_says_how_a_shard_was_made_but_no_secret(tmp_path: Path) -> None:
+    run_stage(
+        "t", shout, shards(["bad"], tmp_path), tmp_path / "out", workers=0, progress=False,
+        settings={"server": "http://me:secret@example.org"},
+    )  # fmt: skip
+    text = (tmp_path / "out/done/s0.json").read_text("utf-8")
+    marker = json.loads(text)
+    assert "secret" not in text and marker["counts"] == {"dropped_bad": 1}
+    assert marker["settings"] == {"server": fingerprint("http://me:secret@example.org")}
+    assert set(marker) == {"fingerprint", "settings", "payload", "counts"}
+    del marker["settings"], marker["payload"]  # as an older engine wrote it
+    (tmp_path / "out/done/s0.json").write_text(json.dumps(marker))
+    again = {"server": "http://me:secret@example.org"}
+    for settings, ran in ((again, 0), ({}, 1)):
+        report = run_stage(
+            "t", shout, shards(["bad"], tmp_path), tmp_path / "out", workers=0, settings=settings, progress=False
+        )
+        assert (report.ran, report.skipped, report.counts) == (ran, 1 - ran, {"dropped_bad": 1})
+
+
+def test_rejects_are_lines_of_readable_json(tmp_path: Path) -> None:
+    def reject(shard: Shard, output: ShardOutput) -> None:
+        output.drop("long", text="Kůň", at=1)
+        output.drop("long", text="Pes", at=2)
+        output.keep(3)
+
+    report = run_stage("t", reject, [Shard("s0", 1)], tmp_path, workers=0, progress=False)
+    lines = (tmp_path / "rejects/s0.jsonl").read_text("utf-8")
+    assert lines == '{"at": 1, "reason": "long", "text": "Kůň"}\n{"at": 2, "reason": "long", "text": "Pes"}\n'
+    assert report.counts == {"kept": 3, "dropped_long": 2} and report.name == "t" and report.seconds > 0
+    assert dropped_by_reason({"dropped_b": 2, "kept": 9, "dropped_a": 1}) == {"a": 1, "b": 2}
+
+
+def test_who_needs_all_rows_is_told_which_are_missing() -> None:
+    whole = StageReport("scan", ran=2)
+    assert whole.require_all() is whole
+    with pytest.raises(StageError) as caught:
+        StageReport("scan", set_aside=["s1", "s7"]).require_all()
+    assert str(caught.value) == (
+        "Stage 'scan': s1, s7 killed every worker that tried (out of memory?). "
+        "Run again with fewer workers, or remove those rows from the source. Finished shards are kept."
+    )
+
+
+class KilledWorker(Exception):
+    """As Dask's."""
+
+
+class Cluster(Executor):
+    """Runs shards at once, but does to some what a cluster may do: `fates` are the errors of a shard's first tries."""
+
+    def __init__(self, **fates: list[Exception | None]) -> None:
+        self.fates = fates
+        self.asked: list[str] = []
+
+    def submit(self, work: Any, /, *args: Any, **more: Any) -> Any:
+        future: Future[Any] = Future()
+        name = args[1].name
+        self.asked.append(name)
+        fate = self.fates[name].pop(0) if self.fates.get(name) else False
+        if fate is None:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        elif fate:
+            future.set_exception(fate)
+        else:
+            future.set_result(work(*args))
+        return future
+
+
+def on_cluster(cluster: Cluster, tmp_path: Path) -> StageReport:
+    work = shards(["a", "b", "c"], tmp_path)
+    return run_stage("t", shout, work, tmp_path / "out", executor=cluster, progress=False)
+
+
+def test_a_shard_that_a_cluster_gave_up_runs_once_more_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(KilledWorker=KilledWorker))
+    cluster = Cluster(s0=[KilledWorker()], s1=[KilledWorker(), KilledWorker()])
+    report = on_cluster(cluster, tmp_path)
+    assert report.set_aside == ["s1"] and [path.name for path in report.outputs] == ["s0", "s2"]
+    assert cluster.asked == ["s0", "s1", "s2", "s0", "s1"] and report.ran == 2
+    with pytest.raises(ZeroDivisionError):  # any other error is the caller's
+        on_cluster(Cluster(s1=[ZeroDivisionError()]), tmp_path)
+
+
+def test_a_cluster_that_goes_away_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StageError) as caught:
+        on_cluster(Cluster(s1=[None], s2=[None]), tmp_path)
+    assert str(caught.value) == (
+        "Stage 't': the connection to the cluster broke with 2 of 3 shards unfinished. Check that its scheduler runs, "
+        "and run the same command again. Finished shards are kept."
+    )
+    assert (tmp_path / "out/done/s0.json").exists()
+    assert on_cluster(Cluster(), tmp_path).ran == 2
