@@ -14,6 +14,7 @@ from mella_hf.evaluation.paired import (
     holds_runs,
     load_runs,
     name_runs,
+    read_answer_files,
     tuned,
 )
 from mella_hf.evaluation.run import Run
@@ -163,3 +164,48 @@ def test_the_line_stars_what_holds_after_correction() -> None:
     assert "rouge_l -1.2 [-2.0, +0.04]" in line  # a small end is not shown as zero
     assert "meteor +12.0* [+8.0, +16.1]" in line
     assert len(line.split("  ")) == 4  # where, and what was compared, and two scores
+
+
+def write_answers(path: Path, texts: list[str], start: int = 0) -> str:
+    rows = [{"id": f"image{start + n}", "prediction": text} for n, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return str(path)
+
+
+def test_files_of_answers_have_the_name_of_the_file_or_their_own(tmp_path: Path) -> None:
+    one, two = write_answers(tmp_path / "one.jsonl", TEXTS), write_answers(tmp_path / "two.jsonl", WRONG)
+    files = read_answer_files([one, f"other={two}"])
+    assert list(files) == ["one", "other"] and files["other"].path == Path(two)
+    assert [row["prediction"] for row in files["other"].rows] == WRONG and files["one"].keys.id == "id"
+    with pytest.raises(MellaError) as caught:
+        read_answer_files([one, f"one={two}"])
+    assert str(caught.value) == f"Two files have the name 'one': {one} and {two}. Give NAME={two}."
+    nameless = tmp_path / "nameless.jsonl"
+    nameless.write_text('{"predict": "Pes.", "label": "Pes."}\n')
+    with pytest.raises(MellaError) as caught:
+        read_answer_files([str(nameless)])
+    assert str(caught.value) == (
+        f"{nameless} has no ids (LLaMA-Factory writes none); its answers cannot be told apart."
+    )
+
+
+def test_a_file_is_compared_with_the_run_whose_images_it_is_about(tmp_path: Path) -> None:
+    czech = run({("base", "ling_test"): answers(TEXTS, start=50), ("adapter", "ling_test"): answers(TEXTS)})
+    hungarian = run({("base", "know_test"): answers(TEXTS, start=20)}, "hu")
+    files = read_answer_files([write_answers(tmp_path / "one.jsonl", WRONG[::-1], start=20)])
+    (record,) = (r for r in compare_runs({"cs": czech, "hu": hungarian}, files=files) if r["first"] == "one")
+    assert (record["language"], record["split"], record["second"], record["n"]) == ("hu", "know_test", "base", 5)
+    assert record["rouge_l_delta"] == 100.0
+    files = read_answer_files([write_answers(tmp_path / "two.jsonl", WRONG, start=90)])
+    with pytest.raises(MellaError, match=r"two\.jsonl fits no test split of cs, hu: .*two\.jsonl has 5 ids that"):
+        compare_runs({"cs": czech, "hu": hungarian}, files=files)
+
+
+def test_runs_of_one_name_are_refused(make_run: Any, tmp_path: Path) -> None:
+    first, second = (str(make_run(tmp_path / name / "evaluation")) for name in ("joint", "sdrrl"))
+    with pytest.raises(MellaError) as caught:
+        name_runs([first, second], ["ar"])
+    assert str(caught.value) == (
+        f"Two runs have the name 'evaluation': {first} and {second}. "
+        f"Give one another name, as in --against NAME={second}."
+    )

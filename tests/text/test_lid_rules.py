@@ -33,7 +33,7 @@ def test_the_stand_ins_texts_have_their_length() -> None:
         ({"cs": 0.1, "en": 0.5}, "cs-CZ", True),
         ({"cs": 0.1, "en": 0.5}, "CS_cz", True),
         ({"cs": 0.1, "en": 0.5}, "sk", False),
-        ({"cs": 1.0}, None, True),  # no other language at all
+        ({"cs": 0.4}, None, True),  # no other language at all
     ],
 )
 def test_a_short_text_needs_a_share_of_the_best_other(
@@ -125,6 +125,11 @@ def test_a_letter_that_is_not_ours_makes_any_lead_count(probabilities: Use) -> N
     assert not is_foreign("młot", "cs")
 
 
+def test_a_language_whose_letters_are_not_listed_has_no_strange_ones(probabilities: Use) -> None:
+    probabilities(yo=0.45, en=0.55)
+    assert not is_foreign("ọmọ", "yo")
+
+
 def test_what_is_not_judged(probabilities: Use) -> None:
     probabilities(en=0.01, th=0.01, ru=0.98)
     assert not is_foreign(latin(40), "en") and not is_foreign("หมู", "th")
@@ -148,6 +153,7 @@ def test_a_language_without_a_label_is_only_told_from_english(probabilities: Use
         ("Abc e", (), False),
         ("Konstantinopolis a b", (), True),
         ("서울", ("서울",), True),
+        ("왕", ("왕",), True),
         ("서울 여행", ("서울",), False),
         ("서울 부산", ("서울", "부산"), True),
         ("서울", (), False),
