@@ -126,7 +126,7 @@ lmms-eval: .venv-lmms/.installed
 
 # Small changes to the central modules, which their own tests must notice; tests/mutants.py has the list and the bar.
 mutants: .venv-mutants/.installed
-	.venv-mutants/bin/python tests/mutants.py $(modules)
+	.venv-mutants/bin/python tests/mutants.py $(modules) $(if $(again),--again)
 
 .venv-mutants/.installed: $(READY) requirements-mutants.txt
 	$(call beside,.venv-mutants)

@@ -2,6 +2,7 @@
 
     make mutants                                         all modules below, about an hour on two quiet cores
     make mutants modules="metrics/matching know/alt_text"
+    make mutants modules=stage again=1                   only what survived the last time
 
 mutmut makes the mutants. A mutant that no test notices survives; one that changes nothing a caller can see is listed in
 `equivalent_mutants.toml` with the reason. Bar: at least 90% of the others are noticed, in each module. The exit status

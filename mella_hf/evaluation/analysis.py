@@ -2,11 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.evaluation.questions.hallucination import predicted_entities
 from mella_hf.evaluation.questions.long_tail import EntityCounts, accuracy_by_frequency
+from mella_hf.evaluation.questions.records import Failures, FrequencyRecord
 
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics, MellaMetric
@@ -46,14 +47,11 @@ class Analysis:
 
     Attributes:
         groups: one score record per category and domain: `by`, `group`, and the result of `MellaMetric.score`.
-        failures: `wrong_languages`, how many answers are in which language instead; `repeating`, ids of such
-            answers; `hallucination`, the summary of entity precision, the made-up `names` said most often and, of each
-            image whose answer names anything, what is `named` and what of it is `unsupported`;
-            `long_tail`, keyword accuracy by how often training names the entity (None without keywords).
+        failures: what is wrong with the answers.
     """
 
     groups: list[dict[str, Any]]
-    failures: dict[str, Any]
+    failures: Failures
 
 
 def analyse(
@@ -80,7 +78,7 @@ def analyse(
     ]
     named = predicted_entities(predictions, metric.language.code)
     made_up = Counter(name for names in named.unsupported for name in names)
-    failures = {
+    failures: Failures = {
         "wrong_languages": dict(Counter(i["language"] for i in items if i["wrong_language"]).most_common()),
         "repeating": _ids(predictions, [any(item[flag] for flag in REPEATING) for item in items]),
         "empty": _ids(predictions, [item["empty"] for item in items]),
@@ -98,9 +96,21 @@ def analyse(
     return Analysis(groups, failures)
 
 
-def _long_tail(predictions: Sequence[Mapping[str, Any]], counts: EntityCounts) -> list[dict[str, Any]]:
+def _long_tail(predictions: Sequence[Mapping[str, Any]], counts: EntityCounts) -> list[FrequencyRecord]:
     answers, keywords = ([p[column] for p in predictions] for column in ("prediction", "keywords"))
-    return [asdict(bin_) for bin_ in accuracy_by_frequency(answers, keywords, counts)]
+    bins = accuracy_by_frequency(answers, keywords, counts)
+    return [
+        {
+            "bin": one.bin,
+            "keywords": one.keywords,
+            "hits": one.hits,
+            "accuracy": one.accuracy,
+            "low": one.low,
+            "high": one.high,
+            "counts": one.counts,
+        }
+        for one in bins
+    ]
 
 
 def _groups(predictions: Sequence[Mapping[str, Any]], by: str) -> dict[str, list[int]]:

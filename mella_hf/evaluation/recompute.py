@@ -8,12 +8,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from mella_hf.answers.answers import read_meta
 from mella_hf.answers.predictions import count_answers
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import analyse
+from mella_hf.evaluation.questions.records import Finding
 from mella_hf.evaluation.run import Run
 from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, score_subsets
 from mella_hf.files import write_atomic
@@ -46,7 +47,7 @@ def recompute(run: Run, *, rescore: bool = False) -> Run:
     metric = MellaMetric(run.language)
     scores: list[dict[str, Any]] = []
     groups: list[dict[str, Any]] = []
-    findings: list[dict[str, Any]] = []
+    findings: list[Finding] = []
     counted = {key: count_answers(metric, predictions) for key, predictions in run.predictions.items()}
     for (model, split), predictions in run.predictions.items():
         place = {"model": model, "split": split}
@@ -55,7 +56,8 @@ def recompute(run: Run, *, rescore: bool = False) -> Run:
         found = analyse(predictions, items, metric)
         groups += [place | group for group in found.groups]
         known = run.finding(model, split)
-        findings.append(place | found.failures | {key: known[key] for key in FROM_TRAINING if key in known})
+        kept = {key: value for key, value in known.items() if key in FROM_TRAINING}
+        findings.append(cast("Finding", {**place, **found.failures, **kept}))
     if not rescore:
         _check_signatures(run, scores)
     new = replace(run, scores=scores, groups=groups, findings=findings, counted=counted)

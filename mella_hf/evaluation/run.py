@@ -18,6 +18,7 @@ from mella_hf.answers.predictions import answer_rows, check_before_asking
 from mella_hf.answers.systems import System, line_up
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import TrainingFacts
+from mella_hf.evaluation.questions.records import Finding
 from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write_scores
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import write_atomic
@@ -63,7 +64,7 @@ class Run:
     versions: dict[str, str]
     predictions: dict[tuple[str, str], list[dict[str, Any]]]
     groups: list[dict[str, Any]] = field(default_factory=list)
-    findings: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     counted: "Mapping[tuple[str, str], ItemStatistics] | None" = None
     note: str = ""
 
@@ -88,9 +89,9 @@ class Run:
         wanted = (model, split, subset)
         return next((s for s in self.scores if (s["model"], s["split"], s["subset"]) == wanted), None)
 
-    def finding(self, model: str, split: str) -> dict[str, Any]:
+    def finding(self, model: str, split: str) -> Finding:
         """The findings about one model and split; empty if there was no analysis."""
-        return next((f for f in self.findings if (f["model"], f["split"]) == (model, split)), {})
+        return next((f for f in self.findings if (f["model"], f["split"]) == (model, split)), Finding())
 
 
 def evaluate_run(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.questions.records import EntitySummary
 from mella_hf.languages import get_language
 from mella_hf.metrics import significance
 from mella_hf.metrics.entities import named_and_unsupported
@@ -40,19 +41,19 @@ class EntityPrecision:
         pairs = zip(self.entities, self.unsupported, strict=True)
         return np.array([[len(e) - len(u), len(e)] for e, u in pairs], dtype=np.float64).reshape(-1, 2)
 
-    def summary(self) -> dict[str, Any]:
-        """`entity_precision` (micro, in [0, 100]; None without entities) with its 95% interval over images, and counts.
-
-        `hallucinating_rate` is the share of answers, in [0, 1], with an unsupported entity.
-        """
+    def summary(self) -> EntitySummary:
+        """Entity precision (micro) with its 95% interval over images, and counts."""
         counts = self.counts
         supported, total = counts.sum(axis=0)
-        result: dict[str, Any] = {"entity_precision": None, "entity_precision_low": None, "entity_precision_high": None}
+        precision = low = high = None
         if total:
-            low, high = clustered_rate_interval(*counts.T)
-            result = dict(zip(result, (100.0 * supported / total, 100.0 * low, 100.0 * high), strict=True))
+            precision = 100.0 * supported / total
+            low, high = (100.0 * end for end in clustered_rate_interval(*counts.T))
         hallucinating = sum(map(bool, self.unsupported))
-        return result | {
+        return {
+            "entity_precision": precision,
+            "entity_precision_low": low,
+            "entity_precision_high": high,
             "entities": int(total),
             "unsupported": int(total - supported),
             "hallucinating_rate": hallucinating / len(counts),

@@ -34,7 +34,7 @@ def made_up_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -
     """
     found: list[tuple[dict[str, Any], tuple[EntityPrecision, EntityPrecision] | None]] = []
     for split, language, system, run, key in _measured(systems, languages):
-        summary = run.finding(key, split)["hallucination"]
+        summary: dict[str, Any] = dict(run.finding(key, split)["hallucination"])
         score = run.score(key, split) or {}
         record = _place(system, language, split, systems) | {name: summary[name] for name in SUMMARY}
         record["foreign_rate"] = max(score["wrong_language_rate"], score["wrong_script_rate"])
