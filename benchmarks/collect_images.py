@@ -2,10 +2,10 @@
 
     python benchmarks/collect_images.py [--json] [--images 300] [--hashes 1000000]
 
-On the demo's pictures, as JPEGs of web quality at 900 px (fetched into the user's cache),
-in images a CPU-second. Bars: verification, sha256, perceptual hash and resizing to 384 px together at least 1.5 times
-as fast as naive Pillow with imagehash, and 0.85 times as fast as Pillow's bare draft decode and resize; near-duplicates
-of a million hashes in less than 10 CPU-seconds. Exit status 1 when one is missed.
+On the demo's pictures, as JPEGs of web quality at 900 px, in images a CPU-second. Bars: verification, sha256,
+perceptual hash and resizing to 384 px together at least 1.5 times as fast as naive Pillow with imagehash, and 0.85
+times as fast as Pillow's bare draft decode and resize; near-duplicates of a million hashes in less than 10 CPU-
+seconds. Exit status 1 when one is missed.
 
 Measured on two cores under load: 3.1-3.2, 0.85-0.90 (so the second is at its bar); a million hashes 3.9 CPU-seconds.
 """

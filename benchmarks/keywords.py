@@ -2,9 +2,9 @@
 
     python benchmarks/keywords.py [--json] [--show]
 
-`gold`: 240 captions of stamps, thirty a language, which the rules were made with. `held out`: alt-texts of Debian's
-translated manuals (and further Arabic stamps), which they were not. The manuals of Hungarian, Korean and Serbian name
-nothing, and Thai has none.
+`gold`: 240 captions of drawings, thirty a language, which the rules were made with (tests/metrics/data/README.md says
+whose). `held out`: alt-texts of Debian's translated manuals (and further Arabic captions), which they were not. The
+manuals of Hungarian, Korean and Serbian name nothing, and Thai has none.
 
 A found keyword is right when it shares a word (stem) with a hand-marked one that is not taken yet; Korean and Thai,
 which write without spaces between them, when one contains the other. Bars: precision and recall of
