@@ -7,6 +7,7 @@ a test looks each one up in the installed versions and fails with its name.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -222,6 +223,25 @@ def flash_attention_check(name: str) -> Callable[[], bool]:
 def worker_context(arguments: Any) -> Any:
     """How the workers of a DataLoader start; older versions of transformers have no such setting."""
     return getattr(arguments, "dataloader_multiprocessing_context", None)
+
+
+def saves_whole_adapters() -> bool:
+    """Whether accelerate's checkpoints under FSDP2 hold all of an adapter.
+
+    Before 1.15 they hold the part of the first process, and a run that goes on from one has the rest anew.
+    """
+    return Version(version("accelerate")) >= Version("1.15")
+
+
+@cache
+def restore_to_indexed_cpu() -> None:
+    """Let `torch.load` restore to "cpu:0", as older versions of transformers ask on several processes of a CPU."""
+    import torch
+
+    def restore(storage: Any, location: str) -> Any:
+        return storage if location.startswith("cpu:") and storage.device.type == "cpu" else None
+
+    torch.serialization.register_package(101, lambda storage: None, restore)  # after torch's own
 
 
 def chrf_on_tokens(tokens: Mapping[str, list[str]]) -> Any:

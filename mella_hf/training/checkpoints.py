@@ -5,13 +5,16 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from peft import PeftModel
 from transformers import PreTrainedModel, TrainerCallback
 
 from mella_hf import locks
+from mella_hf.compat import saves_whole_adapters
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 
@@ -36,6 +39,22 @@ def last_checkpoint(output_dir: Path) -> Path | None:
     """The newest complete checkpoint. A killed run may have left a newer one that is incomplete."""
     found = [path.parent for path in output_dir.glob(f"checkpoint-*/{COMPLETE}")]
     return max(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def check_sharding(trainer: Any) -> None:
+    """Refuse a sharded run whose checkpoints would lack a part of the adapter.
+
+    Raises:
+        MellaError: under FSDP2 with an adapter, if accelerate is older than 1.15.
+    """
+    plugin = getattr(trainer.accelerator.state, "fsdp_plugin", None)
+    is_fsdp2 = trainer.is_fsdp_enabled and plugin is not None and plugin.fsdp_version == 2
+    if is_fsdp2 and isinstance(trainer.model, PeftModel) and not saves_whole_adapters():
+        raise MellaError(
+            f"With accelerate {version('accelerate')} the checkpoints of FSDP2 hold only a part of the adapter, so a "
+            "run that is stopped could not go on. Run `pip install -U 'accelerate>=1.15'`, or launch with ddp, zero2 "
+            "or zero3."
+        )
 
 
 def finished_log(checkpoint: Path) -> list[dict[str, Any]] | None:

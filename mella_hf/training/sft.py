@@ -25,6 +25,7 @@ from mella_hf.training.checkpoints import (
     ADAPTER_FOLDER,
     DONE_FILE,
     MarkComplete,
+    check_sharding,
     claim,
     finished_log,
     last_checkpoint,
@@ -145,6 +146,7 @@ def build_trainer(settings: Settings) -> Any:
         elastic=partial(_elastic, forgetting) if forgetting.ewc_lambda is not None else None,
     )
     check_devices(forgetting, trainer.accelerator.distributed_type.value)
+    check_sharding(trainer)
     name = str(settings.model.model_name_or_path)
     check_template(trainer.data_collator, processor, stop_token_ids(model, processor), name)
     rows = None

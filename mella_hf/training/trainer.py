@@ -14,7 +14,7 @@ from transformers.trainer_utils import seed_worker
 from trl import SFTTrainer
 
 from mella_hf.answers.attention import no_plans
-from mella_hf.compat import worker_context
+from mella_hf.compat import restore_to_indexed_cpu, worker_context
 from mella_hf.files import write_atomic
 from mella_hf.training.backbones import rest_tower
 from mella_hf.training.batches.batching import LengthBuckets
@@ -110,6 +110,7 @@ class MellaTrainer(SFTTrainer):
     @no_plans()
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train to the last step, from a checkpoint if one is given."""
+        restore_to_indexed_cpu()
         if isinstance(self.batches, BatchStream) and resume_from_checkpoint:
             self.batches.go_on((Path(resume_from_checkpoint) / PLACE_FILE).read_text("utf-8"))
         return super().train(resume_from_checkpoint, *args, **kwargs)

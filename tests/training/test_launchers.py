@@ -2,10 +2,16 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from peft import LoraConfig, get_peft_model
+
+from mella_hf.errors import MellaError
+from mella_hf.training.checkpoints import check_sharding
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes" / "accelerate"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -84,3 +90,25 @@ def test_deepspeed_as_accelerates_plugin_understands_it(stage: int, monkeypatch:
     assert config["zero_optimization"]["stage"] == stage
     assert config["gradient_clipping"] == "auto"  # filled in from the recipe's max_grad_norm
     assert config["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"] == (stage == 3)
+
+
+@pytest.mark.parametrize(("installed", "fsdp", "adapter"), [("1.14.0", 2, True), ("1.15.0", 2, True),
+                                                            ("1.14.0", 1, True), ("1.14.0", 2, False)])  # fmt: skip
+def test_fsdp2_needs_an_accelerate_that_saves_whole_adapters(
+    installed: str, fsdp: int, adapter: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """accelerate 1.10 to 1.14 save the first process' part alone: what is in its file of 1.14 was read."""
+    monkeypatch.setattr("mella_hf.compat.version", lambda package: installed)
+    state = SimpleNamespace(fsdp_plugin=SimpleNamespace(fsdp_version=fsdp))
+    model = LoraConfig(target_modules="all-linear")
+    whole = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    trainer = SimpleNamespace(
+        accelerator=SimpleNamespace(state=state),
+        is_fsdp_enabled=True,
+        model=get_peft_model(whole, model) if adapter else whole,
+    )
+    if (installed, fsdp, adapter) == ("1.14.0", 2, True):
+        with pytest.raises(MellaError, match="hold only a part of the adapter.*'accelerate>=1.15'.*zero2"):
+            check_sharding(trainer)
+    else:
+        check_sharding(trainer)
