@@ -30,9 +30,11 @@ def ablation(
     """
     need_folder("--source", source)
     from mella_hf.demo.ablation import VARIANTS, run_ablation
+    from mella_hf.locks import sole_writer
 
-    page = run_ablation(
-        language, out, seeds=range(seeds), source=source, workers=workers, variants=only or tuple(VARIANTS)
-    )
+    with sole_writer(out, "mella ablation"):
+        page = run_ablation(
+            language, out, seeds=range(seeds), source=source, workers=workers, variants=only or tuple(VARIANTS)
+        )
     say(f"report: {page}")
     finish(json.loads(page.with_suffix(".json").read_text("utf-8")), page)

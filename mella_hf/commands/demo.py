@@ -26,7 +26,9 @@ def demo(
     """
     need_folder("--source", source)
     from mella_hf.demo.run import run_demo
+    from mella_hf.locks import sole_writer
 
-    paths = run_demo(language, out, source, workers)
+    with sole_writer(out, "mella demo"):
+        paths = run_demo(language, out, source, workers)
     report = paths.evaluation / "report.html"
     finish({"report": report, "adapter": paths.adapter, "dataset": paths.dataset}, report)

@@ -41,34 +41,38 @@ def push(
     need_folder("--evaluation", evaluation)
     from mella_hf.answers.identity import PROVENANCE
     from mella_hf.hub.push import prepare_adapter, push_adapter
+    from mella_hf.locks import sole_use
 
-    folder = adapter = adapter.absolute() if adapter.name in ("", "..") else adapter
-    if not (adapter / PROVENANCE).is_file():
-        if evaluation is None:
-            raise MellaError(
-                f"{str(adapter)!r} has no scores yet: evaluate it with `mella evaluate --adapter {adapter}`, and name "
-                "the evaluation's folder with --evaluation."
-            )
-        folder = prepare_adapter(
-            adapter,
-            adapter.with_name(f"{adapter.name}-hub"),
-            run=evaluation,
-            repo_id=repo,
-            base_id=base_id,
-            base_revision=revision,
-            dataset_id=dataset_id,
-            license=license,
-            edited=card,
-        )
-    elif base_id or revision or dataset_id or license or evaluation:
+    adapter = adapter.absolute() if adapter.name in ("", "..") else adapter
+    is_prepared = (adapter / PROVENANCE).is_file()
+    if is_prepared and (base_id or revision or dataset_id or license or evaluation):
         raise MellaError(
             f"{str(adapter)!r} is prepared, and its {PROVENANCE} says base, dataset, licence and scores; leave those "
             "options out, or push the folder that training wrote."
         )
-    if merge:
-        from mella_hf.hub.merging import merge_adapter
+    if not is_prepared and evaluation is None:
+        raise MellaError(
+            f"{str(adapter)!r} has no scores yet: evaluate it with `mella evaluate --adapter {adapter}`, and name "
+            "the evaluation's folder with --evaluation."
+        )
+    folder = adapter if is_prepared else adapter.with_name(f"{adapter.name}-hub")
+    with sole_use(folder.with_name(f".{folder.name}.lock"), folder, "mella push"):
+        if not is_prepared:
+            prepare_adapter(
+                adapter,
+                folder,
+                run=str(evaluation),
+                repo_id=repo,
+                base_id=base_id,
+                base_revision=revision,
+                dataset_id=dataset_id,
+                license=license,
+                edited=card,
+            )
+        if merge:
+            from mella_hf.hub.merging import merge_adapter
 
-        folder = merge_adapter(folder, folder.with_name(f"{folder.name}-merged"), base=base, edited=card)
-    url = push_adapter(folder, repo, private=private, create_pr=create_pr, edited=card, say=say)
+            folder = merge_adapter(folder, folder.with_name(f"{folder.name}-merged"), base=base, edited=card)
+        url = push_adapter(folder, repo, private=private, create_pr=create_pr, edited=card, say=say)
     say(url)
     finish({"url": url, "folder": folder}, url)

@@ -26,6 +26,7 @@ from mella_hf.files import json_lines
 from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
+from mella_hf.locks import NAME, sole_use
 from mella_hf.sample import COLUMNS, SCHEMA, SPLITS, as_record
 from mella_hf.stage import Shard, ShardOutput, run_stage
 
@@ -88,7 +89,7 @@ def verify_dataset(
         workers: processes; the number of cores by default, 0 checks in this one.
 
     Raises:
-        MellaError: when there is no dataset at all, or the repo cannot be read.
+        MellaError: when there is no dataset at all, the repo cannot be read, or another process checks it.
     """
     folder = Path(where).absolute()
     finish_removal(folder)
@@ -103,16 +104,18 @@ def verify_dataset(
     shards = _shards(files, report)
     if not shards:
         raise MellaError(f"{where} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
-    stage = run_stage(
-        "verify", partial(verify_shard, root=root), shards, root.work(), settings={"version": VERIFY_VERSION},
-        workers=workers, executor=executor, progress=progress,
-    )  # fmt: skip
-    report.problems += [f"{name}: reading it killed every worker that tried" for name in stage.set_aside]
-    for shard in shards:
-        if shard.name not in stage.set_aside:
-            rejects = json_lines(root.work() / "rejects" / f"{shard.name}.jsonl")
-            report.problems += [_line(shard.payload["path"], reject) for _, reject in rejects]
-    _compare(shards, root.work(), report, set(stage.set_aside))
+    work = root.work()
+    with sole_use(work / NAME, folder if folder.is_dir() else Path(str(where)), "mella verify"):
+        stage = run_stage(
+            "verify", partial(verify_shard, root=root), shards, work, settings={"version": VERIFY_VERSION},
+            workers=workers, executor=executor, progress=progress,
+        )  # fmt: skip
+        report.problems += [f"{name}: reading it killed every worker that tried" for name in stage.set_aside]
+        for shard in shards:
+            if shard.name not in stage.set_aside:
+                rejects = json_lines(work / "rejects" / f"{shard.name}.jsonl")
+                report.problems += [_line(shard.payload["path"], reject) for _, reject in rejects]
+        _compare(shards, work, report, set(stage.set_aside))
     if not card:
         return report
     if "README.md" in files:

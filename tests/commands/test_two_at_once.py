@@ -10,10 +10,22 @@ from mella_hf.cli import main
 from mella_hf.dataset.write import write_split
 from mella_hf.locks import NAME, sole_use, sole_writer
 
-COMMANDS = {
-    "evaluate": "evaluate --base org/none --languages ar --data-dir DATA --out OUT",
-    "distill": "distill --base org/none --language ar --data-dir DATA --translator org/none --out OUT",
-    "convert-internvl2": "convert-internvl2 org/none OUT",
+COMMANDS = {  # what to type -> its lock
+    "evaluate": ("--base org/none --languages ar --data-dir DATA --out OUT", "out/.mella.lock"),
+    "distill": ("--base org/none --language ar --data-dir DATA --translator org/none --out OUT", "out/.mella.lock"),
+    "convert-internvl2": ("org/none OUT", ".out.lock"),
+    "train": (
+        "joint --model_name_or_path org/none --languages ar --report_to none --use_cpu true --bf16 false "
+        "--output_dir OUT",
+        ".out.lock",
+    ),
+    "verify": ("DATA --workers 0", "data/.verify/.mella.lock"),
+    "publish": ("DATA org/mella --workers 0", "data/.mella.lock"),
+    "relevance": ("DATA --model org/none --workers 0", "data/.mella.lock"),
+    "push": ("ADAPTER org/adapter --evaluation ADAPTER", ".adapter-hub.lock"),
+    "demo": ("ar --out OUT", "out/.mella.lock"),
+    "ablation": ("ar --out OUT", "out/.mella.lock"),
+    "review": ("DATA --reviewer Ana", ".data.review.sqlite.lock"),
 }
 
 
@@ -21,12 +33,14 @@ COMMANDS = {
 def test_a_second_one_is_told_who_the_first_is(name: str, tmp_path: Path) -> None:
     for number, split in enumerate(("know", "ling", "know_test", "ling_test")):
         write_split([record(number, source=split.removesuffix("_test"))], tmp_path / "data", "ar", split)
-    out = tmp_path / "out"
-    lock = tmp_path / ".out.lock" if name == "convert-internvl2" else out / NAME
-    words = COMMANDS[name].replace("OUT", str(out)).replace("DATA", str(tmp_path / "data"))
-    with sole_use(lock, out, f"mella {name}"), pytest.raises(SystemExit) as end:
-        main(words.split())
-    assert f"{out} is in use by mella {name}: process {os.getpid()} on " in str(end.value.code)
+    (tmp_path / "adapter").mkdir()
+    words, lock = COMMANDS[name]
+    for word, folder in (("OUT", "out"), ("DATA", "data"), ("ADAPTER", "adapter")):
+        words = words.replace(word, str(tmp_path / folder))
+    with sole_use(tmp_path / lock, tmp_path, f"mella {name}"), pytest.raises(SystemExit) as end:
+        main([name, *words.split()])
+    said = str(end.value.code)
+    assert f" is in use by mella {name}: process {os.getpid()} on " in said and said.startswith(f"error: {tmp_path}")
 
 
 def test_the_processes_of_a_launcher_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
