@@ -4,6 +4,7 @@ Each command is a function in a module of its own, `mella_hf.commands.<name>`. T
 is run or asked for its help, so that `mella --help` and the completion of the shell are quick.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -55,6 +56,7 @@ COMMANDS = {
         "ablation": "The paper's comparison in miniature",
     },
 }
+SPINS = "1000"  # how often a thread of libgomp looks before it sleeps
 _FREE = ("train",)  # commands that hand flags that they do not know to another parser
 _HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -184,12 +186,23 @@ def mella(
     """Image-text data, training and evaluation for vision-language models in low-resource languages."""
 
 
+def share_cores() -> None:
+    """Let torch's threads sleep while they wait for each other, before it is imported.
+
+    By default they spin. Where another process is busy, they then wait for a core that they keep busy themselves:
+    beside one, the demo's base takes a hundred times as long. `benchmarks/neighbour.py` measures it.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command; an error that users can mend is one line, without a traceback.
 
     Args:
         args: the command and its arguments; those of the process by default.
     """
+    share_cores()
     try:
         app(args=args, prog_name="mella")
     except (MellaError, MissingExtraError) as error:

@@ -1,8 +1,8 @@
 """Every name of another library that its authors may move without notice, and the versions it was found in.
 
 The rest of the library takes such names from here. `dataset/builder.py` uses some itself, because it is also a loading
-script that works without the library, and `training/trainer.py` overrides two methods. `PRIVATE` lists those too, and
-a test looks each one up in the installed versions and fails with its name.
+script that works without the library, and `training/trainer.py` overrides methods, which would have no effect under
+another name. `PRIVATE` lists those too, and a test looks each one up in the installed versions and fails with its name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from packaging.version import Version
 
 @dataclass(frozen=True)
 class PrivateName:
-    """A name that is not part of a library's public interface.
+    """A name that is not part of a library's public interface, or a method that we override.
 
     Attributes:
         package: as in setup.cfg.
@@ -48,6 +48,34 @@ PRIVATE = (
         "5.24",
         "transformers.trainer:Trainer._load_from_checkpoint",
         "training/trainer.py: Qwen2-VL's weights are saved under other names than they are looked for",
+    ),
+    PrivateName(
+        "transformers",
+        "5.6",
+        "5.24",
+        "transformers.trainer:Trainer.get_train_dataloader",
+        "training/trainer.py overrides it: batches of like length and one source",
+    ),
+    PrivateName(
+        "transformers",
+        "5.6",
+        "5.24",
+        "transformers.trainer:Trainer.get_batch_samples",
+        "training/trainer.py overrides it: where a stream goes on after a checkpoint",
+    ),
+    PrivateName(
+        "transformers",
+        "5.6",
+        "5.24",
+        "transformers.trainer:Trainer.training_step",
+        "training/trainer.py overrides it: a loss that is not finite ends the run",
+    ),
+    PrivateName(
+        "transformers",
+        "5.6",
+        "5.24",
+        "transformers.trainer:Trainer.log",
+        "training/trainer.py overrides it: the penalty of EWC",
     ),
     PrivateName(
         "transformers",
@@ -91,6 +119,20 @@ PRIVATE = (
         "5.24",
         "transformers.modeling_utils:ALL_ATTENTION_FUNCTIONS",
         "the names that attn_implementation may have",
+    ),
+    PrivateName(
+        "trl",
+        "1.0",
+        "1.16",
+        "trl:SFTTrainer.compute_loss",
+        "training/trainer.py overrides it: shares of the loss by source",
+    ),
+    PrivateName(
+        "trl",
+        "1.0",
+        "1.16",
+        "trl:SFTTrainer.create_model_card",
+        "training/trainer.py overrides it: TRL's card is for text models",
     ),
     PrivateName(
         "trl",

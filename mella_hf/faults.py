@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 
 _AGAIN = "The same command then goes on where it stopped."
@@ -21,9 +22,11 @@ _REMEDIES = {
     errno.ELOOP: "Its symbolic links lead in a circle; give another path.",
     errno.EMFILE: f"Too many files are open: raise the limit (ulimit -n), or use fewer --workers. {_AGAIN}",
     errno.ENFILE: f"Too many files are open on this machine; wait, or use fewer --workers. {_AGAIN}",
-    errno.EIO: "The disk or file server failed; check it, and give the command again.",
+    errno.EIO: "The disk is full, a file may not become larger (ulimit -f), or the disk or its file server failed; "
+    f"check them. {_AGAIN}",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # said also where a library wrapped it
+_OF_RUST = re.compile(r"\(os error (\d{1,3})\)$")  # as safetensors and tokenizers end what they say
 _SQLITE = {  # the beginning of sqlite_errorname -> errno
     "SQLITE_FULL": errno.ENOSPC,
     "SQLITE_READONLY": errno.EROFS,
@@ -52,6 +55,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _number(error: BaseException) -> int:
     if isinstance(error, OSError):
         return error.errno or 0
+    if said := _OF_RUST.search(str(error)):
+        return int(said[1])
     name = getattr(error, "sqlite_errorname", "")
     return next((number for start, number in _SQLITE.items() if name.startswith(start)), 0)
 
@@ -59,7 +64,7 @@ def _number(error: BaseException) -> int:
 def _what(error: BaseException, number: int) -> str:
     """The file, where it is known, and what the system said."""
     if not isinstance(error, OSError):
-        return str(error)
+        return _OF_RUST.sub("", str(error)).rstrip()
     path = error.filename2 or error.filename
     if path is None:  # pyarrow says all in its message
         return os.strerror(number) if len(error.args) < 2 else str(error.args[1]).rstrip(".")

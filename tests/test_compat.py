@@ -61,6 +61,17 @@ def test_a_moved_name_is_noticed() -> None:
         test_installed_version_has(moved)
 
 
+def test_every_overridden_method_of_the_trainer_is_listed() -> None:
+    """Under another name in a new version, an override would do nothing, and nobody would say so."""
+    from trl import SFTTrainer
+
+    from mella_hf.training.trainer import MellaTrainer
+
+    overridden = {name for name in vars(MellaTrainer) if hasattr(SFTTrainer, name) and not name.startswith("__")}
+    listed = {private.where.rpartition(".")[2] for private in PRIVATE if "Trainer." in private.where}
+    assert overridden - {"train"} == listed
+
+
 def _own_names(trees: dict[str, ast.Module]) -> set[str]:
     """Every private name that the library itself defines or sets on `self`."""
     names = set()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mella_hf.errors import MellaError
+from mella_hf.faults import fault_line
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -54,6 +55,8 @@ class RequestCache:
             self._connection.execute(_SCHEMA)
         except sqlite3.DatabaseError as error:
             self._connection.close()
+            if (line := fault_line(error)) is not None:  # the machine's fault, not the file's
+                raise MellaError(f"The request cache {self.path}: {line}") from error
             raise MellaError(
                 f"The request cache {self.path} cannot be read ({error}); move it away to start a new one, "
                 "but then everything is asked and paid for again."

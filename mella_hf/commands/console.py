@@ -64,7 +64,7 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def session(*, quiet: bool = False, as_json: bool = False, log_file: Path | None = None) -> Iterator[None]:
+def session(*, quiet: bool = False, as_json: bool = False, log_file: Path | str | None = None) -> Iterator[None]:
     """What --quiet, --json and --log-file change while a command runs.
 
     Raises:
@@ -72,7 +72,7 @@ def session(*, quiet: bool = False, as_json: bool = False, log_file: Path | None
     """
     with ExitStack() as stack:
         if log_file is not None:
-            stack.enter_context(_logged(log_file))
+            stack.enter_context(_logged(Path(log_file)))  # older versions of typer give text
         if quiet:
             stack.enter_context(_environment(_QUIET))
         if quiet or as_json:

@@ -7,7 +7,7 @@ when the first shard needs them, and the services limit the speed.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from mella_hf.ling.thick.names import mark_names, names_problem, unmark_names
 from mella_hf.ling.tournament import best, judge_all
 from mella_hf.ling.translate import AT_ONCE, CachedTranslator, open_translator
 from mella_hf.ling.translation_checks import changed_names
-from mella_hf.ling.translators.routes import Route
+from mella_hf.ling.translators.routes import Route, is_address
 from mella_hf.locks import sole_use
 from mella_hf.plugins import find_plugins, load_plugin
 from mella_hf.progress import progress_bar
@@ -125,7 +125,9 @@ class Description:
         """Translate the captions into one language, by each translator."""
         s = self._settings
         routes = s.routes(language)
-        settings: dict[str, Any] = {"translators": [asdict(route) for route in routes], "label": s.translator_label}
+        # A server may move; an option of a package's translator is no address, and may change what it says.
+        named = [replace(route, urls=tuple(url for url in route.urls if not is_address(url))) for route in routes]
+        settings: dict[str, Any] = {"translators": [asdict(route) for route in named], "label": s.translator_label}
         return self._run(f"translate-{language}", self._translate_shard, _after(captions, language), settings)
 
     def judge(self, translations: StageReport, language: str) -> StageReport:

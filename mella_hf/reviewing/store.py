@@ -16,6 +16,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from mella_hf.errors import MellaError
+from mella_hf.faults import fault_line
 
 VERDICTS = ("accept", "edit", "reject")  # of translations; skip is no verdict
 CHOICES = ("first", "second", "tie")  # of a blind comparison, the sides named as in the comparison, not as shown
@@ -87,6 +88,8 @@ class ReviewStore:
                 self._upgrade()
             self._db.execute("SELECT 1 FROM decisions, reviewers LIMIT 1")
         except sqlite3.DatabaseError as error:
+            if (line := fault_line(error)) is not None:  # the machine's fault, not the file's
+                raise MellaError(f"The file of decisions {self.path}: {line}") from error
             raise MellaError(
                 f"{self.path} is not a file of decisions ({error}); give another one with --state."
             ) from error

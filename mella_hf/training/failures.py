@@ -21,7 +21,10 @@ MEMORY = (
     "max_image_tokens."
 )
 WORKER = "Usually the machine's memory was full: lower dataloader_num_workers."
-SAVING = "If the disk is full, free some space, or lower save_total_limit."
+SAVING = (
+    "If the disk is full, free some space, or lower save_total_limit; if a file may not be so large, raise the limit "
+    "(ulimit -f)."
+)
 
 
 def failure(what: str, mend: str, step: int, output_dir: Path) -> TrainingError:

@@ -182,7 +182,7 @@ def internvl3_5(folder: Path) -> Path:
 
 def internvl2_original(folder: Path) -> Path:
     """In the layout of the original repository, which is remote code."""
-    from training.internvl2_original import build_checkpoint
+    from internvl2_original import build_checkpoint
 
     return build_checkpoint(folder)
 

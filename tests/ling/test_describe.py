@@ -317,6 +317,17 @@ def test_a_translation_service_that_breaks_stops_the_run_and_leaves_nothing_out(
     assert set(translations.answered.values()) == {1} and max(captions.answered.values()) == 1
 
 
+def test_a_translation_server_that_moved_is_the_same_translator(
+    pictures: Path, servers: tuple[CaptionServer, TranslationServer], tmp_path: Path
+) -> None:
+    captions, translations = servers
+    out = tmp_path / "out"
+    describe_images(pictures, out, ["cs"], settings(captions, translations, None), progress=False)
+    with TranslationServer() as moved:
+        again = describe_images(pictures, out, ["cs"], settings(captions, moved, None), progress=False)
+        assert again.translations["cs"].ran == 0 and not moved.seen
+
+
 def test_an_invented_language_is_one_entry(
     pictures: Path, servers: tuple[CaptionServer, TranslationServer], invented_language: str, tmp_path: Path
 ) -> None:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from mella_hf.errors import StageError
+from mella_hf.errors import MellaError, StageError
+from mella_hf.faults import fault_line
 from mella_hf.know.fetching.robots import Policy
 from mella_hf.know.records import FETCHED
 
@@ -64,6 +65,8 @@ class FetchLog:
             self._database.executescript(_SETUP + _TABLES)
         except sqlite3.OperationalError as error:
             self._database.close()
+            if (line := fault_line(error)) is not None:
+                raise MellaError(f"{path}: {line}") from error
             raise StageError(
                 f"{path} cannot be opened ({error}); another run may be working on it. Let it end."
             ) from error

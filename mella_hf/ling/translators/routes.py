@@ -38,6 +38,11 @@ def is_chat(choice: str) -> bool:
     return choice.partition(":")[0] == CHAT
 
 
+def is_address(url: str) -> bool:
+    """Whether this is the address of a server, not another option of a package's translator."""
+    return url.startswith(("http://", "https://"))
+
+
 def chat_model(choice: str) -> str:
     """The model of `chat:MODEL`."""
     return choice.partition(":")[2]
@@ -62,7 +67,7 @@ def find_routes(translators: Sequence[str], urls: Sequence[str]) -> list[Route]:
         owner = next((name for name in translators if url.startswith(f"{name}=")), None)
         if owner is not None:
             own[owner].append(url.removeprefix(f"{owner}="))
-        elif url.startswith(("http://", "https://")) or (len(translators) == 1 and not Route(translators[0]).remote):
+        elif is_address(url) or (len(translators) == 1 and not Route(translators[0]).remote):
             common.append(url)
         else:
             raise MellaError(
