@@ -56,7 +56,6 @@ COMMANDS = {
         "ablation": "The paper's comparison in miniature",
     },
 }
-SPINS = "1000"  # how often a thread of libgomp looks before it sleeps
 _FREE = ("train",)  # commands that hand flags that they do not know to another parser
 _HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -192,8 +191,7 @@ def share_cores() -> None:
     By default they spin. Where another process is busy, they then wait for a core that they keep busy themselves:
     beside one, the demo's base takes a hundred times as long. `benchmarks/neighbour.py` measures it.
     """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -27,6 +27,13 @@ def pytest_unconfigure() -> None:
     CACHE.cleanup()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what opens Chromium."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("pages")
+
+
 @pytest.fixture(scope="session")
 def tiny_qwen2vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny random Qwen2-VL with its processor; loads with the Auto classes, offline. Do not write in it."""
