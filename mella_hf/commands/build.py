@@ -110,7 +110,7 @@ def print_report(report: "BuildReport") -> None:
             for line in reason_table(parts.dropped, report.left_out.get(language, {}).get(kind, {})):
                 say(f"  {line}")
             for note, count in parts.notes.items():
-                say(f"  {note.replace('_', ' ')}: {count:,} of the rows that stay")
+                say(f"  {note.replace('_', ' ')}: {count:,} of the rows read")
     for title, count in report.replaced.items():
         say(f"replaced: {title}, {count:,} rows")
     for line in _others(report):

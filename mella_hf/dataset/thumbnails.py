@@ -1,6 +1,7 @@
 """A row of training images for each language, for the dataset card: `thumbnails/{language}.jpg`."""
 
 import io
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,12 +54,12 @@ def _images(folder: Path, language: str) -> list["Image.Image"]:
     files = [file for file in map(pq.ParquetFile, paths) if file.num_row_groups]
     if not files:
         return []
-    column = files[0].read_row_group(0, columns=["image"])["image"]
-    places = dict.fromkeys(len(column) * n // COLUMNS for n in range(COLUMNS))
+    step = max(1, files[0].metadata.row_group(0).num_rows // COLUMNS)
     images = []
-    for place in places:
+    # Batch by batch: memory for all images of a row group at once costs more than reading them.
+    for batch in islice(files[0].iter_batches(step, row_groups=[0], columns=["image.bytes"]), COLUMNS):
         try:
-            images.append(open_image(column[place].as_py()["bytes"], side=SIDE))
+            images.append(open_image(batch["image"][0].as_py()["bytes"], side=SIDE))
         except Rejected:
             continue
     return images

@@ -5,10 +5,11 @@ metric works on the result. A token never contains a space.
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.languages import Language, get_language
@@ -53,9 +54,31 @@ def _kiwi(process: int) -> Any:
     return Kiwi(num_workers=1)
 
 
-def korean_morphemes(text: str) -> list[Any]:
-    """Kiwi's morphemes, with form, tag (Sejong tag set), start and end in the text."""
-    return [m for m in _kiwi(os.getpid()).tokenize(text) if m.form.strip()]
+_LONG_WORD = re.compile(r"\S{1000}")
+_PIECE = re.compile(r"\S{1,1000}\s*|\s+")
+
+
+class Morpheme(NamedTuple):
+    """A morpheme, with its Sejong tag, its place in the text and the log-probability that Kiwi gives it."""
+
+    form: str
+    tag: str
+    start: int
+    end: int
+    score: float
+
+
+def korean_morphemes(text: str) -> list[Morpheme]:
+    """Kiwi's morphemes. Kiwi needs time that grows with the square of a word's length, so very long ones are cut."""
+    is_long = _LONG_WORD.search(text) is not None
+    pieces = [(piece.start(), piece.group()) for piece in _PIECE.finditer(text)] if is_long else [(0, text)]
+    tokenize = _kiwi(os.getpid()).tokenize
+    return [
+        Morpheme(m.form, str(m.tag), start + m.start, start + m.end, m.score)
+        for start, piece in pieces
+        for m in tokenize(piece)
+        if m.form.strip()
+    ]
 
 
 def _korean(text: str) -> Tagged:

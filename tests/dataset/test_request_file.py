@@ -20,6 +20,7 @@ A, B = "ab" * 32, "0c" * 32
         ["id,why", f"{A},zmizí", f'{B},"all, please"'], ["why;id", f"weg;{A}", f'"a;b";{B}'],
         ["n\tid", f"1\t{A}", f"2\t{B}"],
         ["id,page_url", f"{A},https://x.org/1", f"{B},https://x.org/2"], ["# two", A, B], ["Sample", A, B],
+        ["# mail", f"{A}  # first, second", "", f"{B} # it's mine"], [f"{A} by mail", f"2 {B}"],
     ],
 )  # fmt: skip
 def test_ids(tmp_path: Path, lines: list[str], encoding: str, end: str) -> None:
@@ -54,6 +55,7 @@ def test_ids_from_other_programs(tmp_path: Path, text: str, encoding: str) -> No
         (["https://x.org/a.jpg, it is mine"], ["https://x.org/a.jpg"]),
         (["<https://x.org/a_(b)>", "- https://x.org/c,"], ["https://x.org/a_(b)", "https://x.org/c"]),
         (['{"urls": ["https://x.org/a"], "ids": []}'], ["https://x.org/a"]),
+        (["https://x.org/a.jpg # mine", "https://x.org/b#c"], ["https://x.org/a.jpg", "https://x.org/b#c"]),
         ([f"https://x.org/{A}.jpg"], [f"https://x.org/{A}.jpg"]),
         (["page;image", "https://x.org/1;https://x.org/2"], ["https://x.org/1", "https://x.org/2"]),
     ],
@@ -71,6 +73,7 @@ def test_urls(tmp_path: Path, lines: list[str], urls: list[str]) -> None:
         (b"id\n", "names nothing"), (f"id\n{A[:-1]}\n".encode(), "line 2: 'abab"),
         (b"\xff\xfea", "begins as utf-16 and is not"), (b'[{"name": "x"}]', "'x'.* holds neither"),
         (b"[]", "names nothing"), (b"[" * 100_000, "names nothing"),
+        (f"see https://x.org/a\n{A}\n".encode(), "line 1: .see https"), (f"id={A}\n{B}\n".encode(), "line 1: .id=abab"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read(tmp_path: Path, data: bytes, message: str) -> None:

@@ -145,3 +145,10 @@ def test_marks_beyond_thirty_on_a_letter_are_cut_from_long_texts() -> None:
     # Unicode's Stream-Safe Text Format. Sorting a million of them would take the whole test run.
     marks = "\u0301\u0327" * 500_000
     assert text.normalize(f"x{marks} y", "cs") == "x" + "\u0327" * 15 + "\u0301" * 15 + " y"
+
+
+def test_a_korean_word_without_end_is_cut_and_its_morphemes_stay_where_they_are() -> None:
+    written = "서울의 " + "서울" * 20_000 + " 한강 🙂 한강"
+    morphemes = text.korean_morphemes(written)
+    assert all(written[m.start : m.end] == m.form for m in morphemes)
+    assert [m.form for m in morphemes[-3:]] == ["한강", "🙂", "한강"] and len(morphemes) > 40

@@ -14,6 +14,7 @@ from mella_hf.text.addresses import host_of
 
 # Also as the name of an image file, in a folder or not.
 _ID = re.compile(r"(?:sha256[:=]|[^:\s]{0,200}/)?([0-9a-f]{64})(?:\.[a-z]{3,4})?", re.IGNORECASE)
+_ASKS = re.compile(r"[0-9a-f]{64}|://", re.IGNORECASE)  # a line with one of these is no header, read or not
 _MARKS = "\t;,"
 _PARTED = re.compile(r"\s|[,;](?:[\"']|https?://|[0-9a-f]{64}\b)", re.IGNORECASE)
 _BULLET = re.compile(r"[-*•]\s+")  # of a list in Markdown or in a mail
@@ -75,7 +76,7 @@ def _read_lines(lines: Sequence[str], found: RequestFile, path: Path) -> None:
         if not cells or cells[0].startswith("#"):
             continue
         is_first = found.header is None and not found.ids and not found.urls
-        if is_first and not _names_something(cells):
+        if is_first and not _names_something(cells) and not _ASKS.search(line):
             found.header = line.strip()
             mark = mark or next((one for one in _MARKS if one in line), None)
         else:
@@ -156,11 +157,14 @@ def cells_of(line: str, mark: str | None = None) -> list[str]:
             where the line looks like one URL, in which commas and semicolons may stand.
     """
     line = _BULLET.sub("", line.strip().strip("\ufeff\0"), count=1)
+    before, _, _ = line.partition(" #")  # a note; no address has a space
+    if not any(mark in before for mark in _MARKS + "\"'"):  # in a quoted cell it may be anything
+        line = before.strip()
     if mark is None and (host_of(line) is None or _PARTED.search(line)):
         mark = next((one for one in _MARKS if one in line), None)
     if mark is None:
         words = line.split()
-        return words if len(words) > 1 and all(map(_ID.fullmatch, words)) else [line.rstrip(",;").strip("\"' <>")]
+        return words if len(words) > 1 and any(map(_ID.fullmatch, words)) else [line.rstrip(",;").strip("\"' <>")]
     try:
         return [cell.strip() for cell in next(csv.reader([line], delimiter=mark), [])]
     except csv.Error as error:

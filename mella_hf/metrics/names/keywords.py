@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 from mella_hf.errors import MissingExtraError
 from mella_hf.languages import Language, get_language
@@ -75,8 +75,7 @@ class DocumentFrequencies:
         return self.documents >= MIN_DOCUMENTS and self.words[word] <= max(1.0, RARE_SHARE * self.documents)
 
 
-@dataclass(frozen=True)
-class _Span:
+class _Span(NamedTuple):
     start: int
     end: int
 
