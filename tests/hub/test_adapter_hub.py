@@ -335,7 +335,9 @@ def test_a_base_of_another_name_on_the_hub_is_merged_at_the_revision_that_was_na
 ):
     commit = hub.add("models/Org/Published-Base", tiny_qwen2vl)
     hub.repos["models/Org/Published-Base"].refs["v1.0"] = commit
-    hub.add("models/Org/Published-Base", trained)  # main has moved on
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved" / "README.md").write_text("This model has moved.")
+    hub.add("models/Org/Published-Base", tmp_path / "moved")  # main has gone on
     place = tmp_path / "training"
     shutil.copytree(trained, place / "adapter")
     options = ["--evaluation", str(run.folder), "--base-id", "Org/Published-Base", "--revision", "v1.0", "--merge"]
