@@ -6,6 +6,7 @@ encoding is practically never valid UTF-8 by chance, while UTF-8 behind a wrong 
 """
 
 import codecs
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -46,35 +47,36 @@ def decode_page(body: bytes, content_type: str | None = None) -> PageText:
     for mark, encoding in _BOMS:
         if body.startswith(mark):
             return PageText(_decode(body[len(mark) :], encoding), encoding)
-    declared = _declared(body, content_type)
-    if declared[:1] == ["replacement"]:
+    declared = _declared(body, content_type)  # looks into the page only where more is asked of it than the header says
+    first = next(declared, None)
+    if first == "replacement":
         raise RowFailed("page_encoding", "it declares ISO-2022-KR, HZ or another encoding that browsers do not read")
     text = _utf8(body)
     # ASCII but for its end may be Latin-1; what looks like ASCII with escapes or nulls, ISO-2022 or UTF-16.
     if text is not None and not (text.isascii() and (len(text) != len(body) or b"\x1b" in body or b"\0" in body)):
-        return PageText(text, declared[0] if text.isascii() and declared else "utf-8")
-    for encoding in declared:
+        return PageText(text, first if text.isascii() and first else "utf-8")
+    for encoding in dict.fromkeys(name for name in (first, *declared) if name):
         other = _decode(body, encoding)
         if other.count("\ufffd") <= max(1, _strange(other) // _FEW):
             return PageText(other, encoding)
     if text is not None:
         return PageText(text, "utf-8")
-    encoding = _detect(body) or (declared[0] if declared else "utf-8")
+    encoding = _detect(body) or first or "utf-8"
     return PageText(_decode(body, encoding), encoding)
 
 
-def _declared(body: bytes, content_type: str | None) -> list[str]:
-    """The encodings that the header and the page name, in order, each once."""
-    head = body[:HEAD_BYTES]
+def _declared(body: bytes, content_type: str | None) -> Iterator[str]:
+    """The encodings that the header and the page name, in order."""
     label = charset_in((content_type or "").encode("latin-1", "replace"))
-    sent = encoding_name(label) if label else None
+    if label and (sent := encoding_name(label)) is not None:
+        yield sent
+    head = body[:HEAD_BYTES]
     inner = next(filter(None, map(encoding_name, meta_labels(head))), None)
     if inner is None and (label := xml_label(head)):
         inner = encoding_name(label)
-    # Whoever reads this as ASCII is not reading UTF-16; x-user-defined is for scripts (HTML Standard, prescan).
-    inner = {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(inner or "", inner)
-    names = [name for name in (sent, inner) if name is not None]
-    return list(dict.fromkeys(names))
+    if inner is not None:
+        # Whoever reads this as ASCII is not reading UTF-16; x-user-defined is for scripts (HTML Standard, prescan).
+        yield {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(inner, inner)
 
 
 @lru_cache(maxsize=256)

@@ -127,13 +127,14 @@ def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterato
     """(place in the file, record, or None for one of another kind) from a place on; OSError where it is damaged."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-    kinds = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
+    kinds = (WarcRecordType.response, WarcRecordType.resource, WarcRecordType.conversion)
     file.seek(start)
     stream: Any = _From(file, start) if start else str(path)  # fastwarc reads paths itself, faster
     # Lenient where lines of the headers end in LF alone; elsewhere it would pass over damage without a word.
     for found in ArchiveIterator(stream, parse_http=False, quirks_mode=_ends_in_lf(path)):
         at = start + found.stream_pos
-        if not found.record_type & kinds:
+        kind = found.record_type
+        if kind not in kinds:
             yield at, None
             continue
         yield (
@@ -145,7 +146,7 @@ def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterato
                 url=(found.headers.get("WARC-Target-URI") or "").strip("<> "),
                 is_http=found.is_http,
                 content_type=found.headers.get("Content-Type"),
-                conversion=found.record_type == WarcRecordType.conversion,
+                conversion=kind == WarcRecordType.conversion,
                 max_bytes=max_bytes,
             ),
         )
