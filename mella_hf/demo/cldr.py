@@ -18,7 +18,8 @@ from mella_hf.errors import MellaError
 
 PARENTS = {"nn": "no"}  # supplementalData.xml; another language's file completes that of Nynorsk
 INHERITED = "↑↑↑"  # "as in the parent": no name of its own
-LINES = 1500  # plain lines of a language that the base reads
+LINES, LISTS = 3000, 800  # plain lines of a language that the base reads, and lists of some of them
+LISTED = 24  # characters of a line that may stand in a list, at most
 UNITS: tuple[Literal["day", "week", "month", "year", "hour"], ...] = ("day", "week", "month", "year", "hour")
 MEASURES = ("length-kilometer", "length-meter", "mass-kilogram", "volume-liter", "temperature-celsius", "mass-gram")
 _MARKS = dict.fromkeys(map(ord, "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
@@ -91,13 +92,14 @@ def join_names(names: Sequence[str], code: str) -> str:
     """Names as a list of the language, by its list pattern: "a, b, and c" in English."""
     from babel.lists import format_list
 
-    return format_list(list(names), locale=code.replace("-", "_"))
+    return clean(format_list(list(names), locale=code.replace("-", "_")))
 
 
 def plain_text(common: Path, code: str, apart: frozenset[str] = frozenset()) -> list[str]:
-    """At most LINES plain lines of a language, drawn with a seed.
+    """At most LINES plain lines of a language, drawn with a seed, and LISTS lists of two to four of the short ones.
 
-    They are display names, dates, units, spelled-out numbers, and names of characters that are not pictures.
+    They are display names, dates, units, spelled-out numbers, and names of characters that are not pictures. The lists
+    show how the language joins words, which may change how they are written.
 
     Args:
         apart: lines to leave out.
@@ -106,7 +108,11 @@ def plain_text(common: Path, code: str, apart: frozenset[str] = frozenset()) -> 
     lines = {*_display_names(code), *_dates_and_units(code), *_numbers(common, code)}
     lines |= {one.name for one in named.values()}
     usable = sorted(text for line in lines if any(map(str.isalpha, text := clean(line))) and text not in apart)
-    return random.Random(f"text/{code}").sample(usable, min(LINES, len(usable)))
+    rng = random.Random(f"text/{code}")
+    lines_read = rng.sample(usable, min(LINES, len(usable)))
+    short = [line for line in lines_read if len(line) <= LISTED]
+    lists = [rng.sample(short, min(rng.randint(2, 4), len(short))) for _ in range(LISTS)]
+    return lines_read + [join_names(names, code) for names in lists if names]
 
 
 def _display_names(code: str) -> Iterator[str]:

@@ -4,19 +4,23 @@ It stands for a model that is good in English and poor in the other languages, s
 scored adapter runs on two CPU cores. It is of no other use, and its config says so.
 
 An adapter cannot teach tokens that the backbone has never read. So the miniature also reads plain text in the
-language, without images, as real backbones do.
+language, without images, as real backbones do. It gets tokens for it then, each of which it meets often enough.
 """
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase, Qwen2VLForConditionalGeneration, Qwen2VLProcessor
 
 NAME = "miniature-qwen2-vl"
 IMAGE_SIDE = 84  # px; with 14 px patches merged two by two, 9 image tokens: one for each cell of a scene
 PATCH = 14  # px, as in Qwen2-VL
-VOCABULARY = 4096  # byte-level BPE tokens for English and one other language
+VOCABULARY = 4096  # byte-level BPE tokens for English and one other language, at most
+OFTEN = 12  # times that two tokens must stand side by side in the texts to become one
+PRIVATE = 0xF0000  # the first code point of a private plane of Unicode
 
 SPECIAL_TOKENS = {
     "pad": "<|endoftext|>",
@@ -44,18 +48,52 @@ CHAT_TEMPLATE = """{%- for message in messages -%}
 def train_tokenizer(texts: Iterable[str], vocabulary: int = VOCABULARY) -> "PreTrainedTokenizerBase":
     """Train a byte-level BPE tokenizer like Qwen2's on these texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import Qwen2Tokenizer
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
+        min_frequency=OFTEN,
         special_tokens=list(SPECIAL_TOKENS.values()),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return _qwen2(tokenizer)
+
+
+def extend_tokenizer(
+    tokenizer: "PreTrainedTokenizerBase", texts: Iterable[str], vocabulary: int = VOCABULARY
+) -> "PreTrainedTokenizerBase":
+    """Go on with the training of a tokenizer on other texts: new tokens after its own, which keep their numbers."""
+    from tokenizers import Tokenizer, models, trainers
+
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    known: dict[str, int] = state["model"]["vocab"]
+    split, model = tokenizer.backend_tokenizer.pre_tokenizer, tokenizer.backend_tokenizer.model
+    # BPE builds on single characters. So each known token stands as one, in a private plane of Unicode.
+    words = (
+        "".join(chr(PRIVATE + token.id) for token in model.tokenize(word))
+        for text in texts
+        for word, _ in split.pre_tokenize_str(text)
+    )
+    further = Tokenizer(models.BPE())
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, min_frequency=OFTEN, show_progress=False)
+    further.train_from_iterator(words, trainer)
+    spelled = {number: token for token, number in known.items()}
+    for pair in json.loads(further.to_str())["model"]["merges"]:
+        if len(known) >= vocabulary:
+            break
+        merge = ["".join(spelled[ord(character) - PRIVATE] for character in part) for part in pair]
+        known.setdefault("".join(merge), len(known))
+        state["model"]["merges"].append(merge)
+    return _qwen2(Tokenizer.from_str(json.dumps(state)))
+
+
+def _qwen2(tokenizer: "Tokenizer") -> "PreTrainedTokenizerBase":
+    from transformers import Qwen2Tokenizer
+
     return Qwen2Tokenizer(
         tokenizer_object=tokenizer,
         eos_token=SPECIAL_TOKENS["turn_end"],

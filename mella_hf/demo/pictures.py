@@ -1,7 +1,7 @@
 """The demo's pictures: the characters of a colour font, each with its name in a language.
 
-The font is Debian's `fonts-noto-color-emoji`. Which characters are taken does not depend on the language, except that
-a language must name them.
+The font is Debian's `fonts-noto-color-emoji`. Every language has the same characters, except those that it does not
+name.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ GROUPS = ("Activities", "Animals & Nature", "Food & Drink", "Objects", "Travel &
 NO_KINDS = ("time",)  # clocks
 MAX_ENGLISH_WORDS = 2
 TWINS = 10  # bits of perceptual hash; green and red apples are nearer, and nobody could tell them apart when small
-PICTURES, UNSEEN = 180, 30  # of a language; and of these, those that are kept out of training
+PICTURES, UNSEEN = 180, 30  # of all languages; and of these, those that are kept out of training
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _on_white(image: "Image.Image") -> "Image.Image":
 
 
 def things_of(source: PictureSource, code: str, counts: Counter[str] | None = None) -> tuple[list[Thing], list[Thing]]:
-    """The seen and the unseen things of a language: the first PICTURES candidates that it names, each name once.
+    """The seen and the unseen things of a language: those of the first PICTURES candidates that it names.
 
     Args:
         counts: receives `missing_text` and `same_name`, the candidates that were passed over.
@@ -159,11 +159,11 @@ def things_of(source: PictureSource, code: str, counts: Counter[str] | None = No
     Raises:
         MellaError: CLDR names no pictures in the language.
     """
-    found: list[Thing] = []
+    pictured = candidates(source)[:PICTURES]
+    first_unseen = len(pictured) - min(UNSEEN, len(pictured) // 6)
+    seen, unseen = list[Thing](), list[Thing]()
     named, said, counts = read_names(source.common, code), set[str](), Counter[str]() if counts is None else counts
-    for candidate in candidates(source):
-        if len(found) == PICTURES:
-            break
+    for number, candidate in enumerate(pictured):
         native = named.get(candidate[0])
         if native is None:
             counts["missing_text"] += 1
@@ -171,9 +171,8 @@ def things_of(source: PictureSource, code: str, counts: Counter[str] | None = No
             counts["same_name"] += 1
         else:
             said.add(native.name.casefold())
-            found.append(Thing(*candidate, native.name, native.keywords))
-    kept_out = min(UNSEEN, len(found) // 6)
-    return found[: len(found) - kept_out], found[len(found) - kept_out :]
+            (seen if number < first_unseen else unseen).append(Thing(*candidate, native.name, native.keywords))
+    return seen, unseen
 
 
 def keywords_in_name(native: Named | Thing) -> list[str]:

@@ -1,8 +1,9 @@
-"""Pretrain the miniature backbone on pictures with English texts, and on plain text of the language.
+"""Pretrain the miniature backbone: English pictures once for all languages, then plain text of one language.
 
-There are two steps, as for real backbones. The vision tower first learns what each part of a picture shows. Then the
-whole model learns to name things and to describe scenes in English, and reads plain text, until its loss on the
-English answers is small enough. Both steps are plain `transformers.Trainer` runs and resume where they were stopped.
+There are three steps, as for real backbones. The vision tower first learns what each part of a picture shows. Then the
+whole model learns to name things and to describe scenes in English. That base serves every language. For one of them
+it gets further tokens and reads plain text, with English pictures in between so that it does not forget them. The
+steps are plain `transformers.Trainer` runs and resume where they were stopped.
 """
 
 import json
@@ -19,8 +20,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import Trainer, TrainingArguments, set_seed
 
+from mella_hf.answers.identity import content_hash
 from mella_hf.demo import miniature
 from mella_hf.files import write_atomic
 from mella_hf.images.opening import open_image
@@ -30,7 +32,6 @@ from mella_hf.training.batches.chat import user_turn
 from mella_hf.training.checkpoints import (
     RUN_FILE,
     MarkComplete,
-    claim,
     finished_log,
     last_checkpoint,
     remove_incomplete,
@@ -44,12 +45,11 @@ if TYPE_CHECKING:
 RECORD = "pretrain.json"  # written last
 NAME_PROMPTS = ("What is this?", "What does the picture show?", "Name what you see.")
 DESCRIBE_PROMPTS = ("Describe this picture.", "What does the picture look like?", "Describe what you see.")
-CACHED_SIDE = 168  # px; pictures are kept in memory at this size
+CACHED_SIDE = 126  # px; pictures are kept in memory at this size
 ZOOM, SHIFT, STRETCH = 0.22, 0.2, 0.04  # share of the side: how far a variant may differ from the picture
 SCENE_SHARE = 0.25  # of these, for scenes, whose things must stay in their cells
 VARIANTS = 2  # variants per picture, drawn once
-VISION_RATE, ENGLISH_RATE = 3e-3, 2e-3  # peak learning rates
-CHECKED = 256  # examples of the fixed sample on which the English loss is measured
+VISION_RATE, ENGLISH_RATE, READING_RATE = 3e-3, 2e-3, 2e-3  # peak learning rates
 
 
 @dataclass(frozen=True)
@@ -75,61 +75,102 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train.
-
-    Attributes:
-        steps: of English, at most.
-        english_loss: training ends when the loss on the English answers is as low as this, in nats a token.
-        check_steps: steps between two measurements of that loss.
-    """
+    """How long to train, in steps of each kind."""
 
     vision_steps: int = 600
     vision_batch: int = 64
-    steps: int = 1600
+    english_steps: int = 600
+    reading_steps: int = 300
     batch: int = 32
-    english_loss: float = 0.5
-    check_steps: int = 50
     save_steps: int = 200
     seed: int = 0
 
 
-def pretrain(lessons: Sequence[Lesson], texts: Sequence[str], folder: Path, budget: Budget | None = None) -> Path:
-    """Train a miniature and save it with its processor as `folder/model`; resume an interrupted run.
+def pretrain(lessons: Sequence[Lesson], folder: Path, budget: Budget | None = None) -> Path:
+    """Train a miniature in English and save it with its processor as `folder/model`; resume an interrupted run.
 
     Args:
         lessons: pictures with what to say about them in English.
-        texts: plain lines in the language that adapters will teach.
         folder: folder of this run, for checkpoints and finally `pretrain.json` with the curves.
     """
     budget = budget or Budget()
-    inputs = [[one.image.hex(), one.text, one.cells] for one in lessons]
-    settings = {"budget": vars(budget), "inputs": fingerprint(inputs, list(texts))}
-    if (folder / RECORD).exists() and json.loads((folder / RUN_FILE).read_text("utf-8")) == settings:
-        return folder / "model"  # without the lock: others may use a finished base
+    return _once(folder, [budget, _prints(lessons)], lambda: _pretrain(lessons, folder, budget))
+
+
+def read_language(
+    base: Path, lessons: Sequence[Lesson], texts: Sequence[str], folder: Path, budget: Budget | None = None
+) -> Path:
+    """Let a pretrained miniature read plain text of a language and save it as `folder/model`; resume likewise.
+
+    Args:
+        base: the folder that `pretrain` returned.
+        lessons: some of the pictures that it was trained on, to keep its English.
+        texts: plain lines in the language that adapters will teach.
+    """
+    budget = budget or Budget()
+    inputs = [budget, content_hash(str(base)), _prints(lessons), list(texts)]
+    return _once(folder, inputs, lambda: _read_language(base, lessons, texts, folder, budget))
+
+
+def _prints(lessons: Sequence[Lesson]) -> list[Any]:
+    return [[one.image.hex(), one.text, one.cells] for one in lessons]
+
+
+def _once(folder: Path, inputs: Sequence[Any], train: Callable[[], None]) -> Path:
+    """Train unless the folder holds the result of the same inputs; that one is found without the folder's lock."""
+    settings = {"inputs": fingerprint(*[vars(one) if isinstance(one, Budget) else one for one in inputs])}
+    if _is_of(folder, settings) and (folder / RECORD).exists():
+        return folder / "model"
     with sole_use(folder):
-        claim(folder, settings, overwrite=True)
+        if not _is_of(folder, settings):
+            shutil.rmtree(folder, ignore_errors=True)
+            write_atomic(folder / RUN_FILE, json.dumps(settings))
         if not (folder / RECORD).exists():
-            _pretrain(lessons, texts, folder, budget)
+            train()
     return folder / "model"
 
 
-def _pretrain(lessons: Sequence[Lesson], texts: Sequence[str], folder: Path, budget: Budget) -> None:
-    result, record = folder / "model", folder / RECORD
-    spoken = [lesson.text for lesson in lessons]
-    tokenizer = miniature.train_tokenizer([*texts, *spoken, *NAME_PROMPTS, *DESCRIBE_PROMPTS])
+def _is_of(folder: Path, settings: dict[str, str]) -> bool:
+    """Whether what the folder holds was made from the same inputs."""
+    path = folder / RUN_FILE
+    return path.is_file() and json.loads(path.read_text("utf-8")) == settings
+
+
+def _pretrain(lessons: Sequence[Lesson], folder: Path, budget: Budget) -> None:
+    tokenizer = miniature.train_tokenizer([*(one.text for one in lessons), *NAME_PROMPTS, *DESCRIBE_PROMPTS])
     processor = miniature.build_processor(tokenizer)
     model = miniature.build_model(tokenizer, budget.seed)
     views = Views(lessons, processor, budget.seed)
     curves = {"vision": _train_vision(model, views, folder / "vision", budget)}
-    curves["english"] = _train_english(model, processor, views, texts, folder / "english", budget)
-    aside = folder / ".model"
+    run = (folder / "english", budget.english_steps, ENGLISH_RATE, budget)
+    curves["english"] = _train_language(model, processor, views, (), *run)
+    _save(model, processor, folder, {"pictures": len(lessons), "curves": curves})
+
+
+def _read_language(base: Path, lessons: Sequence[Lesson], texts: Sequence[str], folder: Path, budget: Budget) -> None:
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    tokenizer = miniature.extend_tokenizer(AutoTokenizer.from_pretrained(base), texts)
+    processor = miniature.build_processor(tokenizer)
+    set_seed(budget.seed)
+    model: Any = AutoModelForImageTextToText.from_pretrained(base, attn_implementation="eager", dtype=torch.float32)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)  # new ones as random as the first ones were
+    views = Views(lessons, processor, budget.seed)
+    run = (folder / "reading", budget.reading_steps, READING_RATE, budget)
+    curves = {"reading": _train_language(model, processor, views, texts, *run)}
+    _save(model, processor, folder, {"texts": len(texts), "curves": curves})
+
+
+def _save(model: Any, processor: "Qwen2VLProcessor", folder: Path, record: dict[str, Any]) -> None:
+    """Write the model with its processor, then the record that says it is done."""
+    result, aside = folder / "model", folder / ".model"
     model.save_pretrained(aside)
     processor.save_pretrained(aside)
     _mark_as_miniature(aside)
     shutil.rmtree(result, ignore_errors=True)
     os.replace(aside, result)
-    sizes = {"pictures": len(lessons), "texts": len(texts), "parameters": model.num_parameters()}
-    write_atomic(record, json.dumps({**sizes, "vocabulary": len(tokenizer), "curves": curves}, indent=1))
+    sizes = {"parameters": model.num_parameters(), "vocabulary": len(processor.tokenizer)}
+    write_atomic(folder / RECORD, json.dumps({**sizes, **record}, indent=1))
 
 
 def _mark_as_miniature(folder: Path) -> None:
@@ -246,12 +287,14 @@ def _train_vision(model: Any, views: Views, folder: Path, budget: Budget) -> lis
     return _run(classifier, batches, collate, folder, budget.vision_steps, VISION_RATE, budget)
 
 
-def _train_english(
+def _train_language(
     model: "Qwen2VLForConditionalGeneration",
     processor: "Qwen2VLProcessor",
     views: Views,
     texts: Sequence[str],
     folder: Path,
+    steps: int,
+    rate: float,
     budget: Budget,
 ) -> list[dict[str, Any]]:
     """Train the whole model to name and describe in English, and to read plain text."""
@@ -261,7 +304,6 @@ def _train_english(
         lesson = views.lesson(number)
         group, prompts = ("describe", DESCRIBE_PROMPTS) if lesson.is_scene else ("name", NAME_PROMPTS)
         examples.append((group, number, *_turns(processor, rng.choice(prompts), lesson.text)))
-    checked = sorted(rng.sample(range(len(examples)), min(CHECKED, len(examples))))
     end = processor.tokenizer.eos_token
     for text in texts:
         examples.append(("text", None, processor.tokenizer(text + end)["input_ids"], 0))
@@ -282,19 +324,10 @@ def _train_english(
             batch |= {**views.inputs(numbers), "mm_token_type_ids": (tokens == image_token).int()}
         return batch
 
-    def good_enough() -> bool:
-        """Whether the loss on the English answers is small enough."""
-        with torch.inference_mode():
-            losses = [
-                float(model(**collate(checked[at : at + budget.batch])).loss)
-                for at in range(0, len(checked), budget.batch)
-            ]
-        return sum(losses) / len(losses) <= budget.english_loss
-
     batches = LengthBuckets(
         [len(ids) for _, _, ids, _ in examples], [group for group, *_ in examples], budget.batch, budget.seed
     )
-    return _run(model, batches, collate, folder, budget.steps, ENGLISH_RATE, budget, good_enough)
+    return _run(model, batches, collate, folder, steps, rate, budget)
 
 
 def _turns(processor: "Qwen2VLProcessor", prompt: str, answer: str) -> tuple[list[int], int]:
@@ -316,18 +349,8 @@ def _run(
     steps: int,
     rate: float,
     budget: Budget,
-    good_enough: Callable[[], bool] | None = None,
 ) -> list[dict[str, Any]]:
-    """Run a resumable Trainer over numbered examples and return its log.
-
-    Args:
-        good_enough: asked every `check_steps` whether to stop; the same weights must give the same answer.
-    """
-
-    class _Check(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if good_enough and state.global_step % budget.check_steps == 0 and good_enough():
-                control.should_training_stop = True
+    """Run a resumable Trainer over numbered examples and return its log."""
 
     class _Trainer(Trainer):
         def get_train_dataloader(self) -> Any:
@@ -360,17 +383,14 @@ def _run(
     checkpoint = last_checkpoint(folder)
     if checkpoint:
         restore_weights(model, checkpoint)
-        # A run that continues takes one more step before it looks whether it is done.
-        state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
-        stopped = state["global_step"] % budget.check_steps == 0 and good_enough is not None and good_enough()
-        if stopped or finished_log(checkpoint) is not None:
-            return list(state["log_history"])
+        if (log := finished_log(checkpoint)) is not None:
+            return log
     trainer = _Trainer(
         model=model,
         args=arguments,
         train_dataset=_Numbers(len(batches.lengths)),
         data_collator=collate,
-        callbacks=[MarkComplete(), _Check()],
+        callbacks=[MarkComplete()],
     )
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer.state.log_history

@@ -22,6 +22,7 @@ from mella_hf.stage import ShardOutput
 VIEWS = 6  # of each seen thing, for training
 TEST_TRIES = 24  # views drawn before a thing is dropped from the test as too similar to its training views
 SCENES = 1200  # for training
+BASE_SCENES = 4000  # for the English of the base
 TEST_CAPS = (70, 30)  # test images of seen and of unseen things
 COLLECTED = utc(2023, 6, 10)  # release of Debian 12, whose packages were measured
 
@@ -29,6 +30,11 @@ COLLECTED = utc(2023, 6, 10)  # release of Debian 12, whose packages were measur
 def training_scenes(seen: list[Thing]) -> list[Scene]:
     """The scenes that training shows."""
     return list(scenes(seen, "ling", SCENES))
+
+
+def base_scenes(source: PictureSource) -> list[Scene]:
+    """The scenes that the base is taught in English, before any language."""
+    return list(scenes(things_of(source, "en")[0], "base", BASE_SCENES))
 
 
 def rows(source: PictureSource, code: str, split: str, output: ShardOutput) -> Iterator[dict[str, Any]]:
@@ -48,7 +54,7 @@ def rows(source: PictureSource, code: str, split: str, output: ShardOutput) -> I
     elif split == "know_test":
         yield from _know_test(source.font, code, seen, unseen, output)
     else:
-        yield from _ling_test(source.font, code, seen, unseen)
+        yield from _ling_test(source, code, seen, unseen)
 
 
 def _know_test(
@@ -65,8 +71,9 @@ def _know_test(
                 yield _named(thing, image, code)
 
 
-def _ling_test(font: Path, code: str, seen: list[Thing], unseen: list[Thing]) -> Iterator[dict[str, Any]]:
-    for scene in scenes(seen, "ling_test", TEST_CAPS[0], other_than=training_scenes(seen)):
+def _ling_test(source: PictureSource, code: str, seen: list[Thing], unseen: list[Thing]) -> Iterator[dict[str, Any]]:
+    font, shown = source.font, [*training_scenes(seen), *base_scenes(source)]
+    for scene in scenes(seen, "ling_test", TEST_CAPS[0], other_than=shown):
         yield _described(scene, scene.things[0], font, code)
     for scene in scenes(seen, "ling_test/unseen", TEST_CAPS[1] if unseen else 0, unseen):
         yield _described(scene, next(thing for thing in scene.things if thing in unseen), font, code)

@@ -1,7 +1,8 @@
 """Run the demo from pictures to an adapter that is trained, scored and ready for the Hub.
 
     OUT/mella/                 the dataset, in the published layout; one language, and those made here before
-    OUT/<language>/base/model/ a miniature backbone that knows English and has read text in the language
+    OUT/base/model/            a miniature backbone that knows English, the same for every language
+    OUT/<language>/base/model/ the same, which has read text in the language
     OUT/<language>/train/      the run, with its adapter
     OUT/<language>/evaluation/ predictions, scores.json, report.html
     OUT/<language>/adapter/    ready for the Hub
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_NEW_TOKENS = {"know": 48, "ling": 160}
 TEMPLATES = Path(__file__).parent / "templates"
-BUILD = 1  # increase it when the records change; the dataset is then built again
+BUILD = 2  # increase it when the records change; the dataset is then built again
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,13 @@ class DemoPaths:
         return self.out / "mella"
 
     @property
+    def english(self) -> Path:
+        """The miniature backbone of all languages and its training."""
+        return self.out / "base"
+
+    @property
     def base(self) -> Path:
-        """The miniature backbone of the language and its training."""
+        """The miniature backbone that has read the language, and that training."""
         return self.out / self.language / "base"
 
     @property
@@ -117,15 +123,15 @@ def prepare(
     paths: DemoPaths, source: Path | str | None = None, workers: int | None = None, budget: "Budget | None" = None
 ) -> PictureSource:
     """Run the steps before the adapter's: pictures, dataset and base. Return the source."""
+    name = get_language(paths.language).name
     with _step(1, "Pictures with native names"):
         found = find_source(source)
         seen, unseen = things_of(found, paths.language)
-        name = get_language(paths.language).name
         print(f"  {len(candidates(found))} pictures; {len(seen) + len(unseen)} of them in {name}, {len(unseen)} unseen")
     with _step(2, "Dataset: know and ling, as Parquet"):
         build_picture_dataset(found, paths, workers)
         _print_splits(paths)
-    with _step(3, "Base: a miniature backbone that knows English"):
+    with _step(3, f"Base: a miniature backbone that knows English and has read {name}"):
         train_base(paths, found, budget)
     return found
 
@@ -165,12 +171,13 @@ def write_language(shard: Shard, output: ShardOutput) -> None:
 
 
 def train_base(paths: DemoPaths, source: PictureSource, budget: "Budget | None" = None) -> Path:
-    """Train the miniature backbone of the language."""
-    from mella_hf.demo.pretrain import pretrain
-    from mella_hf.demo.reading import english_lessons, reading_texts
+    """Train the miniature backbone in English, unless an earlier language did, and let it read the language."""
+    from mella_hf.demo.pretrain import pretrain, read_language
+    from mella_hf.demo.reading import english_lessons, reading_texts, rehearsed
 
-    lessons = english_lessons(source, paths.language)
-    return pretrain(lessons, reading_texts(source, paths.language), paths.base, budget)
+    lessons = english_lessons(source)
+    english = pretrain(lessons, paths.english, budget)
+    return read_language(english, rehearsed(lessons), reading_texts(source, paths.language), paths.base, budget)
 
 
 def launch_sft(paths: DemoPaths, flags: tuple[str, ...] = ()) -> None:

@@ -34,6 +34,11 @@ class Scene:
     cells: tuple[int, ...]
     seed: str
 
+    @property
+    def combination(self) -> frozenset[str]:
+        """The characters that it shows."""
+        return frozenset(thing.character for thing in self.things)
+
     def jpeg(self, font: Path) -> bytes:
         """The picture."""
         rng = random.Random(self.seed)
@@ -69,12 +74,12 @@ def draw_scene(things: Sequence[Thing], seed: str, always: Sequence[Thing] = ())
 def scenes(
     things: Sequence[Thing], name: str, count: int, always: Sequence[Thing] = (), other_than: Sequence[Scene] = ()
 ) -> Iterator[Scene]:
-    """Scenes of `count` different combinations, none of them in `other_than`."""
-    known = {frozenset(one.things) for one in other_than}
+    """Scenes of `count` different combinations, none of them in `other_than`, in whichever language that is."""
+    known = {one.combination for one in other_than}
     for number in range(4 * count):  # a handful of things has few combinations
         scene = draw_scene(things, f"{name}/{number}", always)
-        if count and frozenset(scene.things) not in known:
-            known.add(frozenset(scene.things))
+        if count and scene.combination not in known:
+            known.add(scene.combination)
             count -= 1
             yield scene
 

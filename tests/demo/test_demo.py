@@ -30,7 +30,7 @@ def run(source: Path, out: Path, kill_at: str | None = None) -> int:
 
 def results(out: Path) -> dict[str, bytes]:
     """The files that count: dataset, base, adapter, answers, scores."""
-    wanted = ["mella/**/*.parquet", "mella/*.json", "mella/README.md", "mella/rejects/*", "ar/base/model/*.safetensors"]
+    wanted = ["mella/**/*.parquet", "mella/*.json", "mella/README.md", "mella/rejects/*", "**/base/model/*.safetensors"]
     wanted += ["ar/train/adapter/*.safetensors", "ar/evaluation/predictions/*/*.jsonl", "ar/adapter/*.safetensors"]
     return {str(p.relative_to(out)): p.read_bytes() for pattern in wanted for p in sorted(out.glob(pattern))}
 
@@ -41,14 +41,15 @@ def test_killed_anywhere_it_ends_the_same(tmp_path: Path) -> None:
     assert run(source, out) == 0, out.with_suffix(".log").read_text("utf-8")[-3000:]
     expected = results(out)
     kinds = {name.split("/")[0] + "/" + name.split("/")[1] for name in expected}
-    assert {"mella/ar", "ar/base", "ar/train", "ar/evaluation", "ar/adapter"} <= kinds
+    assert {"mella/ar", "base/model", "ar/base", "ar/train", "ar/evaluation", "ar/adapter"} <= kinds
     assert (out / "ar/evaluation/report.html").exists()
     out.rename(tmp_path / "undisturbed")
 
     for point in (
         "/.dataset/.partial/",  # the records are whole and not published
-        "/ar/base/english/checkpoint-4/trainer_state.json",  # within the base's training, with half a checkpoint
-        "/ar/base/.pretrain.json",  # after the English loss ended its training
+        "/demo/base/english/checkpoint-4/trainer_state.json",  # within the base's training, with half a checkpoint
+        "/ar/base/reading/checkpoint-4/trainer_state.json",  # while it reads the language
+        "/ar/base/.pretrain.json",  # after its training
         "/ar/train/checkpoint-4/trainer_state.json",  # within the adapter's
         "/ar/evaluation/predictions/base/ling_test.*partial",  # within the answers
     ):

@@ -61,7 +61,7 @@ class Stand(System):
 
 def test_every_language_is_built_loaded_scored_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disable_progress_bars()
-    for name, value in {"VIEWS": 1, "SCENES": 3, "TEST_CAPS": IMAGES}.items():
+    for name, value in {"VIEWS": 1, "SCENES": 3, "BASE_SCENES": 3, "TEST_CAPS": IMAGES}.items():
         monkeypatch.setattr(rows, name, value)
     # Finding names in answers has tests of its own; its dictionaries would take most of the time.
     monkeypatch.setattr("mella_hf.metrics.entities.extract_keywords", lambda *_: [])

@@ -43,6 +43,8 @@ ALT_TEXTS = {
     "cs": f"{BRIDGE} v Praze při západu slunce",
     "sr": "Стари камени мост у центру града",
     "th": "ต้มยำกุ้งในชามสีขาว วัดพระแก้ว",
+    "fa": "پل خواجو در اصفهان",
+    "ka": "მცხეთის ჯვრის მონასტერი",
 }
 LANGUAGES = ("ar", "cs", "th", "ko")
 STARTS = (0, 20, 40, 500)  # numbers of their pictures: of these, none looks like another
@@ -221,13 +223,17 @@ class Scenario:
         handler = partial(_Quiet, directory=str(site))
         self.web = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         address = f"http://127.0.0.1:{self.web.server_port}"
-        for number, path in enumerate(write_pictures(site, 4, start=30)):
+        listed: dict[str, list[str]] = {"pages.txt": [], "addresses.txt": []}
+        for number, path in enumerate(write_pictures(site, 18, start=30)):
             Picture.open(path).resize((480, 400)).save(path)
-            code = ("cs", "sr")[number % 2]
+            name, codes = ("pages.txt", ("cs", "sr")) if number < 4 else ("addresses.txt", ("fa", "ka"))
+            code = codes[number % 2]
             text = page.format(code, ALT_TEXTS[code], ALT_TEXTS[code], path.name, f"{ALT_TEXTS[code]} {number}")
             (site / f"{number}.html").write_text(text, "utf-8")
-        pages = sorted(site.glob("*.html"))
-        (self.home / "pages.txt").write_text("".join(f"{address}/{path.name}\n" for path in pages))
+            listed[name].append(f"{address}/{number}.html\n")
+        for name, lines in listed.items():
+            (self.home / name).write_text("".join(lines))
+        pages = [site / f"{number}.html" for number in range(4)]
         (self.home / "crawl").mkdir()
         write_warc(self.home / "crawl" / "1.warc.gz", {f"{address}/{path.name}": path.read_bytes() for path in pages})
 
