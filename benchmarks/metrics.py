@@ -7,6 +7,11 @@ seconds; the whole metric (tokenisation, floors, flags, intervals included, on a
 at least 10 times as fast as the peers together, in seconds on the clock, since using the cores is part of it (in CPU
 seconds it is printed beside it); peak memory less than double what 1,000 pairs take. Exit status 1 when one is missed.
 
+    python benchmarks/metrics.py --lines 1000000
+
+`mella score` on a file of so many lines of 6 to 14 words with an id, keywords, answer and reference: the
+peak memory of its largest process. Bar: under 1,000 MB.
+
 The texts are made of real sentence lengths but invented words (Zipf's law over 20,000 forms, half of each answer taken
 from its reference in runs), so that no text has to be shipped. Peers get finished tokens and are timed
 on a part of the pairs, since all of them would take an hour.
@@ -17,10 +22,13 @@ import json
 import os
 import random
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 
 TOKENS = 258  # of a `ling` caption, on average
+MOST_MEGABYTES = 1000  # of a million lines
 BARS = {"rouge_l": 300.0, "meteor": 3.0, "whole": 10.0}
 
 
@@ -132,12 +140,44 @@ def run(count: int, peer_count: int) -> dict[str, float]:
     return result
 
 
+def score_lines(count: int) -> float:
+    """Peak MB of `mella score` on `count` lines: of the largest of its processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "answers.jsonl")
+        draw = random.Random(2)
+        words = sorted({word for text in make_pairs(200)[1] for word in text.split()})
+        with open(path, "w", encoding="utf-8") as file:
+            for at in range(count):
+                reference = draw.choices(words, k=draw.randint(6, 14))
+                prediction = [word if draw.random() < 0.6 else draw.choice(words) for word in reference]
+                name = reference[0].capitalize()
+                row = {
+                    "id": f"{at:064x}",
+                    "prediction": " ".join(prediction),
+                    "reference": " ".join([name, *reference]),
+                }
+                file.write(json.dumps(row | {"keywords": [name]}, ensure_ascii=False) + "\n")
+        call = [sys.executable, "-m", "mella_hf", "score", path, "--language", "cs", "--no-check-references"]
+        subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--pairs", type=int, default=10000)
     parser.add_argument("--peer-pairs", type=int, default=200)
+    parser.add_argument("--lines", type=int, help="measure the memory of scoring a file of so many lines instead")
     arguments = parser.parse_args()
+    if arguments.lines:
+        megabytes = score_lines(arguments.lines)
+        passed = megabytes < MOST_MEGABYTES
+        if arguments.json:
+            print(json.dumps({"lines": arguments.lines, "megabytes": megabytes, "passed": passed}))
+        else:
+            print(f"{arguments.lines:,} lines: {megabytes:,.0f} MB (bar {MOST_MEGABYTES:,})")
+            print("passed" if passed else "MISSED")
+        return 0 if passed else 1
     measured = run(arguments.pairs, arguments.peer_pairs)
     ratios = {
         "rouge_l": measured["rouge_score"] / measured["our_rouge_l"],

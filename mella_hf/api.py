@@ -235,6 +235,7 @@ def build_dataset(
     verify: bool = True,
     replace: bool = False,
     rescan: bool = False,
+    ner: str = "rules",
     workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = True,
@@ -259,6 +260,7 @@ def build_dataset(
         verify: read, hash and decode every image, and leave out near-duplicates.
         replace: take away what other sources gave to these languages.
         rescan: read everything again, also files with the same size and time of change.
+        ner: finds the names in alt-texts without keywords: "rules", or a token-classification model of transformers.
         workers: processes; the number of cores by default, 0 runs in this process.
         executor: runs the work instead, such as a Dask cluster's.
         progress: show bars.
@@ -277,7 +279,7 @@ def build_dataset(
         found = _source(source, root, str(data), codes, kind, text_column, image_column, columns or {}, config, split)
     return run(
         found, out, workers=workers, executor=executor, test_size=test_size, verify=verify, replace=replace,
-        rescan=rescan, origin="", progress=progress,
+        rescan=rescan, ner=ner, origin="", progress=progress,
     )  # fmt: skip
 
 

@@ -50,9 +50,11 @@ _FIELDS: dict[str, pa.DataType] = {
     # the encoder finds less alike; null where nobody measured it.
     "relevance": pa.float32(),
     "relevance_model": pa.string(),
+    # What found the keywords, such as "rules-0.1.0"; null where the source gave them, or nothing looked.
+    "keywords_by": pa.string(),
 }
 COLUMNS = tuple(_FIELDS)
-_LATER = ("relevance", "relevance_model")  # columns that datasets of earlier versions do not have
+_LATER = ("relevance", "relevance_model", "keywords_by")  # columns that datasets of earlier versions do not have
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:

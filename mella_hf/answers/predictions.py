@@ -55,7 +55,7 @@ def answer_rows(
 
     Returns:
         The path of the finished predictions file: id, language, source, prompt, prediction, reference,
-        keywords, category, entity, domain, seen, truncated.
+        keywords, keywords_by, category, entity, domain, seen, truncated.
 
     Raises:
         MellaError: if there are no rows, an image occurs twice, or one does not decode.
@@ -63,7 +63,8 @@ def answer_rows(
     out = Path(out)
     limit = max_new_tokens or MAX_NEW_TOKENS[source]
     prompt = prompt or get_language(language).test_prompt(source)
-    records = rows.select_columns(list(ROW_COLUMNS)).to_list()
+    told = [name for name in (*ROW_COLUMNS, "keywords_by") if name in rows.column_names or name in ROW_COLUMNS]
+    records = rows.select_columns(told).to_list()
     _check_rows(records, f"{language}/{source}_test")
     settings = {"batch_size": batch_size, "max_new_tokens": limit, "prompt": prompt, "decoding": "greedy"}
     content = [[record["id"], record["text"]] for record in records]  # they decide the batches
@@ -93,6 +94,7 @@ def count_answers(metric: "MellaMetric", predictions: Sequence[Mapping[str, Any]
         predictions=[p["prediction"] for p in predictions],
         references=[p["reference"] for p in predictions],
         keywords=[p["keywords"] for p in predictions],
+        keywords_by=[p.get("keywords_by") for p in predictions],
         check_references=False,
     )
 
@@ -176,6 +178,7 @@ def _prediction(
         "prediction": answer["prediction"],
         "reference": record["text"],
         "keywords": record["keywords"],
+        "keywords_by": record.get("keywords_by"),
         "category": record["category"],
         "entity": entity,
         "domain": record["domain"],

@@ -11,6 +11,7 @@ from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import Cluster, Languages, TestSize, Workers
 from mella_hf.errors import MellaError
 from mella_hf.funnel import Counts
+from mella_hf.metrics.names.finders import RULES
 
 if TYPE_CHECKING:
     from mella_hf.dataset.building.build import BuildReport
@@ -61,6 +62,13 @@ def build(
     rescan: Annotated[
         bool, typer.Option("--rescan", help="Read everything again, also files with the same size and time of change.")
     ] = False,
+    ner: Annotated[
+        str,
+        typer.Option(
+            help="What finds the names in alt-texts without keywords: a token-classification model of transformers "
+            "(folder or Hub id), or our rules (rules). The column keywords_by says it."
+        ),
+    ] = RULES,
 ) -> None:
     """Turn a raw MELLA release, image folders or another dataset into MELLA's Parquet layout.
 
@@ -89,6 +97,7 @@ def build(
             verify=verify,
             replace=replace,
             rescan=rescan,
+            ner=ner,
             workers=workers,
             executor=executor,
         )

@@ -1,6 +1,7 @@
 """`mella score`: score a file of predictions; print a table and write the scores as JSON."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,9 @@ from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics
+    from mella_hf.metrics.stored_rows import StoredRows
 
+_TEXTS = 1000  # references in which names are found at a time
 _RATES = ("empty", "repetition", "loop", "wrong_language", "wrong_script", "prompt_copy", "degenerate")
 
 
@@ -89,7 +92,9 @@ def score(
 
     keys = {"id": id_key, "prediction": prediction_key, "reference": reference_key}
     known = _references(language, split, data_dir)
-    first, found = read_predictions(predictions, keys, needs_reference=known is None)
+    destination = out or predictions.with_suffix(".scores.json")
+    aside = next(folder for folder in destination.absolute().parents if folder.is_dir())
+    first, found = read_predictions(predictions, keys, needs_reference=known is None, folder=aside)
     if found.name != "mella":
         say(f"{predictions.name} is read as {found}")
     if known is not None:
@@ -109,14 +114,14 @@ def score(
         _print_plain(result["scores"])
     else:
         statistics = _statistics(metric, first, check_references)
-        result = {"scores": _scored(metric, statistics, [row["id"] for row in first], items)}
+        result = {"scores": _scored(metric, statistics, first.column("id"), items)}
         _print_scores(predictions.name, result["scores"])
         if check:
-            predicted, expected = ([row[key] for row in first] for key in ("prediction", "reference"))
+            predicted, expected = (list(first.column(key)) for key in ("prediction", "reference"))
             result["check"] = differences(result["scores"], metric.answers(predicted), expected, metric.language)
             _print_check(result["check"])
         if against is not None:
-            other, theirs = read_predictions(against, keys, needs_reference=False)
+            other, theirs = read_predictions(against, keys, needs_reference=False, folder=aside)
             if theirs.name != "mella":
                 say(f"{against.name} is read as {theirs}")
             if known is not None:
@@ -125,7 +130,6 @@ def score(
             result |= _compared(metric, statistics, second, items)
             _print_scores(against.name, result["scores_against"])
             _print_comparison(predictions.name, against.name, result["comparison"])
-    destination = out or predictions.with_suffix(".scores.json")
     _write(destination, result)
     say(f"Wrote {destination}")
     finish(result, destination)
@@ -140,53 +144,64 @@ def _references(language: str, split: str | None, data_dir: Path | None) -> dict
     from datasets import load_dataset
 
     rows = load_dataset("mella", language, split=split, data_dir=None if data_dir is None else str(data_dir))
-    columns = rows.select_columns(["id", "text", "keywords"]).to_list()
-    return {row["id"]: {"reference": row["text"], "keywords": row["keywords"]} for row in columns}
+    columns = rows.select_columns(["id", "text", "keywords", "keywords_by"]).to_list()
+    return {row.pop("id"): {"reference": row.pop("text"), **row} for row in columns}
 
 
-def _with_keywords(rows: list[dict[str, Any]], ner: str | None, language: str) -> tuple[list[dict[str, Any]], str]:
+def _with_keywords(rows: "StoredRows", ner: str | None, language: str) -> tuple["StoredRows", str]:
     """The rows with keywords where they had none, and what found them, for the signature; as they are without `ner`."""
-    bare = [row for row in rows if row.get("keywords") is None]
-    if ner is None or not bare:
+    if ner is None:
         return rows, ""
-    if len(bare) < len(rows):
+    bare = sum(row.get("keywords") is None for row in rows)
+    if not bare:
+        return rows, ""
+    if bare < len(rows):
         raise MellaError(
-            f"{len(rows) - len(bare)} of {len(rows)} items have keywords and {len(bare)} have none; found ones would "
+            f"{len(rows) - bare} of {len(rows)} items have keywords and {bare} have none; found ones would "
             "be mixed with given ones. Leave out --ner, or the keywords of all."
         )
-    from mella_hf.metrics.names.keywords import extract_keywords
-    from mella_hf.metrics.names.recogniser import Recogniser
+    from mella_hf.metrics.names.finders import finder_title, names_finder
 
-    references = [row["reference"] for row in rows]
-    if ner == "rules":
-        found = [extract_keywords(text, language) for text in references]
-    else:
-        found = Recogniser(ner).names(references)
-    return [{**row, "keywords": names} for row, names in zip(rows, found, strict=True)], f"ner:{ner}"
+    found = names_finder(ner, language)
+
+    def with_names() -> Iterator[dict[str, Any]]:
+        for start in range(0, len(rows), _TEXTS):
+            some = rows[start : start + _TEXTS]
+            for row, names in zip(some, found([row["reference"] for row in some]), strict=True):
+                yield {**row, "keywords": names}
+
+    return rows.changed(with_names()), finder_title(ner)
 
 
-def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    keywords = [row.get("keywords") for row in rows]
+def _columns(rows: "StoredRows") -> dict[str, Any]:
+    keywords = rows.column("keywords", ())
     return {
-        "predictions": [row["prediction"] for row in rows],
-        "references": [row["reference"] for row in rows],
+        "predictions": rows.column("prediction"),
+        "references": rows.column("reference"),
         "keywords": keywords if any(keywords) else None,
     }
 
 
-def _statistics(metric: Any, rows: list[dict[str, Any]], check_references: bool = False) -> "ItemStatistics":
-    prompts = list(dict.fromkeys(row["prompt"] for row in rows if row.get("prompt")))
-    return metric.statistics(**_columns(rows), prompts=prompts or None, check_references=check_references)
+def _found_by(rows: "StoredRows") -> set[str]:
+    """What found the keywords, where a dataset says it."""
+    return {name for name in rows.column("keywords_by") if name}
 
 
-def _scored(metric: Any, statistics: "ItemStatistics", ids: list[str], items: bool) -> dict[str, Any]:
+def _statistics(metric: Any, rows: "StoredRows", check_references: bool = False) -> "ItemStatistics":
+    prompts = list(dict.fromkeys(prompt for prompt in rows.column("prompt") if prompt))
+    return metric.statistics(
+        **_columns(rows), keywords_by=_found_by(rows), prompts=prompts or None, check_references=check_references
+    )
+
+
+def _scored(metric: Any, statistics: "ItemStatistics", ids: Sequence[str], items: bool) -> dict[str, Any]:
     scores = metric.score(statistics)
     if items:
         scores["items"] = [{"id": name, **row} for name, row in zip(ids, statistics.table(), strict=True)]
     return scores
 
 
-def _compared(metric: Any, statistics: "ItemStatistics", rows: list[dict[str, Any]], items: bool) -> dict[str, Any]:
+def _compared(metric: Any, statistics: "ItemStatistics", rows: "StoredRows", items: bool) -> dict[str, Any]:
     from mella_hf.metrics import compare
     from mella_hf.metrics.comparison import corrected
     from mella_hf.metrics.installed import all_scores
@@ -195,7 +210,7 @@ def _compared(metric: Any, statistics: "ItemStatistics", rows: list[dict[str, An
     other = _statistics(metric, rows)
     resamples = max(metric.resamples, resamples_for(len(all_scores())))
     return {
-        "scores_against": _scored(metric, other, [row["id"] for row in rows], items),
+        "scores_against": _scored(metric, other, rows.column("id"), items),
         "comparison": corrected({"": compare(statistics, other, resamples=resamples, seed=metric.seed)})[""],
     }
 

@@ -62,7 +62,8 @@ ALL = "all"  # the config that joins the languages
 SPLITS = ("know", "ling", "know_test", "ling_test")
 ORIENTATION = 0x0112  # the EXIF tag
 BATCH_ROWS = 256  # a row group of the published layout
-LATER = {"relevance": pa.float32(), "relevance_model": pa.string()}  # null in shards of earlier versions
+# Columns that are null in shards of earlier versions.
+LATER = {"relevance": pa.float32(), "relevance_model": pa.string(), "keywords_by": pa.string()}
 
 _HUB_URL = re.compile(r"hf://datasets/(?P<repo>[^@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
 _LFS = b"version https://git-lfs"

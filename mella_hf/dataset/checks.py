@@ -70,6 +70,7 @@ class SourceColumns(BaseModel):
     collected_at: Annotated[datetime, Field(strict=False), AfterValidator(iso_time)] | None = None
     relevance: Score | None = None
     relevance_model: str | None = None
+    keywords_by: str | None = None
 
 
 def sound_columns(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ SHARD_BYTES = 400 << 20  # of image bytes; the Hub advises files under 500 MB fo
 
 # Columns that repeat a few values; a dictionary keeps them small. Never the image.
 _DICTIONARY = ["language", "source", "domain", "captioner", "translator", "qe_model", "review", "license"]
-_DICTIONARY += ["relevance_model"]
+_DICTIONARY += ["relevance_model", "keywords_by"]
 _IMAGE_LEAF = "image.bytes"
 _SHARD_NAME = re.compile(r"(?P<split>[a-z_]+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
 

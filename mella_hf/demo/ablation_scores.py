@@ -71,9 +71,9 @@ class Comparison:
                         raise MellaError(
                             f"{folder} has answers about other {split} images than the first; answer all again."
                         )
-                    chunk = count_answers(self.metric, answers).chunk
-                    self.statistics.setdefault((name, split), []).append(chunk.rows)
-                    flags.append(chunk.flags)
+                    counts = count_answers(self.metric, answers).counts
+                    self.statistics.setdefault((name, split), []).append(counts.rows[:])
+                    flags.append(counts.flags)
                 self.images[split] = len(asked[split])
             means = np.concatenate(flags).mean(axis=0)
             self.rates[name] = {f"{rate}_rate": round(float(means[FLAGS.index(rate)]), 4) for rate in RATES}

@@ -20,6 +20,7 @@ from mella_hf.files import write_atomic
 from mella_hf.html.page import signed
 from mella_hf.metrics import significance
 from mella_hf.metrics.prediction_files import Keys, read_predictions, with_references
+from mella_hf.metrics.stored_rows import StoredRows
 from mella_hf.progress import progress_bar
 
 COMPARISONS_FILE = "comparisons.json"
@@ -31,7 +32,7 @@ class AnswerFile:
     """A file of answers that another program wrote, and how it was read."""
 
     path: Path
-    rows: list[dict[str, Any]]
+    rows: StoredRows
     keys: Keys
 
 
@@ -173,7 +174,7 @@ def _file_pair(
             except MellaError as error:
                 problem = error
                 continue
-            return language, split, name, tuned(run), (aligned(ours, theirs, name, f"{language} {split}"), ours)
+            return language, split, name, tuned(run), (aligned(ours, list(theirs), name, f"{language} {split}"), ours)
     raise MellaError(f"{file.path} fits no test split of {', '.join(runs)}: {problem}")
 
 

@@ -6,7 +6,7 @@ what `mella_hf.metrics.installed` finds.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -62,10 +62,11 @@ class Metric(ABC):
     def signature(self, settings: MetricSettings) -> str:
         """What the scores depend on besides the texts and the language, such as "bleu:corpus,exp"."""
 
-    def survey(self, references: Sequence[Sequence[str]]) -> Any:
+    def survey(self, references: Collection[Sequence[str]]) -> Any:
         """Look at the words of all references before any item is counted; the result is handed to `prepare`.
 
         A metric that defines it, such as one with document frequencies, makes every reference be analysed beforehand.
+        Each walk through `references` analyses them anew, so that a large corpus is never held: walk through them once.
         """
         return None
 

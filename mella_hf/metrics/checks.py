@@ -9,6 +9,7 @@ from mella_hf.errors import MellaError
 from mella_hf.languages import Language
 from mella_hf.metrics.degenerate import other_language
 from mella_hf.metrics.rates import rate_interval
+from mella_hf.metrics.sequences import Lazy
 from mella_hf.text.lid import (
     ENGLISH,
     LONG,
@@ -28,26 +29,29 @@ ENOUGH_TOLD = 10  # references whose language can be told, or half of them, befo
 _JOINED = 2000  # characters of short references, joined, that are enough to tell their language
 
 
-def as_list(values: Any, kind: str) -> list[Any]:
+def as_list(values: Any, kind: str) -> Sequence[Any]:
     """The values of a column by position: any sequence, a pandas Series, a NumPy array or an Arrow column.
 
-    A Series is read in the order of its rows, whatever its index says.
+    A Series is read in the order of its rows, whatever its index says. A column that makes its values when they are
+    asked for stays one.
 
     Raises:
         MellaError: for what has no order, such as a set, or is no column at all.
     """
     if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
         raise MellaError(f"The {kind} are a {type(values).__name__}; give lists with one text per item, in order.")
+    if isinstance(values, Lazy):
+        return values
     if hasattr(values, "to_pylist"):  # Arrow arrays iterate over scalars of their own
         return list(values.to_pylist())
     return list(values)
 
 
-def keyword_lists(values: Any) -> list[list[Any]] | None:
+def keyword_lists(values: Any) -> Sequence[Sequence[Any]] | None:
     """The keywords of each item; no keywords where a column has None or NaN. Raises MellaError as `as_list` does."""
-    if values is None:
-        return None
-    lists: list[list[Any]] = []
+    if values is None or isinstance(values, Lazy):
+        return values
+    lists: list[Sequence[Any]] = []
     for number, words in enumerate(as_list(values, "keywords")):
         if words is None or (isinstance(words, float) and math.isnan(words)):
             lists.append([])
@@ -58,7 +62,9 @@ def keyword_lists(values: Any) -> list[list[Any]] | None:
     return lists
 
 
-def check_texts(predictions: list[Any], references: list[Any], keywords: list[list[Any]] | None) -> None:
+def check_texts(
+    predictions: Sequence[Any], references: Sequence[Any], keywords: Sequence[Sequence[Any]] | None
+) -> None:
     """Raise MellaError unless there is one text of each kind for every item, and a reference to score against."""
     if len(predictions) != len(references):
         raise MellaError(
@@ -97,7 +103,7 @@ def check_references(
     references: Sequence[Any],
     language: Language,
     keywords: Sequence[Sequence[str] | None] | None = None,
-    labels: Sequence[tuple[str, bool]] | None = None,
+    labels: Iterable[tuple[str, bool]] | None = None,
 ) -> None:
     """Raise MellaError for references that are in another language, or have no word to score against.
 
@@ -112,17 +118,19 @@ def check_references(
             texts that are too short to tell.
     """
     check_words(references)
-    names = [words or () for words in keywords] if keywords is not None else [()] * len(references)
+    names = keywords if keywords is not None else [()] * len(references)
     if labels is None:
-        labels = [other_language(excerpt(text), language) for text in references]
-    told = 0
+        labels = (other_language(excerpt(text), language) for text in references)
+    told = joined = 0
     wrong: Counter[str] = Counter()
     short: list[str] = []
     for text, own, (label, is_other) in zip(references, names, labels, strict=True):
-        if (label == UNKNOWN or is_other) and is_names_alone(text, own):
+        if (label == UNKNOWN or is_other) and is_names_alone(text, own or ()):
             continue
         if label == UNKNOWN:
-            short.append(text)
+            if joined < _JOINED:
+                short.append(text)
+                joined += len(text) + 1
             continue
         told += 1
         if is_other and _is_surely_other(text, language):

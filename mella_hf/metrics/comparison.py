@@ -9,6 +9,7 @@ from mella_hf.errors import MellaError
 from mella_hf.metrics import significance
 from mella_hf.metrics.installed import all_scores, own_difference_intervals, score_sums
 from mella_hf.metrics.metric import DIGITS, ItemStatistics, number
+from mella_hf.metrics.tables import SideBySide, column_sums
 
 
 def compare(
@@ -39,17 +40,17 @@ def compare(
             f"The systems were scored with different signatures, which are not comparable: "
             f"{first.signature} and {second.signature}. Use one metric for both."
         )
-    if [k[:2] for k in first.keys] != [k[:2] for k in second.keys]:
+    if not np.array_equal(first.asked, second.asked):
         raise MellaError("The systems were not scored on the same references and keywords in the same order.")
     n = len(first)
-    order = sorted(range(n), key=lambda i: (first.keys[i], second.keys[i]))
-    ours, theirs = first.chunk.rows[order], second.chunk.rows[order]
-    before, after = score_sums(ours.sum(axis=0), n), score_sums(theirs.sum(axis=0), n)
-    drawn = significance.bootstrap_sums(np.hstack((ours, theirs)), resamples, seed)
-    width = ours.shape[1]
+    order = np.lexsort((second.keys, first.keys))  # by the first system's answers, then by the second's
+    ours, theirs = (SideBySide((each.counts.rows,), order) for each in (first, second))
+    before, after = (score_sums(column_sums(rows), n) for rows in (ours, theirs))
+    drawn = significance.bootstrap_sums(SideBySide((first.counts.rows, second.counts.rows), order), resamples, seed)
+    width = first.counts.rows.width
     boot_before, boot_after = score_sums(drawn[:, :width], n), score_sums(drawn[:, width:], n)
     swapped_before, swapped_after = (score_sums(s, n) for s in significance.swapped_sums(ours, theirs, resamples, seed))
-    own = own_difference_intervals(ours, theirs)
+    own = own_difference_intervals(first.counts.rows, second.counts.rows, order)
     result: dict[str, Any] = {}
     for name in all_scores():
         delta = float(after[name] - before[name])

@@ -16,6 +16,7 @@ import numpy as np
 from mella_hf.errors import MellaError
 from mella_hf.metrics import scores as own
 from mella_hf.metrics.base import Metric, Score
+from mella_hf.metrics.tables import Compact
 from mella_hf.plugins import find_plugins, load_plugin, origin
 
 GROUP = "mella_hf.metrics"
@@ -67,20 +68,22 @@ def score_items(rows: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-def own_intervals(rows: np.ndarray) -> dict[str, tuple[float, float]]:
-    """The intervals that metrics bring themselves, from the statistics [n, k] of items."""
+def own_intervals(rows: Compact, order: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The intervals that metrics bring themselves, from the statistics [n, k] of items, taken in the given order."""
     found: dict[str, tuple[float, float]] = {}
     for metric in all_metrics():
-        found |= metric.intervals(rows[:, columns()[metric.name]])
+        if type(metric).intervals is not Metric.intervals:
+            found |= metric.intervals(rows.part(columns()[metric.name], order))
     return found
 
 
-def own_difference_intervals(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[float, float]]:
+def own_difference_intervals(first: Compact, second: Compact, order: np.ndarray) -> dict[str, tuple[float, float]]:
     """The same for the differences of two systems on the same items."""
     found: dict[str, tuple[float, float]] = {}
     for metric in all_metrics():
-        place = columns()[metric.name]
-        found |= metric.difference_intervals(first[:, place], second[:, place])
+        if type(metric).difference_intervals is not Metric.difference_intervals:
+            place = columns()[metric.name]
+            found |= metric.difference_intervals(first.part(place, order), second.part(place, order))
     return found
 
 

@@ -13,9 +13,11 @@ and find Huế in thuế; here words are compared as their language writes them:
 With `plain`, diacritics do not count either: "u Nisu" names Niš. An Arabic compound may be written together or apart.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, get_args
 
 from mella_hf.errors import MellaError
@@ -37,8 +39,10 @@ _ENDINGS = {  # of nouns in the singular, and the most frequent ones of the plur
         "ért ját jét nkat".split()
     ),
     "ru": frozenset("а е и о у ы ю я ой ей ом ем ам ах ью ами ях ями".split()),
-    "sr": frozenset("a e i o u om em ama ima ju".split()),
+    "sr": frozenset("a e i o u om em ama ima ju ja jem".split()),
 }
+_LENGTHENED = {"hu": {"a": "á", "e": "é"}}  # a final vowel before an ending
+_INSTRUMENTALS = {"hu": ("al", "el")}  # whose v becomes the consonant that it follows: Ajúnnal
 FUZZY_LENGTH = 5  # letters: below it, one other letter makes another word
 FUZZY_RATIO = 85.0  # rapidfuzz ratio: one or two letters in ten differ
 
@@ -63,8 +67,12 @@ def keyword_hits(
     """
     entry = get_language(language) if isinstance(language, str) else language
     analysis = analyze(prediction, entry) if isinstance(prediction, str) else prediction
-    distinct = distinct_keywords(keywords, entry)
-    return sum(contains(analysis, keyword, mode, plain) for keyword in distinct), len(distinct)
+    written: dict[str, bool] = {}  # with a capital
+    for keyword in keywords:
+        for normalized in distinct_keywords((keyword,), entry):
+            written[normalized] = written.get(normalized, False) or any(map(str.isupper, keyword))
+    hits = sum(contains(analysis, keyword, mode, plain, capital) for keyword, capital in written.items())
+    return hits, len(written)
 
 
 def distinct_keywords(keywords: Iterable[str], language: Language) -> list[str]:
@@ -73,20 +81,30 @@ def distinct_keywords(keywords: Iterable[str], language: Language) -> list[str]:
     return list(dict.fromkeys(keyword for keyword in normalized if any(map(str.isalnum, keyword))))
 
 
-def contains(text: TokenAnalysis, keyword: str, mode: Mode = "stem", plain: bool = False) -> bool:
-    """Whether an analysed text names a keyword."""
+def contains(
+    text: TokenAnalysis, keyword: str, mode: Mode = "stem", plain: bool = False, capital: bool = False
+) -> bool:
+    """Whether an analysed text names a keyword.
+
+    Args:
+        capital: the keyword is written with a capital, so that an ordinary word in small letters is not it.
+    """
     if mode not in get_args(Mode):
         raise MellaError(f"Unknown keyword mode {mode!r}; choose one of {', '.join(get_args(Mode))}.")
     wanted = _analyze_keyword(keyword, text.language)
-    words = _without_verbs(text, text.words, False) if text.language.tokenizer == "kiwi" else text.words
-    if _contiguous(wanted.words, words, lambda a, b: a == b):
+    words = _without_common(wanted, text, text.words, False) if text.language.tokenizer == "kiwi" else text.words
+
+    def is_name(found: Sequence[str]) -> bool:
+        return not capital or not _is_ordinary(found, text)
+
+    if _contiguous(wanted.words, words, lambda a, b: a == b, is_name):
         return True
     if mode == "exact":
         return False
     if text.language.tokenizer != "words":
         return _found_unspaced(wanted, text, mode)
     forms = _Forms(text, alone=len(wanted.words) == 1, fuzzy=mode == "fuzzy", plain=plain)
-    if _contiguous(wanted.words, text.words, forms.match):
+    if _contiguous(wanted.words, text.words, forms.match, is_name):
         return True
     return text.language.stemmer == "arabic" and _joined_otherwise(wanted.words, text.words)
 
@@ -112,12 +130,29 @@ def _analyze_keyword(keyword: str, language: Language) -> TokenAnalysis:
     return analyze(keyword, language)
 
 
-def _contiguous(wanted: Sequence[str], words: Sequence[str], match: Callable[[str, str], bool]) -> bool:
+def _contiguous(
+    wanted: Sequence[str],
+    words: Sequence[str],
+    match: Callable[[str, str], bool],
+    is_name: Callable[[Sequence[str]], bool],
+) -> bool:
     if not wanted or len(wanted) > len(words):
         return False
     return any(
-        all(match(want, words[at + k]) for k, want in enumerate(wanted)) for at in range(len(words) - len(wanted) + 1)
+        all(match(want, words[at + k]) for k, want in enumerate(wanted)) and is_name(words[at : at + len(wanted)])
+        for at in range(len(words) - len(wanted) + 1)
     )
+
+
+def _is_ordinary(found: Sequence[str], text: TokenAnalysis) -> bool:
+    """Whether words of a text that uses capitals are ordinary ones there: "орёл летит" does not name Орёл.
+
+    Where no dictionary tells, every word in small letters is ordinary.
+    """
+    if not text.capitals or not text.capitals.isdisjoint(found):
+        return False
+    dictionary = spelling(text.language)
+    return dictionary is None or all(map(dictionary.is_ordinary, found))
 
 
 class _Forms:
@@ -168,8 +203,10 @@ class _Forms:
         known = bool(ours and theirs) and {wanted} != ours and {word} != theirs  # the paradigms of both
         if self.stemmer is not None and self._same_stem(wanted, word, LONG_STEM if known else 0):
             return True
-        # A name of which no dictionary has the paradigm.
-        return only_name and theirs <= {word} and _is_other_ending(wanted, word, self.text.language.code)
+        # A name of which no dictionary has the paradigm; or a word that is one by its capital within a sentence.
+        unknown = only_name and theirs <= {word}
+        named = word in self.text.inner_capitals and not dictionary.is_also_name(word)
+        return (unknown or named) and _is_other_ending(wanted, word, self.text.language.code)
 
     def _same_stem(self, wanted: str, word: str, least: int = 0) -> bool:
         ours, theirs = _stems(wanted, self.stemmer), _stems(word, self.stemmer)
@@ -201,7 +238,11 @@ def _is_other_ending(wanted: str, word: str, code: str) -> bool:
     if endings is None or len(wanted) < MIN_NAME:
         return False
     stems = {wanted, wanted[:-1]} if wanted[-1] in endings and len(wanted) > MIN_NAME else {wanted}
-    return any(word.startswith(stem) and word[len(stem) :] in endings for stem in stems)
+    if wanted[-1] in _LENGTHENED.get(code, {}):
+        stems.add(wanted[:-1] + _LENGTHENED[code][wanted[-1]])
+    if any(word.startswith(stem) and word[len(stem) :] in endings for stem in stems):
+        return True
+    return word in (wanted + wanted[-1] + ending for ending in _INSTRUMENTALS.get(code, ()))
 
 
 @lru_cache(maxsize=65536)
@@ -223,14 +264,43 @@ def _similar(wanted: str, word: str) -> bool:
 def _found_unspaced(wanted: TokenAnalysis, text: TokenAnalysis, mode: Mode) -> bool:
     """Korean and Thai: spaces are optional inside names, so letters count, at boundaries."""
     korean = text.language.tokenizer == "kiwi"
+    if korean and _before_particles("".join(wanted.normalized.split()), text.normalized):
+        return True
     for drop_particles in (False, True) if korean else (False,):
         letters, pieces = "".join(_pieces(wanted, drop_particles)), _pieces(text, drop_particles)
         if korean:
-            pieces = _without_verbs(text, pieces, drop_particles)
+            pieces = _without_common(wanted, text, pieces, drop_particles)
         if not letters:
             continue
         anywhere = not korean and _letter_count(letters) >= SHORT_THAI
         if _at_boundaries(letters, pieces, anywhere) or (mode == "fuzzy" and _similar_span(letters, pieces)):
+            return True
+    return False
+
+
+MIN_KOREAN = 2  # syllables of a name that is found before particles, whatever the analyser cut
+
+# Particles of case, topic and focus, up to three after each other, and the copula.
+_PARTICLES = re.compile(
+    r"(?:에서|에게|한테|에|으로|로|까지|부터|과|와|하고|이랑|랑|만|보다|처럼|마다|조차|마저|밖)?"
+    r"(?:까지|부터|만|에)?(?:은|는|도|의|이|가|을|를|나|이나)?(?:이다|이며|이고|인|입니다|이었다|였다|이라는|이라고)?"
+)
+
+
+def _before_particles(name: str, text: str) -> bool:
+    """Whether a word, or some words together, is the name and particles; the analyser may cut names that it lacks."""
+    if len(name) < MIN_KOREAN or not name[0].isalnum():
+        return False
+    words = re.findall(r"\w+", text)
+    for at, word in enumerate(words):
+        if word[0] != name[0]:
+            continue
+        span = word
+        for following in words[at + 1 :]:
+            if len(span) >= len(name) or not name.startswith(span):
+                break
+            span += following
+        if span.startswith(name) and _PARTICLES.fullmatch(span, len(name)):
             return True
     return False
 
@@ -246,18 +316,27 @@ def _pieces(text: TokenAnalysis, drop_particles: bool) -> list[str]:
     return [token for token, tag in tagged if is_word(token) and not tag.startswith(_PARTICLES_AND_ENDINGS)]
 
 
-def _without_verbs(text: TokenAnalysis, pieces: list[str], drop_particles: bool) -> list[str]:
-    """The pieces, where a noun that a verb or adjective is made of is no noun: 부산하다, to be busy, is not Busan."""
+def _without_common(wanted: TokenAnalysis, text: TokenAnalysis, pieces: list[str], drop_particles: bool) -> list[str]:
+    """The pieces, without those that are no name: 부산하다, to be busy, is not Busan, nor 대구탕, cod soup, Daegu.
+
+    The copula; a noun that a verb or adjective is made of; and one that the analyser takes for a common noun before
+    another, where it takes the keyword for a name.
+    """
     tagged = list(zip(text.tokens, text.tags, strict=True))
-    made = {at for at in range(len(tagged) - 1) if tagged[at + 1][1] in ("XSA", "XSV")}
-    if not made:
+    is_a_name = wanted.tags == ["NNP"]
+    common = {at for at, (_, tag) in enumerate(tagged) if tag == "VCP"}  # 사랑이란 does not name Iran, 이란
+    for at, ((token, tag), (_, following)) in enumerate(pairwise(tagged)):
+        compound = is_a_name and tag == "NNG" and token == wanted.tokens[0] and following in ("NNG", "XSN")
+        if compound or following in ("XSA", "XSV"):
+            common.add(at)
+    if not common:
         return pieces
     kept = [
-        (token, at in made)
+        (token, at in common)
         for at, (token, tag) in enumerate(tagged)
         if is_word(token) and not (drop_particles and tag.startswith(_PARTICLES_AND_ENDINGS))
     ]
-    return [_NO_NOUN if is_made else token for token, is_made in kept]
+    return [_NO_NOUN if is_common else token for token, is_common in kept]
 
 
 _NO_NOUN = "\N{REPLACEMENT CHARACTER}"

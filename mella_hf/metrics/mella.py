@@ -123,7 +123,7 @@ class Mella(evaluate.Metric):
     def _feature_names(self) -> list[str]:
         return ["predictions", "references", _Keywords("keywords")]
 
-    def _keywords(self, keywords: Lists, predictions: Sequence[str]) -> list[list[str]]:
+    def _keywords(self, keywords: Lists, predictions: Sequence[str]) -> Sequence[Sequence[str]]:
         return keyword_lists(keywords) or [[] for _ in predictions]
 
     def _compute(

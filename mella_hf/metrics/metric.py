@@ -6,8 +6,7 @@ accuracy is micro (hits over keywords) and macro (mean over images that have key
 
 import hashlib
 import warnings
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +29,9 @@ from mella_hf.metrics.installed import (
 from mella_hf.metrics.matching import Mode
 from mella_hf.metrics.results import Scores
 from mella_hf.metrics.scores.meteor import METEORS
-from mella_hf.metrics.statistics import FLAGS, Chunk, Corpus, count_items
+from mella_hf.metrics.sequences import Lazy
+from mella_hf.metrics.statistics import FLAGS, Corpus, Counts, count_items
+from mella_hf.metrics.tables import SideBySide, blocks, column_sums
 from mella_hf.metrics.texts import MetricSettings
 from mella_hf.text.identifiers import DEFAULT, identifier_name
 from mella_hf.text.lid import is_identifiable
@@ -38,25 +39,31 @@ from mella_hf.text.tokens import stemmer_version, tokenizer_version
 
 Intervals = dict[str, tuple[float, float]]
 
-VERSION = 3  # version of the metric; increase it with any change that changes a score
+VERSION = 4  # version of the metric; increase it with any change that changes a score
 DIGITS = 4  # scores are rounded, so they are equal on machines that sum in another order
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+DIGEST = 16  # bytes; two of a million texts are equal with a probability below 1e-26
+_KEY = 3 * DIGEST  # reference, keywords, prediction
 
 
-def floor_partners(groups: Sequence[str]) -> list[int]:
+def _digest(*parts: str) -> bytes:
+    return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=DIGEST).digest()
+
+
+def floor_partners(groups: Sequence[Any] | np.ndarray) -> np.ndarray:
     """For each item, the item whose reference is its floor; -1 if all references are the same.
 
     `groups` are the references' keys, sorted. Shifting by the size of the largest group gives each
     item another reference than its own, unless one reference fills more than half of the corpus.
     """
-    largest = max(Counter(groups).values(), default=0)
-    n = len(groups)
+    keys = np.asarray(groups)
+    n = len(keys)
+    ends = np.append(np.flatnonzero(keys[1:] != keys[:-1]) + 1, n)
+    largest = int(np.diff(ends, prepend=0).max(initial=0))
     if largest == n:
-        return [-1] * n
-    return [(i + largest) % n for i in range(n)]
+        return np.full(n, -1)
+    return (np.arange(n) + largest) % n
 
 
 @dataclass
@@ -64,42 +71,63 @@ class ItemStatistics:
     """The result of `MellaMetric.statistics`: one row per item, in the given order.
 
     Attributes:
-        chunk: the statistics.
-        keys: [n] (reference, keywords, prediction) digests, which put items in a canonical order.
+        counts: the statistics.
+        keys: [n] digests of reference, keywords and prediction, which put items in a canonical order.
         signature: signature of the metric.
     """
 
-    chunk: Chunk
-    keys: list[tuple[str, str, str]]
+    counts: Counts
+    keys: np.ndarray
     signature: str
     has_floor: bool
 
     def __len__(self) -> int:
         return len(self.keys)
 
+    @property
+    def asked(self) -> np.ndarray:
+        """[n, bytes] digests of reference and keywords: what two systems were asked."""
+        return self.keys.view(np.uint8).reshape(len(self), _KEY)[:, : 2 * DIGEST]
+
     def subset(self, members: Sequence[int]) -> "ItemStatistics":
         """The items at these indices; their floors remain those of the whole corpus."""
-        keys = [self.keys[at] for at in members]
-        return ItemStatistics(self.chunk.reordered(np.asarray(members)), keys, self.signature, self.has_floor)
+        at = np.asarray(members, dtype=np.intp)
+        return ItemStatistics(self.counts.take(at), self.keys[at], self.signature, self.has_floor)
 
     def table(self) -> list[dict[str, Any]]:
         """One dict per item: its scores in [0, 100] (keyword scores None without keywords), flags and language."""
-        rows = self.chunk.rows
-        by_item, keywords = score_items(rows), rows[:, columns()["keywords"]]
-        table = []
-        for i in range(len(self)):
-            row: dict[str, Any] = {name: number(values[i]) for name, values in by_item.items()}
-            row["keyword_hits"], row["keywords"] = (int(v) for v in keywords[i, :2])
-            row["repetition_share"] = round(float(self.chunk.repetition[i]), DIGITS)
-            row |= {flag: bool(value) for flag, value in zip(FLAGS, self.chunk.flags[i], strict=True)}
-            row["language"] = self.chunk.labels[i]
-            table.append(row)
-        return table
+        return list(self.each())
+
+    def each(self) -> Iterator[dict[str, Any]]:
+        """The dicts of `table`, one after the other."""
+        counts, keywords = self.counts, columns()["keywords"]
+        for place, rows in blocks(counts.rows):
+            by_item = score_items(rows)
+            for i, at in enumerate(range(place.start, place.start + len(rows))):
+                row: dict[str, Any] = {name: number(values[i]) for name, values in by_item.items()}
+                row["keyword_hits"], row["keywords"] = (int(v) for v in rows[i, keywords][:2])
+                row["repetition_share"] = round(float(counts.repetition[at]), DIGITS)
+                row |= {flag: bool(value) for flag, value in zip(FLAGS, counts.flags[at], strict=True)}
+                row["language"] = counts.labels[at]
+                yield row
 
 
 def number(value: Any) -> float | None:
     """A score as a rounded float; None for NaN."""
     return None if np.isnan(value) else round(float(value), DIGITS)
+
+
+def _keys(predictions: Sequence[str], references: Sequence[str], keywords: Sequence[Sequence[str]]) -> np.ndarray:
+    """[n] digests of each item's reference, keywords and prediction, one after the other."""
+    keys = bytearray()
+    for prediction, reference, names in zip(predictions, references, keywords, strict=True):
+        keys += _digest(reference) + _digest(*names) + _digest(prediction)
+    return np.frombuffer(keys, dtype=f"S{_KEY}")
+
+
+def _chosen(values: Sequence[Any], order: np.ndarray) -> Lazy[Any]:
+    """The values in the given order."""
+    return Lazy(len(order), lambda at: values[order[at]])
 
 
 def _ends(resampled: dict[str, np.ndarray]) -> Intervals:
@@ -123,7 +151,7 @@ class MellaMetric:
         check: `compute` also recomputes BLEU and chrF++ with sacrebleu, ROUGE-L with rouge_score and METEOR with nltk
             on the same tokens, and puts both beside each other (`mella_hf.metrics.check`).
         keyword_plain: keywords match without the diacritics of Latin letters, too ("u Nisu" names Niš).
-        keywords_by: what found the keywords, such as "ner:ORG/MODEL", for the signature.
+        keywords_by: what found the keywords, such as "ner:ORG/MODEL" or "rules-0.1.0", for the signature.
         answer_cleaning: score answers without `<think>` blocks, "Answer:" and Markdown (`mella_hf.metrics.cleaning`).
 
     Raises:
@@ -212,6 +240,7 @@ class MellaMetric:
         predictions: Sequence[str],
         references: Sequence[str],
         keywords: Sequence[Sequence[str] | None] | None = None,
+        keywords_by: Iterable[str | None] = (),
         prompts: Sequence[str] | None = None,
         check_references: bool = True,
     ) -> ItemStatistics:
@@ -222,6 +251,8 @@ class MellaMetric:
                 position; an empty prediction counts and scores 0.
             references: one text per item, likewise.
             keywords: names that each answer should mention; None or an empty list if an item has none.
+            keywords_by: what found the keywords of each item, as the column `keywords_by` of a dataset says it, for the
+                signature; None where people or the source gave them.
             prompts: user turns, to find answers that repeat them; the language's own by default.
             check_references: raise an error if references are in another language.
 
@@ -234,30 +265,31 @@ class MellaMetric:
         check_texts(predictions, references, words)
         self._warn_of_unclean(predictions)
         predictions = self.answers(predictions)
-        kept = words if words is not None else [[] for _ in predictions]
-        keys = [(_digest(r), _digest(*k), _digest(p)) for r, k, p in zip(references, kept, predictions, strict=True)]
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        partners = floor_partners([keys[i][0] for i in order])
+        kept: Sequence[Sequence[str]] = words if words is not None else [()] * len(predictions)
+        keys = _keys(predictions, references, kept)
+        order = np.argsort(keys, kind="stable")
+        places = floor_partners(keys[order].view(f"S{DIGEST}")[::3])
+        has_floor = bool(places[0] >= 0)
+        partners = order[places] if has_floor else places
         user_turns = tuple(prompts or (*self.language.know_prompts, *self.language.ling_prompts))
-        corpus = Corpus(
-            [predictions[i] for i in order],
-            [references[i] for i in order],
-            [kept[i] for i in order],
-            partners,
-            self._settings(user_turns),
-        )
-        chunk = count_items(corpus, self.workers, self.progress)
+        corpus = Corpus(predictions, references, kept, order, partners, self._settings(user_turns))
+        counts = count_items(corpus, self.workers, self.progress)
         if check_references:
-            labels = list(zip(chunk.reference_labels, chunk.reference_wrong, strict=True))
-            checks.check_references(corpus.references, self.language, corpus.keywords, labels)
-        back = np.argsort(order)  # from canonical order to the caller's
-        return ItemStatistics(chunk.reordered(back), keys, self.signature, has_floor=partners[0] >= 0)
+            labels = ((counts.reference_labels[at], bool(counts.reference_wrong[at])) for at in order)
+            checks.check_references(_chosen(references, order), self.language, _chosen(kept, order), labels)
+        found_by = sorted({name for name in keywords_by if name}) if not self.keywords_by else []
+        signature = "|".join((self.signature, *(f"kwby:{','.join(found_by)}" for _ in found_by[:1])))
+        return ItemStatistics(counts, keys, signature, has_floor)
 
-    def answers(self, predictions: list[str]) -> list[str]:
+    def answers(self, predictions: Sequence[str]) -> Sequence[str]:
         """The answers as they are scored."""
-        return [cleaning.clean_answer(text) for text in predictions] if self.answer_cleaning else predictions
+        if not self.answer_cleaning:
+            return predictions
+        if isinstance(predictions, Lazy):
+            return Lazy(len(predictions), lambda at: cleaning.clean_answer(predictions[at]))
+        return [cleaning.clean_answer(text) for text in predictions]
 
-    def _warn_of_unclean(self, predictions: list[str]) -> None:
+    def _warn_of_unclean(self, predictions: Sequence[str]) -> None:
         share = 0.0 if self.answer_cleaning else cleaning.share_to_clean(predictions)
         if share >= cleaning.LIKELY:
             warnings.warn(
@@ -289,43 +321,42 @@ class MellaMetric:
 
     def score(self, statistics: ItemStatistics) -> Scores:
         """The scores from item statistics; see `compute`."""
-        order = sorted(range(len(statistics)), key=statistics.keys.__getitem__)
-        rows, n = statistics.chunk.rows[order], len(statistics)
-        result = Scores({name: number(value) for name, value in score_sums(rows.sum(axis=0), n).items()})
-        floors = statistics.chunk.floors[order] if statistics.has_floor else None
-        intervals, over = self._intervals(rows, floors)
-        floor = score_sums(statistics.chunk.floors.sum(axis=0), n)
+        order, counts, n = np.argsort(statistics.keys, kind="stable"), statistics.counts, len(statistics)
+        sums = column_sums(SideBySide((counts.rows,), order))
+        result = Scores({name: number(value) for name, value in score_sums(sums, n).items()})
+        intervals, over = self._intervals(statistics, order)
+        floor = score_sums(column_sums(counts.floors), n)
         for name in all_scores():
             known = result[name] is not None and name in intervals
             result[f"{name}_low"], result[f"{name}_high"] = map(number, intervals[name]) if known else (None, None)
             result[f"{name}_floor"] = number(floor[name]) if statistics.has_floor else None
             ends = map(number, over[name]) if known and name in over else (None, None)
             result[f"{name}_over_floor_low"], result[f"{name}_over_floor_high"] = ends
-        chunk = statistics.chunk
-        rates = dict(zip(FLAGS, chunk.flags.mean(axis=0), strict=True))
+        rates = dict(zip(FLAGS, counts.flags.mean(axis=0), strict=True))
         for flag in FLAGS:
             result[f"{flag}_rate"] = number(rates[flag])
-        result["degenerate_rate"] = number(chunk.flags.any(axis=1).mean())
-        words = chunk.lengths.sum(axis=0)
+        result["degenerate_rate"] = number(counts.flags.any(axis=1).mean())
+        words = counts.lengths.sum(axis=0)
         result["length_ratio"] = number(words[0] / words[1]) if words[1] else None
-        result["reference_wrong_language_rate"] = number(chunk.reference_wrong.mean())
+        result["reference_wrong_language_rate"] = number(counts.reference_wrong.mean())
         result["n"] = n
         result["signature"] = f"{statistics.signature}|n:{n}|bs:{self.resamples}|seed:{self.seed}"
         return result
 
-    def _intervals(self, rows: np.ndarray, floors: np.ndarray | None) -> tuple[Intervals, Intervals]:
+    def _intervals(self, statistics: ItemStatistics, order: np.ndarray) -> tuple[Intervals, Intervals]:
         """The 95% interval of each score, and of the difference to its floor: the metric's own, or the bootstrap's."""
+        rows, floors = statistics.counts.rows, statistics.counts.floors
         scores, over = {}, {}
         if self.resamples:
-            n, width = len(rows), rows.shape[1]
-            both = rows if floors is None else np.hstack((rows, floors))
+            n = len(statistics)
+            both = SideBySide((rows, floors) if statistics.has_floor else (rows,), order)
             sums = significance.bootstrap_sums(both, self.resamples, self.seed)
-            scores = score_sums(sums[:, :width], n)
-            if floors is not None:
-                floor_scores = score_sums(sums[:, width:], n)
+            scores = score_sums(sums[:, : rows.width], n)
+            if statistics.has_floor:
+                floor_scores = score_sums(sums[:, rows.width :], n)
                 over = {name: scores[name] - floor_scores[name] for name in scores}
-        own_over = {} if floors is None else own_difference_intervals(floors, rows)
-        return _ends(scores) | own_intervals(rows), _ends(over) | own_over
+        own_over = own_difference_intervals(floors, rows, order) if statistics.has_floor else {}
+        return _ends(scores) | own_intervals(rows, order), _ends(over) | own_over
 
     def compute(
         self,

@@ -5,18 +5,22 @@ refused, and the caller names the keys.
 """
 
 import csv
-import io
+import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+from zipfile import BadZipFile
+
+import numpy as np
 
 from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.metrics.stored_rows import Row, StoredRows
 
-Row = dict[str, Any]
+_READ = 1 << 20  # characters of a JSON array that are read at a time
 
 
 @dataclass(frozen=True)
@@ -51,21 +55,32 @@ FORMATS = (
     Keys("lmms-eval", ("doc_id", "filtered_resps"), "doc_id", "filtered_resps.0", "target"),
     Keys("VLMEvalKit", ("index", "prediction"), "index", "prediction", "answer"),
     Keys("InternVL captions", ("image_id", "caption"), "image_id", "caption"),
+    *(
+        Keys("InternVL gt_answers", (name, "answer", "gt_answers"), name, "answer", "gt_answers")
+        for name in ("question_id", "index", "id", "image_path")
+    ),
     Keys("InternVL questions", ("question_id", "answer"), "question_id", "answer", "annotation"),
+    Keys("InternVL documents", ("questionId", "answer"), "questionId", "answer", "annotation"),
+    Keys("InternVL pictures", ("image", "answer", "annotation"), "image", "answer", "annotation"),
+    Keys("InternVL charts", ("question", "answer", "annotation"), None, "answer", "annotation"),
+    Keys("InternVL lines", ("id", "pred", "answer"), "id", "pred", "answer"),
     Keys("vLLM batch", ("custom_id", "response"), "custom_id", "response.body.choices.0.message.content"),
 )
 _KNOWN = ", ".join(dict.fromkeys(keys.name.split()[0] for keys in FORMATS))
 
 
 def read_predictions(
-    path: Path, keys: Mapping[str, str | None] | None = None, needs_reference: bool = True
-) -> tuple[list[Row], Keys]:
+    path: Path, keys: Mapping[str, str | None] | None = None, needs_reference: bool = True, folder: Path | None = None
+) -> tuple[StoredRows, Keys]:
     """Read the rows of a file of predictions, in order, and how they were read.
 
+    The file is read twice, row by row, so that a million rows need no memory: first for the keys that all rows have.
+
     Args:
-        path: JSON lines, a JSON array, CSV, TSV or an Excel workbook, by its ending.
+        path: JSON lines, a JSON array, CSV, TSV or an Excel workbook, by its ending; or lmms-eval's log, one object.
         keys: "id", "prediction" and "reference" that are not to be recognised; None for those that are.
         needs_reference: refuse rows without a reference.
+        folder: where the rows are put aside (`StoredRows`).
 
     Returns:
         Rows with id, prediction, and where the file has them reference, keywords and prompt; and the keys.
@@ -77,18 +92,14 @@ def read_predictions(
     """
     if not path.is_file():
         raise MellaError(f"There is no file {path}; give a file of predictions.")
-    rows = [(place, row) for place, row in _rows(path)]
-    if not rows:
-        raise MellaError(f"{path} has no predictions; each line is a JSON object with id, prediction, reference.")
-    found = _recognise(path, rows, keys or {})
-    read: list[Row] = []
-    places: dict[str, str] = {}
-    for at, (place, row) in enumerate(rows, 1):
-        one = _read(row, found, f"{path}, {place}", at, needs_reference)
-        if one["id"] in places:
-            raise MellaError(f"{path}, {place}: the id {one['id']!r} is on {places[one['id']]} already.")
-        places[one["id"]] = place
-        read.append(one)
+    found = _recognise(path, keys or {})
+    read = StoredRows(folder=folder)
+    for at, (place, row) in enumerate(_rows(path), 1):
+        read.append(_read(row, found, f"{path}, {place}", at, needs_reference))
+    twice = _first_repeated(_digests(read))
+    if twice is not None:
+        places = [place for at, (place, _) in enumerate(_rows(path)) if at in twice]
+        raise MellaError(f"{path}, {places[1]}: the id {read[twice[0]]['id']!r} is on {places[0]} already.")
     return read, found
 
 
@@ -99,23 +110,109 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
         yield from _workbook(path)
         return
     try:
-        text = path.read_text("utf-8-sig")  # with or without a byte-order mark
+        with path.open(encoding="utf-8-sig") as file:  # with or without a byte-order mark
+            yield from _text_rows(file, path, ending)
     except UnicodeDecodeError as error:
         raise MellaError(f"{path} is not UTF-8 ({error}); save it as UTF-8.") from error
+
+
+def _text_rows(file: TextIO, path: Path, ending: str) -> Iterator[tuple[str, Row]]:
     if ending in (".tsv", ".csv"):
         csv.field_size_limit(sys.maxsize)  # VLMEvalKit writes images into cells
-        table = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if ending == ".tsv" else ",")
-        yield from ((f"row {number}", dict(row)) for number, row in enumerate(table, 1))
-    elif ending == ".json" and text.lstrip().startswith("["):
-        values = _json(text, str(path))
-        yield from (
-            (f"entry {number}", _object(value, f"{path}, entry {number}")) for number, value in enumerate(values, 1)
-        )
-    else:
-        for number, line in enumerate(text.split("\n"), 1):  # not splitlines: U+2028 is text
-            if line.strip():
-                where = f"{path}, line {number}"
-                yield f"line {number}", _object(_json(line, where), where)
+        lines = csv.reader(file, delimiter="\t" if ending == ".tsv" else ",")
+        names = next(lines, [])
+        for number, cells in enumerate(filter(None, lines), 1):
+            yield f"row {number}", _cells(names, cells, f"{path}, row {number}")
+        return
+    entries: Iterable[Any] | None = None
+    if ending == ".json":
+        entries = _Array(file, path) if _starts_array(file) else _logs(file)
+        if entries is None:
+            file.seek(0)
+    if entries is not None:
+        for number, value in enumerate(entries, 1):
+            yield f"entry {number}", _object(value, f"{path}, entry {number}")
+        return
+    for number, line in enumerate(file, 1):  # not splitlines: U+2028 is text
+        if line.strip():
+            where = f"{path}, line {number}"
+            yield f"line {number}", _object(_json(line, where), where)
+
+
+def _starts_array(file: TextIO) -> bool:
+    """Whether the first character of a text that is no space is a bracket."""
+    while (character := file.read(1)).isspace():
+        pass
+    file.seek(0)
+    return character == "["
+
+
+def _logs(file: TextIO) -> list[Any] | None:
+    """The samples in a log of lmms-eval before version 0.2, which is one object; None for other files."""
+    try:
+        whole = json.loads(file.readline())
+    except (ValueError, RecursionError):  # an object over several lines
+        file.seek(0)
+        try:
+            whole = json.load(file)
+        except (ValueError, RecursionError):
+            return None
+    logs = whole.get("logs") if isinstance(whole, dict) else None
+    return logs if isinstance(logs, list) else None
+
+
+class _Array:
+    """Reads the entries of a JSON array, which is never in memory as a whole."""
+
+    def __init__(self, file: TextIO, path: Path):
+        self._file, self._path, self._decoder = file, path, json.JSONDecoder()
+        self._text, self._at = "", 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self._next_mark()  # the bracket
+        number = 0
+        mark = "]" if self._peek() == "]" else ","
+        while mark == ",":
+            number += 1
+            yield self._value(number)
+            mark = self._next_mark()
+        if number == 0:
+            self._next_mark()
+        if mark != "]" or self._peek():
+            raise MellaError(f"{self._path}, after entry {number}: not JSON (a comma or the end was expected).")
+
+    def _value(self, number: int) -> Any:
+        self._peek()
+        while True:
+            problem: Exception | str = "it does not end"
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+                if end < len(self._text):  # else it may go on
+                    self._at = end
+                    return value
+            except (ValueError, RecursionError) as error:
+                problem = error
+            if not self._read_on():
+                raise MellaError(f"{self._path}, entry {number}: not JSON ({problem}).")
+
+    def _next_mark(self) -> str:
+        mark = self._peek()
+        self._at += len(mark)
+        return mark
+
+    def _peek(self) -> str:
+        """The next character that is no space; nothing at the end."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at].isspace():
+                self._at += 1
+            if self._at < len(self._text) or not self._read_on():
+                return self._text[self._at : self._at + 1]
+
+    def _read_on(self) -> bool:
+        rest = self._text[self._at :]
+        further = self._file.read(max(_READ, len(rest)))
+        self._text, self._at = rest + further, 0
+        return bool(further)
 
 
 def _workbook(path: Path) -> Iterator[tuple[str, Row]]:
@@ -123,11 +220,22 @@ def _workbook(path: Path) -> Iterator[tuple[str, Row]]:
         from openpyxl import load_workbook
     except ImportError as error:
         raise MissingExtraError("openpyxl", "metrics", "Reading an Excel workbook") from error
-    sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
+    try:
+        sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
+    except (BadZipFile, KeyError, ValueError, OSError) as error:
+        raise MellaError(f"{path} is no Excel workbook that can be read ({error}).") from error
     lines = sheet.iter_rows(values_only=True)
     names = [str(name) for name in next(lines, ())]
     for number, values in enumerate(lines, 2):
-        yield f"row {number}", dict(zip(names, values, strict=False))
+        if any(value is not None for value in values):  # programs leave empty rows at the end
+            yield f"row {number}", _cells(names, values, f"{path}, row {number}")
+
+
+def _cells(names: Sequence[str], values: Sequence[Any], where: str) -> Row:
+    """The cells of a row by the names of their columns; what stands beside the columns is an error."""
+    if beside := [value for value in values[len(names) :] if value not in (None, "")]:
+        raise MellaError(f"{where}: the cell {beside[0]!r} has no column; is a text with the separator not quoted?")
+    return dict.fromkeys(names) | dict(zip(names, values, strict=False))
 
 
 def _json(text: str, where: str) -> Any:
@@ -143,10 +251,16 @@ def _object(value: Any, where: str) -> Row:
     return value
 
 
-def _recognise(path: Path, rows: list[tuple[str, Row]], given: Mapping[str, str | None]) -> Keys:
+def _recognise(path: Path, given: Mapping[str, str | None]) -> Keys:
     """The format whose keys every row has, with the keys that the caller names instead."""
     named = {part: key for part, key in given.items() if key}
-    common = set(rows[0][1]).intersection(*(row for _, row in rows))
+    first: Row | None = None
+    common: set[str] = set()
+    for _, row in _rows(path):
+        common = set(row) if first is None else common.intersection(row)
+        first = first or row
+    if first is None:
+        raise MellaError(f"{path} has no predictions; each line is a JSON object with id, prediction, reference.")
     if {"id", "prediction"} <= set(named):
         return Keys("named keys", (), named["id"], named["prediction"], named.get("reference"))
     fitting = [keys for keys in FORMATS if set(keys.needs) <= common]
@@ -156,22 +270,23 @@ def _recognise(path: Path, rows: list[tuple[str, Row]], given: Mapping[str, str 
         fitting = [keys for keys in fitting if keys.prediction == named["prediction"]] or [
             Keys("named keys", (), "id" if "id" in common else None, named["prediction"])
         ]
+    fitting = [keys for keys in fitting if keys.id] or fitting  # an id tells more than the place
     ids = {keys.id for keys in fitting}
     answers = {keys.prediction for keys in fitting}
     if not fitting:
-        own = "prediction" in rows[0][1] or "id" in rows[0][1]
+        own = "prediction" in first or "id" in first
         if own:  # a file of ours with a fault; say which row has it
             return FORMATS[0]
         raise MellaError(
-            f"{path}: the keys {', '.join(sorted(map(str, rows[0][1]))[:12])} are not those of {_KNOWN}. "
+            f"{path}: the keys {', '.join(sorted(map(str, first))[:12])} are not those of {_KNOWN}. "
             "Name them: --id KEY --prediction KEY --reference KEY; a dot leads into objects, as in answer.text."
         )
     if len(answers) > 1 or len(ids) > 1:
         raise MellaError(
             f"{path} could be {' or '.join(map(str, fitting))}. Say which: --id KEY --prediction KEY --reference KEY."
         )
-    first = fitting[0]
-    return Keys(first.name, (), named.get("id", first.id), first.prediction, named.get("reference", first.reference))
+    keys = fitting[0]
+    return Keys(keys.name, (), named.get("id", keys.id), keys.prediction, named.get("reference", keys.reference))
 
 
 def _read(row: Row, keys: Keys, where: str, place: int, needs_reference: bool) -> Row:
@@ -196,6 +311,8 @@ def _read(row: Row, keys: Keys, where: str, place: int, needs_reference: bool) -
     keywords = row.get("keywords")
     if keywords is not None and not (isinstance(keywords, list) and all(isinstance(word, str) for word in keywords)):
         raise MellaError(f"{where}: 'keywords' is {keywords!r}; it must be a list of texts.")
+    if isinstance(values["id"], float) and values["id"].is_integer():  # as workbooks and pandas write 7
+        values["id"] = int(values["id"])
     if not isinstance(values["id"], str | int):
         raise MellaError(f"{where}: the id is {values['id']!r}; it must be a text or a whole number.")
     values["id"] = str(values["id"])  # 7 and "7" are the same image
@@ -233,28 +350,58 @@ def _value(row: Any, key: str) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def joined(first: list[Row], second: list[Row], path: Path) -> list[Row]:
+def joined(first: Sequence[Row], second: StoredRows, path: Path) -> StoredRows:
     """The second system's rows in the first one's order, with the first one's references and keywords.
 
     Raises:
         MellaError: when an id is in one file only, or a reference differs; the message names it.
     """
-    by_id = {row["id"]: row for row in second}
-    missing = [row["id"] for row in first if row["id"] not in by_id]
-    extra = sorted(set(by_id) - {row["id"] for row in first})
-    for ids, fault in ((missing, "lacks"), (extra, "has, and the other file lacks,")):
-        if ids:
-            raise MellaError(f"{path} {fault} {len(ids)} ids: {_some(ids)}. Give two files with the same ids.")
-    rows = []
-    for row in first:
-        other = by_id[row["id"]]
-        if other.get("reference") not in (None, row["reference"]):
-            raise MellaError(f"{path}: the reference of id {row['id']!r} is another than in the first file.")
-        rows.append({**row, "prediction": other["prediction"]})
-    return rows
+    ours, theirs = _digests(first), _digests(second)
+    for (rows, ids, others), fault in (
+        ((first, ours, theirs), "lacks"),
+        ((second, theirs, ours), "has, and the other file lacks,"),
+    ):
+        lost = [rows[int(at)]["id"] for at in np.flatnonzero(_positions(ids, others) < 0)]
+        if lost:
+            named = _some(lost if rows is first else sorted(lost))
+            raise MellaError(f"{path} {fault} {len(lost)} ids: {named}. Give two files with the same ids.")
+
+    def rows_of_second() -> Iterator[Row]:
+        for row, at in zip(first, _positions(ours, theirs), strict=True):
+            other = second[at]
+            if other.get("reference") not in (None, row["reference"]):
+                raise MellaError(f"{path}: the reference of id {row['id']!r} is another than in the first file.")
+            yield {**row, "prediction": other["prediction"]}
+
+    return second.changed(rows_of_second())
 
 
-def with_references(rows: list[Row], known: Mapping[str, Row], keys: Keys, path: Path) -> list[Row]:
+def _digests(rows: Sequence[Row]) -> np.ndarray:
+    """[n] digests of the ids, which take less memory than the ids."""
+    digests = bytearray()
+    for row in rows:
+        digests += hashlib.blake2b(row["id"].encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return np.frombuffer(digests, dtype="S16")
+
+
+def _positions(wanted: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """[n] where each of the wanted digests stands among the others; -1 where nowhere."""
+    order = np.argsort(among)
+    found = order[np.minimum(np.searchsorted(among, wanted, sorter=order), len(among) - 1)]
+    return np.where(among[found] == wanted, found, -1)
+
+
+def _first_repeated(digests: np.ndarray) -> tuple[int, int] | None:
+    """The first place at which a digest comes again, after the place where it stood before; None if none does."""
+    order = np.argsort(digests, kind="stable")
+    again = np.flatnonzero(digests[order[1:]] == digests[order[:-1]])
+    if not len(again):
+        return None
+    pair = again[np.argmin(order[again + 1])]
+    return int(order[pair]), int(order[pair + 1])
+
+
+def with_references(rows: StoredRows, known: Mapping[str, Row], keys: Keys, path: Path) -> StoredRows:
     """The rows with the references and keywords of a dataset, by id or by the name of the image's file.
 
     Args:
@@ -271,7 +418,7 @@ def with_references(rows: list[Row], known: Mapping[str, Row], keys: Keys, path:
             "name the key that holds the image's id (--id KEY), or score the references of the file."
         )
     by_place = list(known) if keys.name == "lmms-eval" else []
-    found: dict[str, Row] = {}
+    found, joined_rows = set(), rows.changed(())
     lost = []
     for row in rows:
         name = row["id"]
@@ -280,7 +427,8 @@ def with_references(rows: list[Row], known: Mapping[str, Row], keys: Keys, path:
         elif name not in known:
             name = Path(name).stem
         if name in known and name not in found:
-            found[name] = {**row, "id": name, **known[name]}
+            found.add(name)
+            joined_rows.append({**row, "id": name, **known[name]})
         else:
             lost.append(row["id"])
     if lost:
@@ -290,7 +438,7 @@ def with_references(rows: list[Row], known: Mapping[str, Row], keys: Keys, path:
             f"{path} has no answer to {len(missing)} of {len(known)} images of the dataset, such as {_some(missing)}; "
             'an image without an answer would be left out of the mean. Give a prediction for each, if need be "".'
         )
-    return list(found.values())
+    return joined_rows
 
 
 def _some(ids: list[str]) -> str:

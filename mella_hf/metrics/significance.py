@@ -4,11 +4,12 @@ Images are resampled, not scores: each resample sums the statistics of the image
 from the sums. NumPy's maintainers keep its legacy generator frozen, so a seed gives the same resamples everywhere.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from mella_hf.errors import MellaError
+from mella_hf.metrics.tables import Table, blocks, column_sums
 
 RESAMPLES = 1000  # Koehn (2004) and sacrebleu
 SEED = 12345  # sacrebleu's
@@ -17,6 +18,7 @@ _TIE = 1e-9  # points: two ways to sum the same statistics differ by less
 PER_TEST = 100  # resamples for each test of a family
 _BLOCK = 100  # resamples at a time, at most
 _BLOCK_DRAWS = 2_000_000  # images drawn at a time, at most: 16 MB of indices, whatever the number of images
+_HELD = 32_000_000  # weights of images that are held for one walk through the statistics: 64 MB
 
 
 def resamples_for(tests: int) -> int:
@@ -29,37 +31,62 @@ def resamples_for(tests: int) -> int:
     return max(RESAMPLES, PER_TEST * tests)
 
 
-def bootstrap_sums(statistics: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
+def bootstrap_sums(statistics: Table, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """Sums [resamples, k] of the statistics [n, k] of n images drawn with replacement."""
     n = len(statistics)
     random = np.random.RandomState(seed)
-    sums = []
-    for size in _blocks(resamples, n):
-        drawn = random.randint(n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        sums.append(counts.astype(np.float64) @ statistics)
-    return np.concatenate(sums)
+
+    def drawn(size: int) -> np.ndarray:
+        """[size, n] how often each image was drawn."""
+        images = random.randint(n, size=(size, n)) + n * np.arange(size)[:, None]
+        return np.bincount(images.ravel(), minlength=size * n).reshape(size, n)
+
+    return _weighted_sums(statistics, resamples, drawn)
 
 
 def swapped_sums(
-    first: np.ndarray, second: np.ndarray, trials: int = RESAMPLES, seed: int = SEED
+    first: Table, second: Table, trials: int = RESAMPLES, seed: int = SEED
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sums [trials, k] of two systems' statistics [n, k] after swapping each image with probability 1/2."""
     random = np.random.RandomState(seed)
-    total, difference = first.sum(axis=0), second - first
+    moved = _weighted_sums(_Differences(first, second), trials, lambda size: random.randint(2, size=(size, len(first))))
+    return column_sums(first) + moved, column_sums(second) - moved
+
+
+class _Differences:
+    """[n, k] what the second table has more than the first."""
+
+    def __init__(self, first: Table, second: Table):
+        self._first, self._second = first, second
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        difference: np.ndarray = self._second[rows] - self._first[rows]
+        return difference
+
+
+def _weighted_sums(statistics: Table, total: int, draw: Callable[[int], np.ndarray]) -> np.ndarray:
+    """[total, k] sums of the statistics [n, k], with weights from `draw`, which makes [size, n] of them at a time."""
+    n = len(statistics)
     sums = []
-    for size in _blocks(trials, len(first)):
-        swap = random.randint(2, size=(size, len(first))).astype(np.float64)
-        sums.append(swap @ difference)
-    moved = np.concatenate(sums)
-    return total + moved, second.sum(axis=0) - moved
+    for size in _sizes(total, min(_BLOCK, _HELD // max(n, 1))):
+        weights = np.empty((size, n), dtype=np.uint16)  # no image is drawn 65,536 times
+        start = 0
+        for part in _sizes(size, min(_BLOCK, _BLOCK_DRAWS // max(n, 1))):
+            weights[start : start + part] = draw(part)
+            start += part
+        sums.append(sum(weights[:, place].astype(np.float64) @ rows for place, rows in blocks(statistics)))
+    return np.concatenate(sums)
 
 
 def flipped_sums(differences: np.ndarray, trials: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """Sums [trials] of differences [n] of which each one changes its sign with probability 1/2."""
     random = np.random.RandomState(seed)
     kept = [
-        random.randint(2, size=(size, len(differences))) @ differences for size in _blocks(trials, len(differences))
+        random.randint(2, size=(size, len(differences))) @ differences
+        for size in _sizes(trials, min(_BLOCK, _BLOCK_DRAWS // max(len(differences), 1)))
     ]
     sums: np.ndarray = differences.sum() - 2.0 * np.concatenate(kept)
     return sums
@@ -119,8 +146,8 @@ def _p_value(strays: np.ndarray, difference: float) -> float:
     return (int(np.count_nonzero(strays >= abs(difference) - _TIE)) + 1) / (len(strays) + 1)
 
 
-def _blocks(total: int, images: int) -> Iterator[int]:
+def _sizes(total: int, most: int) -> Iterator[int]:
     """Sizes of the blocks that the resamples are drawn in; the draws are the same whatever the sizes."""
-    block = max(1, min(_BLOCK, _BLOCK_DRAWS // max(images, 1)))
+    block = max(1, most)
     for start in range(0, total, block):
         yield min(block, total - start)

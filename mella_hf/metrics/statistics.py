@@ -5,8 +5,7 @@ floor): what an answer scores there comes from its template, not from the pictur
 """
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 from mella_hf.errors import MellaError
 from mella_hf.metrics.base import Metric
 from mella_hf.metrics.installed import all_metrics
+from mella_hf.metrics.tables import Compact
 from mella_hf.metrics.texts import MetricSettings, Text
 from mella_hf.metrics.vocabulary import Vocabulary
 from mella_hf.progress import progress_bar
@@ -49,7 +49,7 @@ def item_row(prediction: Text, reference: Text, keywords: Sequence[str], setting
 
 @dataclass
 class Chunk:
-    """The statistics of some items, in the order they were asked for."""
+    """The statistics of the items of a span, in canonical order."""
 
     rows: np.ndarray  # [n, k] against the item's own reference
     floors: np.ndarray  # [n, k] against another image's reference
@@ -60,25 +60,69 @@ class Chunk:
     reference_labels: list[str]  # [n]
     reference_wrong: np.ndarray  # [n] whether the reference is surely in another language
 
-    def reordered(self, order: np.ndarray) -> "Chunk":
-        """The same items in another order: item order[i] comes to place i."""
-        return Chunk(
-            self.rows[order],
-            self.floors[order],
-            self.flags[order],
-            self.repetition[order],
-            self.lengths[order],
-            [self.labels[i] for i in order],
-            [self.reference_labels[i] for i in order],
-            self.reference_wrong[order],
-        )
+
+class Counts:
+    """The statistics of all items, in the caller's order, in as few bytes as they fit in.
+
+    Attributes:
+        rows, floors: [n, k] statistics, as in `Chunk`.
+        flags, repetition, lengths, reference_wrong: as in `Chunk`.
+        labels, reference_labels: [n] languages.
+    """
+
+    def __init__(self, items: int, width: int):
+        self.rows, self.floors = Compact(items, width), Compact(items, width)
+        self.flags = np.zeros((items, len(FLAGS)), dtype=bool)
+        self.repetition = np.zeros(items)
+        self.lengths = np.zeros((items, 2), dtype=np.uint32)
+        self.reference_wrong = np.zeros(items, dtype=bool)
+        self.labels, self.reference_labels = Labels(items), Labels(items)
+
+    def write(self, places: np.ndarray, chunk: Chunk) -> None:
+        """Write the statistics of a chunk to the places of its items."""
+        self.rows.write(places, chunk.rows)
+        self.floors.write(places, chunk.floors)
+        for name in ("flags", "repetition", "lengths", "reference_wrong"):
+            getattr(self, name)[places] = getattr(chunk, name)
+        self.labels.write(places, chunk.labels)
+        self.reference_labels.write(places, chunk.reference_labels)
+
+    def take(self, members: np.ndarray) -> "Counts":
+        """The items at these places, in this order."""
+        taken = Counts(0, 0)
+        for name, values in vars(self).items():
+            setattr(taken, name, values[members] if isinstance(values, np.ndarray) else values.take(members))
+        return taken
+
+
+class Labels:
+    """[n] names of languages, of which there are few: two bytes each."""
+
+    def __init__(self, items: int):
+        self._codes, self._names = np.zeros(items, dtype=np.uint16), [""]
+
+    def __getitem__(self, at: int) -> str:
+        return self._names[self._codes[at]]
+
+    def write(self, places: np.ndarray, names: Sequence[str]) -> None:
+        """Write the names to the places."""
+        self._names += [name for name in dict.fromkeys(names) if name not in self._names]
+        self._codes[places] = [self._names.index(name) for name in names]
+
+    def take(self, members: np.ndarray) -> "Labels":
+        """The names at these places, in this order."""
+        taken = Labels(0)
+        taken._codes, taken._names = self._codes[members], self._names
+        return taken
 
 
 @dataclass
 class Corpus:
-    """The items to count, in canonical order. `partners[i]` is the item whose reference is i's floor, or -1.
+    """The items to count.
 
     Attributes:
+        order: [n] the items in canonical order, in which they are counted: spans are of this order.
+        partners: [n] the item whose reference is the floor of the item at a place of this order, or -1.
         surveys: what each metric found in all references (`Metric.survey`).
         analyses: of references that were analysed for a survey, and are needed again.
     """
@@ -86,25 +130,31 @@ class Corpus:
     predictions: Sequence[str]
     references: Sequence[str]
     keywords: Sequence[Sequence[str]]
-    partners: Sequence[int]
+    order: np.ndarray
+    partners: np.ndarray
     settings: MetricSettings
     surveys: dict[str, Any] = field(default_factory=dict)
     analyses: dict[str, TokenAnalysis] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        return len(self.order)
+
     def reference_words(self, span: Span) -> list[list[str]]:
         """The words of the references of a span."""
-        return [analyze(raw, self.settings.language).words for raw in self.references[slice(*span)]]
+        return [analyze(self.references[at], self.settings.language).words for at in self.order[slice(*span)]]
 
     def count(self, span: Span) -> Chunk:
         """The statistics of the items of a span."""
         texts = _Texts(self)
-        predictions = [texts[raw] for raw in self.predictions[slice(*span)]]
-        references = [texts[raw] for raw in self.references[slice(*span)]]
+        members = self.order[slice(*span)]
+        predictions = [texts[self.predictions[at]] for at in members]
+        references = [texts[self.references[at]] for at in members]
         width = sum(metric.width for metric in all_metrics())
         rows, floors = [], []
-        for at, prediction, reference in zip(range(*span), predictions, references, strict=True):
+        for at, other, prediction, reference in zip(
+            members, self.partners[slice(*span)], predictions, references, strict=True
+        ):
             rows.append(item_row(prediction, reference, self.keywords[at], self.settings))
-            other = self.partners[at]
             if other < 0:
                 floors.append([0.0] * width)
             else:
@@ -158,40 +208,67 @@ def _run(work: Callable[[Corpus, Span], Result], span: Span) -> Result:
     return work(_corpus, span)
 
 
-def count_items(corpus: Corpus, workers: int | None = None, progress: bool = True) -> Chunk:
+def count_items(corpus: Corpus, workers: int | None = None, progress: bool = True) -> Counts:
     """Compute the statistics of all items, on all cores if there is enough work.
 
     Workers are forked, so texts and registered languages are shared, not copied. If the platform cannot fork, or
     `workers` is 1, everything runs in this process.
     """
-    n = len(corpus.predictions)
+    n = len(corpus)
     spans = [(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
-    size = sum(map(len, corpus.predictions)) + sum(map(len, corpus.references))
+    much = _is_much(corpus)
     if workers is None:
-        workers = (os.cpu_count() or 1) if size >= _PARALLEL_FROM else 1
+        workers = (os.cpu_count() or 1) if much else 1
     if workers < 1 or len(spans) == 1 or "fork" not in get_all_start_methods():
         workers = 1
-    _survey(corpus, spans, workers, keep=workers == 1 and size < _PARALLEL_FROM)
-    chunks = []
+    for metric in all_metrics():
+        if type(metric).survey is not Metric.survey:
+            corpus.surveys[metric.name] = metric.survey(_Words(corpus, spans, workers, keep=workers == 1 and not much))
+    counts = Counts(n, sum(metric.width for metric in all_metrics()))
     with progress_bar(total=n, desc="Scoring", unit="item", delay=2, shown=progress) as bar:
         for span, chunk in zip(spans, _each(Corpus.count, corpus, spans, workers), strict=True):
-            chunks.append(chunk)
+            counts.write(corpus.order[slice(*span)], chunk)
             bar.update(span[1] - span[0])
-    return _joined(chunks)
+    return counts
 
 
-def _survey(corpus: Corpus, spans: Sequence[Span], workers: int, keep: bool) -> None:
-    """Let the metrics that want it look at all references; with `keep`, their analyses serve again in the counting."""
-    curious = [metric for metric in all_metrics() if type(metric).survey is not Metric.survey]
-    if not curious:
-        return
-    if keep:
-        corpus.analyses = {raw: analyze(raw, corpus.settings.language) for raw in dict.fromkeys(corpus.references)}
-        words = [corpus.analyses[raw].words for raw in corpus.references]
-    else:
-        counted = _each(Corpus.reference_words, corpus, spans, workers)
-        words = [[sys.intern(word) for word in text] for texts in counted for text in texts]
-    corpus.surveys = {metric.name: metric.survey(words) for metric in curious}
+def _is_much(corpus: Corpus) -> bool:
+    """Whether the texts have enough characters for several processes to pay."""
+    left = _PARALLEL_FROM
+    for texts in (corpus.predictions, corpus.references):
+        for text in texts:
+            left -= len(text)
+            if left <= 0:
+                return True
+    return False
+
+
+class _Words(Collection[list[str]]):
+    """The words of all references, analysed anew each time they are walked through, so that they are never held.
+
+    With `keep`, their analyses serve again in the counting.
+    """
+
+    def __init__(self, corpus: Corpus, spans: Sequence[Span], workers: int, keep: bool):
+        self._corpus, self._spans, self._workers, self._keep = corpus, spans, workers, keep
+
+    def __len__(self) -> int:
+        return len(self._corpus)
+
+    def __contains__(self, words: object) -> bool:
+        return any(words == text for text in self)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        corpus = self._corpus
+        if not self._keep:
+            for texts in _each(Corpus.reference_words, corpus, self._spans, self._workers):
+                yield from texts
+            return
+        for at in corpus.order:
+            raw = corpus.references[at]
+            if raw not in corpus.analyses:
+                corpus.analyses[raw] = analyze(raw, corpus.settings.language)
+            yield corpus.analyses[raw].words
 
 
 def _each(
@@ -203,16 +280,3 @@ def _each(
         return
     with ProcessPoolExecutor(workers, get_context("fork"), initializer=_adopt, initargs=(corpus,)) as pool:
         yield from pool.map(partial(_run, work), spans)
-
-
-def _joined(chunks: Sequence[Chunk]) -> Chunk:
-    return Chunk(
-        rows=np.concatenate([c.rows for c in chunks]),
-        floors=np.concatenate([c.floors for c in chunks]),
-        flags=np.concatenate([c.flags for c in chunks]),
-        repetition=np.concatenate([c.repetition for c in chunks]),
-        lengths=np.concatenate([c.lengths for c in chunks]),
-        labels=[label for c in chunks for label in c.labels],
-        reference_labels=[label for c in chunks for label in c.reference_labels],
-        reference_wrong=np.concatenate([c.reference_wrong for c in chunks]),
-    )

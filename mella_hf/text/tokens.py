@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from mella_hf.errors import MellaError, MissingExtraError
@@ -17,6 +18,8 @@ from mella_hf.languages import Language, get_language
 _EXTRA = "metrics"
 _STEM_CACHE = 200_000  # words: what a corpus has, at about 30 MB
 
+
+_SENTENCE_ENDS = (".", "!", "?", "…", ":", ";", "-", "–", "—", "•", '"', "“", "„", "«", "»", "(")
 
 Tagged = tuple[list[str], list[str]]  # tokens, and their parts of speech where the analyser knows them
 
@@ -264,6 +267,19 @@ class TokenAnalysis:
         upper = self.raw.upper() == self.raw
         pieces = (piece for piece in self.raw.split() if upper or any(map(str.isupper, piece)))
         return frozenset(_word_pattern().findall(self.language.normalizer(" ".join(pieces))))
+
+    @cached_property
+    def inner_capitals(self) -> frozenset[str]:
+        """The normalised words that stand with a capital where no sentence begins: names, in most languages."""
+        if self.raw.upper() == self.raw:
+            return frozenset()
+        pieces = self.raw.split()
+        inner = [
+            piece
+            for before, piece in pairwise(pieces)
+            if any(map(str.isupper, piece)) and not before.endswith(_SENTENCE_ENDS)
+        ]
+        return frozenset(_word_pattern().findall(self.language.normalizer(" ".join(inner))))
 
     @cached_property
     def words(self) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from mella_hf.dataset.building import names
 from mella_hf.dataset.building.candidate import Unit
 from mella_hf.dataset.building.names import fill_keywords
+from mella_hf.version import __version__
 
 
 def unit(language: str, source: str = "know") -> Unit:
@@ -24,6 +25,7 @@ def test_names_are_found_by_the_languages_rule() -> None:
     fill_keywords(rows, unit("cs"), counts)
     assert [row["keywords"] for row in rows] == [["Karlův most", "Praze"], [], ["Vltava"]]
     assert counts == {names.FOUND: 1}
+    assert [row.get("keywords_by") for row in rows] == [f"rules-{__version__}"] * 2 + [None]  # its source's own
 
 
 @pytest.mark.parametrize(("language", "source"), [("ja", "know"), ("qzz", "know"), ("cs", "ling")])
@@ -45,4 +47,4 @@ def test_missing_packages_are_counted(monkeypatch: pytest.MonkeyPatch, language:
         monkeypatch.setitem(sys.modules, module, None)
     rows, counts = [{"text": text}], Counter[str]()
     fill_keywords(rows, unit(language), counts)
-    assert rows[0]["keywords"] is None and counts == {names.NO_PACKAGES: 1}
+    assert "keywords" not in rows[0] and counts == {names.NO_PACKAGES: 1}

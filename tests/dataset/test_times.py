@@ -28,7 +28,7 @@ NEPAL = timezone(timedelta(hours=5, minutes=45))
 
 def as_before(path: Path) -> None:
     """Write a Parquet file as earlier versions did: times are timestamps, of which the metadata says "string"."""
-    table = pq.read_table(path).drop_columns(["relevance", "relevance_model"])
+    table = pq.read_table(path).drop_columns(["relevance", "relevance_model", "keywords_by"])
     at = table.column_names.index("collected_at")
     table = table.set_column(at, "collected_at", table["collected_at"].cast(pa.timestamp("us", tz="UTC")))
     pq.write_table(table, path, row_group_size=256)

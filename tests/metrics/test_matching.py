@@ -6,6 +6,15 @@ from mella_hf.errors import MellaError
 from mella_hf.metrics.matching import keyword_hits
 
 HITS = [
+    ("cs", "Most", "hrad most u lesa"),  # a text without capitals
+    ("cs", "Bílá hora", "Bitva na Bílé hoře"),
+    ("ru", "Орёл", "В центре Орла стоит собор"),
+    ("ko", "대구", "대구역 앞 광장"),
+    ("ko", "전주", "전주비빔밥 한 그릇"),
+    ("ko", "안도라", "작은 나라 안도라도 보인다"),
+    ("ko", "리오 가예고스", "사진은 리오 가예고스에서 찍었다"),
+    ("hu", "Mérida", "Indulás Méridából"),
+    ("sr", "Најроби", "Улица у Најробију"),
     ("ar", "القاهرة", "منظر بالقاهره"),
     ("cs", "Karlův most", "na Karlově mostě"),
     ("cs", "Brno", "výstava v Brně"),
@@ -26,6 +35,18 @@ HITS = [
     ("ar", "أبو ظبي", "أبراج بأبوظبي ليلا"),
 ]
 MISSES = [
+    ("cs", "Most", "Kamenný most přes řeku"),  # ordinary words in small letters
+    ("ru", "Орёл", "Над полем летит орёл"),
+    ("hu", "Pápa", "Itt a pápa integet"),
+    ("sr", "Бор", "Висок бор на планини"),
+    ("vi", "Hội An", "Lễ hội an toàn giao thông"),
+    ("ko", "대구", "얼큰한 대구탕 한 그릇"),  # cod soup, a pearl necklace, a right to stay, a copula
+    ("ko", "진주", "진주목걸이를 한 소녀"),
+    ("ko", "영주", "영주권을 든 사람"),
+    ("ko", "이란", "사랑이란 꽃이다"),
+    ("ko", "전주", "피아노 전주곡 악보"),
+    ("ko", "부산", "시장이 부산하게 움직인다"),
+    ("ru", "Кострома", "Люди сидят у костра"),
     ("ar", "قطر", "قطرات الماء"),
     ("ar", "عبد الله", "عبد الرحمن والله معه"),
     ("ar", "بورسعيد", "بور سعيدة"),

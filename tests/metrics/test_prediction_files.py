@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mella_hf.errors import MellaError
+from mella_hf.metrics import prediction_files
 from mella_hf.metrics.prediction_files import joined, read_predictions, with_references
 
 ANSWERS = ["Lidé na mostě\nv Praze.", "Hrad nad řekou."]
@@ -38,6 +39,10 @@ def rows_of(program: str) -> list[dict[str, Any]]:
         "InternVL questions": [
             {"question_id": i, "question": "?", "answer": a, "annotation": t} for i, (a, t) in pairs
         ],
+        "InternVL gt_answers": [{"question": "?", "answer": a, "gt_answers": t, "index": i} for i, (a, t) in pairs],
+        "InternVL documents": [{"question": "?", "questionId": i, "answer": a, "annotation": t} for i, (a, t) in pairs],
+        "InternVL charts": [{"question": "?", "answer": a, "annotation": t} for _, (a, t) in pairs],
+        "InternVL lines": [{"id": i, "question": "?", "pred": a, "answer": t} for i, (a, t) in pairs],
         "vLLM batch": [reply(str(i), a) for i, (a, _) in pairs],
     }
     return shapes[program]
@@ -72,6 +77,10 @@ PROGRAMS = [
     ("VLMEvalKit", ".xlsx", ["0", "1"]),
     ("InternVL captions", ".json", ["0", "1"]),
     ("InternVL questions", ".json", ["0", "1"]),
+    ("InternVL gt_answers", ".json", ["0", "1"]),
+    ("InternVL documents", ".json", ["0", "1"]),
+    ("InternVL charts", ".json", ["1", "2"]),
+    ("InternVL lines", ".jsonl", ["0", "1"]),
     ("vLLM batch", ".jsonl", ["0", "1"]),
 ]
 
@@ -89,11 +98,80 @@ def test_each_program_is_recognised(program: str, ending: str, ids: list[str], t
             read_predictions(path)
 
 
+def test_the_log_of_earlier_lmms_eval_is_one_object(tmp_path: Path) -> None:
+    log = {"args": {"model": "x"}, "model_configs": {}, "logs": rows_of("lmms-eval"), "time": "0101_0000"}
+    for indent in (None, 4):
+        path = tmp_path / "task.json"
+        path.write_text(json.dumps(log, ensure_ascii=False, indent=indent), "utf-8")
+        rows, keys = read_predictions(path)
+        assert keys.name == "lmms-eval" and list(rows.column("reference")) == TEXTS
+    path.write_text(json.dumps({**log, "logs": []}), "utf-8")
+    with pytest.raises(MellaError, match="has no predictions"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("read", [1, 7, 1 << 20])
+def test_an_array_is_read_in_parts(read: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_files, "_READ", read)
+    path = tmp_path / "a.json"
+    for text in (json.dumps(rows_of("InternVL captions")), json.dumps(rows_of("InternVL captions"), indent=3)):
+        path.write_text(f"\ufeff \n{text}\r\n ", "utf-8")
+        assert list(read_predictions(path, needs_reference=False)[0].column("prediction")) == ANSWERS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[", "entry 1: not JSON"),
+        ("[]", "has no predictions"),
+        ('[{"id": 1, "prediction": "x"},]', "entry 2: not JSON"),
+        ('[{"id": 1, "prediction": "x"} {}]', "after entry 1: not JSON"),
+        ('[{"id": 1, "prediction": "x"}', "entry 1: not JSON .it does not end"),
+        ('[{"id": 1, "prediction": "x"}] []', "after entry 1: not JSON"),
+        ('[{"id": 1, "prediction": "x"}, 7]', "entry 2: a JSON object was expected, not int"),
+    ],
+)
+def test_broken_arrays_are_refused_by_entry(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(MellaError, match=message):
+        read_predictions(path, needs_reference=False)
+
+
+def test_a_workbook_may_have_another_order_of_columns_and_empty_rows(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book, path = Workbook(), tmp_path / "a.xlsx"
+    for row in (
+        ["prediction", None, "index", "answer"],
+        ["Hrad", None, 7.0, "Zámek"],
+        [None] * 4,
+        [None, None, 8, "B"],
+    ):
+        book.active.append(row)
+    book.save(path)
+    rows, _ = read_predictions(path)
+    assert [(row["id"], row["prediction"], row["reference"]) for row in rows] == [
+        ("7", "Hrad", "Zámek"),
+        ("8", "", "B"),
+    ]
+    path.write_bytes(b"")
+    with pytest.raises(MellaError, match="is no Excel workbook that can be read"):
+        read_predictions(path)
+
+
+def test_a_cell_beside_the_columns_is_not_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,prediction,reference\r\n1,a,b\r\n2,Hrad, zámek,b\r\n", "utf-8")
+    with pytest.raises(MellaError, match="row 2: the cell 'b' has no column"):
+        read_predictions(path)
+
+
 def test_named_keys_lead_into_objects(tmp_path: Path) -> None:
     rows = [{"meta": {"sha": "a"}, "out": [{"text": "x"}], "gold": "y"}]
     named = {"id": "meta.sha", "prediction": "out.0.text", "reference": "gold"}
     read, _ = read_predictions(write(tmp_path / "own.jsonl", rows), named)
-    assert read == [{"id": "a", "prediction": "x", "reference": "y", "keywords": None}]
+    assert list(read) == [{"id": "a", "prediction": "x", "reference": "y", "keywords": None}]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from dataset_samples import picture
+from image_folders import rows, write_folder
 from typer.testing import CliRunner
 
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
 from mella_hf.metrics.names.recogniser import Recogniser
+from mella_hf.version import __version__
 
 WORDS = {"karlův": "B-LOC", "most": "I-LOC", "krtek": "B-PER", "1932": "B-DATE"}
 LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "B-DATE"]
@@ -59,20 +62,49 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
 
 def test_score_finds_the_keywords_of_references_and_the_signature_says_by_what(tmp_path: Path) -> None:
     model = save_model(tmp_path / "model")
-    rows = [
+    answers = [
         {"id": "1", "prediction": "Lidé na Karlově mostě.", "reference": "Turisté, Karlův most v Praze"},
         {"id": "2", "prediction": "Hračka na stole.", "reference": "Krtek leží na stole"},
     ]
     path = tmp_path / "answers.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    path.write_text("".join(json.dumps(row) + "\n" for row in answers), "utf-8")
     found = {}
     for ner in (str(model), "rules"):
         ended = CliRunner().invoke(app, ["score", str(path), "--language", "cs", "--ner", ner])
         assert ended.exit_code == 0, ended.output
         found[ner] = json.loads(path.with_suffix(".scores.json").read_text("utf-8"))["scores"]
-        assert f"|kwby:ner:{ner}|" in found[ner]["signature"]
+        found_by = "rules-" if ner == "rules" else "ner:model|"
+        assert f"|kwby:{found_by}" in found[ner]["signature"]
     assert found[str(model)]["keyword_micro"] == 50.0
-    rows[0]["keywords"] = ["Praha"]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    answers[0]["keywords"] = ["Praha"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in answers), "utf-8")
     ended = CliRunner().invoke(app, ["score", str(path), "--language", "cs", "--ner", "rules"])
     assert "1 of 2 items have keywords and 1 have none" in str(ended.exception)
+
+
+def test_a_model_finds_the_keywords_of_a_dataset_which_says_so_and_so_do_its_scores(tmp_path: Path) -> None:
+    """From `mella build --ner` to the card and to the signature of scores against the test split."""
+    model = save_model(tmp_path / "finder")
+    texts = ["Karlův most", "Krtek v trávě", "Most přes řeku", "nic"]
+    lines = [{"file_name": f"{n}.jpg", "text": f"{texts[n % 4]} {n}"} for n in range(12)]
+    write_folder(tmp_path / "images", lines, {f"{n}.jpg": picture(n) for n in range(12)})
+    out = tmp_path / "data"
+    call = ["build", str(tmp_path / "images"), "--out", str(out), "--source", "folder", "--languages", "cs"]
+    ended = CliRunner().invoke(app, [*call, "--ner", str(model), "--workers", "0"])
+    assert ended.exit_code == 0, ended.output
+    kept = [row for split in ("know", "know_test") for row in rows(out, "cs", split)]
+    assert {row["keywords_by"] for row in kept} == {"ner:finder"}
+    assert {tuple(row["keywords"]) for row in kept} == {("Karlův most",), ("Krtek",), ("Most",), ()}
+    assert "keywords_by: ner:finder" in (out / "README.md").read_text("utf-8")
+    again = CliRunner().invoke(app, [*call, "--workers", "0"])  # another finder: everything is read again
+    assert again.exit_code == 0, again.output
+    kept = [row for split in ("know", "know_test") for row in rows(out, "cs", split)]
+    assert {row["keywords_by"] for row in kept} == {f"rules-{__version__}"}
+    answers = tmp_path / "answers.jsonl"
+    ids = [row["id"] for row in rows(out, "cs", "know_test")]
+    answers.write_text("".join(json.dumps({"id": name, "prediction": "Karlův most"}) + "\n" for name in ids), "utf-8")
+    scored = ["score", str(answers), "--language", "cs", "--split", "know_test", "--data-dir", str(out)]
+    ended = CliRunner().invoke(app, [*scored, "--no-check-references"])
+    assert ended.exit_code == 0, ended.output
+    found = json.loads(answers.with_suffix(".scores.json").read_text("utf-8"))["scores"]
+    assert f"|kwby:rules-{__version__}|n:" in found["signature"]

@@ -45,6 +45,7 @@ from mella_hf.files import json_line, json_lines, link_file, sweep
 from mella_hf.funnel import HEADER, Step, funnel_table
 from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.locks import sole_use
+from mella_hf.metrics.names.finders import RULES
 from mella_hf.places import Place
 from mella_hf.sample import SCHEMA, SOURCES, SPLITS
 from mella_hf.stage import KEPT, Shard, ShardOutput, StageReport, run_stage
@@ -110,6 +111,7 @@ def build_dataset(
     verify: bool = True,
     replace: bool = False,
     rescan: bool = False,
+    ner: str = RULES,
     origin: str = "",
     progress: bool = True,
 ) -> BuildReport:
@@ -129,6 +131,8 @@ def build_dataset(
         replace: take the rows of all other sources of these languages away, where this one gives any.
         rescan: read everything again. Otherwise a unit is read again when its listing changed, or when a file that it
             read, or missed, has another size or time of change.
+        ner: what finds the names in alt-texts whose source gave no keywords: "rules", or a token-classification model
+            of transformers (a folder or an id on the Hub). Alt-texts that another one was asked about are read again.
         origin: Markdown for the card: where the data came from.
 
     Raises:
@@ -140,7 +144,7 @@ def build_dataset(
     with sole_use(out / LOCK, out, "mella build"):
         return _build(
             source, out, partial(run_stage, workers=workers, executor=executor, progress=progress),
-            BuildSettings(test_size, shard_bytes, verify, replace, rescan), origin,
+            BuildSettings(test_size, shard_bytes, verify, replace, rescan, ner), origin,
         )  # fmt: skip
 
 
@@ -152,6 +156,7 @@ class BuildSettings(NamedTuple):
     verify: bool
     replace: bool
     rescan: bool
+    ner: str = RULES
 
 
 def _build(
@@ -224,8 +229,10 @@ def _scan(
             (work / "scan" / "done" / f"{unit.name}.json").unlink(missing_ok=True)
     shards = [Shard(u.name, {k: v for k, v in asdict(u).items() if k != "name"}) for u in units]
     held = None if asked.rescan else partial(is_held, out=str(work.parent), build=uuid4().hex)
-    scan = partial(scan_unit, source=source, verify=asked.verify, is_held=held)
-    settings = {"version": BUILD_VERSION, "verify": asked.verify}
+    scan = partial(scan_unit, source=source, verify=asked.verify, is_held=held, ner=asked.ner)
+    settings: dict[str, Any] = {"version": BUILD_VERSION, "verify": asked.verify}
+    if asked.ner != RULES:  # so that builds of earlier versions stay done
+        settings |= {"ner": asked.ner}
     report = run("scan", scan, shards, work / "scan", settings=settings).require_all()
     given = [
         Holding(

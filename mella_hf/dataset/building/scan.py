@@ -21,6 +21,7 @@ from mella_hf.dataset.building.names import fill_keywords
 from mella_hf.dataset.checks import first_problem, sound_columns, text_problem
 from mella_hf.images.opening import Rejected, open_image
 from mella_hf.images.phash import phash
+from mella_hf.metrics.names.finders import RULES
 from mella_hf.places import Place, place_of
 from mella_hf.sample import SCHEMA, sha256_hex
 from mella_hf.stage import Shard, ShardOutput
@@ -53,12 +54,14 @@ def scan_unit(
     source: Source,
     verify: bool,
     is_held: Callable[[str, str], bool] | None = None,
+    ner: str = RULES,
 ) -> None:
     """Check every candidate of a unit (`shard.payload` holds its fields) and write those that pass.
 
     Args:
         is_held: whether the dataset has an image of a language, by its id. What was scanned before of an image that is
             gone since, and held, stays. None: nothing of it does.
+        ner: what finds the names in alt-texts (`fill_keywords`).
     """
     unit = Unit(shard.name, **shard.payload)
     scanned_before = output.folder.parents[1] / shard.name / ROWS
@@ -79,7 +82,7 @@ def scan_unit(
                     rows.append(examine(found, lambda: b"", output, known))
                     continue
             output.drop(rejected.reason, where=found.where, detail=str(rejected))
-    fill_keywords(rows, unit, output.counts)
+    fill_keywords(rows, unit, output.counts, ner)
     table = to_table(rows, output)
     # Read again twice and never searched: writing it must be cheap, more than it must be small.
     pq.write_table(

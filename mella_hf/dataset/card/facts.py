@@ -19,7 +19,7 @@ from mella_hf.sample import SPLITS, as_record
 SAMPLE = 500  # texts a split whose tokens are counted; Korean and Thai take up to a millisecond each
 MOST = 1000  # keywords kept of a split, the most frequent
 _READ = ["id", "text", "license", "domain", "captioner", "translator", "qe_model", "review", "keywords", "collected_at"]
-_READ += ["relevance_model"]
+_READ += ["relevance_model", "keywords_by"]
 
 
 @dataclass
@@ -31,7 +31,8 @@ class SplitFacts:
         image_bytes: size of the images in them.
         characters: how many texts have each length.
         sample: (id, text) of the rows with the least ids; those are hashes, so it is a random draw that stays.
-        licenses, domains, makers, keywords: how many rows name each; a maker is a captioner or translator.
+        licenses, domains, makers, keywords: how many rows name each; a maker is a captioner or translator,
+            or what found the keywords.
         collected: first and last day on which rows were collected, as YYYY-MM-DD; "" where none says.
         tokenizer: what counted the tokens, or why nothing was counted.
         tokens: median, 90th percentile and mean of the tokens of the sampled texts; empty when not counted.
@@ -126,7 +127,7 @@ def _add(facts: SplitFacts, batch: pa.RecordBatch) -> None:
         facts.licenses[name or "not stated"] += rows
     facts.domains.update({name: rows for name, rows in _count(batch["domain"]).items() if name})
     facts.keywords.update({name: rows for name, rows in _count(pc.list_flatten(batch["keywords"])).items() if name})
-    for kind in ("captioner", "translator", "qe_model", "review", "relevance_model"):
+    for kind in ("captioner", "translator", "qe_model", "review", "relevance_model", "keywords_by"):
         facts.makers.update({f"{kind}: {name}": rows for name, rows in _count(batch[kind]).items() if name})
     ends = pc.min_max(batch["collected_at"]).as_py()
     if ends["min"] is not None:

@@ -6,8 +6,10 @@ report it. Document frequencies are those of all references that are scored toge
 keep them, as they keep an item's score.
 """
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +21,8 @@ from mella_hf.metrics.texts import MetricSettings, Text
 ORDER = 4
 SIGMA = 6.0  # words: how fast a difference in length lowers the score
 FACTOR = 10.0  # of the paper's CIDEr-D
+_NGRAMS = 4_000_000  # n-grams of an order that are counted at a time: some 100 MB
+_TEXTS = 10_000  # references whose n-grams are made at a time
 
 
 @dataclass(frozen=True)
@@ -81,14 +85,17 @@ class CiderD(Metric):
     def signature(self, settings: MetricSettings) -> str:
         return "cider:d,n4s6,df:refs"
 
-    def survey(self, references: Sequence[Sequence[str]]) -> Frequencies:
+    def survey(self, references: Collection[Sequence[str]]) -> Frequencies:
+        words, lengths = array("q"), array("I")
+        for text in references:
+            words.extend(map(hash, text))
+            lengths.append(len(text))
+        numbers, ends = np.frombuffer(words, dtype=np.int64), np.cumsum(np.frombuffer(lengths, dtype=np.uint32))
         keys, counts = [], []
-        hashes = [_hashes(words) for words in references]
-        for order in range(ORDER):  # one after the other, so that the n-grams of one order are in memory at a time
-            occurring = [np.unique(list(ngram_keys(text, order + 1))[order]) for text in hashes]
-            found, times = np.unique(np.concatenate(occurring), return_counts=True)
-            keys.append(found[times > 1])
-            counts.append(times[times > 1])
+        for order in range(ORDER):
+            found = [_repeated(numbers, ends, order, part) for part in _parts(len(numbers))]
+            keys.append(np.concatenate([part for part, _ in found]))
+            counts.append(np.concatenate([times for _, times in found]))
         return Frequencies(len(references), keys, counts)
 
     def prepare(self, text: Text, survey: Frequencies) -> Vector:
@@ -121,6 +128,41 @@ def cider_d(prediction: Vector, reference: Vector) -> float:
         similarities.append(float(np.minimum(weights, others) @ others) / norm if norm else 0.0)
     shorter = prediction.bigrams - reference.bigrams
     return FACTOR * float(np.mean(similarities)) * float(np.exp(-(shorter**2) / (2 * SIGMA**2)))
+
+
+def _parts(words: int) -> list[tuple[int, int]]:
+    """Ranges of keys, first and last, of which each holds some millions of n-grams of a corpus with so many words."""
+    count = words // _NGRAMS + 1
+    edges = [(1 << 64) * at // count for at in range(count + 1)]
+    return [(first, end - 1) for first, end in pairwise(edges)]
+
+
+def _repeated(words: np.ndarray, ends: np.ndarray, order: int, part: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The n-grams of two references or more whose keys are in a range, sorted, and in how many references they are.
+
+    Args:
+        words: [n] the words of all references, one after the other.
+        ends: where each reference ends.
+        order: n - 1.
+    """
+    occurring = []
+    for first in range(0, len(ends), _TEXTS):  # some references at a time
+        last = min(first + _TEXTS, len(ends)) - 1
+        start = int(ends[first - 1]) if first else 0
+        *_, keys = ngram_keys(words[start : int(ends[last])], order + 1)
+        sizes: np.ndarray = np.diff(ends[first : last + 1].astype(np.int64), prepend=start)
+        owners = np.repeat(np.arange(len(sizes)), sizes)
+        owner = owners[: len(keys)]
+        kept = (
+            (owner == owners[order : order + len(keys)]) & (keys >= np.uint64(part[0])) & (keys <= np.uint64(part[1]))
+        )
+        keys, owner = keys[kept], owner[kept]  # an n-gram is of one text, not of two neighbours
+        by_text = np.lexsort((keys, owner))
+        keys, owner = keys[by_text], owner[by_text]
+        again = (keys[1:] == keys[:-1]) & (owner[1:] == owner[:-1])
+        occurring.append(np.delete(keys, np.flatnonzero(again) + 1))
+    found, times = np.unique(np.concatenate(occurring), return_counts=True)
+    return found[times > 1], times[times > 1].astype(np.uint32)
 
 
 def _hashes(words: Sequence[str]) -> np.ndarray:
