@@ -16,7 +16,7 @@ READY := $(VENV)/.installed
 
 EXTRAS := metrics,collect,safety,glotlid,review,cluster
 
-.PHONY: demo ablation test test-docs test-oldest test-newest lint docs map install oldest newest quantized datasets36 comet img2dataset lmms-eval mutants clean
+.PHONY: demo ablation test test-docs test-oldest test-newest lint docs map install oldest newest quantized datasets36 comet img2dataset datatrove lmms-eval mutants clean
 
 install: $(READY)
 
@@ -102,6 +102,14 @@ img2dataset: .venv-img2dataset/.installed
 	.venv-img2dataset/bin/python -m pip install --quiet --disable-pip-version-check img2dataset==1.47.0
 	@touch $@
 
+# The reader beside which benchmarks/collect_dataset.py is measured, with the parser that mella_hf uses.
+datatrove: .venv-datatrove/.installed
+
+.venv-datatrove/.installed:
+	$(PYTHON) -m venv .venv-datatrove
+	.venv-datatrove/bin/python -m pip install --quiet --disable-pip-version-check 'datatrove[io]==0.10.1' turbohtml==1.15.4
+	@touch $@
+
 # An environment of its own beside this library: what $(VENV) holds is seen from there, not installed again.
 define beside
 $(BIN)/python -m venv $(1)
@@ -155,4 +163,4 @@ servers: .venv-servers/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest .venv-servers .venv-quantized .venv-datasets36 .venv-img2dataset .venv-comet .venv-lmms .venv-mutants outputs build *.egg-info
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-servers .venv-quantized .venv-datasets36 .venv-img2dataset .venv-datatrove .venv-comet .venv-lmms .venv-mutants outputs build *.egg-info
