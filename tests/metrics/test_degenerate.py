@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mella_hf.languages import get_language
 from mella_hf.metrics import MellaMetric
-from mella_hf.metrics.degenerate import begins_with, has_loop, inspect, other_language
+from mella_hf.metrics.degenerate import Flags, begins_with, has_loop, inspect, other_language
 
 CZECH = "Turisté stojí na Karlově mostě a dívají se na Pražský hrad, který se tyčí nad řekou."
 
@@ -84,6 +84,31 @@ def test_limits_are_where_the_docstrings_say() -> None:
     # Nineteen letters are too few to tell a language, twenty are not.
     assert other_language("красная рыба и морской", get_language("cs")) == ("und", False)
     assert other_language("красная рыбка и морской", get_language("cs"))[1]
+
+
+def test_names_alone_are_in_no_language(probabilities) -> None:
+    names, greek = "Ludwig van Beethoven, Wolfgang Amadeus Mozart", "Λούντβιχ Μπετόβεν, Αμαντέους Μότσαρτ"
+    probabilities(de=0.9, cs=0.05, ru=0.05)
+    assert other_language(names, get_language("cs")) == ("und", False)
+    assert other_language(names, get_language("ru")) == ("und", False)  # in Latin letters anywhere
+    assert other_language(greek, get_language("ru")) == ("de", True)  # but not in a third script
+    assert other_language("Die Musik von Ludwig van Beethoven", get_language("cs")) == ("de", True)
+    probabilities(cs=0.9, de=0.1)
+    assert other_language("Hudba od skladatele Beethovena", get_language("cs")) == ("cs", False)
+
+
+def test_an_answer_without_words_is_empty_and_no_more() -> None:
+    found, label = inspect("?!", get_language("cs"), np.array([], dtype=np.int64), 1.0)
+    assert found == Flags(empty=True) and found.any and label == "und" and not Flags().any
+    for name in ("repetition", "loop", "wrong_language", "wrong_script", "prompt_copy"):
+        assert Flags(**{name: True}).any
+
+
+def test_an_echo_of_any_prompt_and_the_label_are_told() -> None:
+    words = np.array([4, 5, 6])
+    for prompts, echo in ((([4, 5], [9]), True), (([9], [4, 5]), True), (([9], [5, 6]), False), ((), False)):
+        found, label = inspect(CZECH, get_language("cs"), words, 0.0, [np.array(prompt) for prompt in prompts])
+        assert found == Flags(prompt_copy=echo) and label == "cs"
 
 
 def test_each_flag() -> None:
