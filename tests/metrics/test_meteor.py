@@ -57,7 +57,7 @@ def test_numbers_of_words_may_be_larger_than_those_of_stems() -> None:
     assert meteor(a, b, np.array([0, 1]), np.array([1, 2])) == pytest.approx(0.5 * (1 - 0.7))
     assert meteor(b, a, np.array([1, 2]), np.array([0, 1])) == pytest.approx(0.5 * (1 - 0.7))
     c, d = np.array([0, 1]), np.array([2, 3])
-    assert meteor(c, d, np.array([90, 91]), np.array([91, 5])) == pytest.approx(0.25 * (1 - 0.7))
+    assert meteor(c, d, np.array([95, 91]), np.array([91, 5])) == pytest.approx(0.25 * (1 - 0.7))
 
 
 @pytest.mark.parametrize(("prediction", "reference"), [([], ["a"]), (["a"], []), ([], []), (["a"], ["b"])])
@@ -90,6 +90,24 @@ def runs_by_definition(prediction: list[int], reference: list[int]) -> list[tupl
         runs.append((-length, i, j))
         used[i : i - length] = [True] * -length
         taken[j : j - length] = [True] * -length
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "runs"),
+    [
+        ("abcdef", "cdef-abcd", [(4, 2, 0), (2, 0, 5)]),  # of abcd, what is left of cdef
+        ("abcdef", "abcd-cdef", [(4, 0, 0), (2, 4, 7)]),  # of cdef, the end
+        ("abcdefg", "abcd-cdefg", [(5, 2, 5), (2, 0, 0)]),
+        ("abcdef", "abcde-bcdef", [(5, 0, 0)]),  # a single word is no run
+        ("12345abcdef67890", "12345ab-ef67890+abcdef", [(7, 0, 0), (7, 9, 8), (2, 7, 18)]),  # of abcdef, the middle
+        ("ab", "ab", [(2, 0, 0)]),
+        ("xab", "abab", [(2, 1, 0)]),
+    ],
+)
+def test_what_is_left_of_a_run(prediction: str, reference: str, runs: list[tuple[int, int, int]]) -> None:
+    letters = [np.array([ord(c) for c in text], dtype=np.int64) for text in (prediction, reference)]
+    assert longest_runs_first(*letters, 128)[0] == runs
+    assert runs_by_definition(*(text.tolist() for text in letters)) == runs
 
 
 WORDS = st.lists(st.integers(0, 3), max_size=14)
