@@ -1,7 +1,7 @@
 # make demo [lang=th]       pictures -> dataset -> base -> adapter -> report, on a CPU
 # make ablation [lang=th]   the paper's comparison in miniature, three seeds, on a CPU
 # make docs                 the documentation site, in outputs/site
-# make mutants              which small changes to the central modules the tests notice: about an hour
+# make mutants              which small changes to the central modules the tests notice: hours; modules="text/lid stage" for some
 # make test-docs            every command and Python block of the documents, from a wheel in an empty folder
 # make test-oldest          the tests with the oldest versions that setup.cfg allows; args="tests/training" for some of them
 # make test-newest          the tests with the newest versions that pip finds

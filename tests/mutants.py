@@ -1,6 +1,7 @@
 """Mutation testing: change the central modules in small ways, and ask whether their own tests notice.
 
-    make mutants                                         all modules below, about an hour on two quiet cores
+    make mutants                                         all modules below: hours; one has 45 to 400 changes, and
+                                                         takes 1 to 6 minutes where its tests take seconds
     make mutants modules="metrics/matching know/alt_text"
     make mutants modules=stage again=1                   only what survived the last time
 
