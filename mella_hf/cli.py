@@ -189,7 +189,7 @@ def share_cores() -> None:
     """Let torch's threads sleep while they wait for each other, before it is imported.
 
     By default they spin. Where another process is busy, they then wait for a core that they keep busy themselves:
-    beside one, the demo's base takes a hundred times as long. `benchmarks/neighbour.py` measures it.
+    beside one, the demo's base took 29 times as long. `benchmarks/neighbour.py` measures it.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
