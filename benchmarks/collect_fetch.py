@@ -12,11 +12,16 @@ that part is left out and says so.
 The images are the demo's pictures (JPEGs of 320 px, so that requests count, not bytes). All requests go to
 127.0.0.0/8.
 
-Measured on two quiet cores: 0.997 of the delay limit, 0.981 of the concurrency limit. 20,000 URLs with 10% faults: all
-fetched, peak memory 213 MB against 186 MB for 5,000. Against img2dataset, 4,000 URLs, the least CPU of three rounds:
-1,020 images a CPU-second against 623, 1.64 times as many; all images against 95%. Starting up is part of that: 1
-CPU-second of ours, 4 of img2dataset's; the longer the list, the nearer they come. Under load (4 to 18 on two cores)
-limits in seconds say little: 0.89-0.95, and 0.50-0.66, a miss, where bare aiohttp had 0.73 in the same minute.
+Measured with these pictures on two very busy cores, 4,000 URLs: 0.997 of the delay limit, 0.883 of the concurrency
+limit; all fetched, peak memory 201 MB against 176 MB for 1,000; 496 images a CPU-second of 1,000 URLs, start-up
+included.
+
+Measured before with other pictures of 320 px on two quiet cores: 0.997 and 0.981 of the limits; 20,000 URLs with 10%
+faults all fetched, peak memory 213 MB against 186 MB for 5,000. Against img2dataset, 4,000 URLs, the least CPU of
+three rounds: 1,020 images a CPU-second against 623, 1.64 times as many; all images against 95%. Starting up is part
+of that: 1 CPU-second of ours, 4 of img2dataset's; the longer the list, the nearer they come. Under load (4 to 18 on
+two cores) limits in seconds say little: 0.89-0.95, and 0.50-0.66, a miss, where bare aiohttp had 0.73 in the same
+minute.
 """
 
 import argparse
