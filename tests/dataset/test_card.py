@@ -14,7 +14,7 @@ from dataset_samples import record
 from datasets import Features, get_dataset_config_names, get_dataset_split_names, load_dataset
 from huggingface_hub import DatasetCard
 
-from mella_hf.dataset.card.card import write_card
+from mella_hf.dataset.card.card import CardText, render_card, write_card
 from mella_hf.dataset.card.facts import dataset_facts
 from mella_hf.dataset.card.lengths import token_lengths
 from mella_hf.dataset.write import write_split
@@ -31,6 +31,14 @@ def test_plain_load_dataset(published: Path, tmp_path: Path) -> None:
     assert dataset["know"][0]["image"].size == (96, 64)
     everything = load_dataset(str(published), "all", cache_dir=str(tmp_path))
     assert len(everything["know"]) == 607 and len(everything["know_test"]) == 6
+
+
+def test_what_was_left_out_is_listed_in_one_order(published: Path) -> None:
+    """Publishing to a repo merges two lists; publishing again must change nothing."""
+    funnel = {"ar": {"know": {"kept": 1}, "ling": {"kept": 2}}, "th": {"ling": {"kept": 3}}}
+    other = {"th": {"ling": {"kept": 3}}, "ar": {"ling": {"kept": 2}, "know": {"kept": 1}}}
+    facts = dataset_facts(published)
+    assert render_card(facts, funnel, CardText()) == render_card(facts, other, CardText())
 
 
 def test_plain_loading_needs_nothing_of_ours(published: Path, tmp_path: Path) -> None:

@@ -244,8 +244,8 @@ def render_card(
         makers=_total(one.makers for one in facts).most_common(20),
         funnel=[
             (code, source, parts.kept, list(parts.dropped.items()))
-            for code, by in funnel.items()
-            for source, parts in ((source, Counts.of(counts)) for source, counts in by.items())
+            for code, by in sorted(funnel.items())  # in one order, whichever folder was published first
+            for source, parts in ((source, Counts.of(counts)) for source, counts in sorted(by.items()))
         ],
     )
 
