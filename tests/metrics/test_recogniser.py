@@ -53,6 +53,13 @@ def test_names_are_whole_each_once_and_dates_are_none(tmp_path: Path) -> None:
     assert recogniser.names(texts) == [["Karlův most", "Krtek"], [], []]
 
 
+def test_a_text_longer_than_the_model_reads_is_read_whole(tmp_path: Path) -> None:
+    recogniser = Recogniser(str(save_model(tmp_path)))  # it reads 32 words at once
+    filler = "slovo " * 21
+    text = f"Krtek {filler}Karlův most {filler}{filler}{filler}krtek {filler}Karlův Most"
+    assert recogniser.names([text, "Krtek"]) == [["Krtek", "Karlův most", "krtek", "Karlův Most"], ["Krtek"]]
+
+
 def test_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MellaError, match="has the labels LABEL_0, .* give a model that was trained to recognise names"):
         Recogniser(str(save_model(tmp_path / "a", [f"LABEL_{i}" for i in range(5)])))

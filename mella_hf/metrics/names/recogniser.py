@@ -10,6 +10,7 @@ from typing import Any
 from mella_hf.errors import MellaError, MissingExtraError
 
 _BATCH = 32
+_LONGEST = 512  # tokens at once, where neither the model nor its tokenizer names a limit
 # What models of OntoNotes and ThaiNER mark beside names.
 _NO_NAMES = ("DATE", "TIME", "MONEY", "PERCENT", "CARDINAL", "ORDINAL", "QUANTITY", "LEN")
 
@@ -44,11 +45,14 @@ class Recogniser:
                 f"{model} has the labels {', '.join(sorted(map(str, labels))[:6])}, none of which begins with B- or "
                 "I-; give a model that was trained to recognise names."
             )
+        tokenizer.model_max_length = _longest(loaded.config, tokenizer)
         self._pipeline: Any = pipeline(
             "token-classification",
             model=loaded,
             tokenizer=tokenizer,
             aggregation_strategy="first",  # a name ends where a word ends
+            # A longer text is read in windows that overlap.
+            stride=tokenizer.model_max_length // 4 if tokenizer.is_fast else None,
             device=0 if torch.cuda.is_available() else -1,
         )
 
@@ -61,3 +65,10 @@ class Recogniser:
     def _names(self, text: str, marks: Sequence[dict[str, Any]]) -> list[str]:
         spans = (text[m["start"] : m["end"]].strip() for m in marks if m["entity_group"].upper() not in _NO_NAMES)
         return list(dict.fromkeys(filter(None, spans)))
+
+
+def _longest(config: Any, tokenizer: Any) -> int:
+    """How many tokens the model reads at once."""
+    positions = getattr(config, "max_position_embeddings", None) or 0
+    known = positions - 2 if positions > 2 else _LONGEST  # RoBERTa leaves two unused
+    return min(int(tokenizer.model_max_length), known)
