@@ -7,6 +7,7 @@ import typer
 
 from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import BatchSize, DataDir, Language, Revision, Translator, TranslatorUrl, need_folder
+from mella_hf.errors import MellaError
 from mella_hf.languages import get_language
 
 
@@ -24,22 +25,29 @@ def distill(
 ) -> None:
     """Build the transfer set of SDRRL, the paper's baseline (arXiv 2402.12204).
 
-    The base describes and names every training image of know and ling in English; the answers are translated, and
-    question and answer appear in both languages in every combination. Train on it with the recipe sdrrl.
+    The base describes and names every training image of know and ling, or of the one that is there, in English; the
+    answers are translated, and question and answer appear in both languages in every combination. Train on it with the
+    recipe sdrrl.
     Stopped at any moment, the same command goes on where it was, and asks for nothing twice.
     """
     need_folder("--data-dir", data_dir)
     get_language(language)
-    from datasets import load_dataset
-
     from mella_hf.answers.request_cache import RequestCache
     from mella_hf.ling.translate import CachedTranslator, open_translator
     from mella_hf.locks import sole_writer
     from mella_hf.sample import SOURCES
     from mella_hf.training.distill import build_transfer_set, read_record
+    from mella_hf.training.splits import MissingSplitError, load_source
 
     folder = str(data_dir) if data_dir else None
-    rows = {source: load_dataset("mella", language, data_dir=folder, split=source) for source in SOURCES}
+    rows = {}
+    for source in SOURCES:
+        try:
+            rows[source] = load_source("mella", folder, language, source)
+        except MissingSplitError:
+            say(f"{source}: the dataset has none", err=True)
+    if not rows:
+        raise MellaError(f"The dataset has no training images in {language!r}; build the split know or ling.")
     if max_samples is not None:  # the first ones, as training takes them
         rows = {source: part.select(range(min(max_samples, len(part)))) for source, part in rows.items()}
     with sole_writer(out, "mella distill"), RequestCache(out / "translations.sqlite") as cache:

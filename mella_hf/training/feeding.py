@@ -17,6 +17,7 @@ from mella_hf.training.batches.batching import LengthBuckets, loss_denominators,
 from mella_hf.training.batches.chat import TURN_COLUMNS, TokenCounts, conversations, count_tokens
 from mella_hf.training.distill import ask_about
 from mella_hf.training.forgetting import draw_replay, replayed_sources
+from mella_hf.training.splits import load_source
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,7 +58,7 @@ def load_training_data(data: DataArguments, replay_share: float | None = None, s
     Raises:
         MellaError: if a language has no samples of a source.
     """
-    from datasets import concatenate_datasets, load_dataset
+    from datasets import concatenate_datasets
 
     replayed = replayed_sources(data.sources) if replay_share is not None else []
     # A run names all samples that it cannot train on, or leaves them out; the loader would stop at the first text.
@@ -65,7 +66,7 @@ def load_training_data(data: DataArguments, replay_share: float | None = None, s
     parts = []
     for code in data.languages:
         for source in [*data.sources, *replayed]:
-            part = load_dataset(data.dataset, code, data_dir=data.data_dir, split=source, **unchecked)
+            part = load_source(data.dataset, data.data_dir, code, source, **unchecked)
             if not len(part):
                 raise MellaError(
                     f"The split {source!r} of {code!r} is empty; build it, or remove the source from `sources`."

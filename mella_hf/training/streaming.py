@@ -21,6 +21,7 @@ from mella_hf.training.arguments.settings import Settings
 from mella_hf.training.batches.batching import ROUNDS_PER_BUCKET, LengthBuckets, loss_denominators
 from mella_hf.training.batches.chat import COUNTED_COLUMNS, Conversation, TokenCounter, to_conversation
 from mella_hf.training.feeding import Feed
+from mella_hf.training.splits import load_source
 
 if TYPE_CHECKING:
     import datasets
@@ -176,12 +177,12 @@ def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 def open_sources(data: DataArguments, seed: int, ranks: int) -> dict[str, SourceRows]:
     """Open the run's streams by source, without decoding images. Raises MellaError for a source without samples."""
-    from datasets import Image, load_dataset
+    from datasets import Image
 
     sources = {}
     for source in data.sources:
         streams = [
-            load_dataset(data.dataset, code, data_dir=data.data_dir, split=source, streaming=True).cast_column(
+            load_source(data.dataset, data.data_dir, code, source, streaming=True).cast_column(
                 "image", Image(decode=False)
             )
             for code in data.languages

@@ -21,6 +21,7 @@ from mella_hf.errors import MellaError
 from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
 from mella_hf.sample import SOURCES
+from mella_hf.training.splits import MissingSplitError, load_source
 
 OBJECTIVES = {"know": "keyword_micro", "ling": "meteor"}  # the paper's metric of each source
 METRICS = ("keyword_micro", "meteor", "repetition_rate", "wrong_language_rate")
@@ -62,14 +63,12 @@ def watch_set(
     dataset: str, data_dir: str | None, languages: Sequence[str], samples: int, seed: int
 ) -> dict[tuple[str, str], Any]:
     """Draw the rows to watch by seed from the available training splits, by (language, source)."""
-    from datasets import load_dataset
-
     drawn = {}
     for language in languages:
         for source in SOURCES:
             try:
-                rows = load_dataset(dataset, language, data_dir=data_dir, split=source)
-            except MellaError:  # a dataset with one source; the run's own sources were checked before
+                rows = load_source(dataset, data_dir, language, source)
+            except MissingSplitError:  # a dataset with one source; the run's own sources were checked before
                 continue
             count = min(samples, len(rows))
             drawn[language, source] = rows.select(
