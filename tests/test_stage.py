@@ -328,7 +328,8 @@ def test_a_shard_that_a_cluster_gave_up_runs_once_more_alone(tmp_path: Path, mon
     cluster = Cluster(s0=[KilledWorker()], s1=[KilledWorker(), KilledWorker()])
     report = on_cluster(cluster, tmp_path)
     assert report.set_aside == ["s1"] and [path.name for path in report.outputs] == ["s0", "s2"]
-    assert cluster.asked == ["s0", "s1", "s2", "s0", "s1"] and report.ran == 2
+    assert cluster.asked[:3] == ["s0", "s1", "s2"]
+    assert sorted(cluster.asked[3:]) == ["s0", "s1"] and report.ran == 2
     with pytest.raises(ZeroDivisionError):  # any other error is the caller's
         on_cluster(Cluster(s1=[ZeroDivisionError()]), tmp_path)
 

@@ -9,7 +9,7 @@ from mella_hf.errors import MellaError
 from mella_hf.metrics import significance
 from mella_hf.metrics.installed import all_scores, own_difference_intervals, score_sums
 from mella_hf.metrics.metric import DIGITS, ItemStatistics, number
-from mella_hf.metrics.tables import SideBySide, column_sums
+from mella_hf.metrics.tables import JoinedTables, column_sums
 
 
 def compare(
@@ -44,9 +44,9 @@ def compare(
         raise MellaError("The systems were not scored on the same references and keywords in the same order.")
     n = len(first)
     order = np.lexsort((second.keys, first.keys))  # by the first system's answers, then by the second's
-    ours, theirs = (SideBySide((each.counts.rows,), order) for each in (first, second))
+    ours, theirs = (JoinedTables((each.counts.rows,), order) for each in (first, second))
     before, after = (score_sums(column_sums(rows), n) for rows in (ours, theirs))
-    drawn = significance.bootstrap_sums(SideBySide((first.counts.rows, second.counts.rows), order), resamples, seed)
+    drawn = significance.bootstrap_sums(JoinedTables((first.counts.rows, second.counts.rows), order), resamples, seed)
     width = first.counts.rows.width
     boot_before, boot_after = score_sums(drawn[:, :width], n), score_sums(drawn[:, width:], n)
     swapped_before, swapped_after = (score_sums(s, n) for s in significance.swapped_sums(ours, theirs, resamples, seed))

@@ -30,8 +30,8 @@ from mella_hf.metrics.matching import Mode
 from mella_hf.metrics.results import Scores
 from mella_hf.metrics.scores.meteor import METEORS
 from mella_hf.metrics.sequences import Lazy
-from mella_hf.metrics.statistics import FLAGS, Corpus, Counts, count_items
-from mella_hf.metrics.tables import SideBySide, blocks, column_sums
+from mella_hf.metrics.statistics import FLAGS, Corpus, ItemCounts, count_items
+from mella_hf.metrics.tables import JoinedTables, blocks, column_sums
 from mella_hf.metrics.texts import MetricSettings
 from mella_hf.text.identifiers import DEFAULT, identifier_name
 from mella_hf.text.lid import is_identifiable
@@ -76,7 +76,7 @@ class ItemStatistics:
         signature: signature of the metric.
     """
 
-    counts: Counts
+    counts: ItemCounts
     keys: np.ndarray
     signature: str
     has_floor: bool
@@ -322,7 +322,7 @@ class MellaMetric:
     def score(self, statistics: ItemStatistics) -> Scores:
         """The scores from item statistics; see `compute`."""
         order, counts, n = np.argsort(statistics.keys, kind="stable"), statistics.counts, len(statistics)
-        sums = column_sums(SideBySide((counts.rows,), order))
+        sums = column_sums(JoinedTables((counts.rows,), order))
         result = Scores({name: number(value) for name, value in score_sums(sums, n).items()})
         intervals, over = self._intervals(statistics, order)
         floor = score_sums(column_sums(counts.floors), n)
@@ -349,7 +349,7 @@ class MellaMetric:
         scores, over = {}, {}
         if self.resamples:
             n = len(statistics)
-            both = SideBySide((rows, floors) if statistics.has_floor else (rows,), order)
+            both = JoinedTables((rows, floors) if statistics.has_floor else (rows,), order)
             sums = significance.bootstrap_sums(both, self.resamples, self.seed)
             scores = score_sums(sums[:, : rows.width], n)
             if statistics.has_floor:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from mella_hf.errors import MellaError
-from mella_hf.metrics.tables import Table, blocks, column_sums
+from mella_hf.metrics.tables import NumberTable, blocks, column_sums
 
 RESAMPLES = 1000  # Koehn (2004) and sacrebleu
 SEED = 12345  # sacrebleu's
@@ -31,7 +31,7 @@ def resamples_for(tests: int) -> int:
     return max(RESAMPLES, PER_TEST * tests)
 
 
-def bootstrap_sums(statistics: Table, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
+def bootstrap_sums(statistics: NumberTable, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """Sums [resamples, k] of the statistics [n, k] of n images drawn with replacement."""
     n = len(statistics)
     random = np.random.RandomState(seed)
@@ -45,7 +45,7 @@ def bootstrap_sums(statistics: Table, resamples: int = RESAMPLES, seed: int = SE
 
 
 def swapped_sums(
-    first: Table, second: Table, trials: int = RESAMPLES, seed: int = SEED
+    first: NumberTable, second: NumberTable, trials: int = RESAMPLES, seed: int = SEED
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sums [trials, k] of two systems' statistics [n, k] after swapping each image with probability 1/2."""
     random = np.random.RandomState(seed)
@@ -56,7 +56,7 @@ def swapped_sums(
 class _Differences:
     """[n, k] what the second table has more than the first."""
 
-    def __init__(self, first: Table, second: Table):
+    def __init__(self, first: NumberTable, second: NumberTable):
         self._first, self._second = first, second
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class _Differences:
         return difference
 
 
-def _weighted_sums(statistics: Table, total: int, draw: Callable[[int], np.ndarray]) -> np.ndarray:
+def _weighted_sums(statistics: NumberTable, total: int, draw: Callable[[int], np.ndarray]) -> np.ndarray:
     """[total, k] sums of the statistics [n, k], with weights from `draw`, which makes [size, n] of them at a time."""
     n = len(statistics)
     sums = []

@@ -61,7 +61,7 @@ class Chunk:
     reference_wrong: np.ndarray  # [n] whether the reference is surely in another language
 
 
-class Counts:
+class ItemCounts:
     """The statistics of all items, in the caller's order, in as few bytes as they fit in.
 
     Attributes:
@@ -76,7 +76,7 @@ class Counts:
         self.repetition = np.zeros(items)
         self.lengths = np.zeros((items, 2), dtype=np.uint32)
         self.reference_wrong = np.zeros(items, dtype=bool)
-        self.labels, self.reference_labels = Labels(items), Labels(items)
+        self.labels, self.reference_labels = LanguageLabels(items), LanguageLabels(items)
 
     def write(self, places: np.ndarray, chunk: Chunk) -> None:
         """Write the statistics of a chunk to the places of its items."""
@@ -87,15 +87,15 @@ class Counts:
         self.labels.write(places, chunk.labels)
         self.reference_labels.write(places, chunk.reference_labels)
 
-    def take(self, members: np.ndarray) -> "Counts":
+    def take(self, members: np.ndarray) -> "ItemCounts":
         """The items at these places, in this order."""
-        taken = Counts(0, 0)
+        taken = ItemCounts(0, 0)
         for name, values in vars(self).items():
             setattr(taken, name, values[members] if isinstance(values, np.ndarray) else values.take(members))
         return taken
 
 
-class Labels:
+class LanguageLabels:
     """[n] names of languages, of which there are few: two bytes each."""
 
     def __init__(self, items: int):
@@ -109,9 +109,9 @@ class Labels:
         self._names += [name for name in dict.fromkeys(names) if name not in self._names]
         self._codes[places] = [self._names.index(name) for name in names]
 
-    def take(self, members: np.ndarray) -> "Labels":
+    def take(self, members: np.ndarray) -> "LanguageLabels":
         """The names at these places, in this order."""
-        taken = Labels(0)
+        taken = LanguageLabels(0)
         taken._codes, taken._names = self._codes[members], self._names
         return taken
 
@@ -208,7 +208,7 @@ def _run(work: Callable[[Corpus, Span], Result], span: Span) -> Result:
     return work(_corpus, span)
 
 
-def count_items(corpus: Corpus, workers: int | None = None, progress: bool = True) -> Counts:
+def count_items(corpus: Corpus, workers: int | None = None, progress: bool = True) -> ItemCounts:
     """Compute the statistics of all items, on all cores if there is enough work.
 
     Workers are forked, so texts and registered languages are shared, not copied. If the platform cannot fork, or
@@ -224,7 +224,7 @@ def count_items(corpus: Corpus, workers: int | None = None, progress: bool = Tru
     for metric in all_metrics():
         if type(metric).survey is not Metric.survey:
             corpus.surveys[metric.name] = metric.survey(_Words(corpus, spans, workers, keep=workers == 1 and not much))
-    counts = Counts(n, sum(metric.width for metric in all_metrics()))
+    counts = ItemCounts(n, sum(metric.width for metric in all_metrics()))
     with progress_bar(total=n, desc="Scoring", unit="item", delay=2, shown=progress) as bar:
         for span, chunk in zip(spans, _each(Corpus.count, corpus, spans, workers), strict=True):
             counts.write(corpus.order[slice(*span)], chunk)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from mella_hf.errors import MellaError
 from mella_hf.metrics.sequences import Lazy
 
 Row = dict[str, Any]
@@ -25,7 +24,7 @@ class StoredRows(Sequence[Row]):
             size of the texts.
 
     Raises:
-        MellaError: when the file cannot be made or written, as on a full disk.
+        OSError: when the file cannot be made or written, as on a full disk; it names the folder.
     """
 
     def __init__(self, rows: Iterable[Row] = (), folder: Path | None = None):
@@ -70,11 +69,9 @@ class StoredRows(Sequence[Row]):
         return json.loads(os.pread(self._file.fileno(), end - start, start))
 
     @staticmethod
-    def _failed(error: OSError, folder: Path | None) -> MellaError:
-        return MellaError(
-            f"The texts cannot be put aside in {folder or tempfile.gettempdir()} ({error}); write the "
-            "result to a folder with room for a copy of them."
-        )
+    def _failed(error: OSError, folder: Path | None) -> OSError:
+        """The error with the folder: a file without a name has none to show."""
+        return OSError(error.errno, error.strerror, str(folder or tempfile.gettempdir()))
 
     def column(self, key: str, default: Any = None) -> Sequence[Any]:
         """The values at a key, `default` where a row has none or None; each is read when it is asked for."""

@@ -10,7 +10,7 @@ _TYPES = (np.uint8, np.uint16, np.uint32, np.float64)  # smallest first; each ho
 _MOST = np.array([np.iinfo(kind).max for kind in _TYPES[:-1]], dtype=np.float64)
 
 
-class Table(Protocol):
+class NumberTable(Protocol):
     """[n, k] numbers of which slices can be taken: an array, or a table that makes them when they are asked for."""
 
     def __len__(self) -> int: ...
@@ -65,7 +65,7 @@ class Compact:
         return taken
 
 
-class SideBySide:
+class JoinedTables:
     """The columns of several tables beside each other, with the rows in the given order."""
 
     def __init__(self, tables: Sequence[Compact], order: np.ndarray):
@@ -79,14 +79,14 @@ class SideBySide:
         return np.hstack([table[members] for table in self._tables])
 
 
-def blocks(table: Table) -> Iterator[tuple[slice, np.ndarray]]:
+def blocks(table: NumberTable) -> Iterator[tuple[slice, np.ndarray]]:
     """The rows of a table as 64-bit numbers, some at a time, and where they stand."""
     for start in range(0, len(table), BLOCK):
         place = slice(start, start + BLOCK)
         yield place, table[place]
 
 
-def column_sums(table: Table) -> np.ndarray:
+def column_sums(table: NumberTable) -> np.ndarray:
     """[k] the sum of each column, one row after the other, so that blocks do not change it."""
     total: np.ndarray | None = None
     for _, rows in blocks(table):

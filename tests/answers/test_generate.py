@@ -159,7 +159,8 @@ def test_predictions_stand_in_the_order_of_the_rows_with_all_fields(tiny, make_r
     assert [p["id"] for p in predictions] == rows["id"][:]
     assert [p["seen"] for p in predictions] == [False, True, False]
     assert predictions[0]["prompt"] == PROMPT and predictions[0]["keywords"] == ["نص 0"]
-    fields = "id language source prompt prediction reference keywords category entity domain seen truncated"
+    fields = "id language source prompt prediction reference keywords keywords_by category entity domain seen"
+    fields += " truncated"
     assert list(predictions[0]) == fields.split()
     meta = read_meta(out)
     assert (meta["rows"], meta["max_new_tokens"], meta["parameters"]) == (3, 6, tiny[0].num_parameters())

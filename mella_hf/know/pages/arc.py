@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from mmap import mmap
 from typing import IO, Any
 
-from mella_hf.know.pages.archived import Record, read_record
+from mella_hf.know.pages.archived import ArchivedRecord, read_record
 
 _GZIP = b"\x1f\x8b\x08"
 _DATE = re.compile(rb"\d{8,14}")
@@ -34,7 +34,7 @@ def is_arc(head: bytes) -> bool:
     return head.startswith(b"filedesc:")
 
 
-def arc_records(file: IO[bytes], data: mmap, max_bytes: int) -> Iterator[Record | str]:
+def arc_records(file: IO[bytes], data: mmap, max_bytes: int) -> Iterator[ArchivedRecord | str]:
     """The records of web addresses in an ARC file; a text for each damage that is passed over.
 
     Args:
@@ -55,7 +55,7 @@ def arc_records(file: IO[bytes], data: mmap, max_bytes: int) -> Iterator[Record 
         at = data.find(_GZIP, members.begin + 1)
 
 
-def _records(text: Any, max_bytes: int) -> Iterator[Record | str]:
+def _records(text: Any, max_bytes: int) -> Iterator[ArchivedRecord | str]:
     """The records of an unpacked file. Lines that begin no record are passed over, and said once."""
     at, said = 0, False
     while line := text.readline(_MAX_LINE):

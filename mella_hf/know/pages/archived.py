@@ -11,7 +11,7 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 _STATUS = re.compile(rb"[A-Za-z]+(?:/[\d.]+)?[ \t]++(\d{3})(?!\d)")
 
 
-class Record(NamedTuple):
+class ArchivedRecord(NamedTuple):
     """A record, read: the reader's own is gone when the next one comes.
 
     Attributes:
@@ -51,7 +51,7 @@ def read_record(
     content_type: str | None,
     conversion: bool = False,
     max_bytes: int,
-) -> Record:
+) -> ArchivedRecord:
     """Read a record, but no more of it than a page may have.
 
     Args:
@@ -75,7 +75,7 @@ def read_record(
             status, headers, start = http_headers(head + rest) or (0, {}, 0)
         head += rest
     complete = read >= (length if wanted and not too_large else min(length, _HEAD_BYTES))
-    return Record(at, url, conversion, status, headers, content_type, head[start:], complete, too_large)
+    return ArchivedRecord(at, url, conversion, status, headers, content_type, head[start:], complete, too_large)
 
 
 def http_headers(block: bytes) -> tuple[int, dict[str, list[str]], int] | None:

@@ -16,7 +16,7 @@ from mella_hf.errors import MellaError
 from mella_hf.know.fetching.sniff import SNIFF_BYTES, sniff
 from mella_hf.know.optouts import TDM_DIRECTIVE, is_reserved, usage_opt_outs
 from mella_hf.know.pages.arc import arc_records, is_arc
-from mella_hf.know.pages.archived import Record, may_be_html, read_record
+from mella_hf.know.pages.archived import ArchivedRecord, may_be_html, read_record
 from mella_hf.know.pages.bodies import MAX_PAGE_BYTES, UnreadableBody, decode_body
 from mella_hf.know.rows import RowFailed, one_row
 
@@ -86,7 +86,7 @@ def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[
         raise MellaError(f"{path} holds texts without HTML (a WET file), so no images; give the WARC files themselves.")
 
 
-def _records(path: Path, max_bytes: int) -> Iterator[Record | LostPage]:
+def _records(path: Path, max_bytes: int) -> Iterator[ArchivedRecord | LostPage]:
     """The response, resource and conversion records of a file; after damage, on from the next one."""
     try:
         file = open(path, "rb")
@@ -123,7 +123,7 @@ def _records(path: Path, max_bytes: int) -> Iterator[Record | LostPage]:
                 at = data.find(magic, last + 1)
 
 
-def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterator[tuple[int, Record | None]]:
+def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterator[tuple[int, ArchivedRecord | None]]:
     """(place in the file, record, or None for one of another kind) from a place on; OSError where it is damaged."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
@@ -185,7 +185,7 @@ class _From:
         """The caller's file stays open."""
 
 
-def _page(record: Record, name: str, max_bytes: int) -> Page | LostPage:
+def _page(record: ArchivedRecord, name: str, max_bytes: int) -> Page | LostPage:
     """The page of a record of the file `name`."""
     reason, body = None, record.body
     transfer, content, language, reserved, usage, signal = (record.headers.get(name, [None])[0] for name in _READ)
