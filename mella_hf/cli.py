@@ -185,13 +185,18 @@ def mella(
     """Image-text data, training and evaluation for vision-language models in low-resource languages."""
 
 
-def share_cores() -> None:
-    """Let torch's threads sleep while they wait for each other, before it is imported.
+SPINS = "4000"  # turns of a waiting thread before it sleeps; libgomp's own are 300,000
 
-    By default they spin. Where another process is busy, they then wait for a core that they keep busy themselves:
-    beside one, the demo's base took 29 times as long. `benchmarks/neighbour.py` measures it.
+
+def share_cores() -> None:
+    """Let torch's threads sleep soon while they wait for each other; to be called before torch is imported.
+
+    By default they spin for long. Where another process is busy, they then wait for a core that they keep busy
+    themselves: beside one, the demo's base took eight to ten times as long. Threads that sleep at once would take twice
+    as long where nothing else runs. `benchmarks/neighbour.py` measures both.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def main(args: Sequence[str] | None = None) -> None:
