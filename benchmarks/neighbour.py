@@ -7,7 +7,8 @@ LoRA adapter, and answering a batch of images; on all threads that torch takes. 
 Alone they are also measured with threads that wait as torch's do where nobody says otherwise.
 
 A thread that waits for the others of its step spins by default. On a core that a neighbour takes, the others come only
-when the scheduler lets them, and the spinning thread uses up its own turn meanwhile; one that sleeps is woken at once, but waking takes time: so ours spin a little, then sleep.
+when the scheduler lets them, and the spinning thread uses up its own turn meanwhile. One that sleeps at once is woken
+late where nothing else runs. So ours spin a little, then sleep.
 
 Bars, exit status 1 when one is missed: beside the neighbour at most 2.5 x slower than alone, and alone at least 0.9 of
 the rate of torch as it comes. It needs two cores with nothing else on them, and takes about two minutes.
