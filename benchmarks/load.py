@@ -20,9 +20,10 @@ Exits 1 when a bar is missed.
 
 Measured on two cores shared with other work: 0.95 x raw reading map-style and 0.93 x streaming, 1.00 x plain
 `load_dataset` both ways, a first sample in 0.10 CPU-s, a random row in 0.07 ms, `resize=224` 3.7 x.
-With a load average of 9 on the same two cores the first two were 0.90 and 0.87, and plain `load_dataset` lay at 0.92
-and 0.85: what is lost against raw reading, `datasets` spends on its rows (our own part is 2%, by cProfile). So a miss
-of these two counts on a quiet machine only; the last line says when it was busy.
+On the same two cores with nothing else on them, later, in four runs: 0.92 to 0.96 x raw reading map-style, 0.88 to
+0.90 x streaming (a miss by up to 0.02), 0.99 to 1.00 and 0.97 to 1.01 x plain `load_dataset`. What is lost against raw
+reading, `datasets` spends on its rows (our own part is 2%, by cProfile). With a load average of 9 the first two were
+0.90 and 0.87; the last line says when the machine was busy.
 """
 
 import argparse
