@@ -189,11 +189,11 @@ SPINS = "4000"  # turns of a waiting thread before it sleeps; libgomp's own are 
 
 
 def share_cores() -> None:
-    """Let torch's threads sleep soon while they wait for each other; to be called before torch is imported.
+    """Limit how long torch's threads spin while they wait for each other. Call it before torch is imported.
 
-    By default they spin for long. Where another process is busy, they then wait for a core that they keep busy
-    themselves: beside one, the demo's base took eight to ten times as long. Threads that sleep at once would take twice
-    as long where nothing else runs. `benchmarks/neighbour.py` measures both.
+    By default they spin for long, and so keep a core busy that another thread needs: beside another busy process, the
+    demo's base took eight to ten times as long. Threads that do not spin at all take twice as long on a machine where
+    nothing else runs. `benchmarks/neighbour.py` measures both.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

@@ -21,7 +21,7 @@ KINDS = ("clip", "siglip")
 
 
 def byte_tokenizer(longest: int) -> PreTrainedTokenizerFast:
-    """A tokenizer whose tokens are bytes. It reads every language and needs no training."""
+    """A tokenizer with one token for each byte. It reads every language and needs no training."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: number for number, token in enumerate(["<pad>", "<s>", "</s>", *letters])}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))

@@ -117,7 +117,10 @@ def _prints(lessons: Sequence[Lesson]) -> list[Any]:
 
 
 def _once(folder: Path, inputs: Sequence[Any], train: Callable[[], None]) -> Path:
-    """Train unless the folder holds the result of the same inputs; that one is found without the folder's lock."""
+    """Train, unless the folder already holds a model that was made from the same inputs. Returns the model's folder.
+
+    A finished model is only read, so that needs no lock of the folder.
+    """
     settings = {"inputs": fingerprint(*[vars(one) if isinstance(one, Budget) else one for one in inputs])}
     if _is_of(folder, settings) and (folder / RECORD).exists():
         return folder / "model"
@@ -350,7 +353,7 @@ def _run(
     rate: float,
     budget: Budget,
 ) -> list[dict[str, Any]]:
-    """Run a resumable Trainer over numbered examples and return its log."""
+    """Train with Trainer, from the last checkpoint if there is one, and return the log. Examples go by their number."""
 
     class _Trainer(Trainer):
         def get_train_dataloader(self) -> Any:

@@ -25,6 +25,15 @@ ANSWERS = [{"id": str(i), "prediction": "Kostel ve městě", "reference": "Star�
 PAGE = '<html lang="cs"><body><img src="a.jpg" alt="Turisté stojí na kamenném mostě a dívají se na starý hrad."></body>'
 
 
+def ended(words: str, place: Path) -> str | None:
+    """What a command ends with, as a user sees it; None if it ends well. IN and OUT are folders of the place."""
+    try:
+        main(words.replace("IN", str(place / "in")).replace("OUT", str(place / "out")).split())
+    except SystemExit as end:
+        return None if end.code == 0 else str(end.code)
+    raise AssertionError("main always ends by SystemExit")
+
+
 @dataclass(frozen=True)
 class Command:
     """A command that writes.
@@ -43,12 +52,7 @@ class Command:
 
     def run(self, place: Path) -> str | None:
         """What it ends with, as a user sees it; None if it ends well."""
-        words = self.words.replace("IN", str(place / "in")).replace("OUT", str(place / "out"))
-        try:
-            main(words.split())
-        except SystemExit as end:
-            return None if end.code == 0 else str(end.code)
-        raise AssertionError("main always ends by SystemExit")
+        return ended(self.words, place)
 
 
 COMMANDS = {

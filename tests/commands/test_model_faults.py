@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from caption_server import CaptionServer
 from dataset_samples import record
-from test_faults import file_limit, one_line, without_roots_powers
+from test_faults import ended, file_limit, one_line, without_roots_powers
 
 from mella_hf.cli import main
 from mella_hf.dataset.write import write_split
@@ -150,20 +150,13 @@ def place(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def run(place: Path, judge_server: CaptionServer) -> Callable[[str], str | None]:
     """Runs a command: what it ends with, as a user sees it; None if it ends well."""
 
-    def run(name: str) -> str | None:
-        words = COMMANDS[name].words.replace("URL", judge_server.url)
-        try:
-            main(words.replace("IN", str(place / "in")).replace("OUT", str(place / "out")).split())
-        except SystemExit as end:
-            return None if end.code == 0 else str(end.code)
-        raise AssertionError("main always ends by SystemExit")
-
-    return run
+    return lambda name: ended(COMMANDS[name].words.replace("URL", judge_server.url), place)
 
 
 def begin(name: str, place: Path) -> None:
-    """Put into OUT what the command finds there."""
-    if begins := COMMANDS[name].begins:
+    """Copy into OUT what has to be there before the command starts."""
+    begins = COMMANDS[name].begins
+    if begins:
         shutil.copytree(place / "in" / begins, place / "out", dirs_exist_ok=True)
 
 

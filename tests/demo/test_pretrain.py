@@ -36,7 +36,7 @@ def test_a_finished_base_is_found_while_others_use_it(english: Path) -> None:
 
 
 def test_two_languages_share_the_english_base(english: Path, tmp_path: Path) -> None:
-    """Each has tokens of its own after the common ones, and is read for the steps of the budget."""
+    """The base of each language keeps the English tokens, adds its own, and trains as many steps as the budget says."""
     common = AutoTokenizer.from_pretrained(english).get_vocab()
     for texts in (TEXTS[:1] * OFTEN, TEXTS[2:3] * OFTEN):
         model = read_language(english, PICTURES, texts, tmp_path / texts[0], BUDGET)

@@ -142,7 +142,7 @@ def serbian(name: str) -> Iterator[str]:
 
 
 def arabic(name: str) -> Iterator[str]:
-    """Conjunction and preposition before the name; the article loses its alef after "for"."""
+    """The name with "and", "in", "so" or "for" written to it; after "for" the article loses its first letter."""
     yield from (prefix + name for prefix in ("و", "ب", "ف", "وب"))
     yield "لل" + name[2:] if name.startswith("ال") else "ل" + name
 

@@ -12,7 +12,7 @@ _STATUS = re.compile(rb"[A-Za-z]+(?:/[\d.]+)?[ \t]++(\d{3})(?!\d)")
 
 
 class ArchivedRecord(NamedTuple):
-    """A record, read: the reader's own is gone when the next one comes.
+    """One record, copied out of the reader, which overwrites its own when it reads the next.
 
     Attributes:
         at: its place in the file; in a packed ARC file, its place in the unpacked text.
@@ -38,7 +38,7 @@ class Block(Protocol):
     """What a record holds, as a stream that ends no later than the record."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; fewer at the end."""
+        """Read the next `size` bytes. Fewer come only at the end of the record."""
 
 
 def read_record(

@@ -1,8 +1,8 @@
-"""Find names in Arabic alt-texts. Arabic has no capitals.
+"""Find names in Arabic alt-texts, where no capital letter marks them.
 
-A person is found by the given name, a sight by the word for what it is (mosque, castle).
+A person is found by the given name, a place by the word for its kind (mosque, castle).
 
-The lists are written for this, from everyday use.
+The word lists below were written for this library, from everyday use.
 """
 
 from collections.abc import Iterator, Sequence
