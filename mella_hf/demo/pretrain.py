@@ -79,7 +79,7 @@ class Budget:
 
     vision_steps: int = 600
     vision_batch: int = 64
-    english_steps: int = 600
+    english_steps: int = 900
     reading_steps: int = 300
     batch: int = 32
     save_steps: int = 200

@@ -13,14 +13,17 @@ REHEARSED = 6  # of so many English lessons, one is repeated between the lines o
 
 
 def english_lessons(source: PictureSource) -> list[Lesson]:
-    """Every seen thing and many scenes with their English texts, and what each of their cells shows."""
+    """Every seen thing and many scenes with their English texts, and what each of their cells shows.
+
+    The pictures of one thing come twice. They are fewer than the scenes, and would otherwise be learnt too seldom.
+    """
     seen, _ = things_of(source, "en")
     named = [
         Lesson(view(source.font, thing, number), thing.entity, (thing.entity,) * GRID**2)
         for thing in seen
         for number in range(VIEWS)
     ]
-    return named + [_lesson(scene, source) for scene in base_scenes(source)]
+    return named * 2 + [_lesson(scene, source) for scene in base_scenes(source)]
 
 
 def _lesson(scene: Scene, source: PictureSource) -> Lesson:
@@ -30,7 +33,7 @@ def _lesson(scene: Scene, source: PictureSource) -> Lesson:
 
 
 def rehearsed(lessons: list[Lesson]) -> list[Lesson]:
-    """Some of the English lessons: of each thing one picture, and as great a share of the scenes."""
+    """Some of the English lessons: of each thing one picture, twice, and a sixth of the scenes."""
     return lessons[::REHEARSED]
 
 
