@@ -32,7 +32,7 @@ MODULES = {
     "metrics/matching": "tests/metrics/test_matching.py tests/metrics/test_keywords.py",
     "metrics/metric": "tests/metrics/test_metric.py tests/metrics/test_corpus.py",
     "metrics/degenerate": "tests/metrics/test_degenerate.py",
-    "metrics/significance": "tests/metrics/test_significance.py tests/metrics/test_error_rates.py",
+    "metrics/significance": "tests/metrics/test_significance.py",
     "metrics/scores/meteor": "tests/metrics/test_meteor.py",
     "know/alt_text": "tests/know/test_alt_text.py tests/know/test_alt_text_judged.py",
     "know/filter": "tests/know/test_collect_filter.py tests/know/test_language_rules.py",

@@ -43,7 +43,7 @@ def pairs_of(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 def test_the_adapter_is_compared_with_every_other_system_of_its_run(tmp_path: Path) -> None:
     predictions = {
         ("base", "ling_test"): answers(WRONG),
-        ("sdrrl", "ling_test"): answers(TEXTS[:3] + WRONG[3:]),
+        ("druhý", "ling_test"): answers(TEXTS[:3] + WRONG[3:]),
         ("adapter", "ling_test"): answers(TEXTS),
         ("base", "know_test"): answers(TEXTS),
         ("adapter", "know_test"): answers(WRONG),
@@ -51,7 +51,7 @@ def test_the_adapter_is_compared_with_every_other_system_of_its_run(tmp_path: Pa
     records = compare_runs({"cs": run(predictions)}, out=tmp_path)
     assert pairs_of(records) == [
         ("cs", "ling_test", "base", "adapter"),
-        ("cs", "ling_test", "sdrrl", "adapter"),
+        ("cs", "ling_test", "druhý", "adapter"),
         ("cs", "know_test", "base", "adapter"),
     ]
     # Differences are the second system's less the first's: the adapter says all on ling, and nothing on know.
@@ -59,7 +59,10 @@ def test_the_adapter_is_compared_with_every_other_system_of_its_run(tmp_path: Pa
     assert better == 100.0 and worse == -100.0 and 0 < nearer < better
     assert (records[0]["rouge_l_first"], records[0]["rouge_l_second"]) == (0.0, 100.0)
     assert json.loads((tmp_path / "comparisons.json").read_text("utf-8")) == records
-    assert (tmp_path / "comparisons.json").read_text("utf-8").endswith("]\n")
+    # One key a line, for people; the letters of every script as they are.
+    text = (tmp_path / "comparisons.json").read_text("utf-8")
+    assert text.startswith('[\n {\n  "language": "cs",\n  "split"') and text.endswith(" }\n]\n")
+    assert '"first": "druhý"' in text
 
 
 def test_all_tests_of_a_call_are_one_family() -> None:
@@ -88,9 +91,16 @@ def test_other_runs_stand_by_their_adapter_and_are_put_in_our_order() -> None:
         }
     )
     foreign = run({("adapter", "ling_test"): answers(TEXTS)}, "hu")
-    records = compare_runs({"cs": ours}, {"joint": {"cs": other}, "hungarian": {"hu": foreign}})
+    records = compare_runs({"cs": ours}, {"hungarian": {"hu": foreign}, "joint": {"cs": other}})
     assert pairs_of(records) == [("cs", "ling_test", "base", "adapter"), ("cs", "ling_test", "joint", "adapter")]
     assert records[1]["rouge_l_delta"] == 0.0 and records[1]["rouge_l_first"] == 100.0
+
+
+def test_another_run_about_other_images_is_named() -> None:
+    ours = run({("adapter", "ling_test"): answers(TEXTS)})
+    other = run({("adapter", "ling_test"): answers(TEXTS[:4])})
+    with pytest.raises(MellaError, match="^The run 'joint' has answers about 4 images of cs ling_test, this one"):
+        compare_runs({"cs": ours}, {"joint": {"cs": other}})
 
 
 def test_a_run_without_an_adapter_stands_by_its_base() -> None:
@@ -159,11 +169,10 @@ def test_the_line_stars_what_holds_after_correction() -> None:
         "meteor_delta": 12.0, "meteor_delta_low": 8.0, "meteor_delta_high": 16.06,
         "meteor_p_randomization_holm": 0.0499,
     }  # fmt: skip
-    line = comparison_line(record)
-    assert line.startswith("cs ling_test  adapter against base:  ")
-    assert "rouge_l -1.2 [-2.0, +0.04]" in line  # a small end is not shown as zero
-    assert "meteor +12.0* [+8.0, +16.1]" in line
-    assert len(line.split("  ")) == 4  # where, and what was compared, and two scores
+    assert comparison_line(record) == (
+        "cs ling_test  adapter against base:  meteor +12.0* [+8.0, +16.1]  "
+        "rouge_l -1.2 [-2.0, +0.04]"  # a small end is not shown as zero
+    )
 
 
 def write_answers(path: Path, texts: list[str], start: int = 0) -> str:
@@ -191,11 +200,14 @@ def test_files_of_answers_have_the_name_of_the_file_or_their_own(tmp_path: Path)
 
 def test_a_file_is_compared_with_the_run_whose_images_it_is_about(tmp_path: Path) -> None:
     czech = run({("base", "ling_test"): answers(TEXTS, start=50), ("adapter", "ling_test"): answers(TEXTS)})
+    both = run({("base", "know_test"): answers(TEXTS), ("base", "ling_test"): answers(TEXTS, start=20)})
     hungarian = run({("base", "know_test"): answers(TEXTS, start=20)}, "hu")
     files = read_answer_files([write_answers(tmp_path / "one.jsonl", WRONG[::-1], start=20)])
     (record,) = (r for r in compare_runs({"cs": czech, "hu": hungarian}, files=files) if r["first"] == "one")
     assert (record["language"], record["split"], record["second"], record["n"]) == ("hu", "know_test", "base", 5)
     assert record["rouge_l_delta"] == 100.0
+    (record,) = compare_runs({"cs": both}, files=files)
+    assert (record["language"], record["split"], record["n"]) == ("cs", "ling_test", 5)
     files = read_answer_files([write_answers(tmp_path / "two.jsonl", WRONG, start=90)])
     with pytest.raises(MellaError, match=r"two\.jsonl fits no test split of cs, hu: .*two\.jsonl has 5 ids that"):
         compare_runs({"cs": czech, "hu": hungarian}, files=files)

@@ -46,10 +46,16 @@ def test_resamples_are_pinned() -> None:
 def test_the_draws_do_not_depend_on_the_size_of_the_blocks(block: int, monkeypatch) -> None:
     """Large corpora are drawn in smaller blocks, so that memory does not grow with them."""
     statistics = np.random.RandomState(0).rand(50, 3)
-    whole = bootstrap_sums(statistics, resamples=120), *swapped_sums(statistics, statistics[::-1], trials=120)
-    monkeypatch.setattr("mella_hf.metrics.significance._BLOCK_DRAWS", block * 50)
-    parts = bootstrap_sums(statistics, resamples=120), *swapped_sums(statistics, statistics[::-1], trials=120)
-    for one, other in zip(whole, parts, strict=True):
+
+    def drawn() -> list[np.ndarray]:
+        swapped = swapped_sums(statistics, statistics[::-1], trials=120)
+        return [bootstrap_sums(statistics, resamples=120), *swapped, flipped_sums(statistics[:, 0], trials=120)]
+
+    whole = drawn()
+    # Room for half a draw more than goes into a block.
+    monkeypatch.setattr("mella_hf.metrics.significance._BLOCK_DRAWS", block * 50 + 25)
+    monkeypatch.setattr("mella_hf.metrics.significance._HELD", 3 * block * 50 + 25)
+    for one, other in zip(whole, drawn(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
@@ -58,6 +64,16 @@ def test_swapping_keeps_the_total_of_both_systems() -> None:
     one, other = swapped_sums(first, second, trials=250)
     assert one.shape == (250, 3)
     assert np.allclose(one + other, (first + second).sum(axis=0))
+
+
+def test_each_image_is_swapped_for_itself_with_probability_one_half() -> None:
+    first, second = np.zeros((3, 1)), np.array([[1.0], [10.0], [100.0]])
+    one, other = swapped_sums(first, second, trials=4000)
+    # The first system gets one of the eight subsets of the second's images, each in about an eighth of the trials.
+    values, counts = np.unique(one[:, 0], return_counts=True)
+    assert values.tolist() == [0, 1, 10, 11, 100, 101, 110, 111]
+    assert (np.abs(counts / 4000 - 1 / 8) < 0.03).all()
+    assert (one + other == 111).all()
 
 
 def test_interval_is_the_central_95_percent() -> None:
