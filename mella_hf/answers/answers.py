@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from mella_hf.answers.records import Answer, Prediction
 from mella_hf.errors import MellaError
 from mella_hf.files import json_lines, write_atomic
 from mella_hf.progress import progress_bar
@@ -26,7 +27,6 @@ LONGEST_WAIT = timedelta(days=2)  # how long a process waits for the others, whi
 SHARES = 8  # at least so many batches per split, if they can be full: a node usually has up to eight GPUs
 WAVES = 4  # a batch holds at most four times `batch_size` answers, which limits what a killed run loses
 
-Answer = dict[str, Any]
 Keep = Callable[[int, Answer], None]
 Turn = tuple[Sequence[Any], str]
 
@@ -169,12 +169,12 @@ def plan_batches(questions: Sequence[Question], batch_size: int) -> list[list[in
     return [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def read_predictions(path: Path | str) -> list[dict[str, Any]]:
+def read_predictions(path: Path | str) -> list[Prediction]:
     """The finished answers of a file. Raises MellaError if it does not exist."""
     path = Path(path)
     if not path.is_file():
         raise MellaError(f"No predictions in {str(path)!r}; make them with `mella evaluate`.")
-    return [record for _, record in json_lines(path)]
+    return [cast(Prediction, record) for _, record in json_lines(path)]
 
 
 def read_meta(path: Path | str) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def _finished(out: Path, mark: str) -> dict[str, Answer]:
 
 def _unfinished(out: Path, mark: str) -> dict[str, Answer]:
     """Answers of an interrupted run by id; incomplete lines and lines with another fingerprint are ignored."""
-    answers = {}
+    answers: dict[str, Answer] = {}
     for path in sorted(out.parent.glob(f"{out.name}.*.partial")):
         for line in path.read_bytes().split(b"\n"):
             try:

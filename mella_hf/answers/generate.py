@@ -5,9 +5,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.answers.answers import Answer, Keep, Turn
+from mella_hf.answers.answers import Keep, Turn
 from mella_hf.answers.attention import no_plans
 from mella_hf.answers.predictions import answer_rows
+from mella_hf.answers.records import Answer
 from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:

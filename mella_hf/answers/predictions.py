@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.answers.answers import Answer, Answerer, Question, collect_answers, publish_answers
+from mella_hf.answers.answers import Answerer, Question, collect_answers, publish_answers
+from mella_hf.answers.records import Answer, Prediction
 from mella_hf.errors import MellaError
 from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
@@ -88,7 +89,7 @@ def answer_rows(
     return out
 
 
-def count_answers(metric: "MellaMetric", predictions: Sequence[Mapping[str, Any]]) -> "ItemStatistics":
+def count_answers(metric: "MellaMetric", predictions: Sequence[Prediction]) -> "ItemStatistics":
     """Item statistics of predictions, in their order. The references were checked before anything was asked."""
     return metric.statistics(
         predictions=[p["prediction"] for p in predictions],
@@ -168,7 +169,7 @@ def _prediction(
     source: str,
     prompt: str,
     seen: frozenset[str] | None,
-) -> dict[str, Any]:
+) -> Prediction:
     entity = record["entity"]
     return {
         "id": record["id"],

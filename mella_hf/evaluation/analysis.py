@@ -1,13 +1,15 @@
 """Analyse a system's answers beyond the headline score: groups, failures, made-up names, rare names."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mella_hf.answers.records import Prediction
 from mella_hf.evaluation.questions.hallucination import predicted_entities
 from mella_hf.evaluation.questions.long_tail import EntityCounts, accuracy_by_frequency
 from mella_hf.evaluation.questions.records import Failures, FrequencyRecord
+from mella_hf.evaluation.records import GroupRecord
 
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics, MellaMetric
@@ -50,12 +52,12 @@ class Analysis:
         failures: what is wrong with the answers.
     """
 
-    groups: list[dict[str, Any]]
+    groups: list[GroupRecord]
     failures: Failures
 
 
 def analyse(
-    predictions: Sequence[Mapping[str, Any]],
+    predictions: Sequence[Prediction],
     counted: "ItemStatistics",
     metric: "MellaMetric",
     training: TrainingFacts | None = None,
@@ -96,8 +98,8 @@ def analyse(
     return Analysis(groups, failures)
 
 
-def _long_tail(predictions: Sequence[Mapping[str, Any]], counts: EntityCounts) -> list[FrequencyRecord]:
-    answers, keywords = ([p[column] for p in predictions] for column in ("prediction", "keywords"))
+def _long_tail(predictions: Sequence[Prediction], counts: EntityCounts) -> list[FrequencyRecord]:
+    answers, keywords = [p["prediction"] for p in predictions], [p["keywords"] for p in predictions]
     bins = accuracy_by_frequency(answers, keywords, counts)
     return [
         {
@@ -113,12 +115,11 @@ def _long_tail(predictions: Sequence[Mapping[str, Any]], counts: EntityCounts) -
     ]
 
 
-def _groups(predictions: Sequence[Mapping[str, Any]], by: str) -> dict[str, list[int]]:
+def _groups(predictions: Sequence[Prediction], by: str) -> dict[str, list[int]]:
     """Indices of the answers by first category or domain, largest group first; small groups are joined at the end."""
     found: dict[str, list[int]] = defaultdict(list)
     for at, prediction in enumerate(predictions):
-        value = prediction[by]
-        found[(value[0] if value else NONE) if by == "category" else value or NONE].append(at)
+        found[_group(prediction, by)].append(at)
     if set(found) == {NONE}:
         return {}
     small = [name for name, members in found.items() if len(members) < FEWEST_IMAGES]
@@ -127,5 +128,12 @@ def _groups(predictions: Sequence[Mapping[str, Any]], by: str) -> dict[str, list
     return dict([*ordered, *([(REST, rest)] if rest else [])])
 
 
-def _ids(predictions: Sequence[Mapping[str, Any]], flags: Sequence[bool]) -> list[str]:
+def _group(prediction: Prediction, by: str) -> str:
+    if by == "category":
+        categories = prediction["category"]
+        return categories[0] if categories else NONE
+    return prediction["domain"] or NONE
+
+
+def _ids(predictions: Sequence[Prediction], flags: Sequence[bool]) -> list[str]:
     return [p["id"] for p, flag in zip(predictions, flags, strict=True) if flag][:EXAMPLES]

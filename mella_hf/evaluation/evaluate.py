@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.systems import System, line_up, named
 from mella_hf.errors import MellaError
@@ -24,6 +24,9 @@ from mella_hf.evaluation.run import Run, evaluate_runs, load_run, score_line
 from mella_hf.languages.codes import read_codes
 from mella_hf.locks import sole_writer
 
+if TYPE_CHECKING:
+    from mella_hf.metrics.comparison import Comparison
+
 Paths = str | Path | Sequence[str | Path]
 
 
@@ -41,7 +44,7 @@ class Evaluation:
 
     out: Path
     runs: Mapping[str, Run] = field(default_factory=dict)
-    comparisons: Sequence[Mapping[str, Any]] = ()
+    comparisons: "Sequence[Comparison]" = ()
     benchmarks: Sequence[Mapping[str, Any]] = ()
     pages: Sequence[Path] = ()
 
@@ -142,7 +145,7 @@ def _compared(
     files: Mapping[str, AnswerFile],
     out: Path,
     say: Callable[[str], None],
-) -> tuple[list[dict[str, Any]], list[Path]]:
+) -> "tuple[list[Comparison], list[Path]]":
     """The paired tests and the pages of the runs, with a line for each score, test and page."""
     for code, run in runs.items():
         for system in systems:

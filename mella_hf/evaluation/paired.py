@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.predictions import count_answers
+from mella_hf.answers.records import Prediction
 from mella_hf.answers.systems import named
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.questions.conclusions import LEVEL
@@ -23,8 +24,11 @@ from mella_hf.metrics.prediction_files import Keys, read_predictions, with_refer
 from mella_hf.metrics.stored_rows import StoredRows
 from mella_hf.progress import progress_bar
 
+if TYPE_CHECKING:
+    from mella_hf.metrics.comparison import Comparison
+
 COMPARISONS_FILE = "comparisons.json"
-Answers = list[dict[str, Any]]
+Answers = list[Prediction]
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,10 @@ def read_answer_files(given: Sequence[str]) -> dict[str, AnswerFile]:
             raise MellaError(f"Two files have the name {called!r}: {found[called].path} and {path}. Give NAME={path}.")
         rows, keys = read_predictions(path, needs_reference=False)
         if keys.id is None:
-            raise MellaError(f"{path} has no ids ({keys.name} writes none); its answers cannot be told apart.")
+            raise MellaError(
+                f"{path} has no ids ({keys.name} writes none), so it is unknown which image an answer is about; add "
+                'the key "id" to each line.'
+            )
         found[called] = AnswerFile(path, rows, keys)
     return found
 
@@ -61,7 +68,7 @@ def compare_runs(
     *,
     files: Mapping[str, AnswerFile] | None = None,
     out: Path | None = None,
-) -> list[dict[str, Any]]:
+) -> "list[Comparison]":
     """Paired tests of the adapter (or of the base, if there is no adapter) against every other system.
 
     Args:
@@ -84,7 +91,7 @@ def compare_runs(
     pairs = [pair for language, run in runs.items() for pair in _pairs(language, run, others or {})]
     pairs += [_file_pair(name, file, runs) for name, file in (files or {}).items()]
     resamples = significance.resamples_for(len(pairs) * len(all_scores()))
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Comparison] = {}
     for language, split, first, second, answers in progress_bar(pairs, desc="paired tests", unit="pair", delay=2):
         metric = MellaMetric(language, progress=False)
         counted = [count_answers(metric, given) for given in answers]
@@ -183,7 +190,7 @@ def tuned(run: Run) -> str:
     return "adapter" if "adapter" in run.models else "base"
 
 
-def aligned(ours: Answers, theirs: Answers, name: str, where: str) -> Answers:
+def aligned(ours: Answers, theirs: Sequence[Mapping[str, Any]], name: str, where: str) -> Answers:
     """Another run's answers in our order, with our references. Raises MellaError if the images differ."""
     by_id = {p["id"]: p for p in theirs}
     if set(by_id) != {p["id"] for p in ours}:
@@ -195,7 +202,7 @@ def aligned(ours: Answers, theirs: Answers, name: str, where: str) -> Answers:
     return [{**p, "prediction": by_id[p["id"]]["prediction"]} for p in ours]
 
 
-def comparison_line(record: Mapping[str, Any]) -> str:
+def comparison_line(record: "Comparison") -> str:
     """One comparison for the screen: differences with 95% intervals; a star if Holm's p is below `LEVEL`."""
     shown = []
     for name in metric_titles():

@@ -8,13 +8,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 from mella_hf.answers.answers import read_meta
 from mella_hf.answers.predictions import count_answers
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import analyse
 from mella_hf.evaluation.questions.records import Finding
+from mella_hf.evaluation.records import GroupRecord, ScoreRecord
 from mella_hf.evaluation.run import Run
 from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, score_subsets
 from mella_hf.files import write_atomic
@@ -45,8 +46,8 @@ def recompute(run: Run, *, rescore: bool = False) -> Run:
 
     check_answers(run)
     metric = MellaMetric(run.language)
-    scores: list[dict[str, Any]] = []
-    groups: list[dict[str, Any]] = []
+    scores: list[ScoreRecord] = []
+    groups: list[GroupRecord] = []
     findings: list[Finding] = []
     counted = {key: count_answers(metric, predictions) for key, predictions in run.predictions.items()}
     for (model, split), predictions in run.predictions.items():
@@ -85,7 +86,7 @@ def check_answers(run: Run) -> None:
             )
 
 
-def _check_signatures(run: Run, scores: list[dict[str, Any]]) -> None:
+def _check_signatures(run: Run, scores: list[ScoreRecord]) -> None:
     for before, after in _pairs(run.scores, scores):
         if before["signature"] != after["signature"]:
             raise MellaError(
@@ -103,9 +104,7 @@ def _difference(before: str, after: str) -> str:
     return f"{', '.join(lost) or 'nothing'} and {', '.join(new) or 'nothing'}"
 
 
-def _pairs(
-    before: list[dict[str, Any]], after: list[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _pairs(before: list[ScoreRecord], after: list[ScoreRecord]) -> Iterator[tuple[ScoreRecord, ScoreRecord]]:
     """The records of the same model, split and subset."""
     place = ("model", "split", "subset")
     known = {tuple(score[key] for key in place): score for score in before}

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.answers import process_state, read_predictions
 from mella_hf.answers.predictions import answer_rows, check_before_asking
+from mella_hf.answers.records import Prediction
 from mella_hf.answers.systems import System, line_up
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import TrainingFacts
 from mella_hf.evaluation.questions.records import Finding
+from mella_hf.evaluation.records import DataRecord, GroupRecord, ModelRecord, ScoreRecord, TrainingRecord
 from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write_scores
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import write_atomic
@@ -43,11 +45,11 @@ class Run:
     Attributes:
         folder: the folder that was read.
         language: code.
-        models: "base", "adapter" and others, if there were any: identity, settings, parameters.
-        data: name of the dataset folder, rows of each split, and the funnel (counts by source).
+        models: "base", "adapter" and others, if there were any.
+        data: the test data.
         scores: one flat record per model, split and subset (all | seen | unseen): scores from 0 to 100, rates
             from 0 to 1.
-        training: samples, parameters and loss curve of the adapter's training, if known.
+        training: the adapter's training, if known.
         versions: versions of the packages that computed the run.
         predictions: the answers by model and split.
         groups, findings: results of `mella_hf.evaluation.analysis`: by category and domain, and about failures.
@@ -57,13 +59,13 @@ class Run:
 
     folder: Path
     language: str
-    models: dict[str, dict[str, Any]]
-    data: dict[str, Any]
-    scores: list[dict[str, Any]]
-    training: dict[str, Any] | None
+    models: dict[str, ModelRecord]
+    data: DataRecord
+    scores: list[ScoreRecord]
+    training: TrainingRecord | None
     versions: dict[str, str]
-    predictions: dict[tuple[str, str], list[dict[str, Any]]]
-    groups: list[dict[str, Any]] = field(default_factory=list)
+    predictions: dict[tuple[str, str], list[Prediction]]
+    groups: list[GroupRecord] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     counted: "Mapping[tuple[str, str], ItemStatistics] | None" = None
     note: str = ""
@@ -84,7 +86,7 @@ class Run:
         note = "; ".join(dict.fromkeys(record["signature"] for record in records))
         return html_table(f"{self.language}: {self.folder}", header, rows, note)
 
-    def score(self, model: str, split: str, subset: str = "all") -> dict[str, Any] | None:
+    def score(self, model: str, split: str, subset: str = "all") -> ScoreRecord | None:
         """The score record of one model, split and subset; None if it was not measured."""
         wanted = (model, split, subset)
         return next((s for s in self.scores if (s["model"], s["split"], s["subset"]) == wanted), None)
@@ -259,7 +261,7 @@ def _training_facts(language: str, data_dir: Path | str | None, source: str) -> 
     return TrainingFacts.of(rows["entity"], rows["keywords"], language)
 
 
-def score_line(language: str, record: Mapping[str, Any]) -> str:
+def score_line(language: str, record: ScoreRecord) -> str:
     """One model on one split for a terminal: the scores with their 95% intervals."""
     scores = [
         f"{m} {record[m]:.1f} [{record[f'{m}_low']:.1f}, {record[f'{m}_high']:.1f}]"
@@ -269,7 +271,7 @@ def score_line(language: str, record: Mapping[str, Any]) -> str:
     return f"{language:4}{record['model']:8}{record['split']:10} n={record['n']}  " + "  ".join(scores)
 
 
-def _shown(record: Mapping[str, Any], name: str) -> str:
+def _shown(record: ScoreRecord, name: str) -> str:
     """A score with its interval and its floor."""
     if record.get(name) is None:
         return "–"

@@ -6,12 +6,14 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from mella_hf.answers.answers import read_meta, read_predictions
 from mella_hf.answers.predictions import count_answers
+from mella_hf.answers.records import Prediction
 from mella_hf.answers.systems import System
 from mella_hf.evaluation.analysis import TrainingFacts, analyse
+from mella_hf.evaluation.records import DataRecord, ModelRecord, ScoreRecord, TrainingRecord
 from mella_hf.files import write_atomic
 
 if TYPE_CHECKING:
@@ -65,8 +67,8 @@ def write_scores(
 
 
 def score_subsets(
-    predictions: Sequence[Mapping[str, Any]], counted: "ItemStatistics", metric: "MellaMetric"
-) -> list[dict[str, Any]]:
+    predictions: Sequence[Prediction], counted: "ItemStatistics", metric: "MellaMetric"
+) -> list[ScoreRecord]:
     """Scores over all images, and over seen and unseen entities if known; floors always use all images.
 
     Args:
@@ -91,7 +93,7 @@ def predictions_path(run: Path, model: str, split: str) -> Path:
     return run / "predictions" / model / f"{split}.jsonl"
 
 
-def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, int]) -> dict[str, Any]:
+def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, int]) -> DataRecord:
     """The test data, and how many rows its build kept and dropped by source, if the build recorded it."""
     from mella_hf.dataset.builder import MELLA_REPO
     from mella_hf.dataset.card.card import read_funnel
@@ -101,20 +103,21 @@ def _data_record(data_dir: Path | str | None, language: str, rows: Mapping[str, 
     return {"name": name, "local": data_dir is not None, "rows": dict(rows), "funnel": funnel}
 
 
-def _model_record(system: System, files: Mapping[str, Path]) -> dict[str, Any]:
+def _model_record(system: System, files: Mapping[str, Path]) -> ModelRecord:
     """The model that answered, from the meta files, and its public name."""
     metas = {split: read_meta(path) for split, path in files.items()}
     first = next(iter(metas.values()))
     names = ("base", "base_hash", "adapter", "adapter_hash", "parameters", "batch_size", "decoding", "device", "dtype")
     limits = {split: meta["max_new_tokens"] for split, meta in metas.items()}
-    return {**{name: first[name] for name in names}, **system.record(), "max_new_tokens": limits}
+    record = {**{name: first[name] for name in names}, **system.record(), "max_new_tokens": limits}
+    return cast(ModelRecord, record)
 
 
-def _training_record(systems: Sequence[System]) -> dict[str, Any] | None:
+def _training_record(systems: Sequence[System]) -> TrainingRecord | None:
     """The training record beside the adapter, without paths: samples, parameters and loss curve."""
     record = next((system.training() for system in systems if system.name == "adapter"), None)
     kept = ("samples", "tokens", "parameters", "log_history")
-    return record and {key: record[key] for key in kept if key in record}
+    return None if record is None else cast(TrainingRecord, {key: record[key] for key in kept if key in record})
 
 
 def _versions() -> dict[str, str]:

@@ -10,11 +10,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mella_hf.answers.answers import Answer
 from mella_hf.answers.generate import LocalModel
 from mella_hf.answers.identity import ADAPTER_CONFIG, read_adapter_config
 from mella_hf.answers.models import load_model
 from mella_hf.answers.predictions import MAX_NEW_TOKENS
+from mella_hf.answers.records import Answer
 from mella_hf.answers.systems import System, line_up
 from mella_hf.errors import MellaError
 from mella_hf.hub_errors import hub_errors

@@ -210,7 +210,7 @@ def _provenance(adapter: Path, config: dict[str, Any], run: Run) -> dict[str, An
     if found != evaluated["adapter_hash"]:
         raise MellaError(
             f"The run {str(run.folder)!r} evaluated another adapter than {str(adapter)!r} "
-            f"({evaluated['adapter_hash'][:16]}, not {found[:16]}); evaluate this one first."
+            f"({str(evaluated['adapter_hash'])[:16]}, not {found[:16]}); evaluate this one first."
         )
     weights = next(adapter / name for name in ADAPTER_WEIGHTS if (adapter / name).is_file())
     settings = _training_settings(adapter)
@@ -273,5 +273,6 @@ def _save_processor(base: str, revision: str | None, folder: Path) -> None:
         AutoProcessor.from_pretrained(base, revision=revision).save_pretrained(folder)
     except (OSError, ValueError) as error:
         raise MellaError(
-            f"The adapter has no processor, and that of its base {model_name(base)!r} cannot be loaded: {error}"
+            f"The adapter has no processor, and that of its base {model_name(base)!r} cannot be loaded: {error}. "
+            "Save a processor into the adapter's folder, with `processor.save_pretrained(FOLDER)`."
         ) from error

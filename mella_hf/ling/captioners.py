@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mella_hf.answers.chat.messages import image_message
 from mella_hf.answers.chat.replies import Completion
 from mella_hf.answers.chat.servers import AT_ONCE, KEY_VARIABLE, ChatServers
+from mella_hf.answers.records import Answer
 from mella_hf.ling.caption import CaptionAnswer
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class TransformersCaptioner:
         """Describe images greedily. Every image gets an answer."""
         from mella_hf.answers.generate import answer_turns
 
-        def keep(index: int, answer: dict[str, Any]) -> None:
+        def keep(index: int, answer: Answer) -> None:
             on_answer(index, CaptionAnswer(answer["prediction"], answer["truncated"]))
 
         turns = (([image], prompt_of(prompt, at)) for at, image in enumerate(images))

@@ -11,6 +11,9 @@ from mella_hf.metrics.installed import all_scores, own_difference_intervals, sco
 from mella_hf.metrics.metric import DIGITS, ItemStatistics, number
 from mella_hf.metrics.tables import JoinedTables, column_sums
 
+# The result of `compare`. A plain dict, because every installed metric adds keys of its own.
+Comparison = dict[str, Any]
+
 
 def compare(
     first: ItemStatistics,
@@ -18,7 +21,7 @@ def compare(
     *,
     resamples: int = significance.RESAMPLES,
     seed: int = significance.SEED,
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare two systems' answers to the same items: is the difference larger than chance?
 
     Args:
@@ -41,7 +44,10 @@ def compare(
             f"{first.signature} and {second.signature}. Use one metric for both."
         )
     if not np.array_equal(first.asked, second.asked):
-        raise MellaError("The systems were not scored on the same references and keywords in the same order.")
+        raise MellaError(
+            "The systems were not scored on the same references and keywords in the same order; give both the "
+            "same ones."
+        )
     n = len(first)
     order = np.lexsort((second.keys, first.keys))  # by the first system's answers, then by the second's
     ours, theirs = (JoinedTables((each.counts.rows,), order) for each in (first, second))
@@ -51,7 +57,7 @@ def compare(
     boot_before, boot_after = score_sums(drawn[:, :width], n), score_sums(drawn[:, width:], n)
     swapped_before, swapped_after = (score_sums(s, n) for s in significance.swapped_sums(ours, theirs, resamples, seed))
     own = own_difference_intervals(first.counts.rows, second.counts.rows, order)
-    result: dict[str, Any] = {}
+    result: Comparison = {}
     for name in all_scores():
         delta = float(after[name] - before[name])
         result |= {f"{name}_first": number(before[name]), f"{name}_second": number(after[name])}
@@ -73,8 +79,8 @@ def compare(
 
 
 def corrected(
-    comparisons: Mapping[str, Mapping[str, Any]], test: Literal["randomization", "bootstrap"] = "randomization"
-) -> dict[str, dict[str, Any]]:
+    comparisons: Mapping[str, Comparison], test: Literal["randomization", "bootstrap"] = "randomization"
+) -> dict[str, Comparison]:
     """Correct several comparisons as one family: add Holm's p-values to each result of `compare`.
 
     The family is every score of every comparison: eight languages with eight scores are 64 tests. Give `compare` as

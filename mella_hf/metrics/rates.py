@@ -4,13 +4,30 @@ Resampling no hits gives no hits, so the bootstrap's interval of 0 of 30 is [0, 
 (1934) holds at least 95% at any rate and any number of items.
 """
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from mella_hf.metrics.significance import CONFIDENCE, RESAMPLES, SEED, flipped_sums, randomization_p_value
 
 FEW = 8  # items with a hit, or without one; below it, their scatter does not show how much the hits of an item agree
+
+
+class RateDifference(TypedDict):
+    """The difference between two systems' rates, second - first, in points from -100 to 100.
+
+    Attributes:
+        delta: with its 95% interval, `delta_low` and `delta_high`; all None if a system has a total of 0.
+        p: of the paired test, two-sided.
+    """
+
+    delta: float | None
+    delta_low: float | None
+    delta_high: float | None
+    p: float | None
+
+
+NO_DIFFERENCE: RateDifference = {"delta": None, "delta_low": None, "delta_high": None, "p": None}
 
 
 def rate_interval(hits: float, total: float) -> tuple[float, float]:
@@ -61,7 +78,7 @@ def _sample_size(hits: np.ndarray, totals: np.ndarray, rate: float) -> float:
 
 def rate_difference(
     first: np.ndarray, second: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED
-) -> dict[str, Any]:
+) -> RateDifference:
     """The difference between two systems' rates on the same images, with an interval and a p-value.
 
     The systems may have different totals, such as the number of names that each one says. Swapping their counts would
@@ -70,14 +87,10 @@ def rate_difference(
 
     Args:
         first, second: [n, 2] hits and totals of each image.
-
-    Returns:
-        `delta` (second - first) with its 95% interval `delta_low`, `delta_high`, in points from -100 to 100, and `p`
-        (two-sided); None if a system has a total of 0.
     """
     (hits, total), (other_hits, other_total) = first.sum(axis=0), second.sum(axis=0)
     if not total or not other_total:
-        return dict.fromkeys(("delta", "delta_low", "delta_high", "p"))
+        return NO_DIFFERENCE.copy()
     delta = other_hits / other_total - hits / total
     pooled = (hits + other_hits) / (total + other_total)
     ours, theirs = _contributions(first, pooled), _contributions(second, pooled)

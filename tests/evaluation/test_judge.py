@@ -27,7 +27,7 @@ from mella_hf.evaluation.judging.prompts import (
     prompt_text,
     response_format,
 )
-from mella_hf.evaluation.judging.run import REPLIES_FILE, Prices, judge_run, pairwise_plan, read_judged
+from mella_hf.evaluation.judging.run import REPLIES_FILE, Prices, is_stale, judge_run, pairwise_plan, read_judged
 from mella_hf.evaluation.run import load_run
 
 QUESTIONS = 15  # of 16 answers: both systems say the same of one image, which is one question
@@ -287,14 +287,18 @@ def test_both_kinds_stay_until_judge_or_answers_change(judged):
     with CaptionServer(stand_in_judge) as server:
         ask(server, judged)
         ask(server, judged, against="base")
-        found = read_judged(load_run(judged[0]))
-        assert found["pointwise"] and [p["first"] for p in found["pairwise"]] == ["base"] and not found["stale"]
+        run = load_run(judged[0])
+        found = read_judged(run)
+        assert found["pointwise"] and [p["first"] for p in found["pairwise"]] == ["base"]
+        assert not is_stale(found, run)
         path = judged[0] / "predictions/adapter/know_test.jsonl"
         path.write_text(path.read_text("utf-8").replace("Atlantis", "Avalon"), "utf-8")
-        assert read_judged(load_run(judged[0]))["stale"]
+        run = load_run(judged[0])
+        assert is_stale(read_judged(run), run)
         ask(server, judged)
-        found = read_judged(load_run(judged[0]))
-        assert found["pointwise"] and found["pairwise"] == [] and not found["stale"]
+        run = load_run(judged[0])
+        found = read_judged(run)
+        assert found["pointwise"] and found["pairwise"] == [] and not is_stale(found, run)
 
 
 def test_a_second_judge_is_told_whose_verdicts_go(judged):

@@ -194,7 +194,8 @@ def test_files_of_answers_have_the_name_of_the_file_or_their_own(tmp_path: Path)
     with pytest.raises(MellaError) as caught:
         read_answer_files([str(nameless)])
     assert str(caught.value) == (
-        f"{nameless} has no ids (LLaMA-Factory writes none); its answers cannot be told apart."
+        f"{nameless} has no ids (LLaMA-Factory writes none), so it is unknown which image an answer is about; add "
+        'the key "id" to each line.'
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mella_hf.answers.records import Prediction
 from mella_hf.evaluation.judging.judge import JudgeQuestion, Reply
 from mella_hf.evaluation.judging.pointwise import drawn
 from mella_hf.evaluation.judging.preferences import Answers, Choices, Vote, agreement, compare_choices, count_choices
@@ -53,7 +54,7 @@ class Pairwise:
         """All questions to the judge."""
         return [question for key in self.differing for question in self._orders(key)]
 
-    def _pair(self, key: tuple[str, str, str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def _pair(self, key: tuple[str, str, str]) -> tuple[Prediction, Prediction]:
         systems = self.answers[key[0], key[1]]
         return systems[self.first][key[2]], systems[self.second][key[2]]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mella_hf.answers.records import Prediction
 from mella_hf.evaluation.judging.judge import JudgeQuestion, Reply
 from mella_hf.evaluation.judging.preferences import agreement
 from mella_hf.evaluation.judging.prompts import JudgeVerdict, prompt_text
@@ -41,7 +42,7 @@ class Pointwise:
     repeat: int = 0
 
     @cached_property
-    def answers(self) -> dict[Key, Mapping[str, Any]]:
+    def answers(self) -> dict[Key, Prediction]:
         """The predictions to judge."""
         return {
             (model, split, p["id"]): p
@@ -134,7 +135,7 @@ class Pointwise:
         return [(v.hallucinated, bool(names)) for v, names in zip(judged.values(), found.unsupported, strict=True)]
 
 
-def drawn(predictions: Sequence[Mapping[str, Any]], sample: int | None) -> list[Mapping[str, Any]]:
+def drawn(predictions: Sequence[Prediction], sample: int | None) -> list[Prediction]:
     """Draw a sample of predictions: the same images for every system; a larger sample contains the smaller one."""
     kept = {p["id"] for p in sorted(predictions, key=lambda p: _hash(p["id"]))[:sample]}
     return [p for p in predictions if p["id"] in kept]

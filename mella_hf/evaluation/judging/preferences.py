@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mella_hf.answers.predictions import count_answers
+from mella_hf.answers.records import Prediction
 from mella_hf.evaluation.judging.records import (
     CorrectedPreference,
     MetricAgreement,
@@ -24,7 +25,7 @@ from mella_hf.reviewing.agreement import bootstrapped, cohen_kappa, sign_test, w
 
 Vote = Literal["first", "second", "tie"]
 SIGNS: dict[str, int] = {"first": -1, "tie": 0, "second": 1}  # as a difference, second - first
-Predictions = Mapping[str, Mapping[str, Any]]  # by image id
+Predictions = Mapping[str, Prediction]  # by image id
 Answers = Mapping[tuple[str, str], Mapping[str, Predictions]]  # by language and split, then by system
 Pair = tuple[ItemStatistics, ItemStatistics]  # item statistics of two systems' answers to the same images
 

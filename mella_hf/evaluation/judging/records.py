@@ -159,3 +159,53 @@ class JudgingCost(TypedDict):
     completion_tokens: int
     uncounted: int
     usd: float | None
+
+
+class PromptRecord(TypedDict):
+    """The prompt that a judge got: "pointwise" or "pairwise", its version, its hash and its words."""
+
+    kind: str
+    version: str
+    sha256: str
+    text: str
+
+
+class Judging(TypedDict):
+    """How verdicts were made.
+
+    Attributes:
+        sample: number of images per split; None for all.
+    """
+
+    sample: int | None
+    prompt: PromptRecord
+    cost: JudgingCost
+
+
+class JudgedAlone(PointwiseRecord, Judging):
+    """Verdicts on single answers, as judge.json keeps them."""
+
+
+class JudgedPair(PairwiseRecord, Judging):
+    """Choices between the systems `first` and `second`, as judge.json keeps them."""
+
+    first: str
+    second: str
+
+
+class JudgedRun(TypedDict):
+    """The content of judge.json.
+
+    Attributes:
+        model: the judge.
+        answers: a fingerprint of the answers that were judged.
+        settings: of the questions.
+        pointwise: None where no single answer was judged.
+        pairwise: one record for each other system.
+    """
+
+    model: str
+    answers: str
+    settings: dict[str, int]
+    pointwise: JudgedAlone | None
+    pairwise: list[JudgedPair]

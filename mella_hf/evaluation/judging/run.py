@@ -6,12 +6,13 @@ RUN/judge/replies.sqlite           every reply as it came, so that nothing is as
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from mella_hf.answers.identity import model_name
+from mella_hf.answers.records import Prediction
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.judging.images import JudgedImages
 from mella_hf.evaluation.judging.judge import IMAGE_SIDE, MAX_TOKENS, Judge, Reply
@@ -19,7 +20,7 @@ from mella_hf.evaluation.judging.pairwise import Pairwise
 from mella_hf.evaluation.judging.pointwise import Pointwise
 from mella_hf.evaluation.judging.preferences import Answers
 from mella_hf.evaluation.judging.prompts import PROMPT_VERSION, PROMPTS, Kind, prompt_hash
-from mella_hf.evaluation.judging.records import JudgingCost
+from mella_hf.evaluation.judging.records import JudgedAlone, JudgedPair, JudgedRun, JudgingCost, PromptRecord
 from mella_hf.evaluation.paired import aligned, tuned
 from mella_hf.evaluation.run import Run
 from mella_hf.files import write_atomic
@@ -77,13 +78,10 @@ def pairwise_plan(run: Run, against: str, other: Run | None, sample: int | None)
 
 def judge_run(
     run: Run, plan: Plan, judge: Judge, images: JudgedImages, *, prices: Prices | None = None, progress: bool = True
-) -> dict[str, Any]:
+) -> JudgedAlone | JudgedPair:
     """Ask a plan's questions and write the results to RUN/judge.json.
 
     Results of other plans are kept if judge and answers are the same; see `superseded`.
-
-    Returns:
-        The plan's record with `sample`, `prompt` and `cost`.
 
     Raises:
         StageError: if the judge cannot be reached. Its replies so far are kept.
@@ -91,19 +89,26 @@ def judge_run(
     """
     replies = judge.ask(plan.questions, images.open, run.language, progress=progress)
     kind: Kind = "pointwise" if isinstance(plan, Pointwise) else "pairwise"
-    prompt = {"kind": kind, "version": PROMPT_VERSION, "sha256": prompt_hash(kind), "text": PROMPTS[kind]}
-    record = {"sample": plan.sample, "prompt": prompt, **plan.record(replies), "cost": cost(replies.values(), prices)}
+    prompt: PromptRecord = {"kind": kind, "version": PROMPT_VERSION, "sha256": prompt_hash(kind), "text": PROMPTS[kind]}
+    paid = cost(replies.values(), prices)
     whole = _kept(run, judge.model)
+    record: JudgedAlone | JudgedPair
     if isinstance(plan, Pointwise):
+        record = {"sample": plan.sample, "prompt": prompt, **plan.record(replies), "cost": paid}
         whole["pointwise"] = record
     else:
-        record |= {"first": plan.first, "second": plan.second}
+        names = {"first": plan.first, "second": plan.second}
+        record = cast(
+            JudgedPair, {"sample": plan.sample, "prompt": prompt, **plan.record(replies), "cost": paid, **names}
+        )
         others = [other for other in whole["pairwise"] if other["first"] != plan.first]
         whole["pairwise"] = [*others, record]
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in plan.rows(replies)]
-    write_atomic(_lines_file(run, record), "".join(lines))
+    write_atomic(_lines_file(run, plan.first if isinstance(plan, Pairwise) else None), "".join(lines))
     write_atomic(run.folder / JUDGE_FILE, json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
-    held = {_lines_file(run, part) for part in (whole["pointwise"], *whole["pairwise"]) if part}
+    held = {_lines_file(run, pair["first"]) for pair in whole["pairwise"]}
+    if whole["pointwise"] is not None:
+        held.add(_lines_file(run, None))
     for path in set((run.folder / "judge").glob("*.jsonl")) - held:
         path.unlink()  # from another judge, or about other answers
     return record
@@ -114,7 +119,7 @@ def superseded(run: Run, model: str) -> str | None:
     old = read_judged(run)
     if old is None:
         return None
-    if old["stale"]:
+    if is_stale(old, run):
         return f"{JUDGE_FILE} is about answers that have changed since"
     if old["model"] != model_name(model):
         return f"{JUDGE_FILE} is {old['model']}'s, whose replies are kept: naming it again asks for nothing"
@@ -134,13 +139,17 @@ def cost(replies: Iterable[Reply], prices: Prices | None) -> JudgingCost:
     }
 
 
-def read_judged(run: Run) -> dict[str, Any] | None:
-    """Read RUN/judge.json; None if it does not exist. `stale` says whether the run's answers have changed since."""
+def read_judged(run: Run) -> JudgedRun | None:
+    """Read RUN/judge.json; None if it does not exist."""
     path = run.folder / JUDGE_FILE
     if not path.is_file():
         return None
-    record = json.loads(path.read_text("utf-8"))
-    return {**record, "stale": record["answers"] != answers_mark(run)}
+    return cast(JudgedRun, json.loads(path.read_text("utf-8")))
+
+
+def is_stale(judged: JudgedRun, run: Run) -> bool:
+    """Whether the run's answers have changed since they were judged."""
+    return judged["answers"] != answers_mark(run)
 
 
 def answers_mark(run: Run) -> str:
@@ -148,19 +157,24 @@ def answers_mark(run: Run) -> str:
     return fingerprint([[*key, [[p["id"], p["prediction"]] for p in given]] for key, given in run.predictions.items()])
 
 
-def _kept(run: Run, model: str) -> dict[str, Any]:
+def _kept(run: Run, model: str) -> JudgedRun:
     """The record to add to: the run's own where verdicts of a model would join it, else an empty one."""
     old = read_judged(run)
     if old is None or superseded(run, model):
-        about = {"model": model_name(model), "answers": answers_mark(run), "settings": SETTINGS}
-        return {**about, "pointwise": None, "pairwise": []}
-    return {key: value for key, value in old.items() if key != "stale"}
+        return {
+            "model": model_name(model),
+            "answers": answers_mark(run),
+            "settings": SETTINGS,
+            "pointwise": None,
+            "pairwise": [],
+        }
+    return old
 
 
-def _lines_file(run: Run, record: Mapping[str, Any]) -> Path:
-    """The file with a plan's single verdicts."""
-    return run.folder / "judge" / (f"pairwise-{record['first']}.jsonl" if "first" in record else "pointwise.jsonl")
+def _lines_file(run: Run, against: str | None) -> Path:
+    """The file with single verdicts: on pairs with another system, or on single answers."""
+    return run.folder / "judge" / ("pointwise.jsonl" if against is None else f"pairwise-{against}.jsonl")
 
 
-def _by_id(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _by_id(predictions: Sequence[Prediction]) -> dict[str, Prediction]:
     return {p["id"]: p for p in predictions}

@@ -1,4 +1,4 @@
-"""Sentences that say in plain words what follows from the records about the open questions, or that nothing follows.
+"""Say in plain sentences what the results on the open questions show, or that they show nothing.
 
 A page with few comparisons says a sentence about each; a page with many counts their outcomes.
 """

@@ -7,19 +7,19 @@ unsupported: the model made it up, or it knows something that the texts do not s
 rate to compare systems, not as an absolute number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from mella_hf.answers.records import Prediction
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.questions.records import EntitySummary
 from mella_hf.languages import get_language
 from mella_hf.metrics import significance
 from mella_hf.metrics.entities import named_and_unsupported
 from mella_hf.metrics.names.keywords import DocumentFrequencies
-from mella_hf.metrics.rates import clustered_rate_interval, rate_difference
+from mella_hf.metrics.rates import RateDifference, clustered_rate_interval, rate_difference
 from mella_hf.progress import progress_bar
 
 
@@ -98,7 +98,7 @@ def entity_precision(
     return EntityPrecision(entities, unsupported)
 
 
-def predicted_entities(predictions: Sequence[Mapping[str, Any]], language: str) -> EntityPrecision:
+def predicted_entities(predictions: Sequence[Prediction], language: str) -> EntityPrecision:
     """`entity_precision` of predictions of a run.
 
     The context is the sample's keywords and entity; the text of the web page is not stored with the sample.
@@ -117,7 +117,7 @@ def compare_precision(
     *,
     resamples: int = significance.RESAMPLES,
     seed: int = significance.SEED,
-) -> dict[str, Any]:
+) -> RateDifference:
     """Compare two systems on the same images: does the second one make up more names?
 
     Returns:

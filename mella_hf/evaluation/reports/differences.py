@@ -5,9 +5,11 @@ compared: they can overlap where the difference is certain.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from mella_hf.evaluation.records import ModelRecord
 from mella_hf.evaluation.reports.gallery import Counted
+from mella_hf.evaluation.reports.records import MetricDifference
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.run import Run
 from mella_hf.evaluation.titles import HEADLINE, SUBSETS, headline, metric_titles
@@ -21,13 +23,12 @@ if TYPE_CHECKING:
 Planned = tuple[dict[str, Any], Sequence[str], "ItemStatistics", "ItemStatistics"]
 
 
-def differences(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
+def differences(
+    systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted
+) -> list[MetricDifference]:
     """Compare each adapter with the base of its own run, on the main metric of each split, paired by image.
 
-    Returns:
-        Records of `delta` in points with `delta_low` and `delta_high` (95%), `p` and `p_holm` (approximate
-        randomisation, two-sided, corrected by Holm over all of these differences), `trained_on`, the configs that the
-        adapter was trained on, and `transfer`, whether this one is another (None if unknown).
+    The test is approximate randomisation, two-sided, corrected by Holm over all of these differences.
     """
     planned: list[Planned] = []
     for system in (system for system in systems if not system.is_base):
@@ -44,7 +45,7 @@ def differences(systems: Sequence[MeasuredSystem], languages: Sequence[str], cou
     return _compared(planned)
 
 
-def other_differences(run: Run, counted: Mapping[tuple[str, str], "ItemStatistics"]) -> list[dict[str, Any]]:
+def other_differences(run: Run, counted: Mapping[tuple[str, str], "ItemStatistics"]) -> list[MetricDifference]:
     """The same for what a run's tables show besides: the other metrics, and the main one on each subset of the images.
 
     Returns:
@@ -72,7 +73,7 @@ def on_one_axis(metric: str) -> bool:
     return all_scores()[metric].most == 100
 
 
-def _compared(planned: Sequence[Planned]) -> list[dict[str, Any]]:
+def _compared(planned: Sequence[Planned]) -> list[MetricDifference]:
     """One record per plan and metric; all of them are one family."""
     from mella_hf.metrics import compare
 
@@ -86,10 +87,10 @@ def _compared(planned: Sequence[Planned]) -> list[dict[str, Any]]:
                 {**place, "metric": metric, **ends, "p": result[f"{metric}_p_randomization"], "n": result["n"]}
             )
     corrected = holm([record["p"] for record in found])
-    return [record | {"p_holm": p} for record, p in zip(found, corrected, strict=True)]
+    return [cast(MetricDifference, {**record, "p_holm": p}) for record, p in zip(found, corrected, strict=True)]
 
 
-def _training(model: Mapping[str, Any], language: str) -> dict[str, Any]:
+def _training(model: ModelRecord, language: str) -> dict[str, Any]:
     trained_on = model.get("trained_on")
     return {
         "trained_on": trained_on,

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.predictions import count_answers
+from mella_hf.answers.records import Prediction
 from mella_hf.evaluation.reports.questions import unsupported_names
+from mella_hf.evaluation.reports.records import CardAnswer, CardRecord
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.run import Run
 from mella_hf.evaluation.titles import FLAGS, HEADLINE, metric_titles
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics
 
 FOLDED_LENGTH = 420  # characters; slightly more than the seven lines that a folded answer shows
-SHARED = ("id", "language", "source", "entity", "category", "keywords", "seen", "prompt", "reference")
 
 Counted = Mapping[Path, Mapping[tuple[str, str], "ItemStatistics"]]  # by run folder, then model and split
 
@@ -35,32 +36,41 @@ def count_run(run: Run) -> Mapping[tuple[str, str], "ItemStatistics"]:
     return {key: count_answers(metric, predictions) for key, predictions in run.predictions.items()}
 
 
-def cards(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> list[dict[str, Any]]:
-    """One record per language, source and test image: the reference, and `answers` by system.
-
-    An answer has its `text`, whether it was `truncated`, its `scores` in [0, 100], its `flags`, the `language` that it
-    is in, its unsupported names (`unsupported`), whether it differs from the first system's (`changed`), and its
-    `rank` among the system's answers of the source, from 0.0, the worst, to 1.0, the best.
-    """
-    found: list[dict[str, Any]] = []
+def cards(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> list[CardRecord]:
+    """One record per language, source and test image."""
+    found: list[CardRecord] = []
     for language in languages:
         for split in HEADLINE:
-            images: dict[str, dict[str, Any]] = {}
+            images: dict[str, CardRecord] = {}
             for system in (system for system in systems if system.score(language, split)):
                 run, key = system.runs[language]
                 answers = _answers(run, key, split, system.metric(language, split), counted)
                 for prediction, answer in zip(run.predictions[key, split], answers, strict=True):
-                    card = images.setdefault(
-                        prediction["id"], {**{name: prediction[name] for name in SHARED}, "answers": {}}
-                    )
+                    card = images.setdefault(prediction["id"], _card(prediction))
                     first = next(iter(card["answers"].values()), answer)
-                    card["answers"][system.name] = answer | {"changed": answer["text"] != first["text"]}
+                    card["answers"][system.name] = {**answer, "changed": answer["text"] != first["text"]}
             found += images.values()
     return found
 
 
-def _answers(run: Run, key: str, split: str, metric: str, counted: Counted) -> list[dict[str, Any]]:
-    """A model's answers to a split, in the order of the predictions."""
+def _card(sample: Prediction) -> CardRecord:
+    """A card without answers."""
+    return {
+        "id": sample["id"],
+        "language": sample["language"],
+        "source": sample["source"],
+        "entity": sample["entity"],
+        "category": sample["category"],
+        "keywords": sample["keywords"],
+        "seen": sample["seen"],
+        "prompt": sample["prompt"],
+        "reference": sample["reference"],
+        "answers": {},
+    }
+
+
+def _answers(run: Run, key: str, split: str, metric: str, counted: Counted) -> list[CardAnswer]:
+    """A model's answers to a split, in the order of the predictions; none is compared with another system's yet."""
     predictions, items = run.predictions[key, split], counted[run.folder][key, split].table()
     unsupported = unsupported_names(run, key, split)
     ranks = _ranks([p["id"] for p in predictions], items, metric)
@@ -73,6 +83,7 @@ def _answers(run: Run, key: str, split: str, metric: str, counted: Counted) -> l
             "language": item["language"],
             "unsupported": unsupported.get(prediction["id"], []),
             "rank": rank,
+            "changed": False,
         }
         for prediction, item, rank in zip(predictions, items, ranks, strict=True)
     ]
@@ -85,13 +96,14 @@ def _ranks(ids: Sequence[str], items: Sequence[Mapping[str, Any]], metric: str) 
     return [places[at] for at in range(len(ids))]
 
 
-def laid_out(card: Mapping[str, Any], systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
+def laid_out(card: CardRecord, systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
     """A card with what the template needs: image, text directions, whether it is folded, what is wrong.
 
     `filters` are the data attributes by which the page sorts and filters. If they depend on the system, they hold the
     indices of the systems for which they are true, or a rank for each.
     """
     language = get_language(card["language"])
+    answers = card["answers"].values()
     shown = [
         {**answer, "system": system, "attributes": text_attributes(answer["text"], language)}
         | {"score": answer["scores"][system.metric(card["language"], f"{card['source']}_test")]}
@@ -106,7 +118,7 @@ def laid_out(card: Mapping[str, Any], systems: Sequence[MeasuredSystem]) -> dict
         "anchor": f"answer-{card['language']}-{card['source']}-{card['id'][:16]}",
         "answers": shown,
         "attributes": text_attributes(card["reference"], language),
-        "long": any(len(text) > FOLDED_LENGTH for text in (card["reference"], *(a["text"] for a in shown))),
+        "long": any(len(text) > FOLDED_LENGTH for text in (card["reference"], *(a["text"] for a in answers))),
         "image": embedded_jpeg(run.folder / "thumbnails" / f"{card['id']}.jpg"),
         "filters": {
             "rank": " ".join("-" if answer is None else str(answer["rank"]) for answer in by_system),
@@ -121,12 +133,12 @@ def _places(signs: Iterable[Any]) -> str:
     return " ".join(str(at) for at, sign in enumerate(signs) if sign)
 
 
-def _made_up(answer: Mapping[str, Any]) -> list[str]:
+def _made_up(answer: CardAnswer) -> list[str]:
     """The answer's unsupported names; none in another script or language, where any word can look like a name."""
     return [] if {"wrong_script", "wrong_language"} & set(answer["flags"]) else answer["unsupported"]
 
 
-def _troubles(answer: Mapping[str, Any]) -> list[str]:
+def _troubles(answer: CardAnswer) -> list[str]:
     """What is wrong with an answer, in words; for another language also which one."""
     named = {**FLAGS, "wrong_language": f"{FLAGS['wrong_language']} ({answer['language']})"}
     troubles = [named[flag] for flag in answer["flags"]]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mella_hf.evaluation.reports.records import JudgementFacts
 from mella_hf.evaluation.titles import SPLIT_TITLES
 from mella_hf.html.page import number
 from mella_hf.html.tables import Cell, Table
@@ -11,7 +12,7 @@ from mella_hf.languages import get_language
 Records = Sequence[Mapping[str, Any]]
 
 
-def judgement_tables(facts: Mapping[str, Any]) -> list[Table]:
+def judgement_tables(facts: JudgementFacts) -> list[Table]:
     """Tables of the choices between systems and of a judge's verdicts, from the result of `judgement_facts`.
 
     Instead of the metric's signature, each table names the judge and the sha256 of its prompts.

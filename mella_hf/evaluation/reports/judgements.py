@@ -4,13 +4,16 @@ Both are read from the run folders: human.json (`mella report --human`) and judg
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from mella_hf.answers.records import Prediction
 from mella_hf.evaluation.judging.human import kept_choices, match_choices, reviewer_agreement
 from mella_hf.evaluation.judging.pointwise import MEASURES
 from mella_hf.evaluation.judging.preferences import Answers, Choices, Pair, agreement, common_votes, compare_choices
-from mella_hf.evaluation.judging.run import read_judged
+from mella_hf.evaluation.judging.records import CorrectedPreference, JudgedAlone, JudgedPair
+from mella_hf.evaluation.judging.run import is_stale, read_judged
 from mella_hf.evaluation.reports.gallery import Counted
+from mella_hf.evaluation.reports.records import ChoiceRecord, JudgementFacts, PeopleRecord
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.run import Run
 from mella_hf.metrics.metric import ItemStatistics
@@ -19,37 +22,28 @@ from mella_hf.metrics.significance import holm
 PEOPLE = "people"
 
 
-def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> dict[str, Any]:
-    """What people and judges said about the systems' answers, as flat records.
-
-    Returns:
-        `people`: how many `choices` of how many `reviewers`, their `agreement`, and how many were `elsewhere`, on
-        answers that are not on the page; None where nobody chose. `choices`: `preference_record`s with `by`, "people"
-        or the judge's name. `judged`: a judge's scores of each system. `judges`: each with its prompts, its agreement
-        with itself, with people and with entity precision, its position bias and its cost; `stale` where the answers
-        have changed since, and then nothing else of it.
-    """
+def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> JudgementFacts:
+    """What people and judges said about the systems' answers, as flat records."""
     answers = page_answers(systems)
     runs = {run.folder: run for system in systems for run, _ in system.runs.values()}
     decisions = list(dict.fromkeys(decision for run in runs.values() for decision in kept_choices(run)))
     matched, elsewhere = match_choices(decisions, answers)
-    people = {
+    people: PeopleRecord = {
         "choices": len(decisions),
         "reviewers": len({decision.reviewer for decision in decisions}),
         "elsewhere": elsewhere,
         "agreement": reviewer_agreement(decisions),
     }
-    choices = [
-        {"by": PEOPLE, **record} for record in compare_choices(matched, [_chosen(c, systems, counted) for c in matched])
-    ]
+    compared = compare_choices(matched, [_chosen(c, systems, counted) for c in matched])
+    choices = [_by(PEOPLE, record) for record in compared]
     judged: dict[tuple[str, ...], dict[str, Any]] = {}  # a base that several runs share is shown once
     judges = []
     for run in runs.values():
         found = read_judged(run)
         if found is None:
             continue
-        about = {"judge": found["model"], "language": run.language, "stale": found["stale"]}
-        if found["stale"]:
+        about = {"judge": found["model"], "language": run.language, "stale": is_stale(found, run)}
+        if about["stale"]:
             judges.append(about)
             continue
         names = _names(run, systems)
@@ -58,7 +52,7 @@ def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> dict
             place = {"judge": found["model"], "language": run.language, "system": names[score["model"]]}
             measured = {key: value for key, value in score.items() if key != "model"}
             judged.setdefault((*place.values(), score["split"]), place | measured)
-        choices += [{"by": found["model"], **record} for pair in pairs for record in pair["comparisons"]]
+        choices += [_by(found["model"], record) for pair in pairs for record in pair["comparisons"]]
         judges.append({**about, **_about(run, alone, pairs, matched)})
     return {
         "people": people if decisions else None,
@@ -68,9 +62,13 @@ def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> dict
     }
 
 
+def _by(who: str, record: CorrectedPreference) -> ChoiceRecord:
+    return cast(ChoiceRecord, {"by": who, **record})
+
+
 def page_answers(systems: Sequence[MeasuredSystem]) -> Answers:
     """The systems' predictions by language and split, then system and image."""
-    found: dict[tuple[str, str], dict[str, dict[str, Mapping[str, Any]]]] = {}
+    found: dict[tuple[str, str], dict[str, dict[str, Prediction]]] = {}
     for system in systems:
         for language, (run, key) in system.runs.items():
             for (model, split), predictions in run.predictions.items():
@@ -98,9 +96,9 @@ def _names(run: Run, systems: Sequence[MeasuredSystem]) -> dict[str, str]:
     return {"base": base} | own
 
 
-def _one_family(choices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _one_family(choices: Sequence[ChoiceRecord]) -> list[ChoiceRecord]:
     """Add `p_holm`, corrected over all comparisons by people, or by one judge, on the page."""
-    families: dict[str, list[Mapping[str, Any]]] = {}
+    families: dict[str, list[ChoiceRecord]] = {}
     for record in choices:
         families.setdefault(record["by"], []).append(record)
     return [
@@ -110,23 +108,30 @@ def _one_family(choices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _renamed(pair: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _renamed(pair: JudgedPair, names: Mapping[str, str]) -> JudgedPair:
     """A pairwise record of a run with the system names of the page."""
 
     def rename(record: Mapping[str, Any]) -> dict[str, Any]:
         return {**record, **{place: names.get(record[place], record[place]) for place in ("first", "second")}}
 
-    return rename(pair) | {part: [rename(record) for record in pair[part]] for part in ("comparisons", "votes")}
+    return cast(
+        JudgedPair,
+        {
+            **rename(pair),
+            "comparisons": [rename(record) for record in pair["comparisons"]],
+            "votes": [rename(record) for record in pair["votes"]],
+        },
+    )
 
 
 def _about(
-    run: Run, alone: Mapping[str, Any] | None, pairs: Sequence[Mapping[str, Any]], people: Sequence[Choices]
+    run: Run, alone: JudgedAlone | None, pairs: Sequence[JudgedPair], people: Sequence[Choices]
 ) -> dict[str, Any]:
     """How reliable a judge is, and what it cost."""
     votes = [Choices(**record) for pair in pairs for record in pair["votes"]]
     parts = [*([alone] if alone else []), *pairs]
     costs = [part["cost"] for part in parts]
-    dollars = [cost["usd"] for cost in costs]
+    dollars = [cost["usd"] for cost in costs if cost["usd"] is not None]
     return {
         "prompts": {part["prompt"]["sha256"]: part["prompt"] for part in parts},
         "alone": alone and {key: alone[key] for key in ("itself", "entities", "differences", "sample")},
@@ -137,17 +142,17 @@ def _about(
         ],
         "people": agreement(common_votes(votes, people)),
         "cost": {key: sum(cost[key] for cost in costs) for key in ("requests", "prompt_tokens", "completion_tokens")}
-        | {"uncounted": sum(c["uncounted"] for c in costs), "usd": None if None in dollars else sum(dollars)},
+        | {"uncounted": sum(c["uncounted"] for c in costs), "usd": None if len(dollars) < len(costs) else sum(dollars)},
     }
 
 
-def _examples(run: Run, alone: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def _examples(run: Run, alone: JudgedAlone | None) -> list[dict[str, Any]]:
     """Examples of what the judge found unsupported, with the entity that the image shows."""
     entities = {p["id"]: p["entity"] for predictions in run.predictions.values() for p in predictions}
     return [{**example, "entity": entities[example["id"]]} for example in (alone["examples"] if alone else ())]
 
 
-def judgement_view(facts: Mapping[str, Any]) -> dict[str, Any]:
+def judgement_view(facts: JudgementFacts) -> dict[str, Any]:
     """The facts for the template: choices with the shares of a bar, and which metrics agree."""
     return {
         **facts,
@@ -158,7 +163,7 @@ def judgement_view(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _bar(record: Mapping[str, Any]) -> list[tuple[str, float]]:
+def _bar(record: ChoiceRecord) -> list[tuple[str, float]]:
     """Pairs (outcome, percent of the images) from the second system's point of view."""
     shares: Iterable[tuple[str, int]] = (
         ("wins", record["second_wins"]),

@@ -5,15 +5,16 @@ before these questions existed give no records.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from mella_hf.evaluation.questions.hallucination import EntityPrecision, compare_precision
+from mella_hf.evaluation.reports.records import MadeUpRecord, PlaceRecord, RareRecord
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.run import Run
 from mella_hf.evaluation.titles import HEADLINE
-from mella_hf.metrics.rates import rate_difference
+from mella_hf.metrics.rates import NO_DIFFERENCE, RateDifference, rate_difference
 from mella_hf.metrics.significance import holm, resamples_for
 
 SUMMARY = (
@@ -21,32 +22,27 @@ SUMMARY = (
     "entities", "unsupported", "hallucinating_rate", "n", "names",
 )  # fmt: skip
 UNSAID = "0"  # the bin of names that training never says
-NO_DIFFERENCE = dict.fromkeys(("delta", "delta_low", "delta_high", "p"))
 
 
-def made_up_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
+def made_up_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[MadeUpRecord]:
     """Entity precision of each system in each language and split, and how each adapter differs from its base.
 
-    Returns:
-        Records with the result of `EntityPrecision.summary`, the `names` made up most often, `foreign_rate` (the share
-        of the answers in another script or language), and for adapters the result of `compare_precision` with
-        `p_holm`, corrected over all of them.
+    Only adapters have a difference; `p_holm` is corrected over all of them.
     """
     found: list[tuple[dict[str, Any], tuple[EntityPrecision, EntityPrecision] | None]] = []
     for split, language, system, run, key in _measured(systems, languages):
         summary: dict[str, Any] = dict(run.finding(key, split)["hallucination"])
         score = run.score(key, split) or {}
-        record = _place(system, language, split, systems) | {name: summary[name] for name in SUMMARY}
+        record = {**_place(system, language, split, systems), **{name: summary[name] for name in SUMMARY}}
         record["foreign_rate"] = max(score["wrong_language_rate"], score["wrong_script_rate"])
-        compared = record["against"] is not None and run.finding("base", split)
-        found.append((record, (_named(run, "base", split), _named(run, key, split)) if compared else None))
+        measured = record["against"] is not None and run.finding("base", split)
+        found.append((record, (_named(run, "base", split), _named(run, key, split)) if measured else None))
     resamples = resamples_for(sum(pair is not None for _, pair in found))
-    return _one_family(
-        record | (compare_precision(*pair, resamples=resamples) if pair else NO_DIFFERENCE) for record, pair in found
-    )
+    compared = (compare_precision(*pair, resamples=resamples) if pair else NO_DIFFERENCE for _, pair in found)
+    return cast(list[MadeUpRecord], _one_family([record for record, _ in found], compared))
 
 
-def rare_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[dict[str, Any]]:
+def rare_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> list[RareRecord]:
     """Keyword accuracy by how often training names the entity: one record per system, language, split and bin.
 
     On names that training never says (bin "0"), an adapter's record has the result of `rate_difference` against its
@@ -56,12 +52,11 @@ def rare_names(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> l
     for split, language, system, run, key in _measured(systems, languages):
         place = _place(system, language, split, systems)
         for accuracy in run.finding(key, split)["long_tail"] or ():
-            record = place | {name: value for name, value in accuracy.items() if name != "counts"}
+            record = {**place, **{name: value for name, value in accuracy.items() if name != "counts"}}
             found.append((record, _unsaid(run, key, split) if place["against"] and accuracy["bin"] == UNSAID else None))
     resamples = resamples_for(sum(pair is not None for _, pair in found))
-    return _one_family(
-        record | (rate_difference(*pair, resamples=resamples) if pair else NO_DIFFERENCE) for record, pair in found
-    )
+    compared = (rate_difference(*pair, resamples=resamples) if pair else NO_DIFFERENCE for _, pair in found)
+    return cast(list[RareRecord], _one_family([record for record, _ in found], compared))
 
 
 def _unsaid(run: Run, key: str, split: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -84,11 +79,12 @@ def _unsaid_counts(run: Run, model: str, split: str) -> np.ndarray | None:
     return asked
 
 
-def _one_family(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add `p_holm`, corrected over all records that have a `p`."""
-    found = list(records)
-    corrected = holm([record["p"] for record in found])
-    return [record | {"p_holm": p} for record, p in zip(found, corrected, strict=True)]
+def _one_family(records: Sequence[dict[str, Any]], differences: Iterable[RateDifference]) -> list[dict[str, Any]]:
+    """Add its difference to each record, with `p_holm`, corrected over all that have a `p`."""
+    found = list(differences)
+    corrected = holm([difference["p"] for difference in found])
+    together = zip(records, found, corrected, strict=True)
+    return [{**record, **difference, "p_holm": p} for record, difference, p in together]
 
 
 def unsupported_names(run: Run, model: str, split: str) -> dict[str, list[str]]:
@@ -97,11 +93,11 @@ def unsupported_names(run: Run, model: str, split: str) -> dict[str, list[str]]:
     return {image_id: names["unsupported"] for image_id, names in by_image.items() if names["unsupported"]}
 
 
-def _place(system: MeasuredSystem, language: str, split: str, systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
+def _place(system: MeasuredSystem, language: str, split: str, systems: Sequence[MeasuredSystem]) -> PlaceRecord:
     """The fields that identify a record; `against` is the base that it is compared with."""
     weights = system.runs[language][0].models["base"]["base_hash"]
     base = None if system.is_base else next(s for s in systems if s.is_base and s.model["base_hash"] == weights)
-    return {"system": system.name, "against": base and base.name, "language": language, "split": split}
+    return {"system": system.name, "against": None if base is None else base.name, "language": language, "split": split}
 
 
 def _measured(

@@ -9,10 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mella_hf.evaluation.benchmarks.cost import benchmark_costs
 from mella_hf.evaluation.questions.conclusions import gain_outcome
+from mella_hf.evaluation.records import ScoreRecord
 from mella_hf.evaluation.reports.differences import on_one_axis, other_differences
 from mella_hf.evaluation.reports.gallery import count_run
 from mella_hf.evaluation.reports.score_tables import question_tables, signatures
@@ -31,15 +32,25 @@ from mella_hf.languages.standing import standing
 from mella_hf.metrics.installed import all_scores
 
 
+class Mark(TypedDict):
+    """A score with its interval and floor, and `at`: their positions in percent of the axis, by the same names."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    floor: float | None
+    at: dict[str, float | None]
+
+
 @dataclass(frozen=True)
 class ScoreRow:
-    """One metric on one subset for base and adapter; positions in percent of the axis."""
+    """One metric on one subset for base and adapter."""
 
     title: str
     note: str
     headline: bool
-    base: dict[str, Any] | None
-    adapter: dict[str, Any] | None
+    base: Mark
+    adapter: Mark | None
     verdict: str
 
 
@@ -184,7 +195,7 @@ def _verdict(difference: Mapping[str, Any]) -> str:
     return "open" if outcome == "none" else outcome
 
 
-def reaches_floor(score: Mapping[str, Any], metric: str) -> bool:
+def reaches_floor(score: ScoreRecord, metric: str) -> bool:
     """Whether the score may be no higher than its floor, paired by image; then nothing shows that images were used."""
     low = score.get(f"{metric}_over_floor_low")
     return low is not None and low <= 0.0
@@ -234,7 +245,7 @@ def _panel(run: Run, split: str, outcomes: Mapping[tuple[str, str, str], str]) -
 
 
 def _row(
-    metric: str, base: dict[str, Any], adapter: dict[str, Any] | None, end: float, *, headline: bool, outcome: str
+    metric: str, base: ScoreRecord, adapter: ScoreRecord | None, end: float, *, headline: bool, outcome: str
 ) -> ScoreRow:
     title, note = metric_titles()[metric]
     return ScoreRow(
@@ -247,11 +258,17 @@ def _row(
     )
 
 
-def _mark(score: dict[str, Any], metric: str, end: float) -> dict[str, Any]:
+def _mark(score: ScoreRecord, metric: str, end: float) -> Mark:
     """A score with its interval and floor, and their positions on an axis from 0 to `end`."""
-    values = {"value": score[metric], "low": score[f"{metric}_low"], "high": score[f"{metric}_high"]}
-    values["floor"] = score[f"{metric}_floor"]
-    return {**values, "at": {key: on_axis(value, end) for key, value in values.items()}}
+    value, low, high, floor = (score[f"{metric}{part}"] for part in ("", "_low", "_high", "_floor"))
+    at = {"value": value, "low": low, "high": high, "floor": floor}
+    return {
+        "value": value,
+        "low": low,
+        "high": high,
+        "floor": floor,
+        "at": {name: on_axis(number, end) for name, number in at.items()},
+    }
 
 
 def _funnel_step(source: str, counts: dict[str, int]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from mella_hf.evaluation.reports.gallery import Counted, cards, laid_out
 from mella_hf.evaluation.reports.heat import heat_maps, transfer_maps
 from mella_hf.evaluation.reports.judgements import judgement_facts, judgement_view
 from mella_hf.evaluation.reports.questions import made_up_names, rare_names
+from mella_hf.evaluation.reports.records import MadeUpRecord, SharedFacts
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.titles import FAILURES, GROUPS, HEADLINE, SPLIT_TITLES, metric_titles
 from mella_hf.html.charts import frequency_plots, plane
@@ -31,7 +32,7 @@ Facts = Mapping[str, Any]
 EXAMPLES = 4  # answers with made-up names shown per system
 
 
-def shared_facts(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
+def shared_facts(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> SharedFacts:
     """Differences to the base, made-up names, rare names, groups and answers, as flat records."""
     return {
         "differences": differences(systems, languages, counted),
@@ -122,18 +123,12 @@ def plane_points(systems: Sequence[MeasuredSystem], languages: Sequence[str]) ->
     return points
 
 
-def _told(difference: Mapping[str, Any]) -> dict[str, Any]:
-    """A difference with its outcome: the `way` it goes, and the same in words."""
-    way = gain_outcome(difference)
-    return {**difference, "way": way, "outcome": GAINS[way]}
-
-
-def _made_up(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _made_up(records: Sequence[MadeUpRecord]) -> list[dict[str, Any]]:
     """The records with their outcome against the base: in words, and whether it is a loss."""
     by_place = {(r["system"], r["language"], r["split"]): r for r in records}
     found = []
     for record in records:
-        base = by_place.get((record["against"], record["language"], record["split"]))
+        base = by_place.get((record["against"] or "", record["language"], record["split"]))
         way = made_up_outcome(record, base) if base else None
         found.append({**record, "outcome": MADE_UP[way] if way else "", "loses": way == "more"})
     return found

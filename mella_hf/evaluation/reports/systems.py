@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mella_hf.answers.systems import System
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.records import ModelRecord, ScoreRecord
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.evaluation.titles import headline
 
@@ -32,7 +32,7 @@ class MeasuredSystem:
 
     name: str
     is_base: bool
-    model: dict[str, Any]
+    model: ModelRecord
     runs: dict[str, tuple[Run, str]] = field(default_factory=dict)
 
     @property
@@ -40,7 +40,7 @@ class MeasuredSystem:
         """Its colour on the page: "base" or "adapter"."""
         return "base" if self.is_base else "adapter"
 
-    def score(self, language: str, split: str) -> dict[str, Any] | None:
+    def score(self, language: str, split: str) -> ScoreRecord | None:
         """Its score record over all images; None if it was not measured."""
         if language not in self.runs:
             return None

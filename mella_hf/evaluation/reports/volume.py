@@ -1,4 +1,4 @@
-"""Keep the page of a large run light: failures and a sample in it, the other answers in files beside it.
+"""Keep the page of a large run small: it holds failures and a sample; the other answers are in files beside it.
 
 A page of 8,000 test images with their thumbnails would be 60 MB and take a browser a quarter of a minute. Browsers that
 open a page from a disk read no other file but scripts, so the files are scripts:

@@ -1,0 +1,70 @@
+"""What scores.json says about a run: its scores, models, data and training."""
+
+from typing import Any, TypedDict
+
+# One model's scores on one split: `model`, `split`, `subset` ("all", "seen", "unseen") and the result of
+# `MellaMetric.score`. A plain dict, because every installed metric adds keys of its own.
+ScoreRecord = dict[str, Any]
+
+# The same for the images of one category or site: `by` ("category", "domain") and `group` instead of `subset`.
+GroupRecord = dict[str, Any]
+
+
+class ModelRecord(TypedDict, total=False):
+    """The model that answered.
+
+    Attributes:
+        base, adapter: public names; `adapter` is None for a base.
+        base_is_local: whether the base is a folder.
+        adapter_kind: such as "LoRA, rank 16", "merged model" or "served".
+        trained_on: the configs that the adapter was trained on; None if unknown.
+        base_hash, adapter_hash: hashes of the content.
+        parameters: how many; None if unknown.
+        max_new_tokens: the longest answer, by split.
+    """
+
+    base: str
+    base_is_local: bool
+    base_hash: str
+    adapter: str | None
+    adapter_hash: str | None
+    adapter_kind: str
+    trained_on: list[str] | None
+    parameters: int | None
+    batch_size: int
+    decoding: str
+    device: str
+    dtype: str
+    max_new_tokens: dict[str, int]
+
+
+class DataRecord(TypedDict):
+    """The test data.
+
+    Attributes:
+        name: of the folder, or the Hub id.
+        local: whether it is a folder.
+        rows: of each split.
+        funnel: how many rows the build kept and dropped, by source and reason; empty if it is unknown.
+    """
+
+    name: str
+    local: bool
+    rows: dict[str, int]
+    funnel: dict[str, dict[str, int]]
+
+
+class TrainingRecord(TypedDict, total=False):
+    """The adapter's training.
+
+    Attributes:
+        samples: how many, by source.
+        tokens: how many it saw.
+        parameters: how many are trained, by part of the model.
+        log_history: the Trainer's log, with `step` and `loss`.
+    """
+
+    samples: dict[str, int]
+    tokens: int
+    parameters: dict[str, int]
+    log_history: list[dict[str, Any]]
