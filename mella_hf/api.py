@@ -291,7 +291,7 @@ def _data_root(data: str | Path, source: str) -> Path | Place:
     if isinstance(root, Place):
         root.require_folder()
     elif not root.is_dir():
-        raise MellaError(f"DATA {str(data)!r} is not a folder; --source {source} reads one.")
+        raise MellaError(f"DATA {str(data)!r} is not a folder; give the folder that --source {source} reads.")
     return root
 
 
@@ -314,7 +314,10 @@ def _source(
 
     if source == "hf":
         if len(codes) != 1:
-            raise MellaError(f"--source hf reads one language at a time; --languages names {len(codes)}: {codes}.")
+            raise MellaError(
+                f"--source hf reads one language at a time; --languages names {len(codes)}: {', '.join(codes)}. "
+                "Build them one after the other into the same --out."
+            )
         if isinstance(root, Place):
             if config is not None:
                 raise MellaError(f"--config {config!r} does not go with an address; give the folder of its files.")

@@ -1,4 +1,4 @@
-"""Where the library keeps what it can make again."""
+"""The cache folder: files that the library can make again."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the machine refuses, in one line that says what to do: a full disk, a limit, a folder that is gone or closed."""
+"""Turn errors of the machine into one line that says what to do: a full disk, a limit, a missing or locked folder."""
 
 import errno
 import os

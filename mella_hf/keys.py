@@ -1,4 +1,4 @@
-"""Keys and addresses of servers: what can be sent, and what of them may stand in a message."""
+"""Check keys and addresses of servers, and hide passwords in messages."""
 
 import os
 

@@ -215,4 +215,4 @@ def test_a_wrong_width_is_said(tmp_path: Path) -> None:
         "    width = 1", "    width = 2"
     ))  # fmt: skip
     code = "from mella_hf.metrics import MellaMetric; MellaMetric('cs').compute(predictions=['a'], references=['a'])"
-    assert "'endings' counted 1 statistics of an item; its width says 2" in run(site, "-c", code, fails=True)
+    assert "'endings' counted 1 statistics of an item, but its `width` is 2" in run(site, "-c", code, fails=True)

@@ -1,8 +1,8 @@
-"""Load a PEFT adapter whole, or refuse it.
+"""Load all weights of a PEFT adapter, or raise an error.
 
 `PeftModel.from_pretrained` only warns about tensors of the file that the model has no place for, and about places that
-the file has no tensor for. An adapter whose names are those of another version of transformers then loads nothing, and
-the bare base answers in its name.
+the file has no tensor for. If its tensors have the names of another version of transformers, nothing is loaded, and the
+scores would be those of the base.
 """
 
 from pathlib import Path

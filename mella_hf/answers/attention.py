@@ -1,4 +1,4 @@
-"""Attention whose cost does not depend on whether its shape was seen before."""
+"""Switch off attention kernels that are slow on every new shape of a batch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

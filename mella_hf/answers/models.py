@@ -1,4 +1,4 @@
-"""Load a base, with an adapter where one is given, so that it can answer."""
+"""Load a base model and, if one is given, its adapter."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a processor can do, asked of the processor itself."""
+"""Find out what a processor can do by asking the processor, not a list of models."""
 
 import inspect
 from typing import Any

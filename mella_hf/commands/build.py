@@ -77,7 +77,7 @@ def build(
     command goes on where it stopped. Exits 1 when no row of DATA is kept.
     """
     if wrong := [pair for pair in column or [] if "=" not in pair]:
-        raise MellaError(f"--column {wrong[0]!r} is not of the form RECORD_COLUMN=DATASET_COLUMN.")
+        raise MellaError(f'--column {wrong[0]!r} has no "="; write RECORD_COLUMN=DATASET_COLUMN, as in text=caption.')
     from mella_hf.api import build_dataset
     from mella_hf.cluster import cluster_executor
 

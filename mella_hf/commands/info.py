@@ -37,7 +37,7 @@ def info(
             raise MellaError(f"{what!r} is not a folder; give the folder of a dataset, an adapter or an evaluation.")
         return _dataset(what, summary)
     if summary and not _holds(folder, "*/*-of-*.parquet"):
-        raise MellaError(f"--summary describes a dataset, and {what!r} holds none.")
+        raise MellaError(f"--summary describes a dataset, and {what!r} holds none; give the folder of a dataset.")
     if _holds(folder, "adapter_config.json", "training.json"):
         _adapter(folder)
     elif _holds(folder, "scores.json", "*/scores.json"):

@@ -1,4 +1,4 @@
-"""Options that several commands share, as types of their parameters; defaults stand with the commands.
+"""Command-line options that several commands share. Each command sets its own defaults.
 
 One thing has one name in every command: --languages, --out, --workers, --cluster, --data-dir, --endpoint, --dry-run.
 """

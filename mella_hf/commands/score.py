@@ -139,7 +139,9 @@ def _references(language: str, split: str | None, data_dir: Path | None) -> dict
     """Reference and keywords of each row of a test split, by id; None without a split."""
     if split is None:
         if data_dir is not None:
-            raise MellaError("--data-dir needs --split, such as know_test: which references are meant?")
+            raise MellaError(
+                "--data-dir was given without --split; name the split of the references, as in --split know_test."
+            )
         return None
     from datasets import load_dataset
 

@@ -21,6 +21,16 @@ SHARD = re.compile(r"(?P<language>[\w-]+)/(?P<split>[a-z_]+)-(?P<index>\d{5})-of
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
+class NoDatasetError(MellaError):
+    """A folder or repository in which no split was found."""
+
+    def __init__(self, where: object):
+        super().__init__(
+            f"{where} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it. "
+            "Give the folder that `mella build` wrote, not one above or below it."
+        )
+
+
 def split_paths(files: Iterable[str]) -> dict[str, list[str]]:
     """The splits among the files of a dataset, such as "ar/know" -> the paths of their shards, in order."""
     found: dict[str, list[str]] = {}

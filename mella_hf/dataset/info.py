@@ -15,7 +15,7 @@ from typing import Any
 
 from mella_hf.dataset.card.card import CARD, FACTS, FUNNEL, THUMBNAILS, CardText, language_name
 from mella_hf.dataset.card.facts import SplitFacts, dataset_facts, read_facts
-from mella_hf.dataset.files import REPO, HubFiles, split_paths
+from mella_hf.dataset.files import REPO, HubFiles, NoDatasetError, split_paths
 from mella_hf.dataset.removal.remove import finish_removal
 from mella_hf.dataset.removal.requests import REMOVALS, parse_records
 from mella_hf.dataset.thumbnails import thumbnails
@@ -196,7 +196,7 @@ def _published_facts(hub: HubFiles, names: Iterable[str], read: Mapping[str, byt
         return [SplitFacts.of_json(one) for one in json.loads(read[FACTS])["splits"]]
     places = split_paths(names)
     if not places:
-        raise MellaError(f"{hub.repo} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
+        raise NoDatasetError(hub.repo)
     facts = []
     for place, paths in places.items():
         language, _, split = place.partition("/")

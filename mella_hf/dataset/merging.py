@@ -1,4 +1,4 @@
-"""What a published dataset repo keeps when a folder is published that lacks some of its splits."""
+"""Decide which splits of a published dataset stay when a folder without them is published."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -186,7 +186,9 @@ def _send(
     report.kept = kept
     problems = published_name_problems({*report.add, *remote} - {*report.delete})
     if problems:
-        raise MellaError(f"{repo} would hold names that are unsafe: {problems[0]}. Nothing was sent.")
+        raise MellaError(
+            f"{repo} would hold names that are unsafe: {problems[0]}. Nothing was sent; rename or delete it first."
+        )
     if (report.add or report.delete) and not dry_run:
         report.url = _commit(api, {**local_files(folder), **card}, report, head, create_pr)
     return report

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from mella_hf.dataset.card.card import expected_configs
 from mella_hf.dataset.checks import check_sample
 from mella_hf.dataset.disjoint import TEST, TRAIN, Hashes, describe_leaks, find_leaks
-from mella_hf.dataset.files import REPO, SHARD, HubFiles, LocalFiles, published_name_problems
+from mella_hf.dataset.files import REPO, SHARD, HubFiles, LocalFiles, NoDatasetError, published_name_problems
 from mella_hf.dataset.removal.remove import finish_removal
 from mella_hf.errors import MellaError, SampleError
 from mella_hf.files import json_lines
@@ -103,7 +103,7 @@ def verify_dataset(
     report.problems += published_name_problems(files)
     shards = _shards(files, report)
     if not shards:
-        raise MellaError(f"{where} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
+        raise NoDatasetError(where)
     work = root.work()
     with sole_use(work / NAME, folder if folder.is_dir() else Path(str(where)), "mella verify"):
         stage = run_stage(

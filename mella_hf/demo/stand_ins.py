@@ -1,4 +1,4 @@
-"""Stand-ins for the ablation: thick descriptions, and a translator of what the base says in English."""
+"""Stand-ins for the ablation: thick descriptions, and a translator for the base's English answers."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -68,7 +68,7 @@ def read_gate(path: Path | str) -> list[Limit]:
     try:
         entries = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise MellaError(f"Cannot read the gate {str(path)!r}: {error}") from error
+        raise MellaError(f"The gate {str(path)!r} cannot be read: {error}. Give a file of YAML.") from error
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise MellaError(
             f"The gate {str(path)!r} is not a list of limits; write lines such as `- {{metric: bleu, min: 1}}`."

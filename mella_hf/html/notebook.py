@@ -1,4 +1,4 @@
-"""Small tables for a terminal and for a notebook: what results show of themselves."""
+"""Small tables for a terminal and for a notebook; the repr of results uses them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

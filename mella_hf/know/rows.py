@@ -1,4 +1,4 @@
-"""One row from outside: whatever it raises, and however long it takes, becomes the reason why this row is dropped."""
+"""Process one row of foreign data. An error or a timeout drops this row with a reason; the run goes on."""
 
 import ctypes
 import signal

@@ -1,4 +1,4 @@
-"""Ask the rules of the sites again from which a dataset's samples come, before it is published.
+"""Before publishing, fetch the sites' rules again and find samples whose sites have opted out since.
 
 Sites change their minds after a collection. The rule files are asked for (robots.txt, tdmrep.json, ai.txt) of each
 image's site and of its page's, politely, as `mella collect` does. Headers and tags of single pages and images are not:

@@ -1,4 +1,4 @@
-"""The languages: one entry each, from a file that a person wrote and from kept sources.
+"""The languages: one entry each, from a file that a person wrote and from maintained sources such as CLDR.
 
 `get_language("yo")` is the entry of a code. A file of `data/` says what a person must decide about a language; name,
 scripts and direction come from Unicode CLDR, codes of services and models from `tables.toml`. Add a language with

@@ -1,4 +1,4 @@
-"""Drafts the TOML file of a new language, and says what a speaker must confirm."""
+"""Draft the TOML file of a new language, and list what a speaker must confirm."""
 
 import json
 from collections.abc import Callable, Sequence

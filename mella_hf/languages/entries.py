@@ -1,4 +1,4 @@
-"""Reads the entry of a language from its TOML file; what the file does not say comes from kept sources.
+"""Read the entry of a language from its TOML file. What the file does not say comes from maintained sources.
 
 name, native_name, scripts, rtl    by default as in Unicode CLDR
 normalizer                         one of NORMALIZERS
@@ -35,7 +35,7 @@ _KEYS = frozenset({*_TEXTS, *_LISTS, "rtl", "normalizer", "translation", "prompt
 
 @cache
 def derived_entry(code: str) -> Language:
-    """The entry of a language that CLDR names pictures in, from its shipped file and kept sources.
+    """The entry of a language that CLDR names pictures in, from its shipped file and maintained sources.
 
     Raises:
         KeyError: CLDR names no pictures in the language, and there is no file.
@@ -69,11 +69,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise MellaError(f"{path} cannot be read as TOML: {error}.") from error
+        raise MellaError(f"{path} cannot be read as TOML: {error}. Mend the file; TOML is UTF-8.") from error
 
 
 def make_entry(code: str, said: dict[str, Any], where: str) -> Language:
-    """The entry of a code from what its file says and from kept sources. `where` names the file in errors."""
+    """The entry of a code from what its file says and from maintained sources. `where` names the file in errors."""
     unknown = sorted(said.keys() - _KEYS)
     if unknown:
         raise MellaError(f"{where} has the unknown key {unknown[0]!r}; choose from {', '.join(sorted(_KEYS))}.")

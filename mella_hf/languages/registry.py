@@ -1,4 +1,4 @@
-"""Finds the entry of a code: registered in this process, in the user's folders, in installed packages, or shipped.
+"""Find the entry of a language code: registered in this process, in your folders, in installed packages, or ours.
 
 Languages of users' own go with the work: `register` also writes them into the environment, which every process that
 is started from here inherits, and `travelling` says them in a text that `adopt` takes on another machine.

@@ -1,4 +1,4 @@
-"""What kept sources say about a language: Unicode CLDR (through Babel), and the tables of `tables.toml`."""
+"""Read what maintained sources say about a language: Unicode CLDR (through Babel), and `tables.toml`."""
 
 import tomllib
 from collections.abc import Iterable

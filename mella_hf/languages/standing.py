@@ -1,4 +1,4 @@
-"""What the entry of a language rests on: who wrote its prompts, and which tools know it."""
+"""Say how well a language is supported: who wrote its prompts, and which tools know it."""
 
 from dataclasses import dataclass
 

@@ -57,7 +57,9 @@ def open_scorer(model: str = KIWI, *, python: Path | None = None, batch_tokens: 
     try:
         return CometModel(model, batch_tokens)
     except (OSError, ValueError, KeyError) as error:
-        raise MellaError(f"Cannot load the quality-estimation model {model!r}: {error}") from error
+        raise MellaError(
+            f"Cannot load the quality-estimation model {model!r}: {error}. Give a Hub id or a checkpoint of COMET."
+        ) from error
 
 
 def comet_python(python: Path | None = None) -> Path | None:

@@ -1,4 +1,4 @@
-"""What a run of `mella describe` would still cost, without asking anybody; and what one has cost."""
+"""Estimate what a run of `mella describe` will cost before any request is sent, and report what it did cost."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass

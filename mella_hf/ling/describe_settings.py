@@ -1,4 +1,4 @@
-"""What a run of `mella describe` is told."""
+"""The settings of a run of `mella describe`."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Read the output of the ling stages as a source for a build, with the rows that were lost on the way.
+"""Read the output of the ling stages as a source for a build, together with the rows that were dropped.
 
 Every row that a stage rejected is reported to the build, so the dataset's funnel counts it.
 """

@@ -1,4 +1,4 @@
-"""The images of a shard, opened for the captioner, and what it is asked about each."""
+"""Open the images of a shard for the captioner, and choose the prompt for each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Which names of a text are supported by other texts, and which nobody gave it."""
+"""Split the names in a text into those that other texts support and those that they do not."""
 
 from collections.abc import Sequence
 

@@ -99,7 +99,9 @@ def read_predictions(
     twice = _first_repeated(_digests(read))
     if twice is not None:
         places = [place for at, (place, _) in enumerate(_rows(path)) if at in twice]
-        raise MellaError(f"{path}, {places[1]}: the id {read[twice[0]]['id']!r} is on {places[0]} already.")
+        raise MellaError(
+            f"{path}, {places[1]}: the id {read[twice[0]]['id']!r} is on {places[0]} already; keep one line of each id."
+        )
     return read, found
 
 
@@ -223,7 +225,9 @@ def _workbook(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
     except (BadZipFile, KeyError, ValueError, OSError) as error:
-        raise MellaError(f"{path} is no Excel workbook that can be read ({error}).") from error
+        raise MellaError(
+            f"{path} cannot be read as an Excel workbook ({error}); save it again as .xlsx or .csv."
+        ) from error
     lines = sheet.iter_rows(values_only=True)
     names = [str(name) for name in next(lines, ())]
     for number, values in enumerate(lines, 2):
@@ -247,7 +251,9 @@ def _json(text: str, where: str) -> Any:
 
 def _object(value: Any, where: str) -> Row:
     if not isinstance(value, dict):
-        raise MellaError(f"{where}: a JSON object was expected, not {type(value).__name__}.")
+        raise MellaError(
+            f"{where}: a JSON object was expected, not {type(value).__name__}; write {{...}} with its keys."
+        )
     return value
 
 
@@ -370,7 +376,10 @@ def joined(first: Sequence[Row], second: StoredRows, path: Path) -> StoredRows:
         for row, at in zip(first, _positions(ours, theirs), strict=True):
             other = second[at]
             if other.get("reference") not in (None, row["reference"]):
-                raise MellaError(f"{path}: the reference of id {row['id']!r} is another than in the first file.")
+                raise MellaError(
+                    f"{path}: the reference of id {row['id']!r} is another than in the first file; compare answers to "
+                    "the same samples."
+                )
             yield {**row, "prediction": other["prediction"]}
 
     return second.changed(rows_of_second())
@@ -432,7 +441,10 @@ def with_references(rows: StoredRows, known: Mapping[str, Row], keys: Keys, path
         else:
             lost.append(row["id"])
     if lost:
-        raise MellaError(f"{path} has {len(lost)} ids that the dataset lacks or that come twice: {_some(lost)}.")
+        raise MellaError(
+            f"{path} has {len(lost)} ids that the dataset lacks or that come twice: {_some(lost)}. Give the split that "
+            "was asked about, and one answer for each id."
+        )
     if missing := [name for name in known if name not in found]:
         raise MellaError(
             f"{path} has no answer to {len(missing)} of {len(known)} images of the dataset, such as {_some(missing)}; "

@@ -1,4 +1,4 @@
-"""Sequences whose elements are made when they are asked for, so that a million texts need no memory."""
+"""Sequences that make an element only when it is asked for, so that a million texts need no memory."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload

@@ -41,7 +41,8 @@ def item_row(prediction: Text, reference: Text, keywords: Sequence[str], setting
         counted = metric.count(prediction.prepared[name], reference.prepared[name], keywords, settings)
         if len(counted) != metric.width:
             raise MellaError(
-                f"The metric {name!r} counted {len(counted)} statistics of an item; its width says {metric.width}."
+                f"The metric {name!r} counted {len(counted)} statistics of an item, but its `width` is {metric.width}; "
+                "make the two agree."
             )
         row += counted
     return row

@@ -1,4 +1,4 @@
-"""Rows in a temporary file instead of in memory: a million answers and references are some gigabytes."""
+"""Keep rows in a temporary file instead of in memory, because a million answers are several gigabytes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tables of statistics in as few bytes as they fit in: the counts of a short text take one byte each, not eight."""
+"""Compact tables of statistics: a number takes as few bytes as it needs, often one instead of eight."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""A text as the metrics see it: analysed, numbered and cut into n-grams once, for all of them."""
+"""Prepare each text once for all metrics: tokens, stems, their numbers and n-grams."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -85,7 +85,9 @@ def _answers(path: Path) -> dict[str, Mapping[str, Any]]:
             if not isinstance(answer["prediction"], str) or not isinstance(key, str):
                 raise TypeError("id and prediction must be texts")
         except (KeyError, TypeError) as error:
-            raise MellaError(f"{path}:{number} is not a JSON object with 'id' and 'prediction': {error}") from error
+            raise MellaError(
+                f"{path}:{number} is not a JSON object with 'id' and 'prediction': {error}. Mend that line."
+            ) from error
         if key in found:
             raise MellaError(f"{path}:{number} answers {key} a second time; keep one answer for each image.")
         found[key] = answer

@@ -168,10 +168,13 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         table = pq.read_table(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors are these
-        raise MellaError(f"{path} is no Parquet file: {str(error).splitlines()[0]}") from error
+        said = str(error).splitlines()[0]
+        raise MellaError(
+            f"{path} cannot be read as Parquet: {said}. Give a file that `mella review --export` wrote."
+        ) from error
     missing = sorted(set(_NAMES) - set(table.column_names))
     if missing:
-        raise MellaError(f"{path} has no column {missing[0]!r}; it is no export of decisions.")
+        raise MellaError(f"{path} has no column {missing[0]!r}; give a file that `mella review --export` wrote.")
     for number, row in enumerate(table.select(_NAMES).to_pylist()):
         yield f"{path}, row {number}", row
 

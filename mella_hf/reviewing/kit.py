@@ -1,4 +1,4 @@
-"""What the small web pages of this package share: JSON, headers that keep a page to itself, errors in one line."""
+"""Shared parts of the review and try pages: JSON answers, security headers, errors in one line."""
 
 import json
 from typing import Any

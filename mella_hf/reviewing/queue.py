@@ -103,11 +103,13 @@ def _items_of(path: Path) -> Iterator[Item]:
     try:
         file = pq.ParquetFile(path)
     except (OSError, ValueError) as error:
-        raise MellaError(f"{path} is not a Parquet file: {error}") from error
+        raise MellaError(
+            f"{path} cannot be read as Parquet: {error}. Give a dataset folder or a Parquet file."
+        ) from error
     with file:
         missing = [name for name in ["image", *_COLUMNS] if name not in file.schema_arrow.names]
         if missing:
-            raise MellaError(f"{path} has no column {missing[0]!r}; a queue has the columns of mella_hf.sample.")
+            raise MellaError(f"{path} has no column {missing[0]!r}; give a file with the columns of mella_hf.sample.")
         for group in range(file.num_row_groups):
             for row, values in enumerate(file.read_row_group(group, columns=_COLUMNS).to_pylist()):
                 score = values["qe_score"]

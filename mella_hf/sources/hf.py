@@ -123,7 +123,10 @@ def _load(path: str, config: str | None, split: str, image_column: str, others: 
             dataset = load_dataset(path, config, split=split)
     except (DatasetsError, HTTPError, OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
         said = _damage(path) or cause_of(error)
-        raise MellaError(f"Cannot load the split {split!r} of {path!r} (config {config!r}): {said}") from error
+        raise MellaError(
+            f"Cannot load the split {split!r} of {path!r} (config {config!r}): {said}. Check the name, --split and "
+            "--config."
+        ) from error
     require_columns(path, dataset.features, image_column, others)
     return dataset.with_format("arrow")
 

@@ -139,7 +139,7 @@ def _open(place: Place, modified: int) -> tuple[Any, Any]:
         file = pq.ParquetFile(open_binary(place, SMALL), pre_buffer=True)
         return file, Features.from_arrow_schema(file.schema_arrow)
     except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
-        raise MellaError(f"'{place}' is no Parquet file that can be read: {cause_of(error)}") from error
+        raise MellaError(f"'{place}' cannot be read as Parquet: {cause_of(error)}. Write the file again.") from error
 
 
 def _read(place: Place, modified: int, group: int, columns: tuple[str, ...]) -> Any:
@@ -148,7 +148,9 @@ def _read(place: Place, modified: int, group: int, columns: tuple[str, ...]) -> 
     try:
         return _open(place, modified)[0].read_row_group(group, columns=list(columns))
     except (pa.ArrowException, OSError) as error:
-        raise MellaError(f"'{place}' is damaged in its row group {group}: {cause_of(error)}") from error
+        raise MellaError(
+            f"'{place}' is damaged in its row group {group}: {cause_of(error)}. Write the file again."
+        ) from error
 
 
 @lru_cache(maxsize=2)

@@ -249,5 +249,7 @@ def _array(path: Path | Place, chunk: int = 1 << 20) -> Iterator[Any]:
             except json.JSONDecodeError as error:
                 more = file.read(chunk)
                 if not more:
-                    raise MellaError(f"{path} stops parsing near character {error.pos}: {error.msg}.") from error
+                    raise MellaError(
+                        f"{path} is not JSON from about character {error.pos}: {error.msg}. Fetch the file again."
+                    ) from error
                 text, place = text[place:] + more, 0

@@ -134,7 +134,7 @@ class FastText:
         try:
             self._model: Any = fasttext.load_model(str(path))
         except ValueError as error:
-            raise MellaError(f"{str(path)!r} is no fastText model: {error}.") from error
+            raise MellaError(f"{str(path)!r} is not a fastText model: {error}. Download it again.") from error
         self.labels = frozenset(map(_plain_label, self._model.get_labels()))
 
     def best(self, text: str) -> tuple[str, float]:

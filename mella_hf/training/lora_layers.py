@@ -1,4 +1,4 @@
-"""LoRA layers that add their part in one operation.
+"""Faster LoRA layers: the adapter's part is computed and added in one operation.
 
 PEFT computes `base(x) + B(A(dropout(x))) * scaling` in three passes over the layer's output, and converts the input to
 the adapter's float32 only for autocast to convert it back. On a GPU these passes are a tenth of a step.

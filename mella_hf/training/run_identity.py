@@ -1,4 +1,4 @@
-"""What a run is: the settings and the data that change its result.
+"""Identify a run by the settings and the data that change its result.
 
 A run that was stopped goes on where these are the same. Settings that only change where or how fast it runs, how often
 it logs or saves, may change in between.

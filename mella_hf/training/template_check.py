@@ -1,4 +1,4 @@
-"""Check at the start that a backbone's chat template can be trained on, and what it asks is what it will be asked.
+"""Check at the start that a backbone's chat template works: training and answering must use the same prompt.
 
 A template is a program that comes with the checkpoint. One that forgets the image, sets the first token twice, or
 leaves out the end of the answer spoils a run without any error: the model never learns to look, or to stop.

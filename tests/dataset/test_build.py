@@ -306,7 +306,7 @@ def test_a_cut_translation_file_is_named(tmp_path: Path) -> None:
     make_release(tmp_path / "release", ("ar",), 4, flaws=False)
     path = tmp_path / "release" / "trans_ar.json"
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(MellaError, match=r"trans_ar\.json stops parsing near character"):
+    with pytest.raises(MellaError, match=r"trans_ar\.json is not JSON from about character"):
         build_dataset(ReleaseSource(tmp_path / "release", ("ar",)), tmp_path / "out", workers=0, progress=False)
 
 
@@ -358,6 +358,6 @@ def test_bad_flags(mella: typer.Typer, tmp_path: Path, arguments: list, error: t
 def test_a_folder_that_is_none(mella: typer.Typer, tmp_path: Path) -> None:
     arguments = [str(tmp_path / "no"), "--source", "release", "--languages", "ar", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(mella, arguments)
-    assert isinstance(result.exception, MellaError) and "is not a folder; --source release reads one" in str(
-        result.exception
-    )
+    assert isinstance(
+        result.exception, MellaError
+    ) and "is not a folder; give the folder that --source release reads" in str(result.exception)

@@ -258,7 +258,7 @@ def test_the_build_keeps_no_copy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ids": ["abc"]}, "'abc' is not a sample id; ids are the 64 hex digits of the column 'id'"),
+        ({"ids": ["abc"]}, "'abc' is not a sample id; give the 64 hex digits of the column 'id'"),
         ({"domain": "http://example.org"}, "is not a domain; give a host such as 'example.org', without http://"),
         ({"domain": "https://www.Example.AR/x"}, "give a host such as 'www.example.ar', without http://"),
         ({"domain": "a*.example.org"}, "is not a domain"),

@@ -98,7 +98,7 @@ def test_a_limit_that_guards_nothing_is_an_error():
         ("- {metric: empty_rate, above: floor}", "only scores can have `above: floor`"),
         ("- {min: 1}", "has no metric"),
         ("- {metric: meteor, split: know, min: 1}", "Unknown split 'know'"),
-        ("- [", "Cannot read the gate"),
+        ("- [", "The gate .* cannot be read"),
     ],
 )
 def test_a_gate_that_is_none_is_one_clear_error(tmp_path, text, message):

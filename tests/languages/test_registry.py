@@ -1,4 +1,4 @@
-"""Entries of languages: what a file says, what kept sources say, and what is refused."""
+"""Entries of languages: what a file says, what maintained sources say, and what is refused."""
 
 import os
 import subprocess

@@ -156,7 +156,7 @@ def test_a_workbook_may_have_another_order_of_columns_and_empty_rows(tmp_path: P
         ("8", "", "B"),
     ]
     path.write_bytes(b"")
-    with pytest.raises(MellaError, match="is no Excel workbook that can be read"):
+    with pytest.raises(MellaError, match="cannot be read as an Excel workbook"):
         read_predictions(path)
 
 

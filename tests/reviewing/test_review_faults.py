@@ -252,7 +252,7 @@ def test_a_malformed_import_is_one_line(change: Any, said: str, tmp_path: Path) 
 def test_a_malformed_parquet_import_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "in.parquet"
     path.write_bytes(b"PAR1 not really PAR1")
-    with pytest.raises(MellaError, match="in.parquet is no Parquet file"):
+    with pytest.raises(MellaError, match="in.parquet cannot be read as Parquet"):
         read_decisions(path)
     pq.write_table(pa.table({"sample": ["a"]}), path)
     with pytest.raises(MellaError, match="has no column 'action'"):

@@ -171,7 +171,9 @@ def test_parquet_files_are_read_where_they_lie(tmp_path: Path, s3: LocalS3) -> N
         "s3://data/rows", tmp_path / "no", **asked | {"text_column": "alt"}
     )
     s3.put("data", "rows/data/train-00000-of-00001.parquet", b"PAR1 and no more")
-    assert "train-00000-of-00001.parquet' is no Parquet file" in refused("s3://data/rows", tmp_path / "no", **asked)
+    assert "train-00000-of-00001.parquet' cannot be read as Parquet" in refused(
+        "s3://data/rows", tmp_path / "no", **asked
+    )
     s3.put("data", "bare/x.csv", b"1")
     assert "No .parquet file is below 's3://data/bare'" in refused("s3://data/bare", tmp_path / "no", **asked)
 

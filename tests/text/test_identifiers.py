@@ -49,7 +49,7 @@ def test_another_identifier_knows_other_languages(tiny_glotlid: Path) -> None:
 
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "no.bin").write_bytes(b"not a model")
-    with pytest.raises(MellaError, match="no.bin' is no fastText model"), using_identifier(str(tmp_path / "no.bin")):
+    with pytest.raises(MellaError, match="no.bin' is not a fastText model"), using_identifier(str(tmp_path / "no.bin")):
         pass
 
 

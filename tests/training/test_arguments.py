@@ -70,7 +70,7 @@ def test_without_source_weights_the_loss_is_trls() -> None:
     ("text", "flags", "message"),
     [
         ("learning_rat: 1", [], r"Unknown key 'learning_rat' in .*; did you mean 'learning_rate'\?"),
-        ("- a\n- b", [], "holds no mapping of keys to values"),
+        ("- a\n- b", [], "holds no keys; write lines such as"),
         ("a: [", [], "is not YAML"),
         ("languages: [xx]", [], "Unknown language 'xx'; choose one of ar, cs, hu, ko, ru, sr, th, vi"),
         ("sources: [both]", [], "Unknown source 'both' in sources; choose among know, ling"),

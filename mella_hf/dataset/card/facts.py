@@ -1,4 +1,4 @@
-"""What the rows of a dataset folder say together, for its card: counted from the shards, without reading the images."""
+"""Count the rows, words, licences and domains of a dataset for its card, without reading the images."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mella_hf.dataset.card.lengths import token_lengths
+from mella_hf.dataset.files import NoDatasetError
 from mella_hf.dataset.write import languages_in, shard_paths
-from mella_hf.errors import MellaError
 from mella_hf.sample import SPLITS, as_record
 
 SAMPLE = 500  # texts a split whose tokens are counted; Korean and Thai take up to a millisecond each
@@ -149,7 +149,7 @@ def dataset_facts(folder: Path | str) -> list[SplitFacts]:
         if shard_paths(folder, language, split)
     ]
     if not found:
-        raise MellaError(f"{folder} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
+        raise NoDatasetError(folder)
     return found
 
 

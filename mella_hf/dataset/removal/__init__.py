@@ -1,1 +1,1 @@
-"""Rows that somebody asked to take away: the request, the file of requests, the new shards."""
+"""Takedowns: the request, the file of requests, and the shards without the removed rows."""

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from mella_hf.dataset.card.card import CARD, FACTS, FUNNEL, THUMBNAILS, edited_name, is_edited, write_card, write_funnel
 from mella_hf.dataset.card.croissant import CROISSANT
+from mella_hf.dataset.files import NoDatasetError
 from mella_hf.dataset.removal.requests import (
     ADDRESSES,
     REMOVALS,
@@ -124,7 +125,7 @@ def remove_samples(
     folder = Path(folder)
     request = make_request(ids, urls, domain)
     if not folder.is_dir():
-        raise MellaError(f"{folder} holds no dataset: it is not a folder.")
+        raise MellaError(f"{folder} holds no dataset: it is not a folder. Give the folder of a dataset.")
     with sole_use(folder / LOCK, folder, "mella remove"):
         return _remove(folder, request)
 
@@ -132,7 +133,7 @@ def remove_samples(
 def _remove(folder: Path, request: Request) -> RemoveReport:
     finished = complete_removal(folder)
     if not languages_in(folder) and finished is None:
-        raise MellaError(f"{folder} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
+        raise NoDatasetError(folder)
     new_shards(folder)
     plan, report, seen = _Plan(), RemoveReport(request), set[str]()
     for language in languages_in(folder):
@@ -205,7 +206,10 @@ def finish_removal(folder: Path | str) -> RemoveReport | None:
         with sole_use(folder / LOCK, folder, "a removal"):
             return complete_removal(folder)
     except OSError as error:
-        raise MellaError(f"{folder}: a removal was cut short and cannot be finished ({error}).") from error
+        raise MellaError(
+            f"{folder}: a removal was cut short and cannot be finished ({error}). Make the folder writable, with room "
+            "for another copy of its largest file, and run the command again."
+        ) from error
 
 
 def complete_removal(folder: Path) -> RemoveReport | None:
@@ -219,7 +223,10 @@ def complete_removal(folder: Path) -> RemoveReport | None:
         (stage / PLAN).unlink()
         shutil.rmtree(stage, ignore_errors=True)
     except OSError as error:
-        raise MellaError(f"{folder}: a removal was cut short and cannot be finished ({error}).") from error
+        raise MellaError(
+            f"{folder}: a removal was cut short and cannot be finished ({error}). Make the folder writable, with room "
+            "for another copy of its largest file, and run the command again."
+        ) from error
     return None if content["report"] is None else RemoveReport.of_json(content["report"])
 
 
@@ -356,7 +363,9 @@ def _link(source: Path, target: Path) -> None:
             return
         except OSError:
             continue
-    raise MellaError(f"Cannot write {target}; a removal needs room beside the dataset.")
+    raise MellaError(
+        f"Cannot write {target}. A removal writes beside the dataset: free some space, or make the folder writable."
+    )
 
 
 def _forget_build(folder: Path, split: str) -> None:

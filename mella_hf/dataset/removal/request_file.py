@@ -99,7 +99,7 @@ def _take(cells: Sequence[str], found: RequestFile, where: str) -> None:
     elif urls := [cell for cell in cells if host_of(cell)]:
         found.urls += urls
     else:
-        raise MellaError(f"{where} holds neither a sample id (64 hex digits) nor a URL.")
+        raise MellaError(f"{where} holds neither a sample id (64 hex digits) nor a URL; mend or delete that line.")
 
 
 def _json_rows(text: str) -> list[list[str]] | None:
@@ -168,4 +168,6 @@ def cells_of(line: str, mark: str | None = None) -> list[str]:
     try:
         return [cell.strip() for cell in next(csv.reader([line], delimiter=mark), [])]
     except csv.Error as error:
-        raise MellaError(f"{line[:80]!r} is no line of CSV: {error}.") from error
+        raise MellaError(
+            f"{line[:80]!r} is not a line of CSV: {error}. Mend that line, or give a text file with one id a line."
+        ) from error

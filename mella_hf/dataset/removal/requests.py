@@ -85,7 +85,7 @@ def make_request(ids: Iterable[str] = (), urls: Iterable[str] = (), domain: str 
     wanted = frozenset(name.strip().lower() for name in ids if name.strip())
     wrong = sorted(name for name in wanted if not _ID.fullmatch(name))
     if wrong:
-        raise MellaError(f"{wrong[0]!r} is not a sample id; ids are the 64 hex digits of the column 'id'.")
+        raise MellaError(f"{wrong[0]!r} is not a sample id; give the 64 hex digits of the column 'id'.")
     addresses = [url for url in urls if url.strip()]
     for url in addresses:
         if host_of(url) is None:

@@ -1,4 +1,4 @@
-"""What an adapter costs elsewhere: its results on benchmarks beside those of its base."""
+"""Compare an adapter with its base on external benchmarks, to see what training made worse."""
 
 import json
 from pathlib import Path

@@ -139,7 +139,7 @@ def _read_entry(path: Path | str) -> dict[str, Any]:
     try:
         entry = yaml.safe_load(Path(path).read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise MellaError(f"Cannot read the benchmark {str(path)!r}: {error}") from error
+        raise MellaError(f"The benchmark {str(path)!r} cannot be read: {error}. Give a file of YAML.") from error
     if not isinstance(entry, dict):
         raise MellaError(f"The benchmark {str(path)!r} has no keys; choose among {', '.join(_KEYS)}.")
     return entry
@@ -157,7 +157,7 @@ def _checked(entry: dict[str, Any], path: Path | str) -> Benchmark:
     needed += ["references"] if entry["task"] == "caption" else ["options", "answer"]
     missing = [key for key in needed if not entry.get(key)]
     if missing:
-        raise MellaError(f"The benchmark {str(path)!r} lacks the key {missing[0]!r}.")
+        raise MellaError(f"The benchmark {str(path)!r} lacks the key {missing[0]!r}; add it.")
     if entry["task"] == "caption":
         get_language(entry["language"])
     return Benchmark(**entry)
@@ -170,7 +170,10 @@ def load_rows(benchmark: Benchmark) -> "Dataset":
     try:
         rows = load_dataset(benchmark.path, benchmark.config, split=benchmark.split)
     except (OSError, ValueError) as error:  # datasets' own errors are subclasses of these
-        raise MellaError(f"Cannot load the split {benchmark.split!r} of {benchmark.path!r}: {error}") from error
+        raise MellaError(
+            f"Cannot load the split {benchmark.split!r} of {benchmark.path!r}: {error}. Mend `path`, `config` or "
+            f"`split` of the benchmark {benchmark.name!r}."
+        ) from error
     for name in benchmark.columns:
         if name not in rows.column_names:
             raise MellaError(f"{benchmark.path!r} has no column {name!r}; it has {', '.join(rows.column_names)}.")

@@ -1,4 +1,4 @@
-"""Writes the task definitions and prints their folder, for `--include_path`.
+"""Write the task definitions and print their folder, for `--include_path`.
 
 python -m mella_hf.evaluation.lmms_eval [--languages yo,fa] [--out FOLDER]
 """

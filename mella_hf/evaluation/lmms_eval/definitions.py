@@ -1,4 +1,4 @@
-"""Writes the folder of task definitions that lmms-eval takes with `--include_path`."""
+"""Write the folder of task definitions that lmms-eval takes with `--include_path`."""
 
 import hashlib
 import tempfile

@@ -1,4 +1,4 @@
-"""The functions that the YAML files name: prompt, image and reference of a row, and the corpus scores.
+"""The functions that the task files of lmms-eval name: prompt, image and reference of a row, and the scores.
 
 Nothing here imports lmms-eval.
 """

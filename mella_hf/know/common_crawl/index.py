@@ -59,7 +59,10 @@ def index_files(settings: CrawlSettings, reader: RangeReader) -> list[str]:
                 ) from error
             raise unanswered(error) from error
         except (OSError, EOFError, UnicodeDecodeError) as error:
-            raise MellaError(f"{settings.base}{path} is no list of files packed by gzip ({error}).") from error
+            raise MellaError(
+                f"{settings.base}{path} is not a list of files packed by gzip ({error}). Check the address of the "
+                "crawl's files."
+            ) from error
         files += [line for line in lines if "/subset=warc/" in line]
     return files
 
@@ -98,7 +101,10 @@ def select_shard(shard: Shard, output: ShardOutput, *, settings: CrawlSettings, 
             raise unanswered(error) from error
         output.drop("index_missing", file=path, detail=error.detail)
     except (pa.ArrowException, KeyError) as error:
-        raise MellaError(f"{settings.base}{path} is no file of Common Crawl's columnar index: {error}") from error
+        raise MellaError(
+            f"{settings.base}{path} is not a file of Common Crawl's columnar index: {error}. Check the address of the "
+            "crawl's files."
+        ) from error
     output.counts.update({f"index_{name}": n for name, n in reader.counts.items()})
 
 

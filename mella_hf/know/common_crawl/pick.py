@@ -1,4 +1,4 @@
-"""Of the pages that the index offers, pick those to fetch: the newest copy of each, and not too many of a site."""
+"""Choose which pages of the index to fetch: the newest copy of each page, and a limited number of each site."""
 
 import zlib
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Read ranges of files over HTTP: patiently, and no faster than the server likes."""
+"""Read ranges of files over HTTP, with retries and a limit on the rate."""
 
 import io
 import random

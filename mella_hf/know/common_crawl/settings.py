@@ -57,7 +57,9 @@ class CrawlSettings:
         if self.rate <= 0:
             raise MellaError(f"The rate is {self.rate:g} requests a second; it must be above 0.")
         if not self.base.startswith(("http://", "https://")):
-            raise MellaError(f"The address of the crawl's files {self.base!r} is no http or https URL.")
+            raise MellaError(
+                f"The address of the crawl's files {self.base!r} does not begin with http:// or https://; add it."
+            )
 
     def selecting(self) -> dict[str, object]:
         """The settings on which the selection depends."""

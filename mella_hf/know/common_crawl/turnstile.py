@@ -1,4 +1,4 @@
-"""Let the requests of all processes of a collection through at one rate, on one machine or several."""
+"""Keep one request rate over all processes of a collection, on one machine or several."""
 
 import fcntl
 import time

@@ -61,7 +61,10 @@ class FetchSettings:
                 "reach whoever fetches; give yours."
             )
         if not self.contact.isascii() or not self.contact.isprintable():
-            raise MellaError(f"The contact {self.contact!r} goes into an HTTP header: printable ASCII only.")
+            raise MellaError(
+                f"The contact {self.contact!r} has characters that an HTTP header cannot carry; give one of printable "
+                "ASCII, such as an e-mail address."
+            )
         for name in ("concurrency", "per_host", "attempts", "host_failures", "passes"):
             if getattr(self, name) < 1:
                 raise MellaError(f"FetchSettings.{name} is {getattr(self, name)}; it must be at least 1.")

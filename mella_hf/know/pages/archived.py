@@ -1,4 +1,4 @@
-"""A record of a web archive, WARC or ARC: its HTTP headers, and as much of its body as a page may have."""
+"""Read a record of a web archive (WARC or ARC): its HTTP headers and its body, up to the size limit of a page."""
 
 import re
 from typing import NamedTuple, Protocol

@@ -1,4 +1,4 @@
-"""Take the transfer and content encodings off a body, in bounded memory."""
+"""Decode the transfer and content encodings of a body, in bounded memory."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""What a report shows of relevance: both distributions, and the pairs around the cutoff."""
+"""The relevance section of a report: both distributions, and the pairs around the cutoff."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mella_hf.dataset.card.card import read_funnel
+from mella_hf.dataset.files import NoDatasetError
 from mella_hf.dataset.removal.remove import LOCK, complete_removal, new_shards, replace_splits
 from mella_hf.dataset.write import languages_in, shard_paths, write_split
 from mella_hf.errors import MellaError
@@ -86,12 +87,12 @@ def measure_dataset(
     """
     folder = Path(folder).absolute()
     if not folder.is_dir():
-        raise MellaError(f"{folder} holds no dataset: it is not a folder.")
+        raise MellaError(f"{folder} holds no dataset: it is not a folder. Give the folder of a dataset.")
     with sole_use(folder / LOCK, folder, "mella relevance"):
         complete_removal(folder)
         files = [p for code in languages_in(folder) for split in SPLITS for p in shard_paths(folder, code, split)]
         if not files:
-            raise MellaError(f"{folder} holds no dataset: found no LANGUAGE/SPLIT-00000-of-0000N.parquet in it.")
+            raise NoDatasetError(folder)
         return _measure(folder, files, settings, {"workers": workers, "executor": executor, "progress": progress})
 
 

@@ -1,4 +1,4 @@
-"""What the relevance of a dataset's languages is, in numbers."""
+"""Summarise the relevance of each language of a dataset in numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

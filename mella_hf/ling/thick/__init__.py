@@ -1,1 +1,1 @@
-"""Thick descriptions: images described with what their page says of them, names kept through the translation."""
+"""Thick descriptions: describe images with the help of their page's text, and keep names through the translation."""

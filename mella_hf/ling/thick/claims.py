@@ -1,4 +1,4 @@
-"""What a page says of its image, and the prompt that offers it to a captioner as claims."""
+"""Collect what a page says about its image, and put it into the captioner's prompt as claims to check."""
 
 import unicodedata
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Take the images of a collected dataset, with what their pages say of them, as a folder to describe.
+"""Use a collected dataset as a folder to describe: its images, and what their pages say about them.
 
 `mella collect` keeps the page's title and the heading nearest to an image in its work files (`.collect/alt_texts`), not
 in the dataset, whose columns are fixed. Without those files the alt-text alone is the claim.

@@ -1,4 +1,4 @@
-"""Carry names through a translation: marked before, found again after it, in the form that the language wants.
+"""Keep names through a translation: mark them before it, and find them again after it, in inflected forms too.
 
 A name is marked with tags around it, `<n1>Karlův most</n1>`, so that a translator may inflect it in place: "po
 <n1>Karlově mostě</n1>". What comes back between the tags stays if it is a form of the name, by the matching of

@@ -228,7 +228,8 @@ class ServiceTranslator:
             )
         if status in _OURS:
             raise StageError(
-                f"The translation service {self.name!r} refuses the request (status {status}): {self._hidden(body)!r}"
+                f"The translation service {self.name!r} refuses the request (status {status}): {self._hidden(body)!r}. "
+                "See the service's documentation for what that means, or choose another --translator."
             )
         if 300 <= status < 400:
             raise StageError(

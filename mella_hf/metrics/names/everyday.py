@@ -1,4 +1,4 @@
-"""Stems of a language's everyday words; in scripts without capitals, any other word may be a name.
+"""Stems of a language's everyday words. In scripts without capitals, any other word may be a name.
 
 The counts come from film subtitles (Hermit Dave's FrequencyWords, from OpenSubtitles 2018), as shipped with
 `pyspellchecker`.

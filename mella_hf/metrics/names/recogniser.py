@@ -38,7 +38,10 @@ class Recogniser:
             loaded = AutoModelForTokenClassification.from_pretrained(model, revision=revision)
             tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
         except (OSError, ValueError) as error:
-            raise MellaError(f"{model} cannot be loaded as a token-classification model: {error}") from error
+            raise MellaError(
+                f"{model} cannot be loaded as a token-classification model: {error}. Give a model that the Hub files "
+                "under the task token-classification, or its folder."
+            ) from error
         labels = set(loaded.config.id2label.values())
         if not any(label.startswith(("B-", "I-")) for label in labels):
             raise MellaError(

@@ -1,4 +1,4 @@
-"""Settings of TRL and transformers that would do nothing here; they are refused rather than ignored."""
+"""Refuse settings of TRL and transformers that would have no effect here."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -95,9 +95,11 @@ def read_recipe(path: str) -> dict[str, Any]:
     try:
         config = yaml.safe_load(file.read_text("utf-8"))
     except yaml.YAMLError as error:
-        raise MellaError(f"The configuration file {path!r} is not YAML: {error}") from error
+        raise MellaError(
+            f"The configuration file {path!r} is not YAML; mend the line that it names: {error}"
+        ) from error
     if not isinstance(config, dict):
-        raise MellaError(f"The configuration file {path!r} holds no mapping of keys to values.")
+        raise MellaError(f"The configuration file {path!r} holds no keys; write lines such as `learning_rate: 1e-4`.")
     return config
 
 

@@ -1,4 +1,4 @@
-"""Samples that cannot be trained on: named by their ids with the command that removes them, or skipped and counted."""
+"""Handle samples that cannot be trained on: name them with the command that removes them, or skip and count them."""
 
 import json
 import os

@@ -247,13 +247,13 @@ def _indexed(index: dict[str, Any], path: Path) -> list[str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise MellaError(f"{path.parent} is no checkpoint: it has no {path.name}.")
+        raise MellaError(f"{path.parent} is no checkpoint: it has no {path.name}. Give the folder of the whole repo.")
     if path.stat().st_size > _MOST_JSON:
         raise MellaError(f"{path} has {path.stat().st_size:,} bytes, which no {path.name} has; download it again.")
     try:
         read = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested without end
-        raise MellaError(f"{path} is not JSON: {str(error)[:200]}") from error
+        raise MellaError(f"{path} is not JSON ({str(error)[:200]}); download it again.") from error
     if not isinstance(read, dict):
         raise MellaError(f"{path} holds no JSON object, but {type(read).__name__}; download it again.")
     return read

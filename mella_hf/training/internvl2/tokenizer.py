@@ -151,4 +151,4 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text("utf-8"))
     except json.JSONDecodeError as error:
-        raise MellaError(f"{path} is not JSON: {error}") from error
+        raise MellaError(f"{path} is not JSON ({error}); download it again.") from error
