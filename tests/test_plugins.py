@@ -83,6 +83,7 @@ def install(folder: Path, entry_points: str, name: str = "invented", code: str =
     (folder / f"{name}.py").write_text(code, "utf-8")
     (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", "utf-8")
     (facts / "entry_points.txt").write_text(entry_points, "utf-8")
+    (facts / "RECORD").write_text(f"{name}.py,,\n", "utf-8")
     return folder
 
 
@@ -189,7 +190,10 @@ def test_both_are_on_a_cluster(site: Path, tmp_path: Path) -> None:
 
 BROKEN = [
     ("[mella_hf.metrics]\nx = invented:Missing", "x = invented:Missing of the package 'invented' does not load"),
-    ("[mella_hf.metrics]\nx = nowhere:Missing", "does not load (No module named 'nowhere'). Mend or uninstall"),
+    (
+        "[mella_hf.metrics]\nx = nowhere:Missing",
+        "(ModuleNotFoundError: No module named 'nowhere'). Mend or",
+    ),
     ("[mella_hf.metrics]\nx = invented:Parrot", "must be a subclass of mella_hf.metrics.Metric"),
     ("[mella_hf.metrics]\nx = invented:Endings\ny = invented:Endings", "'endings', which exists already"),
 ]
@@ -200,6 +204,138 @@ def test_a_broken_package_is_named(tmp_path: Path, entry_points: str, message: s
     site = install(tmp_path / "site", entry_points)
     code = "from mella_hf.metrics.installed import all_metrics; all_metrics()"
     assert message in run(site, "-c", code, fails=True)
+
+
+WRONG = [
+    ("    def signature", "    def sign", "lacks signature; add that to the class"),
+    ("    width = 1\n", "", "lacks width; add that to the class"),
+    ('full stop"),)', 'full stop"))', "write a tuple, as in (Score(...),)"),
+    (
+        "class Endings(",
+        "nothing.here\nclass Endings(",
+        "of the package 'invented' does not load (NameError: name 'nothing'",
+    ),
+    (
+        'prediction.raw.endswith(".")',
+        "1 / 0",
+        "The metric 'endings' of the package 'invented' failed (ZeroDivisionError",
+    ),
+    ('{"endings":', '{"ending":', "gives the score 'ending' and does not list it"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), WRONG)
+def test_a_faulty_metric_is_one_line_that_names_it(tmp_path: Path, right: str, wrong: str, message: str) -> None:
+    assert right in PACKAGE
+    site = install(
+        tmp_path / "site", "[mella_hf.metrics]\nendings = invented:Endings", code=PACKAGE.replace(right, wrong)
+    )
+    code = "from mella_hf.metrics import MellaMetric; MellaMetric('cs').compute(predictions=['a'], references=['a'])"
+    error = run(site, "-c", code, fails=True).strip().splitlines()[-1]
+    assert error.startswith("mella_hf.errors.MellaError: ") and message in error
+
+
+FAULTY = """
+from mella_hf.ling.caption import CaptionAnswer
+
+class Few:
+    name, version, max_chars, batch_size = "few", "1", 1000, 8
+    def translate(self, texts, source, target):
+        return []
+
+class Nothing(Few):
+    def translate(self, texts, source, target):
+        return [None for _ in texts]
+
+class Failing(Few):
+    def translate(self, texts, source, target):
+        raise KeyError("token")
+    def caption(self, images, prompt, on_answer):
+        raise KeyError("token")
+
+class Bare:
+    pass
+
+class Strict(Few):
+    def __init__(self, model):
+        pass
+
+class Texts(Few):
+    def caption(self, images, prompt, on_answer):
+        on_answer(0, "a dog")
+
+class Silent(Few):
+    def caption(self, images, prompt, on_answer):
+        pass
+"""
+TRY = """
+from pathlib import Path
+from mella_hf.answers.request_cache import RequestCache
+from mella_hf.errors import MellaError
+from mella_hf.ling.caption import caption_images
+from mella_hf.ling.translate import CachedTranslator, open_translator
+import invented
+
+with RequestCache(Path("cache.sqlite")) as cache:
+    for name in ("few", "nothing", "failing", "bare", "strict"):
+        try:
+            CachedTranslator(open_translator(name, "cs"), cache).translate(["A dog."], "en", "cs")
+        except MellaError as error:
+            print(error)
+    for kind in (invented.Failing, invented.Texts, invented.Silent):
+        try:
+            caption_images(kind(), [("id", None)], cache)
+        except MellaError as error:
+            print(error)
+"""
+
+
+def test_faulty_translators_and_captioners_are_one_line_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("Few", "Nothing", "Failing", "Bare", "Strict")
+    points = "[mella_hf.translators]\n" + "".join(f"{name.lower()} = invented:{name}\n" for name in names)
+    site = install(tmp_path / "site", points, code=FAULTY)
+    monkeypatch.chdir(tmp_path)
+    assert run(site, "-c", TRY).splitlines() == [
+        "The translator 'few' was given 1 texts and gave back 0; it must give a list of as many, with \"\" where there "
+        "is no translation.",
+        "The translator 'few' gave None for a text; it must give a text, or \"\" where there is no translation.",
+        "The translator 'few' of the package 'invented' failed (KeyError: 'token'). Mend or uninstall it.",
+        "The entry point bare = invented:Bare of the package 'invented' gives 'Bare' without name, version, max_chars, "
+        "batch_size, translate. Add that in the package.",
+        "The entry point strict = invented:Strict of the package 'invented' cannot be called as Strict(): TypeError: "
+        "Strict.__init__() missing 1 required positional argument: 'model'. Mend that package.",
+        "The captioner 'few' of the package 'invented' failed (KeyError: 'token'). Mend or uninstall it.",
+        "The captioner 'few' gave 'a dog'; it must give a mella_hf.ling.caption.CaptionAnswer.",
+        "The captioner 'few' gave neither an answer nor a reason for 1 of 1 images; it must call on_answer for each, "
+        "or return its index with a reason.",
+    ]
+
+
+LANGUAGES = """
+from dataclasses import replace
+from mella_hf import get_language
+ours = replace(get_language("yo"), code="qvi", name="Quillish", lid=frozenset())
+written = replace(get_language("yo"), code="ar", lid=frozenset())
+"""
+
+
+def test_languages_that_two_packages_give_or_that_speakers_wrote_are_refused(tmp_path: Path) -> None:
+    site = install(tmp_path / "site", "[mella_hf.languages]\nq = invented:ours\nar = invented:written", code=LANGUAGES)
+    code = """
+from mella_hf import MellaError, get_language
+for code in ("qvi", "ar"):
+    try:
+        print(get_language(code).name)
+    except MellaError as error:
+        print(error)
+"""
+    alone = run(site, "-c", code).splitlines()
+    assert alone == ["Quillish", "The package 'invented': 'ar' has an entry that speakers wrote; choose another code."]
+    install(site, "[mella_hf.languages]\nq = other:ours", name="other", code=LANGUAGES)
+    both = run(site, "-c", code).splitlines()
+    assert both[0] == (
+        "The package 'invented' has an entry of language 'qvi', and the package 'other' too; uninstall one of them."
+    )
 
 
 def test_two_packages_with_one_name_are_both_named(site: Path) -> None:

@@ -12,6 +12,7 @@ from mella_hf.evaluation.benchmarks.run import benchmark_line, check_benchmarks,
 from mella_hf.evaluation.paired import (
     AnswerFile,
     compare_runs,
+    comparison_cells,
     comparison_line,
     holds_runs,
     name_runs,
@@ -21,6 +22,8 @@ from mella_hf.evaluation.reports.comparison import write_comparison
 from mella_hf.evaluation.reports.report import write_report
 from mella_hf.evaluation.reports.systems import check_names
 from mella_hf.evaluation.run import Run, evaluate_runs, load_run, score_line
+from mella_hf.evaluation.titles import metric_titles
+from mella_hf.html.notebook import html_table, page_link
 from mella_hf.languages.codes import read_codes
 from mella_hf.locks import sole_writer
 
@@ -55,7 +58,23 @@ class Evaluation:
         return "\n".join([*lines, *map(str, self.pages)]) or f"Evaluation({str(self.out)!r}): nothing scored here"
 
     def _repr_html_(self) -> str:
-        return "".join(run._repr_html_() for run in self.runs.values())
+        """The scores of each run, the paired tests, the benchmarks, and links to the pages."""
+        parts = [run._repr_html_() for run in self.runs.values()]
+        if self.comparisons:
+            titles = metric_titles()
+            cells = [comparison_cells(record) for record in self.comparisons]
+            rows = [
+                [f"{record['language']}, {record['split']}", f"{record['second']} against {record['first']}"]
+                + [shown.get(name, "–") for name in titles]
+                for record, shown in zip(self.comparisons, cells, strict=True)
+            ]
+            header = ["", "systems", *(title for title, _ in titles.values())]
+            note = "* significant at 5% after Holm's correction"
+            parts.append(html_table("Differences in points, with 95% intervals", header, rows, note))
+        if self.benchmarks:
+            told = [[benchmark_line(record)] for record in self.benchmarks]
+            parts.append(html_table("Benchmarks", ["result"], told))
+        return "".join(parts) + "".join(page_link(page) for page in self.pages)
 
 
 def evaluate(

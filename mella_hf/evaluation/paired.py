@@ -204,11 +204,17 @@ def aligned(ours: Answers, theirs: Sequence[Mapping[str, Any]], name: str, where
 
 def comparison_line(record: "Comparison") -> str:
     """One comparison for the screen: differences with 95% intervals; a star if Holm's p is below `LEVEL`."""
-    shown = []
+    shown = [f"{name} {cell}" for name, cell in comparison_cells(record).items()]
+    where = f"{record['language']} {record['split']}"
+    return f"{where:14}{record['second']} against {record['first']}:  " + "  ".join(shown)
+
+
+def comparison_cells(record: "Comparison") -> dict[str, str]:
+    """The differences of a comparison by metric, such as "+1.2* [+0.4, +2.0]"; not those that were not measured."""
+    cells = {}
     for name in metric_titles():
         if record[f"{name}_delta"] is not None:
             star = "*" if record[f"{name}_p_randomization_holm"] < LEVEL else ""
             delta, low, high = (signed(record[f"{name}_delta{end}"]) for end in ("", "_low", "_high"))
-            shown.append(f"{name} {delta}{star} [{low}, {high}]")
-    where = f"{record['language']} {record['split']}"
-    return f"{where:14}{record['second']} against {record['first']}:  " + "  ".join(shown)
+            cells[name] = f"{delta}{star} [{low}, {high}]"
+    return cells

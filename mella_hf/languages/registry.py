@@ -28,6 +28,7 @@ _INHERITED = "MELLA_REGISTERED_LANGUAGES"  # environment: what `register` was gi
 
 _registered: dict[str, Language] = {}
 _registrations = 0  # how often that changed
+_from_packages: dict[str, Language | MellaError] | None = None  # None until it was asked for
 _adopted: dict[str, Any] = {"text": "", "entries": {}}  # of another process; entries as JSON objects
 
 
@@ -134,12 +135,12 @@ def check_labels(language: Language) -> None:
 
 def user_entries() -> dict[str, Language | MellaError]:
     """Code -> entry, or what is wrong with it, of the folders that MELLA_LANGUAGES names and of installed packages."""
-    return _folder_entries(os.environ.get(FOLDERS, ""))
+    return {**_package_entries(), **_folder_entries(os.environ.get(FOLDERS, ""))}
 
 
 @lru_cache(maxsize=4)
 def _folder_entries(folders: str) -> dict[str, Language | MellaError]:
-    found = dict(_package_entries())
+    found: dict[str, Language | MellaError] = {}
     for folder in filter(None, folders.split(os.pathsep)):
         found |= read_folder(Path(folder))
     return found
@@ -176,18 +177,51 @@ def read_folder(folder: Path) -> dict[str, Language | MellaError]:
     return entries
 
 
-@lru_cache(maxsize=1)
 def _package_entries() -> dict[str, Language | MellaError]:
+    """The entries of installed packages, loaded once.
+
+    A package's module may call `get_language` while it is imported here. It then sees the other languages only.
+    """
+    global _from_packages
+    if _from_packages is None:
+        _from_packages = {}
+        _from_packages = _load_packages()
+    return _from_packages
+
+
+def _load_packages() -> dict[str, Language | MellaError]:
     entries: dict[str, Language | MellaError] = {}
-    for point in entry_points(group=ENTRY_POINTS):
+    owners: dict[str, str] = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value)):
+        package = f"The package {point.dist.name!r}" if point.dist else f"{point.value!r}"
         try:
-            given = point.load()
-            if isinstance(given, (str, Path)):
-                entries |= read_folder(Path(given))
-            else:
-                entries |= {one.code: one for one in ([given] if isinstance(given, Language) else given)}
+            found = _entries_of(point.load(), package)
         except Exception as error:  # another package's code may raise anything, and must not stop all languages
-            warnings.warn(f"The languages of {point.value!r} cannot be loaded: {error}", stacklevel=2)
+            warnings.warn(
+                f"{package} offers languages that cannot be loaded ({type(error).__name__}: {error}).", stacklevel=2
+            )
+            continue
+        for code, entry in found.items():
+            if owners.setdefault(code, package) != package:
+                entry = MellaError(
+                    f"{owners[code]} has an entry of language {code!r}, and {package[0].lower()}{package[1:]} too; "
+                    "uninstall one of them."
+                )
+            entries[code] = entry
+    return entries
+
+
+def _entries_of(given: Any, package: str) -> dict[str, Language | MellaError]:
+    """The entries that an entry point gives: a folder of TOML files, a `Language`, or several."""
+    if isinstance(given, (str, Path)):
+        return read_folder(Path(given))
+    entries: dict[str, Language | MellaError] = {}
+    for one in [given] if isinstance(given, Language) else given:
+        if not isinstance(one, Language):
+            raise MellaError(f"{one!r} is not a Language; give a Language, several, or a folder of TOML files.")
+        written = one.code in _written()
+        problem = f"{package}: {one.code!r} has an entry that speakers wrote; choose another code."
+        entries[one.code] = MellaError(problem) if written else one
     return entries
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from mella_hf.answers.chat.requests import reasons
 from mella_hf.answers.request_cache import Asked, RequestCache
-from mella_hf.errors import StageError
+from mella_hf.errors import MellaError, StageError
 from mella_hf.metrics.degenerate import REPETITION_LIMIT, REPETITION_ORDER, has_loop
 from mella_hf.metrics.ngrams import NGrams, repetition
+from mella_hf.plugins import blame
 from mella_hf.text import lid
 
 if TYPE_CHECKING:
@@ -217,6 +218,10 @@ def _ask(
     names = list(new)
 
     def keep(index: int, answer: CaptionAnswer) -> None:
+        if not isinstance(answer, CaptionAnswer):
+            raise MellaError(
+                f"The captioner {captioner.name!r} gave {answer!r}; it must give a mella_hf.ling.caption.CaptionAnswer."
+            )
         cache.put(asked, {_question(*prompts[names[index]], names[index]): json.dumps(asdict(answer))})
         answers[names[index]] = answer
         on_answer()
@@ -225,7 +230,16 @@ def _ask(
         return answers
     each = [prompts[name][1] for name in names]
     same = len(set(each)) == 1
-    failed = captioner.caption(list(new.values()), each[0] if same else each, keep)
+    try:
+        failed = captioner.caption(list(new.values()), each[0] if same else each, keep) or {}
+    except Exception as error:
+        raise blame(captioner, f"captioner {captioner.name!r}", error) from error
+    silent = [name for index, name in enumerate(names) if name not in answers and index not in failed]
+    if silent:
+        raise MellaError(
+            f"The captioner {captioner.name!r} gave neither an answer nor a reason for {len(silent)} of {len(names)} "
+            "images; it must call on_answer for each, or return its index with a reason."
+        )
     refused = {index: reason for index, reason in failed.items() if reason.startswith(REFUSED)}
     if len(refused) >= MANY_REFUSED and not answers:
         raise StageError(

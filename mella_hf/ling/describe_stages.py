@@ -27,7 +27,7 @@ from mella_hf.ling.translate import AT_ONCE, CachedTranslator, open_translator
 from mella_hf.ling.translation_checks import changed_names
 from mella_hf.ling.translators.routes import Route, is_address
 from mella_hf.locks import sole_use
-from mella_hf.plugins import find_plugins, load_plugin
+from mella_hf.plugins import find_plugins, make_plugin
 from mella_hf.progress import progress_bar
 from mella_hf.sample import sha256_hex
 from mella_hf.stage import Shard, ShardOutput, StageReport, run_stage
@@ -76,7 +76,7 @@ class Description:
         s = self._settings
         registered = find_plugins(CAPTIONERS)
         if s.captioner in registered and not s.base_urls:
-            made: Captioner = load_plugin(registered[s.captioner])()
+            made: Captioner = make_plugin(registered[s.captioner], ("name", "version", "caption"))
             made.name = s.captioner_label or made.name
             return made
         if s.base_urls:

@@ -17,7 +17,7 @@ from mella_hf.ling.translators.routes import chat_model, is_chat
 from mella_hf.ling.translators.sentences import reassemble, split_text
 from mella_hf.ling.translators.services import SERVICES, ServiceTranslator
 from mella_hf.ling.translators.translator import StreamingTranslator, Translator
-from mella_hf.plugins import find_plugins, load_plugin
+from mella_hf.plugins import blame, find_plugins, make_plugin
 
 TRANSLATORS = "mella_hf.translators"  # group of entry points
 AT_ONCE = 4  # concurrent requests; the token bucket limits the rate
@@ -104,8 +104,7 @@ class CachedTranslator:
             if failed.is_set():
                 return {}
             try:
-                answers = self._translator.translate(group, asked.source, asked.target)
-                translations = dict(zip(group, answers, strict=True))
+                translations = self._translate(group, asked)
             except BaseException:
                 failed.set()
                 raise
@@ -124,6 +123,26 @@ class CachedTranslator:
             if not future.cancelled():
                 found.update(future.result())
         return found
+
+    def _translate(self, group: Sequence[str], asked: Asked) -> dict[str, str]:
+        """One request. Raises MellaError if the translator fails, or gives anything but one text for each."""
+        try:
+            answers = self._translator.translate(group, asked.source, asked.target)
+        except Exception as error:
+            raise blame(self._translator, f"translator {self.name!r}", error) from error
+        if not isinstance(answers, Sequence) or isinstance(answers, str) or len(answers) != len(group):
+            count = len(answers) if isinstance(answers, Sequence) else type(answers).__name__
+            raise MellaError(
+                f"The translator {self.name!r} was given {len(group)} texts and gave back {count}; it must give a list "
+                'of as many, with "" where there is no translation.'
+            )
+        wrong = [answer for answer in answers if not isinstance(answer, str)]
+        if wrong:
+            raise MellaError(
+                f"The translator {self.name!r} gave {wrong[0]!r} for a text; it must give a text, "
+                'or "" where there is no translation.'
+            )
+        return dict(zip(group, answers, strict=True))
 
 
 def choose_service(language: str) -> str:
@@ -178,7 +197,8 @@ def open_translator(
     if name in SERVICES:
         return ServiceTranslator(name, address, label=label)
     if name in (registered := find_plugins(TRANSLATORS)):
-        made: Translator = load_plugin(registered[name])(**({"url": address} if address else {}))
+        needed = ("name", "version", "max_chars", "batch_size", "translate")
+        made: Translator = make_plugin(registered[name], needed, **({"url": address} if address else {}))
         made.name = label or made.name
         return made
     from mella_hf.ling.translators.seq2seq import Seq2SeqTranslator

@@ -7,8 +7,8 @@ A package registers a metric in its pyproject.toml; the value is a subclass of `
 """
 
 import pkgutil
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from importlib import import_module
 
 import numpy as np
@@ -17,9 +17,10 @@ from mella_hf.errors import MellaError
 from mella_hf.metrics import scores as own
 from mella_hf.metrics.base import Metric, Score
 from mella_hf.metrics.tables import Compact
-from mella_hf.plugins import find_plugins, load_plugin, origin
+from mella_hf.plugins import blame, find_plugins, load_plugin, make_plugin, origin
 
 GROUP = "mella_hf.metrics"
+_NEEDED = ("name", "width", "scores")
 
 
 @cache
@@ -56,7 +57,13 @@ def score_sums(sums: np.ndarray, items: int) -> dict[str, np.ndarray]:
     """Every score from all statistics [..., k], summed over `items` items; NaN where it does not exist."""
     found: dict[str, np.ndarray] = {}
     for metric in all_metrics():
-        found |= metric.score(sums[..., columns()[metric.name]], items)
+        scores = scores_of(metric, partial(metric.score, sums[..., columns()[metric.name]], items))
+        lacking = sorted({score.name for score in metric.scores} - set(scores))
+        if lacking:
+            raise MellaError(
+                f"The metric {metric.name!r} lists the score {lacking[0]!r} and does not give it; make `score` give it."
+            )
+        found |= scores
     return found
 
 
@@ -64,7 +71,21 @@ def score_items(rows: np.ndarray) -> dict[str, np.ndarray]:
     """Every score of single items, [n], from their statistics [n, k]."""
     found: dict[str, np.ndarray] = {}
     for metric in all_metrics():
-        found |= metric.item_score(rows[:, columns()[metric.name]])
+        found |= scores_of(metric, partial(metric.item_score, rows[:, columns()[metric.name]]))
+    return found
+
+
+def scores_of(metric: Metric, compute: Callable[[], Mapping[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+    """The scores of a metric by name. Raises MellaError if it fails (naming its package) or gives unlisted scores."""
+    try:
+        found = compute()
+        unlisted = sorted(set(found) - {score.name for score in metric.scores})
+    except Exception as error:
+        raise blame(metric, f"metric {metric.name!r}", error) from error
+    if unlisted:
+        raise MellaError(
+            f"The metric {metric.name!r} gives the score {unlisted[0]!r} and does not list it; add it to `scores`."
+        )
     return found
 
 
@@ -99,4 +120,10 @@ def _registered_metrics() -> Iterator[tuple[Metric, str]]:
         loaded = load_plugin(entry)
         if not (isinstance(loaded, type) and issubclass(loaded, Metric)):
             raise MellaError(f"{origin(entry)} is {loaded!r}; it must be a subclass of mella_hf.metrics.Metric.")
-        yield loaded(), origin(entry)
+        lacking = sorted(loaded.__abstractmethods__) + [name for name in _NEEDED if not hasattr(loaded, name)]
+        if lacking:
+            raise MellaError(f"{origin(entry)} lacks {', '.join(lacking)}; add that to the class.")
+        scores = loaded.scores
+        if not isinstance(scores, tuple) or not scores or not all(isinstance(score, Score) for score in scores):
+            raise MellaError(f"{origin(entry)} has the scores {scores!r}; write a tuple, as in (Score(...),).")
+        yield make_plugin(entry, ()), origin(entry)

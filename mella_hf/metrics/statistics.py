@@ -20,6 +20,7 @@ from mella_hf.metrics.installed import all_metrics
 from mella_hf.metrics.tables import Compact
 from mella_hf.metrics.texts import MetricSettings, Text
 from mella_hf.metrics.vocabulary import Vocabulary
+from mella_hf.plugins import blame
 from mella_hf.progress import progress_bar
 from mella_hf.text.tokens import TokenAnalysis, analyze
 from mella_hf.workers import end_with_parent
@@ -38,7 +39,10 @@ def item_row(prediction: Text, reference: Text, keywords: Sequence[str], setting
     row: list[float] = []
     for metric in all_metrics():
         name = metric.name
-        counted = metric.count(prediction.prepared[name], reference.prepared[name], keywords, settings)
+        try:
+            counted = metric.count(prediction.prepared[name], reference.prepared[name], keywords, settings)
+        except Exception as error:
+            raise blame(metric, f"metric {name!r}", error) from error
         if len(counted) != metric.width:
             raise MellaError(
                 f"The metric {name!r} counted {len(counted)} statistics of an item, but its `width` is {metric.width}; "
@@ -191,7 +195,10 @@ class _Texts(dict[str, Text]):
         analysis = self.corpus.analyses.get(raw) or analyze(raw, self.corpus.settings.language)
         self[raw] = text = Text(raw, analysis, self.vocabulary, self.prompts)
         for metric in all_metrics():
-            text.prepared[metric.name] = metric.prepare(text, self.corpus.surveys.get(metric.name))
+            try:
+                text.prepared[metric.name] = metric.prepare(text, self.corpus.surveys.get(metric.name))
+            except Exception as error:
+                raise blame(metric, f"metric {metric.name!r}", error) from error
         return text
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 
 from mella_hf.errors import MellaError
+from mella_hf.evaluation.evaluate import Evaluation
 from mella_hf.evaluation.paired import (
     aligned,
     compare_runs,
@@ -173,6 +175,13 @@ def test_the_line_stars_what_holds_after_correction() -> None:
         "cs ling_test  adapter against base:  meteor +12.0* [+8.0, +16.1]  "
         "rouge_l -1.2 [-2.0, +0.04]"  # a small end is not shown as zero
     )
+    page = BeautifulSoup(
+        Evaluation(Path("out"), comparisons=[record], pages=[Path("a.html")])._repr_html_(), "html.parser"
+    )
+    shown = dict(zip(*([cell.text for cell in row.find_all(["th", "td"])] for row in page.find_all("tr")), strict=True))
+    assert shown[""] == "cs, ling_test" and shown["systems"] == "adapter against base"
+    assert shown["METEOR"] == "+12.0* [+8.0, +16.1]" and shown["ROUGE-L"] == "-1.2 [-2.0, +0.04]"
+    assert shown["BLEU"] == "–" and page.a.text == "a.html"
 
 
 def write_answers(path: Path, texts: list[str], start: int = 0) -> str:
