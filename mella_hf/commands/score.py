@@ -23,8 +23,8 @@ def score(
     predictions: Annotated[
         Path,
         typer.Argument(
-            help="JSON lines with the keys id, prediction, reference; or what LLaMA-Factory, ms-swift, lmms-eval, "
-            "VLMEvalKit, InternVL or vLLM's batches wrote."
+            help="JSON lines, CSV, a workbook or Parquet with the keys id, prediction, reference; or what "
+            "LLaMA-Factory, ms-swift, lmms-eval, VLMEvalKit, InternVL, HELM or vLLM's batches wrote."
         ),
     ],
     language: Language,
@@ -67,9 +67,10 @@ def score(
 ) -> None:
     """Score answers against references, with 95% intervals and the floor.
 
-    Each line of PREDICTIONS is a JSON object: id, prediction, reference, and if you have them keywords
-    (a list) and prompt. Files of other programs are recognised by their keys, and the command says what it took for
-    what; with --split their references and keywords come from the dataset, joined on the id.
+    Each row of PREDICTIONS has id, prediction, reference, and if you have them keywords (a list) and prompt.
+    JSON and CSV may be compressed (.gz, .bz2, .zst). Files of other programs are recognised by their keys, and the
+    command says what it took for what; with --split their references and keywords come from the dataset, joined on
+    the id.
 
     With --against, a second file with the same ids (its references may be left out) is joined on the id, never on the
     order, and both systems are compared by a paired bootstrap and by approximate randomisation, whose p-values are
@@ -101,6 +102,14 @@ def score(
         first = with_references(first, known, found, predictions)
 
     first, keywords_by = _with_keywords(first, ner, language)
+    second = None
+    if against is not None:
+        other, theirs = read_predictions(against, keys, needs_reference=False, folder=aside)
+        if theirs.name != "mella":
+            say(f"{against.name} is read as {theirs}")
+        if known is not None:
+            other = with_references(other, known, theirs, against)
+        second = joined(first, other, against, by_place=None in (found.id, theirs.id))
     metric = MellaMetric(
         language,
         keyword_mode=keyword_mode,  # type: ignore[arg-type]
@@ -120,13 +129,7 @@ def score(
             predicted, expected = (list(first.column(key)) for key in ("prediction", "reference"))
             result["check"] = differences(result["scores"], metric.answers(predicted), expected, metric.language)
             _print_check(result["check"])
-        if against is not None:
-            other, theirs = read_predictions(against, keys, needs_reference=False, folder=aside)
-            if theirs.name != "mella":
-                say(f"{against.name} is read as {theirs}")
-            if known is not None:
-                other = with_references(other, known, theirs, against)
-            second = joined(first, other, against)
+        if against is not None and second is not None:
             result |= _compared(metric, statistics, second, items)
             _print_scores(against.name, result["scores_against"])
             _print_comparison(predictions.name, against.name, result["comparison"])

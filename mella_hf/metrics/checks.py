@@ -40,6 +40,10 @@ def as_list(values: Any, kind: str) -> Sequence[Any]:
     """
     if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
         raise MellaError(f"The {kind} are a {type(values).__name__}; give lists with one text per item, in order.")
+    if getattr(values, "ndim", 1) != 1:  # a pandas frame iterates over the names of its columns
+        raise MellaError(
+            f"The {kind} are a {type(values).__name__} of {values.ndim} dimensions; give one column of it."
+        )
     if isinstance(values, Lazy):
         return values
     if hasattr(values, "to_pylist"):  # Arrow arrays iterate over scalars of their own
@@ -80,6 +84,8 @@ def check_texts(
         raise MellaError("The list of predictions is empty; give at least one.")
     for kind, texts in (("prediction", predictions), ("reference", references)):
         for i, text in enumerate(texts):
+            if isinstance(text, list | tuple):
+                raise MellaError(f"The {kind} of item {i} is {text!r:.80}; give one text, not a list of {len(text)}.")
             if not isinstance(text, str):
                 raise MellaError(f"The {kind} of item {i} is {text!r}; it must be a text (an empty one scores 0).")
     check_words(references)

@@ -12,7 +12,7 @@ import evaluate
 
 from mella_hf.errors import MellaError
 from mella_hf.metrics import MellaMetric
-from mella_hf.metrics.checks import as_list, keyword_lists
+from mella_hf.metrics.checks import as_list, check_texts, keyword_lists
 
 Texts = Sequence[str] | None
 Lists = Sequence[Sequence[str] | None] | None
@@ -94,6 +94,7 @@ class Mella(evaluate.Metric):
         if predictions is not None:
             predictions, references = as_list(predictions, "predictions"), as_list(references, "references")
             keywords = self._keywords(keywords, predictions)
+            check_texts(predictions, references, keywords)
         return super().compute(predictions=predictions, references=references, keywords=keywords, **settings)
 
     def add_batch(
@@ -102,11 +103,8 @@ class Mella(evaluate.Metric):
         """Add items; keywords may be left out."""
         predictions = [] if predictions is None else as_list(predictions, "predictions")
         references = [] if references is None else as_list(references, "references")
-        if len(predictions) != len(references):
-            raise ValueError(
-                f"There are {len(predictions)} predictions and {len(references)} references; give one of each."
-            )
         keywords = self._keywords(keywords, predictions)
+        check_texts(predictions, references, keywords)
         return super().add_batch(predictions=predictions, references=references, keywords=keywords, **inputs)
 
     def add(
@@ -118,13 +116,16 @@ class Mella(evaluate.Metric):
         **inputs: Any,
     ) -> None:
         """Add one item; keywords may be left out."""
-        return super().add(prediction=prediction, reference=reference, keywords=list(keywords or ()), **inputs)
+        (words,) = self._keywords([keywords], [""])
+        check_texts([prediction], [reference], [words])
+        return super().add(prediction=prediction, reference=reference, keywords=words, **inputs)
 
     def _feature_names(self) -> list[str]:
         return ["predictions", "references", _Keywords("keywords")]
 
     def _keywords(self, keywords: Lists, predictions: Sequence[str]) -> Sequence[Sequence[str]]:
-        return keyword_lists(keywords) or [[] for _ in predictions]
+        lists = keyword_lists(keywords)
+        return [[] for _ in predictions] if lists is None else lists
 
     def _compute(
         self,

@@ -4,6 +4,7 @@ A format is recognised by the keys of its rows. Where keys could mean several th
 refused, and the caller names the keys.
 """
 
+import ast
 import csv
 import hashlib
 import json
@@ -11,6 +12,8 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 from zipfile import BadZipFile
@@ -21,6 +24,9 @@ from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.metrics.stored_rows import Row, StoredRows
 
 _READ = 1 << 20  # characters of a JSON array that are read at a time
+_BATCH = 64  # rows of a Parquet file that are read at a time; they may hold images
+_PACKED = (".gz", ".bz2", ".zst", ".lz4", ".br")  # endings of compressed files, as pyarrow knows them
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte-order marks
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ FORMATS = (
     Keys("InternVL charts", ("question", "answer", "annotation"), None, "answer", "annotation"),
     Keys("InternVL lines", ("id", "pred", "answer"), "id", "pred", "answer"),
     Keys("vLLM batch", ("custom_id", "response"), "custom_id", "response.body.choices.0.message.content"),
+    Keys("HELM", ("instance_id", "predicted_text"), "instance_id", "predicted_text"),
+    Keys("HELM states", ("instance", "result"), "instance.id", "result.completions.0.text"),
 )
 _KNOWN = ", ".join(dict.fromkeys(keys.name.split()[0] for keys in FORMATS))
 
@@ -77,7 +85,9 @@ def read_predictions(
     The file is read twice, row by row, so that a million rows need no memory: first for the keys that all rows have.
 
     Args:
-        path: JSON lines, a JSON array, CSV, TSV or an Excel workbook, by its ending; or lmms-eval's log, one object.
+        path: JSON lines, a JSON array, CSV, TSV, Parquet or an Excel workbook, by its ending; or the one object that
+            older versions of lmms-eval and HELM write. UTF-8, or UTF-16 with a byte-order mark; JSON and CSV may be
+            compressed (.gz, .bz2, .zst, .lz4, .br).
         keys: "id", "prediction" and "reference" that are not to be recognised; None for those that are.
         needs_reference: refuse rows without a reference.
         folder: where the rows are put aside (`StoredRows`).
@@ -87,7 +97,8 @@ def read_predictions(
 
     Raises:
         MellaError: when the file is missing, empty or not UTF-8, its format is not known or ambiguous, a request
-            failed, a value is missing or of the wrong type, or an id comes twice; the message names file and row.
+            failed, a value is missing or of the wrong type, a row has several references, or an id comes twice; the
+            message names file and row.
         MissingExtraError: for a workbook without openpyxl.
     """
     if not path.is_file():
@@ -111,56 +122,92 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
     if ending in (".xlsx", ".xlsm"):
         yield from _workbook(path)
         return
+    if ending == ".parquet":
+        yield from _parquet(path)
+        return
+    is_packed = ending in _PACKED
     try:
-        with path.open(encoding="utf-8-sig") as file:  # with or without a byte-order mark
-            yield from _text_rows(file, path, ending)
-    except UnicodeDecodeError as error:
-        raise MellaError(f"{path} is not UTF-8 ({error}); save it as UTF-8.") from error
+        yield from _text_rows(path, path.with_suffix("").suffix.lower() if is_packed else ending)
+    except UnicodeError as error:
+        raise MellaError(f"{path} is not UTF-8 ({error}); save it as UTF-8, or unpack it.") from error
+    except OSError as error:
+        if not is_packed:
+            raise
+        raise MellaError(f"{path} cannot be unpacked ({error}); is it complete?") from error
 
 
-def _text_rows(file: TextIO, path: Path, ending: str) -> Iterator[tuple[str, Row]]:
+def _opened(path: Path) -> TextIO:
+    """The text of a file, unpacked, without a byte-order mark."""
+    if path.suffix.lower() in _PACKED:
+        import pyarrow as pa
+
+        return TextIOWrapper(pa.input_stream(str(path), compression="detect"), encoding="utf-8-sig")
+    with path.open("rb") as file:
+        mark = file.read(2)
+    return path.open(encoding="utf-16" if mark in _UTF_16 else "utf-8-sig")
+
+
+def _text_rows(path: Path, ending: str) -> Iterator[tuple[str, Row]]:
     if ending in (".tsv", ".csv"):
-        csv.field_size_limit(sys.maxsize)  # VLMEvalKit writes images into cells
-        lines = csv.reader(file, delimiter="\t" if ending == ".tsv" else ",")
+        yield from _table_rows(path)
+        return
+    entries: Iterable[Any] | None = None
+    with _opened(path) as file:
+        while (character := file.read(1)).isspace():
+            pass
+    if character != "[" and ending == ".json":
+        entries = _logs(path)
+    with _opened(path) as file:
+        if character == "[":
+            entries = _Array(file, path)
+        if entries is not None:
+            for number, value in enumerate(entries, 1):
+                yield f"entry {number}", _object(value, f"{path}, entry {number}")
+            return
+        for number, line in enumerate(file, 1):  # not splitlines: U+2028 is text
+            if line.strip():
+                where = f"{path}, line {number}"
+                yield f"line {number}", _object(_json(line, where), where)
+
+
+def _table_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    csv.field_size_limit(sys.maxsize)  # VLMEvalKit writes images into cells
+    with _opened(path) as file:
+        first = file.readline()
+        # Spreadsheets separate by semicolons where the comma is the decimal sign.
+        separator = max("\t,;", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+        lines = csv.reader(chain([first], file), delimiter=separator)
         names = next(lines, [])
         for number, cells in enumerate(filter(None, lines), 1):
             yield f"row {number}", _cells(names, cells, f"{path}, row {number}")
-        return
-    entries: Iterable[Any] | None = None
-    if ending == ".json":
-        entries = _Array(file, path) if _starts_array(file) else _logs(file)
-        if entries is None:
-            file.seek(0)
-    if entries is not None:
-        for number, value in enumerate(entries, 1):
-            yield f"entry {number}", _object(value, f"{path}, entry {number}")
-        return
-    for number, line in enumerate(file, 1):  # not splitlines: U+2028 is text
-        if line.strip():
-            where = f"{path}, line {number}"
-            yield f"line {number}", _object(_json(line, where), where)
 
 
-def _starts_array(file: TextIO) -> bool:
-    """Whether the first character of a text that is no space is a bracket."""
-    while (character := file.read(1)).isspace():
-        pass
-    file.seek(0)
-    return character == "["
-
-
-def _logs(file: TextIO) -> list[Any] | None:
-    """The samples in a log of lmms-eval before version 0.2, which is one object; None for other files."""
+def _logs(path: Path) -> list[Any] | None:
+    """The answers in a file that is one object, of lmms-eval before version 0.2 or HELM; None for JSON lines."""
+    with _opened(path) as file:
+        first = file.readline()
+        rest = file.read(1)
     try:
-        whole = json.loads(file.readline())
+        whole = json.loads(first)
+        if rest:
+            return None
     except (ValueError, RecursionError):  # an object over several lines
-        file.seek(0)
         try:
-            whole = json.load(file)
+            with _opened(path) as file:
+                whole = json.load(file)
         except (ValueError, RecursionError):
             return None
-    logs = whole.get("logs") if isinstance(whole, dict) else None
-    return logs if isinstance(logs, list) else None
+    if not isinstance(whole, dict):
+        return None
+    for name in ("logs", "request_states"):
+        if isinstance(whole.get(name), list):
+            return whole[name]
+    if any(isinstance(value, str) for value in whole.values()):  # one row
+        return None
+    raise MellaError(
+        f"{path} is one object with the keys {_some(list(whole))}; give a list with an object for each answer, as "
+        'pandas writes it with to_json(orient="records").'
+    )
 
 
 class _Array:
@@ -217,6 +264,19 @@ class _Array:
         return bool(further)
 
 
+def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            rows = (row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
+            for number, row in enumerate(rows, 1):
+                yield f"row {number}", row
+    except pa.ArrowException as error:
+        raise MellaError(f"{path} is no Parquet file that can be read ({error}).") from error
+
+
 def _workbook(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         from openpyxl import load_workbook
@@ -232,12 +292,13 @@ def _workbook(path: Path) -> Iterator[tuple[str, Row]]:
     names = [str(name) for name in next(lines, ())]
     for number, values in enumerate(lines, 2):
         if any(value is not None for value in values):  # programs leave empty rows at the end
-            yield f"row {number}", _cells(names, values, f"{path}, row {number}")
+            texts = ["" if value is None else value for value in values]  # as in CSV
+            yield f"row {number}", _cells(names, texts, f"{path}, row {number}")
 
 
 def _cells(names: Sequence[str], values: Sequence[Any], where: str) -> Row:
     """The cells of a row by the names of their columns; what stands beside the columns is an error."""
-    if beside := [value for value in values[len(names) :] if value not in (None, "")]:
+    if beside := [value for value in values[len(names) :] if value != ""]:
         raise MellaError(f"{where}: the cell {beside[0]!r} has no column; is a text with the separator not quoted?")
     return dict.fromkeys(names) | dict(zip(names, values, strict=False))
 
@@ -292,7 +353,11 @@ def _recognise(path: Path, given: Mapping[str, str | None]) -> Keys:
             f"{path} could be {' or '.join(map(str, fitting))}. Say which: --id KEY --prediction KEY --reference KEY."
         )
     keys = fitting[0]
-    return Keys(keys.name, (), named.get("id", keys.id), keys.prediction, named.get("reference", keys.reference))
+    own_id = keys.id or ("id" if "id" in common else None)  # some datasets bring ids of their own
+    reference = keys.reference
+    if keys.name == "mella" and "reference" not in common and "references" in common:
+        reference = "references"
+    return Keys(keys.name, (), named.get("id", own_id), keys.prediction, named.get("reference", reference))
 
 
 def _read(row: Row, keys: Keys, where: str, place: int, needs_reference: bool) -> Row:
@@ -305,25 +370,64 @@ def _read(row: Row, keys: Keys, where: str, place: int, needs_reference: bool) -
     if keys.name == "VLMEvalKit":  # a cell is empty where the model said nothing, and a number where it said one
         values["prediction"] = "" if values["prediction"] is None else str(values["prediction"])
     labels = {"id": keys.id or "id", "prediction": keys.prediction, "reference": keys.reference or "reference"}
+    mends = {
+        "id": "Name another (--id KEY).",
+        "prediction": 'Name another (--prediction KEY), or write "" where the model said nothing.',
+        "reference": "Name another (--reference KEY), or take those of a dataset: --split SPLIT --data-dir DATA.",
+    }
     for part in ("id", "prediction", *(["reference"] if needs_reference else [])):
-        if values.get(part) is None:
-            mend = ""
-            if part == "reference":
-                mend = " Name another (--reference KEY), or take those of a dataset: --split SPLIT --data-dir DATA."
-            raise MellaError(f"{where}: the key {labels[part]!r} is missing.{mend}")
+        if values.get(part) is None or (part == "id" and values[part] == ""):
+            raise MellaError(f"{where}: the key {labels[part]!r} is missing or null. {mends[part]}")
+    values["reference"] = _one_reference(values.get("reference"), keys, where, needs_reference)
     for part in ("prediction", "reference"):
         if values.get(part) is not None and not isinstance(values[part], str):
-            raise MellaError(f"{where}: {labels[part]!r} is {values[part]!r}; it must be a text.")
-    keywords = row.get("keywords")
-    if keywords is not None and not (isinstance(keywords, list) and all(isinstance(word, str) for word in keywords)):
-        raise MellaError(f"{where}: 'keywords' is {keywords!r}; it must be a list of texts.")
+            raise MellaError(f"{where}: {labels[part]!r} is {values[part]!r:.80}; it must be a text.")
+    keywords = row.get("keywords") or None
+    if keywords is not None and _as_texts(keywords) is None:
+        raise MellaError(f"{where}: 'keywords' is {keywords!r:.80}; it must be a list of texts.")
     if isinstance(values["id"], float) and values["id"].is_integer():  # as workbooks and pandas write 7
         values["id"] = int(values["id"])
-    if not isinstance(values["id"], str | int):
-        raise MellaError(f"{where}: the id is {values['id']!r}; it must be a text or a whole number.")
+    if not isinstance(values["id"], str | int) or isinstance(values["id"], bool):
+        raise MellaError(f"{where}: the id is {values['id']!r:.80}; it must be a text or a whole number.")
     values["id"] = str(values["id"])  # 7 and "7" are the same image
-    own = {"keywords": keywords} | ({"prompt": row["prompt"]} if keys.name == "mella" and "prompt" in row else {})
+    own = {"keywords": _as_texts(keywords)} | (
+        {"prompt": row["prompt"]} if keys.name == "mella" and "prompt" in row else {}
+    )
     return {**values, **own}
+
+
+def _one_reference(value: Any, keys: Keys, where: str, needs_reference: bool) -> Any:
+    """The reference of a list of one; None for several where other references are taken, by the id."""
+    several = _as_texts(value)
+    if not several or len(several) == 1:
+        return several[0] if several else value
+    if not needs_reference and keys.id is not None:
+        return None
+    mend = "Write the one that you mean into the file."
+    if isinstance(value, list):
+        mend = f"Name one (--reference {keys.reference}.0 is the first)."
+    raise MellaError(
+        f"{where}: {keys.reference!r} holds {len(several)} references, but an answer is scored against one. {mend}"
+    )
+
+
+def _as_texts(value: Any) -> list[str] | None:
+    """A list of texts, also where a table holds it written as Python or JSON writes it; None for anything else.
+
+    A text that Python reads, but would not write so, is none: NumPy's "['a' 'b']" reads as one text.
+    """
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        try:
+            listed = json.loads(value)
+        except (ValueError, RecursionError):
+            try:
+                listed = ast.literal_eval(value)
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                return None
+            if repr(listed) != value:
+                return None
+        value = listed
+    return value if isinstance(value, list) and all(isinstance(text, str) for text in value) else None
 
 
 def _check_reply(row: Row, where: str) -> None:
@@ -356,11 +460,16 @@ def _value(row: Any, key: str) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def joined(first: Sequence[Row], second: StoredRows, path: Path) -> StoredRows:
+def joined(first: Sequence[Row], second: StoredRows, path: Path, by_place: bool = False) -> StoredRows:
     """The second system's rows in the first one's order, with the first one's references and keywords.
 
+    Args:
+        path: of the second file.
+        by_place: the ids of one of the files are places of rows; then only equal references show that two belong
+            together.
+
     Raises:
-        MellaError: when an id is in one file only, or a reference differs; the message names it.
+        MellaError: when an id is in one file only, or a reference differs or is missing; the message names it.
     """
     ours, theirs = _digests(first), _digests(second)
     for (rows, ids, others), fault in (
@@ -375,6 +484,11 @@ def joined(first: Sequence[Row], second: StoredRows, path: Path) -> StoredRows:
     def rows_of_second() -> Iterator[Row]:
         for row, at in zip(first, _positions(ours, theirs), strict=True):
             other = second[at]
+            if by_place and other.get("reference") is None:
+                raise MellaError(
+                    f"{path}: row {row['id']} has no reference. One of the files has no ids, so that only equal "
+                    "references show which answers are about the same image; name the ids (--id KEY)."
+                )
             if other.get("reference") not in (None, row["reference"]):
                 raise MellaError(
                     f"{path}: the reference of id {row['id']!r} is another than in the first file; compare answers to "

@@ -64,6 +64,15 @@ def test_what_has_no_order_is_refused(metric: MellaMetric, values: Any) -> None:
         metric.compute(predictions=values, references=TEXTS)
 
 
+@pytest.mark.parametrize(
+    "values", [pd.DataFrame({"answer": TEXTS}), np.array(TEXTS)[:, None], np.array("text")], ids=["frame", "2d", "0d"]
+)
+def test_a_table_is_no_column(metric: MellaMetric, values: Any) -> None:
+    """A frame iterates over the names of its columns: a text of six letters, equal in both frames."""
+    with pytest.raises(MellaError, match=r"are a \w+ of [02] dimensions; give one column of it"):
+        metric.compute(predictions=values, references=values)
+
+
 def test_the_evaluate_module_takes_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
     module = str(Path(__file__).parents[2] / "mella_hf" / "metrics" / "mella.py")

@@ -90,6 +90,31 @@ def test_metrics_are_combined_by_evaluate(module, tmp_path) -> None:
         module.compute(**columns)
 
 
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"prediction": None}, "prediction of item 0 is None; it must be a text"),
+        ({"prediction": b"Hrad"}, "prediction of item 0 is b'Hrad'; it must be a text"),
+        ({"reference": ["Hrad", "Hrady"]}, "give one text, not a list of 2"),
+        ({"reference": ""}, "reference of item 0 is empty"),
+        ({"keywords": "Krtek"}, "keywords of item 0 are the text 'Krtek'; give a list"),  # not five letters
+    ],
+)
+def test_a_wrong_item_is_refused_in_one_line_by_every_door(module, item, message) -> None:
+    given = {"prediction": "Hrad.", "reference": "Zámek.", "keywords": ["Krtek"]} | item
+    columns = {
+        "predictions": [given["prediction"]], "references": [given["reference"]], "keywords": [given["keywords"]]
+    }  # fmt: skip
+    for door in (
+        lambda: module.add(**given),
+        lambda: module.add_batch(**columns),
+        lambda: module.compute(**columns, language="cs"),
+    ):
+        with pytest.raises(MellaError, match=message) as caught:
+            door()
+        assert "\n" not in str(caught.value)
+
+
 def test_batches_need_no_keywords(module) -> None:
     module.add_batch(predictions=PREDICTIONS, references=REFERENCES)
     assert module.compute(language="cs") == expected(None)

@@ -1,10 +1,14 @@
 """Files of predictions as other programs write them; the rows are shaped as those programs' documentation shows."""
 
 import csv
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from mella_hf.errors import MellaError
@@ -13,6 +17,7 @@ from mella_hf.metrics.prediction_files import joined, read_predictions, with_ref
 
 ANSWERS = ["Lidé na mostě\nv Praze.", "Hrad nad řekou."]
 TEXTS = ["Turisté stojí na Karlově mostě.", "Hrad Karlštejn nad řekou."]
+PAIRS = list(zip(ANSWERS, TEXTS, strict=True))
 
 
 def reply(name: str, text: str) -> dict[str, Any]:
@@ -21,7 +26,7 @@ def reply(name: str, text: str) -> dict[str, Any]:
 
 
 def rows_of(program: str) -> list[dict[str, Any]]:
-    pairs = list(enumerate(zip(ANSWERS, TEXTS, strict=True)))
+    pairs = list(enumerate(PAIRS))
     user = {"role": "user", "content": "<image>Co je na obrázku?"}
     shapes = {
         "LLaMA-Factory": [{"prompt": "user\n", "predict": a, "label": t} for _, (a, t) in pairs],
@@ -44,6 +49,9 @@ def rows_of(program: str) -> list[dict[str, Any]]:
         "InternVL charts": [{"question": "?", "answer": a, "annotation": t} for _, (a, t) in pairs],
         "InternVL lines": [{"id": i, "question": "?", "pred": a, "answer": t} for i, (a, t) in pairs],
         "vLLM batch": [reply(str(i), a) for i, (a, _) in pairs],
+        "HELM": [
+            {"instance_id": f"id{i}", "predicted_text": a, "train_trial_index": 0, "stats": {}} for i, (a, _) in pairs
+        ],
     }
     return shapes[program]
 
@@ -82,6 +90,7 @@ PROGRAMS = [
     ("InternVL charts", ".json", ["1", "2"]),
     ("InternVL lines", ".jsonl", ["0", "1"]),
     ("vLLM batch", ".jsonl", ["0", "1"]),
+    ("HELM", ".json", ["id0", "id1"]),
 ]
 
 
@@ -94,7 +103,7 @@ def test_each_program_is_recognised(program: str, ending: str, ids: list[str], t
     if keys.reference is not None:
         assert [row["reference"] for row in rows] == TEXTS
     else:
-        with pytest.raises(MellaError, match="the key 'reference' is missing. Name another .--reference KEY."):
+        with pytest.raises(MellaError, match="the key 'reference' is missing or null. Name another .--reference KEY."):
             read_predictions(path)
 
 
@@ -231,6 +240,118 @@ def test_answers_that_do_not_fit_the_dataset_are_refused(tmp_path: Path) -> None
     rows, keys = read_predictions(path)
     with pytest.raises(MellaError, match="has no ids .LLaMA-Factory writes none."):
         with_references(rows, KNOWN, keys, path)
+
+
+def own_rows() -> list[dict[str, Any]]:
+    return [{"id": f"im{i}", "prediction": a, "reference": t} for i, (a, t) in enumerate(PAIRS)]
+
+
+def pack(kind: str, data: bytes, path: Path) -> None:
+    with pa.CompressedOutputStream(str(path), kind) as file:
+        file.write(data)
+
+
+# name of the file -> write our rows to it, as other libraries do
+FILES: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
+    "array.jsonl": lambda frame, path: frame.to_json(path, orient="records"),
+    "array.txt": lambda frame, path: frame.to_json(path, orient="records", indent=2),
+    "lines.json": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    "lines.jsonl.gz": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    "lines.jsonl.bz2": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    "lines.jsonl.zst": lambda frame, path: pack("zstd", frame.to_json(orient="records", lines=True).encode(), path),
+    "array.json.gz": lambda frame, path: frame.to_json(path, orient="records"),
+    "utf16.jsonl": lambda frame, path: path.write_text(frame.to_json(orient="records", lines=True), "utf-16"),
+    "commas.csv": lambda frame, path: frame.to_csv(path, index=False),
+    "with_index.csv": lambda frame, path: frame.to_csv(path),
+    "commas.csv.gz": lambda frame, path: frame.to_csv(path, index=False),
+    "semicolons.csv": lambda frame, path: frame.to_csv(path, index=False, sep=";", encoding="utf-8-sig"),
+    "tabs.csv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    "utf16.csv": lambda frame, path: frame.to_csv(path, index=False, encoding="utf-16"),
+    "crlf.csv": lambda frame, path: frame.to_csv(path, index=False, lineterminator="\r\n"),
+    "rows.parquet": lambda frame, path: frame.to_parquet(path),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_other_libraries(name: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame(own_rows()).assign(keywords=[["Karlův most", "Praha"], []])
+    FILES[name](frame, tmp_path / name)
+    rows, keys = read_predictions(tmp_path / name)
+    assert keys.name == "mella"
+    assert [{key: row[key] for key in ("id", "prediction", "reference")} for row in rows] == own_rows()
+    assert [row["keywords"] or [] for row in rows] == [["Karlův most", "Praha"], []]
+
+
+@pytest.mark.parametrize("orient", ["columns", "index", "split", "table"])
+def test_a_frame_as_one_object_is_refused(orient: Any, tmp_path: Path) -> None:
+    pd.DataFrame(own_rows()).to_json(tmp_path / "a.json", orient=orient)
+    with pytest.raises(MellaError, match="is one object with the keys .* give a list with an object for each answer"):
+        read_predictions(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "id;prediction;reference\n1;příklad;b\n".encode("cp1250"), "is not UTF-8"),
+        ("a.jsonl", json.dumps(own_rows()[0], ensure_ascii=False).encode("utf-16-le"), "is not UTF-8"),
+        ("a.jsonl.gz", b"no gzip", "cannot be unpacked"),
+        ("a.jsonl.gz", gzip.compress(b'{"id": 1, "prediction": "a"}\n' * 999)[:-20], "cannot be unpacked"),
+        ("a.parquet", b"PAR1", "is no Parquet file that can be read"),
+        ("a.jsonl", b'{"id": true, "prediction": "a"}', "the id is True"),
+        ("a.csv", b"id,prediction\n,a\n", "the key 'id' is missing or null"),
+        ("a.csv", b"id,prediction,keywords\n1,a,\"['x' 'y']\"\n", "it must be a list of texts"),  # NumPy's
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(MellaError, match=message) as caught:
+        read_predictions(tmp_path / name, needs_reference=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_helms_state_is_one_object(tmp_path: Path) -> None:
+    states = [
+        {
+            "instance": {"id": row["id"], "references": [{"output": {"text": row["reference"]}, "tags": ["correct"]}]},
+            "result": {"success": True, "completions": [{"text": row["prediction"]}]},
+        }
+        for row in own_rows()
+    ]
+    path = tmp_path / "scenario_state.json"
+    path.write_text(json.dumps({"adapter_spec": {}, "request_states": states}, indent=1), "utf-8")
+    rows, _ = read_predictions(path, {"reference": "instance.references.0.output.text"})
+    assert [{key: row[key] for key in ("id", "prediction", "reference")} for row in rows] == own_rows()
+
+
+def test_one_reference_in_a_list_is_taken_and_several_are_refused(tmp_path: Path) -> None:
+    def with_references_of(count: int, form: Callable[[list[str]], Any] = list) -> Path:
+        rows = [{"id": i, "prediction": a, "references": form([t, "jiná"][:count])} for i, (a, t) in enumerate(PAIRS)]
+        return write(tmp_path / f"{count}.jsonl", rows)
+
+    assert list(read_predictions(with_references_of(1))[0].column("reference")) == TEXTS
+    with pytest.raises(MellaError, match=r"holds 2 references.* \(--reference references.0 is the first\)"):
+        read_predictions(with_references_of(2))
+    first, _ = read_predictions(with_references_of(2), {"reference": "references.0"})
+    assert list(first.column("reference")) == TEXTS
+    unused, _ = read_predictions(with_references_of(2), needs_reference=False)  # those of the dataset are taken
+    assert list(unused.column("reference")) == [None, None]
+    for form in (str, json.dumps):  # as VLMEvalKit writes a list into a cell
+        with pytest.raises(MellaError, match="holds 2 references"):
+            read_predictions(with_references_of(2, form))
+
+
+def test_ids_of_a_dataset_are_kept_where_a_program_has_none(tmp_path: Path) -> None:
+    rows = [row | {"id": f"im{i}"} for i, row in enumerate(rows_of("ms-swift"))]
+    read, keys = read_predictions(write(tmp_path / "a.jsonl", rows))
+    assert keys.id == "id" and [row["id"] for row in read] == ["im0", "im1"]
+
+
+def test_without_ids_and_references_nothing_is_paired(tmp_path: Path) -> None:
+    first, _ = read_predictions(write(tmp_path / "a.jsonl", rows_of("LLaMA-Factory")))
+    bare = [row | {"labels": None} for row in rows_of("ms-swift")]
+    second, keys = read_predictions(write(tmp_path / "b.jsonl", bare), needs_reference=False)
+    with pytest.raises(MellaError, match="row 1 has no reference. One of the files has no ids"):
+        joined(first, second, tmp_path / "b.jsonl", by_place=keys.id is None)
 
 
 def test_files_without_ids_pair_only_over_equal_references(tmp_path: Path) -> None:

@@ -68,12 +68,12 @@ def test_systems_are_joined_on_ids_not_on_order(tmp_path: Path) -> None:
 BROKEN = [
     ([ROWS[0], ROWS[0]], "line 2: the id '1' is on line 1 already"),
     ([ROWS[0], {**ROWS[1], "id": "1"}], "the id '1' is on line 1 already"),
-    ([{"id": 1, "prediction": "a"}], "line 1: the key 'reference' is missing"),
+    ([{"id": 1, "prediction": "a"}], "line 1: the key 'reference' is missing or null"),
     ([{**ROWS[0], "prediction": 3}], "'prediction' is 3; it must be a text"),
     ([{**ROWS[0], "keywords": "Praha"}], "'keywords' is 'Praha'; it must be a list of texts"),
     ([{**ROWS[0], "keywords": ["Praha", 7]}], "it must be a list of texts"),
     (["{"], "line 1: not JSON"),
-    (["[1]"], "a JSON object was expected, not list"),
+    (["[1]"], "entry 1: a JSON object was expected, not int"),
     ([], "has no predictions"),
 ]
 
