@@ -122,16 +122,27 @@ def _write(run: Run) -> None:
     write_atomic(path, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
 
+def _differ(before: Any, after: Any) -> bool:
+    """Whether two values of a score differ; None is the score of what nothing was asked about."""
+    if isinstance(before, int | float) and isinstance(after, int | float):
+        return abs(after - before) > ROUNDING
+    return bool(before != after)
+
+
+def _told(value: Any) -> str:
+    return "none" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
 def _note(before: Run, after: Run, rescore: bool) -> str:
     answers = sum(map(len, after.predictions.values()))
     text = f"All scores were computed again from the run's {answers:,} answers, whose hashes are those on record"
     if rescore:
         return f"{text}; {SCORES_FILE} was written anew."
     changed = [
-        f"{key} of {new['model']} on {new['split']}, {new['subset']}: {old[key]:.2f}, now {new[key]:.2f}"
+        f"{key} of {new['model']} on {new['split']}, {new['subset']}: {_told(old[key])}, now {_told(new[key])}"
         for old, new in _pairs(before.scores, after.scores)
         for key in new
-        if isinstance(new[key], float) and isinstance(old.get(key), float) and abs(new[key] - old[key]) > ROUNDING
+        if key in old and _differ(old[key], new[key])
     ]
     if not changed:
         return f"{text}; they are as recorded."

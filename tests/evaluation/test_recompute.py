@@ -1,5 +1,6 @@
 """Run folders that travel: scores again from the answers, hashes that are checked, signatures that must be equal."""
 
+import hashlib
 import json
 import shutil
 
@@ -54,6 +55,18 @@ def test_scores_that_somebody_wrote_into_the_file_are_not_believed(scored_run, o
     assert f"meteor of adapter on ling_test, all: 99.25, now {true:.2f}" in run.note
     CliRunner().invoke(app, ["report", str(scored_run)], catch_exceptions=False)
     expect(open_page(scored_run / "report.html").locator("#made-title").locator("xpath=../..")).to_contain_text("99.25")
+
+
+def test_a_score_that_there_is_no_more_is_told(scored_run):
+    """Keywords were taken out of the answers and their hashes written anew: that is not "as recorded"."""
+    for path in scored_run.glob("predictions/*/know_test.jsonl"):
+        rows = [json.loads(line) | {"keywords": None} for line in path.read_text("utf-8").splitlines()]
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+        meta = path.with_name(path.name + ".meta.json")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        meta.write_text(json.dumps(json.loads(meta.read_text("utf-8")) | {"sha256": digest}), "utf-8")
+    note = recompute(load_run(scored_run)).note
+    assert "differ from scores.json (keyword_micro of" in note and "now none)" in note
 
 
 def test_answers_that_were_changed_are_refused(scored_run):
