@@ -117,7 +117,8 @@ class Mella(evaluate.Metric):
     ) -> None:
         """Add one item; keywords may be left out."""
         (words,) = self._keywords([keywords], [""])
-        check_texts([prediction], [reference], [words])
+        # evaluate.combine calls one prediction "predictions".
+        check_texts([inputs.get("predictions", prediction)], [inputs.get("references", reference)], [words])
         return super().add(prediction=prediction, reference=reference, keywords=words, **inputs)
 
     def _feature_names(self) -> list[str]:
