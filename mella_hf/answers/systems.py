@@ -11,6 +11,7 @@ from mella_hf.answers.endpoint import Endpoint, endpoint_identity
 from mella_hf.answers.generate import LocalModel
 from mella_hf.answers.identity import (
     ADAPTER_CONFIG,
+    PROVENANCE,
     check_adapter,
     content_hash,
     model_identity,
@@ -93,8 +94,12 @@ class System:
 
     @property
     def trained_on(self) -> list[str] | None:
-        """The configs that the adapter was trained on; None if unknown."""
-        languages = (self.training() or {}).get("settings", {}).get("languages")
+        """The configs that the adapter was trained on, as it says itself or its training does; None if unknown."""
+        prepared = Path(self.adapter) / PROVENANCE if self.adapter and not self.urls else None
+        if prepared is not None and prepared.is_file():  # as it comes from the Hub
+            languages = json.loads(prepared.read_text("utf-8")).get("recipe", {}).get("languages")
+        else:
+            languages = (self.training() or {}).get("settings", {}).get("languages")
         return [languages] if isinstance(languages, str) else languages
 
     def saw(self, language: str) -> bool:

@@ -67,6 +67,7 @@ def try_(
     asked = language_of(pair.trained_on, language) if serve or not ask else None
     if serve:
         assert asked is not None
+        pair.load()
         _serve(pair, asked, tokens or 512, host, port)
         return
     questions = [(question, tokens or 512) for question in ask] if ask else default_questions(asked)  # type: ignore[arg-type]

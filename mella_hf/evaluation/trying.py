@@ -39,8 +39,10 @@ class SideBySide:
         base, adapter: their names, for people.
         trained_on: codes of the languages that the adapter was trained on; None if nobody says.
 
+    The models are loaded by `load`, or by the first question.
+
     Raises:
-        MellaError: if either cannot be loaded, they do not fit, or a merged model comes without a base.
+        MellaError: if they do not fit, or a merged model comes without a base.
     """
 
     def __init__(
@@ -50,11 +52,19 @@ class SideBySide:
         base = base or named_base(folder)
         plain, tuned = line_up(base, folder, revision=revision)
         self.base, self.adapter, self.trained_on = base, str(adapter), tuned.trained_on
-        if tuned.merged:
-            self._answerers = {system.name: _whole(system, device) for system in (plain, tuned)}
-            self._switch: Any = None
+        self._systems, self._device = (plain, tuned), device
+        self._answerers: dict[str, LocalModel] = {}
+        self._switch: Any = None
+
+    def load(self) -> None:
+        """Load the models, if they are not. Raises MellaError if either cannot be loaded."""
+        if self._answerers:
             return
-        model, processor = load_model(base, folder, revision=tuned.revision, device=device)
+        plain, tuned = self._systems
+        if tuned.merged:
+            self._answerers = {system.name: _whole(system, self._device) for system in self._systems}
+            return
+        model, processor = load_model(self.base, tuned.adapter, revision=tuned.revision, device=self._device)
         self._answerers = {"base": LocalModel(model, _base_processor(plain)), "adapter": LocalModel(model, processor)}
         self._switch = model
 
@@ -64,6 +74,7 @@ class SideBySide:
         Args:
             image: RGB.
         """
+        self.load()
         found: dict[str, Answer] = {}
         for name, answerer in self._answerers.items():
 

@@ -1,6 +1,7 @@
 """`mella try`: the answers are those of an evaluation, in the terminal, on the page and in a Space."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 from tiny_qwen2vl import save_random_adapter
 from typer.testing import CliRunner
 
+from mella_hf.answers.identity import model_identity, read_adapter_config
 from mella_hf.answers.systems import line_up
 from mella_hf.cli import app
 from mella_hf.errors import MellaError
@@ -93,6 +95,22 @@ def test_the_language_is_asked_for_where_the_adapter_leaves_it_open(trained_on, 
     assert language_of(trained_on, "ko").code == "ko"
     with pytest.raises(MellaError, match=f"{said}; give --language"):
         language_of(trained_on, None)
+
+
+def test_a_prepared_adapter_says_its_language_before_it_is_loaded(adapter, tmp_path, photo, monkeypatch):
+    """Such a folder is what people download: the record of its training is not beside it."""
+    from mella_hf.evaluation import trying
+
+    prepared = tmp_path / "from_the_hub"
+    shutil.copytree(adapter, prepared)
+    base = model_identity(str(read_adapter_config(adapter)["base_model_name_or_path"]))["base_hash"]
+    facts = {"recipe": {"languages": ["th"]}, "models": {"adapter": {"base_hash": base}}}
+    (prepared / "provenance.json").write_text(json.dumps(facts))
+    monkeypatch.setattr(trying, "load_model", lambda *_, **__: pytest.fail("it was loaded"))
+    assert SideBySide(prepared).trained_on == ["th"]
+    (prepared / "provenance.json").unlink()
+    with pytest.raises(MellaError, match="in no language that is on record; give --language"):
+        CliRunner().invoke(app, ["try", str(prepared), str(photo)], catch_exceptions=False)
 
 
 def test_a_whole_model_does_not_name_its_base(tiny_qwen2vl, photo):
