@@ -122,14 +122,14 @@ def _write(run: Run) -> None:
     write_atomic(path, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
 
-def _differ(before: Any, after: Any) -> bool:
+def _differ(before: object, after: object) -> bool:
     """Whether two values of a score differ; None is the score of what nothing was asked about."""
     if isinstance(before, int | float) and isinstance(after, int | float):
         return abs(after - before) > ROUNDING
     return bool(before != after)
 
 
-def _told(value: Any) -> str:
+def _told(value: object) -> str:
     return "none" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 

@@ -40,10 +40,9 @@ def as_list(values: Any, kind: str) -> Sequence[Any]:
     """
     if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
         raise MellaError(f"The {kind} are a {type(values).__name__}; give lists with one text per item, in order.")
-    if getattr(values, "ndim", 1) != 1:  # a pandas frame iterates over the names of its columns
-        raise MellaError(
-            f"The {kind} are a {type(values).__name__} of {values.ndim} dimensions; give one column of it."
-        )
+    dimensions = getattr(values, "ndim", 1)
+    if dimensions != 1:  # a pandas frame iterates over the names of its columns
+        raise MellaError(f"The {kind} are a {type(values).__name__} of {dimensions} dimensions; give one column of it.")
     if isinstance(values, Lazy):
         return values
     if hasattr(values, "to_pylist"):  # Arrow arrays iterate over scalars of their own
