@@ -199,6 +199,20 @@ def share_cores() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
+def open_closed_streams() -> None:
+    """Open the null device as each standard stream that was closed, as by `2>&-`.
+
+    Libraries write their progress without asking whether there is a stream, and a file that a command opens would get
+    the stream's number.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode)  # takes the lowest number that is free: the stream's
+            os.set_inheritable(stream.fileno(), True)  # workers have it too
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command; an error that users can mend is one line, without a traceback.
 
@@ -206,6 +220,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: the command and its arguments; those of the process by default.
     """
     share_cores()
+    open_closed_streams()
     try:
         app(args=args, prog_name="mella")
     except (MellaError, MissingExtraError) as error:

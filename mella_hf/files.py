@@ -25,10 +25,14 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}{ASIDE}")
     payload = data.encode("utf-8") if isinstance(data, str) else data
-    with open(aside, "wb") as file:
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(aside, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # of a full disk, which says no name
+        error.filename = error.filename or str(path)
+        raise
     os.replace(aside, path)
 
 

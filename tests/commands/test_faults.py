@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from image_folders import write_folder
 from pictures import png
@@ -74,6 +75,7 @@ COMMANDS = {
     "remove": Command("remove OUT --ids IN/ids.txt", "removals.jsonl", "ids.txt"),
 }
 FRESH = [name for name in COMMANDS if name != "remove"]  # which make OUT
+LOCKS = {"build": ".mella.lock", "collect": ".collect/lock.json", "remove": ".mella.lock"}  # below OUT
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +173,19 @@ def test_an_input_may_not_be_read(name: str, place: Path) -> None:
     goes_on(COMMANDS[name], place)
 
 
+def test_an_image_may_not_be_read(place: Path) -> None:
+    """That says nothing about the image: it is not left out as missing, and so is there after the mend."""
+    path = place / "in" / "images" / "0.png"
+    path.chmod(0)
+    with without_roots_powers():
+        said = one_line(COMMANDS["build"].run(place))
+    assert "Permission denied" in said and str(path) in said
+    path.chmod(0o644)
+    goes_on(COMMANDS["build"], place)
+    made, expected = (pq.read_table(place / one / COMMANDS["build"].made) for one in ("out", "in/dataset"))
+    assert made.equals(expected)
+
+
 @pytest.mark.parametrize(("name", "size"), [("build", 2_000), ("collect", 500), ("score", 100)])
 def test_a_file_becomes_too_large(name: str, size: int, place: Path) -> None:
     with file_limit(size):
@@ -226,9 +241,16 @@ def test_the_working_directory_is_gone(words: str, tmp_path: Path) -> None:
     assert len(ended.stderr.splitlines()) == 1 and ended.stderr.startswith("error: ")
 
 
-@pytest.mark.parametrize(
-    ("name", "lock"), [("build", ".mella.lock"), ("collect", ".collect/lock.json"), ("remove", ".mella.lock")]
-)
+def test_the_standard_streams_may_be_closed(place: Path) -> None:
+    """As some schedulers start a job."""
+    words = COMMANDS["build"].words.replace("IN", str(place / "in")).replace("OUT", str(place / "out"))
+    closed = 'exec "$@" <&- >&- 2>&-'
+    command = ["sh", "-c", closed, "sh", sys.executable, "-m", "mella_hf", *words.split()]
+    assert subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}).returncode == 0
+    assert (place / "out" / COMMANDS["build"].made).is_file()
+
+
+@pytest.mark.parametrize(("name", "lock"), LOCKS.items())
 def test_a_second_one_is_told_who_the_first_is(name: str, lock: str, place: Path) -> None:
     if name == "remove":
         shutil.copytree(place / "in" / "dataset", place / "out")

@@ -1,6 +1,7 @@
 """What the machine refuses, for the commands that read or write models and runs, as in `test_faults`."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -9,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from caption_server import CaptionServer
 from dataset_samples import record
+from pictures import png
+from test_faults import COMMANDS as OTHERS
 from test_faults import ended, file_limit, one_line, without_roots_powers
 
-from mella_hf.cli import main
+from mella_hf.cli import app, main
 from mella_hf.dataset.write import write_split
+from mella_hf.locks import sole_use
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,13 @@ COMMANDS = {
         "run",
         limit=1_000,
     ),
+    "describe": Command(
+        "describe IN/pictures --out OUT --languages ar --captioner m --endpoint URL --translator stand-in --no-qe "
+        "--test-size 0",
+        "README.md",
+        "pictures/1.png",
+        limit=1_000,
+    ),
     "train": Command(
         "train --config IN/recipe.yaml --model_name_or_path IN/base --data_dir IN/dataset --languages ar "
         "--output_dir OUT/run",
@@ -89,23 +101,35 @@ COMMANDS = {
     ),
 }
 FRESH = [name for name, command in COMMANDS.items() if not command.begins]
+LOCKS = {"judge": ".mella.lock", "describe": ".describe/lock.json"}  # below OUT
+NOT_HERE = {
+    "demo": "runs the others", "ablation": "runs the others", "info": "reads only", "try": "prints answers",
+    "verify": "keeps its state elsewhere where the folder may not be written: tests/dataset/test_verify.py",
+    "publish": "writes to the Hub: tests/dataset/test_hub.py",
+}  # fmt: skip
 RECIPE = {
     "max_length": None, "use_peft": True, "lora_r": 2, "max_steps": 1, "save_steps": 1, "report_to": "none",
     "use_cpu": True, "bf16": False, "gradient_checkpointing": False, "per_device_train_batch_size": 2,
 }  # fmt: skip
 
 
+ENGLISH = "A small brown bird stands on a thin branch in front of a white wall, and its head is black."
+ARABIC = "يقف طائر بني صغير على غصن رفيع أمام جدار أبيض، ورأسه أسود."
+
+
 class StandInTranslator:
-    """Says the same of every text; no model."""
+    """Says one of two things; no model."""
 
     name, version, max_chars, batch_size = "stand-in", "1", 1000, 100
 
     def translate(self, texts: list[str], source: str, target: str) -> list[str]:
-        return ["بيت قديم"] * len(texts)
+        return [ARABIC if text == ENGLISH else "بيت قديم" for text in texts]
 
 
 def judge(image: Any, prompt: str) -> str:
     """Scripted, no model."""
+    if "JSON" not in prompt:
+        return ENGLISH
     return json.dumps({"unsupported": [], "adequacy": 4, "fluency": 4})
 
 
@@ -123,6 +147,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny_qwen2vl: Path) -> Path
     save_random_adapter(folder / "base", folder / "trained" / "adapter", seed=1)
     build_checkpoint(folder / "internvl2")
     tiny_encoder(folder / "encoder")
+    (folder / "pictures").mkdir()
+    for number in range(2):
+        (folder / "pictures" / f"{number}.png").write_bytes(png(number))
     (folder / "recipe.yaml").write_text(json.dumps(RECIPE))
     words = COMMANDS["evaluate"].words.replace("IN", str(folder)).replace("OUT", str(folder / "run"))
     with pytest.raises(SystemExit) as end:
@@ -140,7 +167,8 @@ def judge_server() -> Iterator[CaptionServer]:
 @pytest.fixture
 def place(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with `in`, and `out` not there yet; translating and the Hub are stand-ins."""
-    monkeypatch.setattr("mella_hf.ling.translate.open_translator", lambda *given: StandInTranslator())
+    for module in ("translate", "describe", "describe_stages"):
+        monkeypatch.setattr(f"mella_hf.ling.{module}.open_translator", lambda *given: StandInTranslator())
     monkeypatch.setattr("mella_hf.hub.push.push_adapter", lambda folder, repo, **how: f"stand-in:{repo}")
     shutil.copytree(inputs, tmp_path / "in")
     return tmp_path
@@ -163,6 +191,22 @@ def begin(name: str, place: Path) -> None:
 def goes_on(name: str, place: Path, run: Callable[[str], str | None]) -> None:
     assert run(name) is None
     assert (place / "out" / COMMANDS[name].made).is_file()
+
+
+def test_no_command_is_forgotten() -> None:
+    """A command that is new has to be added to the table here or in `test_faults`, or to what is left out."""
+    tried = {command.words.split()[0] for command in (*COMMANDS.values(), *OTHERS.values())}
+    assert tried.isdisjoint(NOT_HERE)
+    assert tried | NOT_HERE.keys() == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("name", "lock"), LOCKS.items())
+def test_a_second_one_is_told_who_the_first_is(name: str, lock: str, place: Path, run: Any) -> None:
+    begin(name, place)
+    with sole_use(place / "out" / lock, place / "out", f"mella {name}"):
+        said = one_line(run(name))
+    assert f"out is in use by mella {name}: process {os.getpid()} on " in said
+    goes_on(name, place, run)
 
 
 @pytest.mark.parametrize("name", FRESH)

@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+import test_faults
+import test_model_faults
+import typer
 from dataset_samples import record
 
-from mella_hf.cli import main
+from mella_hf.cli import app, main
 from mella_hf.dataset.write import write_split
 from mella_hf.locks import NAME, sole_use, sole_writer
 
@@ -27,6 +30,19 @@ COMMANDS = {  # what to type -> its lock
     "ablation": ("ar --out OUT", "out/.mella.lock"),
     "review": ("DATA --reviewer Ana", ".data.review.sqlite.lock"),
 }
+NO_LOCK = {
+    "languages": "new writes one file, and refuses one that is there",
+    "score": "writes one file, aside and then renamed",
+    "report": "writes one file, aside and then renamed",
+    "try": "prints answers",
+    "info": "reads only",
+}
+
+
+def test_no_command_is_forgotten() -> None:
+    """A command that is new has to be added to one of the tables, with its lock or why it needs none."""
+    tables = (COMMANDS, test_faults.LOCKS, test_model_faults.LOCKS, NO_LOCK)
+    assert sorted(name for table in tables for name in table) == sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

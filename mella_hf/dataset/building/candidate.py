@@ -4,6 +4,7 @@ The build reads a source twice. `scan` lists the candidates; `image` fetches the
 it and later, if it is kept, to write it. So a build needs no second copy of the images.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from mella_hf.places import Place
 
 METADATA = "metadata.jsonl"  # the listing of an image folder, as `datasets` calls it
 COMPUTED = ("id", "image", "text", "language", "source", "width", "height")  # columns that the build fills
+# What says nothing about an image: a file that may not be read, too many open files, a disk or file server that fails.
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE)
 MAX_IMAGE_BYTES = 50 << 20  # a larger file is not a photograph of a web page
 
 
@@ -120,7 +123,7 @@ def read_image(image: str | bytes | Place, seen: list[FileState]) -> bytes:
         with open(image, "rb", buffering=0) as file:
             return file.readall()
     except OSError as error:
-        raise Rejected("image_missing", str(error)) from error
+        raise _missing(error) from error
 
 
 def image_size(image: str | bytes | Place, seen: list[FileState]) -> int:
@@ -144,7 +147,7 @@ def image_size(image: str | bytes | Place, seen: list[FileState]) -> int:
         raise
     except (OSError, ValueError) as error:
         seen.append(FileState(str(image), None, None))
-        raise Rejected("image_missing", str(error)) from error
+        raise _missing(error) from error
     seen.append(FileState(str(image), size, modified))
     if not is_regular:  # reading a pipe would wait, a device would not end
         raise Rejected("image_not_a_file", ascii(image))
@@ -173,8 +176,15 @@ def read_into(image: str | bytes | Place, space: memoryview) -> int:
             while more := file.readinto(space[count:]):
                 count += more
     except OSError as error:
-        raise Rejected("image_missing", str(error)) from error
+        raise _missing(error) from error
     return count
+
+
+def _missing(error: OSError | ValueError) -> Rejected:
+    """A file that cannot be read is missing, unless it is the machine that refuses: that is raised as it is."""
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        raise error
+    return Rejected("image_missing", str(error))
 
 
 def is_inside(name: str) -> bool:
