@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from itertools import zip_longest
 from keyword import iskeyword
 from pathlib import Path
@@ -199,18 +200,21 @@ def share_cores() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
-def open_closed_streams() -> None:
-    """Open the null device as each standard stream that was closed, as by `2>&-`.
+def prepare_streams() -> None:
+    """Let a command write to its standard streams whatever they are.
 
-    Libraries write their progress without asking whether there is a stream, and a file that a command opens would get
-    the stream's number.
+    Each that was closed, as by `2>&-`, becomes the null device: libraries write their progress without asking whether
+    there is a stream, and a file that a command opens would get the stream's number. Characters that a terminal's
+    encoding lacks are written as their codes; --json is UTF-8 everywhere.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            stream = open(os.devnull, mode)  # takes the lowest number that is free: the stream's
+            stream = open(os.devnull, mode, encoding="utf-8")  # takes the lowest number that is free: the stream's
             os.set_inheritable(stream.fileno(), True)  # workers have it too
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -220,7 +224,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: the command and its arguments; those of the process by default.
     """
     share_cores()
-    open_closed_streams()
+    prepare_streams()
     try:
         app(args=args, prog_name="mella")
     except (MellaError, MissingExtraError) as error:

@@ -123,6 +123,13 @@ def test_every_command_has_a_result_for_json(module: Path) -> None:
         assert "finish(" in module.read_text("utf-8"), "--json would print nothing"
 
 
+def test_a_terminal_that_lacks_a_script_shows_codes_and_json_is_utf_8() -> None:
+    shown = mella("languages", "ka", PYTHONIOENCODING="latin-1")
+    assert shown.returncode == 0 and "Georgian, \\u10e5\\u10d0\\u10e0" in shown.stdout, shown.stderr
+    one = mella("languages", "ka", "--json", PYTHONIOENCODING="latin-1")
+    assert json.loads(one.stdout)["name"] == "Georgian, ქართული"
+
+
 def test_quiet_prints_what_was_made(answers: Path) -> None:
     done = mella("score", answers, "--language", "cs", "-q")
     assert done.stdout == f"{answers.with_suffix('.scores.json')}\n"
