@@ -28,6 +28,8 @@ from mella_hf.sample import SPLITS
 # doi:10.1167/iovs.11-8284).
 READING_SPEED = 863
 _SHOWN = 8  # names a line
+# Between Unicode's isolates: else the count after an Arabic name would be read as the next name's.
+_ISOLATED = "\u2068{}\u2069 {:,}"
 
 
 @dataclass(frozen=True)
@@ -118,20 +120,20 @@ class DatasetInfo:
             )
         return ["language", *there, "tokens", "hours"], lines
 
-    def notes(self) -> list[tuple[str, str]]:
-        """(name, value) of what stands below the table."""
+    def notes(self, counted: str = "{} {:,}") -> list[tuple[str, str]]:
+        """(name, value) of what stands below the table; `counted` is how a name and its count are written."""
         first, last = self.collected
         lost = Counter[str]()
         for counts in (counts for sources in self.funnel.values() for counts in sources.values()):
             lost.update(Counts.of(counts).dropped)
         domains = self.counts("domains")
         notes = [
-            ("licences", _names(self.counts("licenses"))),
-            (f"domains ({len(domains):,})", _names(domains)),
-            ("keywords", _names(self.counts("keywords"))),
-            ("made by", _names(self.counts("makers"))),
+            ("licences", _names(self.counts("licenses"), counted)),
+            (f"domains ({len(domains):,})", _names(domains, counted)),
+            ("keywords", _names(self.counts("keywords"), counted)),
+            ("made by", _names(self.counts("makers"), counted)),
             ("collected", first if first == last else f"{first} to {last}"),
-            ("left out", _names(lost)),
+            ("left out", _names(lost, counted)),
             ("removed on request", f"{self.removals:,} requests" if self.removals else ""),
         ]
         return [(name, value) for name, value in notes if value]
@@ -151,7 +153,7 @@ class DatasetInfo:
 
     def _repr_html_(self) -> str:
         table = html_table(f"{self.text.title}: {self.headline()}", *self.table())
-        notes = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in self.notes())
+        notes = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in self.notes(_ISOLATED))
         return f"{table}{''.join(_picture(code, data) for code, data in self.pictures.items())}<dl>{notes}</dl>"
 
     def _of(self, language: str | None) -> list[SplitFacts]:
@@ -204,9 +206,9 @@ def _published_facts(hub: HubFiles, names: Iterable[str], read: Mapping[str, byt
     return facts
 
 
-def _names(counts: Counter[str]) -> str:
+def _names(counts: Counter[str], counted: str) -> str:
     rest = len(counts) - _SHOWN
-    shown = ", ".join(f"{name} {rows:,}" for name, rows in counts.most_common(_SHOWN))
+    shown = ", ".join(counted.format(name, rows) for name, rows in counts.most_common(_SHOWN))
     return f"{shown}, and {rest:,} more" if rest > 0 else shown
 
 

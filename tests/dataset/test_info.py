@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dataset_samples import record
@@ -145,6 +146,27 @@ def test_many_names_are_shortened(folder: Path) -> None:
     write_split([record(n, "ru", domain=f"x{n:02d}.org") for n in range(10)], folder, "ru", "know")
     assert isinstance(info := dataset_info(folder), DatasetInfo)
     assert "x07.org 1, and 2 more" in str(info)
+
+
+def test_the_count_of_an_arabic_name_stays_beside_it(folder: Path, new_page: Any) -> None:
+    """In the order of bidirectional text, the count would stand beside the next name."""
+    write_split([record(n, "ar", keywords=["قطار", "وجه"][: n % 2 + 1]) for n in range(10)], folder, "ar", "know")
+    info = dataset_info(folder)
+    assert "قطار 10, وجه 5" in str(info)
+    page = new_page()
+    page.set_content(info._repr_html_())
+    left = page.evaluate(
+        """() => {
+        const text = [...document.querySelectorAll("dd")].find((dd) => dd.textContent.includes("وجه")).firstChild;
+        return ["قطار", "10", "وجه", "5"].map((part) => {
+            const range = document.createRange(), at = text.data.indexOf(part);
+            range.setStart(text, at);
+            range.setEnd(text, at + part.length);
+            return range.getBoundingClientRect().left;
+        });
+    }"""
+    )
+    assert left == sorted(left)
 
 
 def test_the_command(folder: Path) -> None:
