@@ -55,7 +55,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _number(error: BaseException) -> int:
     if isinstance(error, OSError):
         return error.errno or 0
-    if said := _OF_RUST.search(str(error)):
+    said = _OF_RUST.search(str(error))
+    if said:
         return int(said[1])
     name = getattr(error, "sqlite_errorname", "")
     return next((number for start, number in _SQLITE.items() if name.startswith(start)), 0)

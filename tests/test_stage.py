@@ -22,6 +22,7 @@ from mella_hf.stage import (
     StageReport,
     dropped_by_reason,
     fingerprint,
+    run_in_worker,
     run_shard,
     run_stage,
 )
@@ -135,6 +136,29 @@ def test_an_exception_reaches_the_caller_and_leaves_no_marker(tmp_path: Path) ->
 def test_an_error_that_does_not_pickle_is_not_a_dead_worker(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="Shard 's0' failed with Stubborn: 1 and 2"):
         run_stage("t", shout, shards(["stubborn"], tmp_path), tmp_path / "out", workers=1, progress=False)
+
+
+def test_a_worker_knows_the_languages_of_its_caller_and_raises_errors_that_travel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopted: list[str] = []
+    monkeypatch.setattr("mella_hf.stage.adopt", adopted.append)
+    good, failing, stubborn = shards(["a", "raise", "stubborn"], tmp_path)
+    out = str(tmp_path / "out")
+    assert run_in_worker(shout, good, out, {}, "the languages") == {"kept": 1}
+    with pytest.raises(ZeroDivisionError, match="shard raised"):
+        run_in_worker(shout, failing, out, {}, "")
+    with pytest.raises(StageError, match="^Shard 's2' failed with Stubborn: 1 and 2$"):
+        run_in_worker(shout, stubborn, out, {}, "")
+    assert adopted == ["the languages", "", ""]
+
+
+def test_a_shard_that_runs_again_leaves_nothing_of_the_first_time(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        (shard,) = shards([text], tmp_path)
+        run_shard(shout, shard, str(tmp_path / "out"), {})
+    assert (tmp_path / "out/s0/text.txt").read_text() == "SECOND"
+    assert list((tmp_path / "out/.partial").iterdir()) == []
 
 
 def test_a_missing_extra_crosses_processes() -> None:
@@ -273,11 +297,12 @@ def test_rejects_are_lines_of_readable_json(tmp_path: Path) -> None:
         output.drop("long", text="Kůň", at=1)
         output.drop("long", text="Pes", at=2)
         output.keep(3)
+        output.keep()
 
     report = run_stage("t", reject, [Shard("s0", 1)], tmp_path, workers=0, progress=False)
     lines = (tmp_path / "rejects/s0.jsonl").read_text("utf-8")
     assert lines == '{"at": 1, "reason": "long", "text": "Kůň"}\n{"at": 2, "reason": "long", "text": "Pes"}\n'
-    assert report.counts == {"kept": 3, "dropped_long": 2} and report.name == "t" and report.seconds > 0
+    assert report.counts == {"kept": 4, "dropped_long": 2} and report.name == "t" and report.seconds > 0
     assert dropped_by_reason({"dropped_b": 2, "kept": 9, "dropped_a": 1}) == {"a": 1, "b": 2}
 
 

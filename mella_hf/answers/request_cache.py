@@ -55,7 +55,8 @@ class RequestCache:
             self._connection.execute(_SCHEMA)
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            if (line := fault_line(error)) is not None:  # the machine's fault, not the file's
+            line = fault_line(error)
+            if line is not None:  # the machine's fault, not the file's
                 raise MellaError(f"The request cache {self.path}: {line}") from error
             raise MellaError(
                 f"The request cache {self.path} cannot be read ({error}); move it away to start a new one, "

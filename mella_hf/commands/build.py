@@ -76,7 +76,8 @@ def build(
     what it gave before. Every row that is left out is in OUT/rejects with its reason. Killed at any moment, the same
     command goes on where it stopped. Exits 1 when no row of DATA is kept.
     """
-    if wrong := [pair for pair in column or [] if "=" not in pair]:
+    wrong = [pair for pair in column or [] if "=" not in pair]
+    if wrong:
         raise MellaError(f'--column {wrong[0]!r} has no "="; write RECORD_COLUMN=DATASET_COLUMN, as in text=caption.')
     from mella_hf.api import build_dataset
     from mella_hf.cluster import cluster_executor

@@ -119,7 +119,8 @@ def check_sample(row: Mapping[str, Any], language: str, split: str, *, verify_id
     for side in ("width", "height"):
         if not isinstance(row[side], int) or row[side] <= 0:
             raise bad_record(row, side, f"is {row[side]!r}; give pixels, as the image decodes")
-    if (reason := text_problem(row["text"])) is not None:
+    reason = text_problem(row["text"])
+    if reason is not None:
         raise bad_record(row, "text", f"is unfit ({reason}); drop or clean the sample, with that reason")
 
 

@@ -227,7 +227,8 @@ def _compare(shards: list[Shard], work: Path, report: VerifyReport, without: set
             repeated = len(hashes.ids) - len(np.unique(hashes.ids))
             if repeated:
                 report.problems.append(f"language {language!r}: {repeated} images repeat within {' and '.join(side)}")
-        if leaks := find_leaks(sides[TRAIN], sides[TEST]):
+        leaks = find_leaks(sides[TRAIN], sides[TEST])
+        if leaks:
             report.problems.append(describe_leaks(leaks, language))
 
 

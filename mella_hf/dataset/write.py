@@ -192,7 +192,8 @@ def require_safe_languages(folder: Path, languages: Sequence[str]) -> None:
             raise MellaError(f"The language {language!r} cannot name a folder; leave '/' out.")
     mine = {same_name(language) for language in languages}
     there = [path.name for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
-    if problems := name_problems([*(name for name in there if same_name(name) in mine), *languages]):
+    problems = name_problems([*(name for name in there if same_name(name) in mine), *languages])
+    if problems:
         raise MellaError(f"A language names a folder, and {problems[0]}.")
 
 

@@ -386,7 +386,8 @@ def _run(
     checkpoint = last_checkpoint(folder)
     if checkpoint:
         restore_weights(model, checkpoint)
-        if (log := finished_log(checkpoint)) is not None:
+        log = finished_log(checkpoint)
+        if log is not None:
             return log
     trainer = _Trainer(
         model=model,

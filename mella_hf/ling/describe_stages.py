@@ -216,7 +216,8 @@ class Description:
                 what = {name: row[name] for name in told if name in row}
                 output.drop(chosen["problem"], where=row["path"], qe_score=chosen["qe_score"], **what)
                 continue
-            if names := changed_names(row["caption_en"], row["text"], entry):
+            names = changed_names(row["caption_en"], row["text"], entry)
+            if names:
                 output.counts["names_changed"] += 1
                 row["names_changed"] = sorted(names)
             # Kiwi's scores can lie slightly outside [0, 1]; the column's may not.

@@ -196,7 +196,8 @@ def open_translator(
     address = urls[0] if urls else None
     if name in SERVICES:
         return ServiceTranslator(name, address, label=label)
-    if name in (registered := find_plugins(TRANSLATORS)):
+    registered = find_plugins(TRANSLATORS)
+    if name in registered:
         needed = ("name", "version", "max_chars", "batch_size", "translate")
         made: Translator = make_plugin(registered[name], needed, **({"url": address} if address else {}))
         made.name = label or made.name

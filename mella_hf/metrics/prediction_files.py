@@ -298,7 +298,8 @@ def _workbook(path: Path) -> Iterator[tuple[str, Row]]:
 
 def _cells(names: Sequence[str], values: Sequence[Any], where: str) -> Row:
     """The cells of a row by the names of their columns; what stands beside the columns is an error."""
-    if beside := [value for value in values[len(names) :] if value != ""]:
+    beside = [value for value in values[len(names) :] if value != ""]
+    if beside:
         raise MellaError(f"{where}: the cell {beside[0]!r} has no column; is a text with the separator not quoted?")
     return dict.fromkeys(names) | dict(zip(names, values, strict=False))
 
@@ -559,7 +560,8 @@ def with_references(rows: StoredRows, known: Mapping[str, Row], keys: Keys, path
             f"{path} has {len(lost)} ids that the dataset lacks or that come twice: {_some(lost)}. Give the split that "
             "was asked about, and one answer for each id."
         )
-    if missing := [name for name in known if name not in found]:
+    missing = [name for name in known if name not in found]
+    if missing:
         raise MellaError(
             f"{path} has no answer to {len(missing)} of {len(known)} images of the dataset, such as {_some(missing)}; "
             'an image without an answer would be left out of the mean. Give a prediction for each, if need be "".'

@@ -88,7 +88,8 @@ class ReviewStore:
                 self._upgrade()
             self._db.execute("SELECT 1 FROM decisions, reviewers LIMIT 1")
         except sqlite3.DatabaseError as error:
-            if (line := fault_line(error)) is not None:  # the machine's fault, not the file's
+            line = fault_line(error)
+            if line is not None:  # the machine's fault, not the file's
                 raise MellaError(f"The file of decisions {self.path}: {line}") from error
             raise MellaError(
                 f"{self.path} is not a file of decisions ({error}); give another one with --state."

@@ -174,7 +174,8 @@ def _build(
     scanned, mine = _scan(source, units, work, run, asked, origin)
     # A source that gives nothing replaces nothing.
     replacing = {one.language for one in mine if _gives_rows(one, work)} if asked.replace else set()
-    if held := adopted(out, work, [code for code in languages if code not in replacing], before):
+    held = adopted(out, work, [code for code in languages if code not in replacing], before)
+    if held:
         before = [*before, *_scan(held, name_units(held.units(work), held.name), work, run, asked, "")[1]]
     holdings = merge(before, mine, replacing=replacing)
     write_holdings(work, holdings)

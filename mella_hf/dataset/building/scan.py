@@ -232,7 +232,8 @@ def examine(found: Found, load: Load, output: ShardOutput, known: dict[str, Any]
     Raises:
         Rejected: with the reason why the candidate must not enter, its text included.
     """
-    if (problem := text_problem(found.text)) is not None:
+    problem = text_problem(found.text)
+    if problem is not None:
         raise Rejected(problem, ascii(found.text[:60]))
     try:
         columns = sound_columns({name: value for name, value in found.columns.items() if value != ""})

@@ -97,9 +97,10 @@ def read_benchmarks(choice: str, languages: Sequence[str]) -> list[Benchmark]:
         MellaError: when there is no such file, it is wrong, or it has none of the languages.
     """
     name, _, codes = choice.partition(":")
+    shipped = shipped_benchmarks()
     if Path(choice).is_file():
         path, wanted = Path(choice), list(languages)
-    elif name in (shipped := shipped_benchmarks()):
+    elif name in shipped:
         path, wanted = shipped[name], codes.split(",") if codes else list(languages)
     else:
         raise MellaError(f"There is no benchmark {choice!r}; give a YAML file, or one of {', '.join(shipped)}.")

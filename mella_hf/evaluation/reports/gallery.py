@@ -142,4 +142,5 @@ def _troubles(answer: CardAnswer) -> list[str]:
     """What is wrong with an answer, in words; for another language also which one."""
     named = {**FLAGS, "wrong_language": f"{FLAGS['wrong_language']} ({answer['language']})"}
     troubles = [named[flag] for flag in answer["flags"]]
-    return troubles + ([f"names that nothing supports: {', '.join(made_up)}"] if (made_up := _made_up(answer)) else [])
+    made_up = _made_up(answer)
+    return troubles + ([f"names that nothing supports: {', '.join(made_up)}"] if made_up else [])

@@ -136,7 +136,7 @@ def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
         "without_keywords": without_keywords(run, language),
         "models": run.models,
         "costs": benchmark_costs(run.folder),
-        "findings": [finding for split in splits if (finding := _finding(run, split, facts["differences"]))],
+        "findings": list(filter(None, (_finding(run, split, facts["differences"]) for split in splits))),
         "panels": [_panel(run, split, outcomes) for split in splits],
         "curve": loss_curve(log_history),
         "watched": watched_curves(log_history),

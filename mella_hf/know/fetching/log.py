@@ -65,7 +65,8 @@ class FetchLog:
             self._database.executescript(_SETUP + _TABLES)
         except sqlite3.OperationalError as error:
             self._database.close()
-            if (line := fault_line(error)) is not None:
+            line = fault_line(error)
+            if line is not None:
                 raise MellaError(f"{path}: {line}") from error
             raise StageError(
                 f"{path} cannot be opened ({error}); another run may be working on it. Let it end."

@@ -59,7 +59,8 @@ def find_routes(translators: Sequence[str], urls: Sequence[str]) -> list[Route]:
     Raises:
         MellaError: if a translator is named twice, or an address is for none.
     """
-    if twice := [name for name in translators if translators.count(name) > 1]:
+    twice = [name for name in translators if translators.count(name) > 1]
+    if twice:
         raise MellaError(f"The translator {twice[0]!r} is given twice; give each one once.")
     own: dict[str, list[str]] = {name: [] for name in translators}
     common = []

@@ -98,7 +98,8 @@ def caseless_names(
     for at, word in enumerate(words):
         if word.is_kind:
             continue
-        if length := _place_length(words, at, language):
+        length = _place_length(words, at, language)
+        if length:
             yield matches[at].start(), matches[at + length - 1].end()
         # "the feast of the ..."; without the second article it is a birthday
         if word.is_feast and at + 1 < len(words) and words[at + 1].normalized.startswith("ال"):
