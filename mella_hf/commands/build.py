@@ -38,7 +38,10 @@ def build(
         typer.Argument(help="Folder of the release or of images, or its address, s3://…; for hf also a Hub repo."),
     ],
     out: Annotated[Path, typer.Option(help="Where the dataset goes; a rerun takes up what is there.")],
-    source: Annotated[SourceKind, typer.Option(help="How DATA is laid out; see the top of mella_hf/sources/*.py.")],
+    source: Annotated[
+        SourceKind,
+        typer.Option(help="The raw MELLA release, image folders, or a dataset that `load_dataset` reads (hf)."),
+    ],
     languages: Languages,
     kind: Annotated[
         RowKind, typer.Option(help="What the texts are, where DATA does not say (folder without know/ and ling/; hf).")

@@ -20,22 +20,26 @@ def collect(
             help="WARC files: .warc, .warc.gz, .warc.zst; ARC files: .arc, .arc.gz. Common Crawl's or your own."
         ),
     ] = None,
-    urls: Annotated[Path | None, typer.Option(help="Instead: a text file of page URLs, one a line.")] = None,
-    pages: Annotated[Path | None, typer.Option(help="Instead: a folder of saved pages.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Where --pages is on the web, to resolve its links.")] = None,
+    urls: Annotated[
+        Path | None, typer.Option(help="A text file of page URLs, one a line, instead of WARC files.")
+    ] = None,
+    pages: Annotated[Path | None, typer.Option(help="A folder of saved pages, instead of WARC files.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Address of --pages on the web, to resolve relative links.")
+    ] = None,
     common_crawl: Annotated[
         list[str] | None,
         typer.Option(
-            help="Instead: crawls of Common Crawl, such as CC-MAIN-2026-43; pages that its index labels with the "
+            help="Crawls of Common Crawl, such as CC-MAIN-2026-43; pages that its index labels with the "
             "LANGUAGES are fetched one by one."
         ),
     ] = None,
     sites: Annotated[
-        str, typer.Option(help="Of --common-crawl, only these hosts and all below them: 'example.org,blog.example'.")
+        str, typer.Option(help="With --common-crawl: only these hosts and all below them: 'example.org,blog.example'.")
     ] = "",
-    tlds: Annotated[str, typer.Option(help="Of --common-crawl, only these top-level domains: 'ke,tz'.")] = "",
+    tlds: Annotated[str, typer.Option(help="With --common-crawl: only these top-level domains: 'ke,tz'.")] = "",
     pages_per_site: Annotated[
-        int, typer.Option(min=0, help="Of --common-crawl, most pages of one host; 0 for all.")
+        int, typer.Option(min=0, help="With --common-crawl: most pages of one host; 0 for all.")
     ] = 0,
     requests_per_second: Annotated[float, typer.Option(help="To Common Crawl's servers.")] = 20.0,
     crawl_base: Annotated[
@@ -66,7 +70,7 @@ def collect(
     delay: Annotated[float, typer.Option(min=0.0, help="Seconds between two requests to one host.")] = 0.5,
     min_side: Annotated[int, typer.Option(min=1, help="Pixels that an image's shorter side must have.")] = 200,
     nsfw_threshold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Images that score above it go; needs the extra 'safety'.")
+        float, typer.Option(min=0.0, max=1.0, help="Drop images that score above this; needs the extra 'safety'.")
     ] = 0.8,
     relevance: Annotated[
         str | None,
@@ -75,7 +79,8 @@ def collect(
         ),
     ] = None,
     relevance_cutoff: Annotated[
-        float | None, typer.Option(help="With --relevance: pairs below it go; 0.5 is chance. All stay by default.")
+        float | None,
+        typer.Option(help="With --relevance: drop pairs below this; 0.5 is chance. By default all are kept."),
     ] = None,
     test_size: TestSize = 200,
     ignore_reservations: Annotated[
@@ -101,9 +106,10 @@ def collect(
 ) -> None:
     """Collect images and their native alt-texts from web pages: the `know` part of a dataset.
 
-    Reads pages, keeps alt-texts that say something in the LANGUAGES, fetches their images as a guest should
-    (robots.txt, reservations, one host at a time), checks and de-duplicates them, and writes the dataset with
-    a report of what went where and why. Stopped at any moment, the same command goes on where it was.
+    Reads pages and keeps the alt-texts in the LANGUAGES that describe an image. Fetches these images politely: it
+    obeys robots.txt and opt-outs, and limits the requests to each host. Checks and de-duplicates the images, and
+    writes the dataset with a report that counts what was dropped and why. If it is stopped, run the same command
+    again: it continues.
     """
     from mella_hf.api import collect as run
     from mella_hf.cluster import cluster_executor

@@ -54,17 +54,15 @@ def describe(
     qe_model: Annotated[
         str, typer.Option(help="COMET quality-estimation checkpoint: Hub id or folder.")
     ] = "Unbabel/wmt22-cometkiwi-da",
-    qe: Annotated[bool, typer.Option(help="Score translations; without it only the guards judge.")] = True,
-    force_qe: Annotated[bool, typer.Option(help="Score a language that XLM-R never read.")] = False,
+    qe: Annotated[bool, typer.Option(help="Score translations; without it only the rule-based checks run.")] = True,
+    force_qe: Annotated[bool, typer.Option(help="Score a language that XLM-R was not trained on.")] = False,
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score that is kept.")] = 0.75,
     qe_batch_tokens: Annotated[
         int, typer.Option(min=512, help="Tokens scored together; lower it when memory runs out.")
     ] = 2048,
     license: Annotated[str | None, typer.Option(help="License of the images, where metadata.jsonl says none.")] = None,
     test_size: TestSize = 200,
-    dry_run: Annotated[
-        bool, typer.Option(help="Only say what captions and translations would take and cost; nobody is asked.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only estimate the requests and their cost; send none.")] = False,
     price: Annotated[
         float | None, typer.Option(min=0.0, help="US dollars a million characters, instead of the list price.")
     ] = None,
@@ -72,8 +70,8 @@ def describe(
 ) -> None:
     """Describe images in English, translate the descriptions, keep the good ones, and build a dataset of them.
 
-    Every image that is left out is in OUT/rejects with its reason. Stopped at any moment, or by the end of a quota, the
-    same command goes on where it was, and asks for nothing twice. Scores need `make comet` once.
+    Every image that is left out is in OUT/rejects with its reason. If it is stopped, or a quota ends, run the same
+    command again: it continues, and sends no request twice. Quality scores need `make comet` once.
     """
     need_folder("IMAGES", images)
     codes = read_codes(languages)

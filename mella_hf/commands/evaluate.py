@@ -56,8 +56,8 @@ def evaluate(
     Answers are kept in OUT/predictions as they come: run the same command again after an interruption
     and it does only what is missing, with the same result. Scores go to OUT/scores.json, paired tests (corrected
     for their number, Holm) to OUT/comparisons.json, the page to look at to
-    OUT/report.html, one about several languages or runs to OUT/comparison.html. A config that the adapter
-    was not trained on is as good as any other: that is cross-lingual transfer, and the run says so.
+    OUT/report.html, one about several languages or runs to OUT/comparison.html. You may
+    also test languages that the adapter was not trained on: the run marks them as cross-lingual transfer.
 
     On several GPUs: accelerate launch recipes/evaluate.py, with the same options. For vLLM, serve the base
     with --enable-lora --lora-modules NAME=FOLDER and give --endpoint and --adapter NAME; a key goes into the
