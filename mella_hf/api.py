@@ -63,7 +63,7 @@ def collect(
 ) -> "CollectReport":
     """Collect images and their native alt-texts from web pages: the `know` part of a dataset.
 
-    Stopped at any moment, the same call goes on where it was.
+    If it is stopped, the same call continues.
 
     Args:
         out: where the dataset and the report go.
@@ -197,7 +197,7 @@ def describe(
 ) -> "DescribeReport":
     """Describe images in English, translate the descriptions, keep the good ones, and build a dataset of them.
 
-    Stopped at any moment, or by the end of a quota, the same call goes on where it was, and asks for nothing twice.
+    If it is stopped, or a quota ends, the same call continues, and sends no request twice.
 
     Args:
         images: folder of images; metadata.jsonl in it may give page_url, license and so on.

@@ -28,7 +28,7 @@ def distill(
     The base describes and names every training image of know and ling, or of the one that is there, in English; the
     answers are translated, and question and answer appear in both languages in every combination. Train on it with the
     recipe sdrrl.
-    Stopped at any moment, the same command goes on where it was, and asks for nothing twice.
+    If it is stopped, run the same command again: it continues, and sends no request twice.
     """
     need_folder("--data-dir", data_dir)
     get_language(language)

@@ -26,8 +26,8 @@ def relevance(
     """Measure how surely each text belongs to its image, and write it into the columns relevance and relevance_model.
 
     Within a language, images and texts are paired anew; the relevance of a pair is the share of these that the encoder
-    finds less similar. Writes relevance.html and relevance.json into the folder. Stopped at any moment, the same
-    command goes on where it was.
+    finds less similar. Writes relevance.html and relevance.json into the folder. If it is stopped, run
+    the same command again: it continues.
     """
     need_folder("DATASET", dataset)
     from mella_hf.cluster import cluster_executor
