@@ -17,7 +17,7 @@ def collect(
     warc: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="WARC files: .warc, .warc.gz, .warc.zst; ARC files: .arc, .arc.gz. Common Crawl's or your own."
+            help="WARC files: .warc, .warc.gz, .warc.zst, .wacz; ARC files: .arc, .arc.gz. Common Crawl's or your own."
         ),
     ] = None,
     urls: Annotated[

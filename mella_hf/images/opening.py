@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 64_000_000  # 8,000 x 8,000: 256 MB decoded; no photograph of a web page needs more
 MAX_ASPECT = 200  # longer side to shorter; Qwen2-VL's processor and its successors' refuse more
+MAX_SCANS = 64  # of a JPEG, which has one to a dozen; each is as much work as decoding, in a call that nothing ends
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP")  # formats that browsers show and Pillow decodes by itself
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".mpo", ".png", ".webp", ".gif", ".avif", ".bmp")  # how their files end
 _MOVING = ("PNG", "WEBP", "GIF", "AVIF")  # formats that can hold a film; a camera's JPEG holds previews (MPO)
@@ -62,7 +63,7 @@ def open_image(data: bytes, *, side: int | None = None) -> "Image.Image":
 
     Raises:
         Rejected: with the reason `image_empty`, `image_format`, `image_too_large`, `image_aspect`,
-            `image_animated` or `image_broken`.
+            `image_animated`, `image_too_slow` or `image_broken`.
     """
     return on_white(open_layers(data, side=side))
 
@@ -84,7 +85,8 @@ def open_header(data: bytes, max_pixels: int = MAX_PIXELS) -> "Image.Image":
     """Open an image without decoding it, if its format and size are acceptable.
 
     Raises:
-        Rejected: `image_empty`, `image_format`, `image_too_large`, `image_aspect` or `image_broken`.
+        Rejected: `image_empty`, `image_format`, `image_too_large`, `image_aspect`, `image_too_slow` (a JPEG of more
+            than MAX_SCANS scans) or `image_broken`.
     """
     from PIL import Image
 
@@ -97,12 +99,14 @@ def open_header(data: bytes, max_pixels: int = MAX_PIXELS) -> "Image.Image":
         raise Rejected("image_too_large", what)
     if max(image.size) > MAX_ASPECT * min(image.size):
         raise Rejected("image_aspect", f"{what}, more than {MAX_ASPECT} to 1; no image processor takes it")
+    if image.format in ("JPEG", "MPO") and (scans := data.count(b"\xff\xda")) > MAX_SCANS:
+        raise Rejected("image_too_slow", f"a JPEG with {scans} scans")
     return image
 
 
 def refuse_film(image: "Image.Image") -> None:
     """Raise Rejected (`image_animated`) on a picture that moves. Call it within `guarded`."""
-    if image.format in _MOVING and getattr(image, "n_frames", 1) > 1:
+    if image.format in _MOVING and getattr(image, "is_animated", False):
         raise Rejected("image_animated", str(image.format))
 
 

@@ -28,9 +28,10 @@ def absolute_url(base: str, address: str, encoding: str = "utf-8") -> tuple[str 
         return None, "url_invalid"
     if not url.startswith(("http://", "https://")):
         return None, "source_not_http"
+    url = url.partition("#")[0] if "#" in url else url
     if len(url) > MAX_URL or _NO_PORT.match(url):
         return None, "url_invalid"
-    return url.partition("#")[0] if "#" in url else url, None
+    return url, None
 
 
 def _with_query_in(address: str, encoding: str) -> str:

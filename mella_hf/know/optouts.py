@@ -16,6 +16,14 @@ SIGNALS = (*sorted(DIRECTIVES), "tdm", "content_usage", "content_signal", "ai_tx
 TDM_DIRECTIVE = "tdm-reservation"  # how a page's TDM reservation stands among its directives
 TDM, USAGE, SIGNAL = "tdm", "content_usage", "content_signal"
 _WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+_EVERYONE = frozenset({"*", "robots", "all", PRODUCT})
+# What the drafts of AIPREF called training, and training of generative models; and what includes it.
+_TRAINING = ("train-ai", "train-genai", "ai-train", "ai", "genai")
+_ALL_USES = ("bots", "all", "tdm")
+_NO = frozenset({"n", "no", "?0", "false"})
+# A member of a dictionary, and it without its parameters: commas and semicolons within quotes separate nothing.
+_MEMBER = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*+"?+)++', re.DOTALL)
+_PARAMETERS = re.compile(r'(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?+)*+', re.DOTALL)
 _SEPARATORS = re.compile(r"[,;\s]++")
 _AGENT = re.compile(r"[a-z*][\w.*/+-]*+")
 
@@ -28,19 +36,20 @@ def robots_directives(values: Iterable[str]) -> list[str]:
 
     Returns:
         Lower case, each once, in order, without values: neither a date of `unavailable_after`, whose comma separates
-        nothing, nor a number of `max-snippet`.
+        nothing, nor a number of `max-snippet`. "no-ai" and '"noai"' are noai.
     """
     found: dict[str, None] = {}
     for value in values:
         ours = True
         # "otherbot : noindex" and "otherbot:noindex" are one
         for token in _SEPARATORS.split(": ".join(part.strip(" \t") for part in value.lower().split(":"))):
-            name, colon, _ = token.partition(":")
+            name, colon, _ = token.strip("\"'").partition(":")
             if colon:
                 if name not in _WITH_VALUE and _AGENT.fullmatch(name):
-                    ours = name in ("*", PRODUCT)
+                    ours = name in _EVERYONE
             elif ours and name:
-                found[name] = None
+                joined = name.replace("-", "").replace("_", "")
+                found[joined if joined in DIRECTIVES else name] = None
     return list(found)
 
 
@@ -59,30 +68,40 @@ def named_opt_outs(names: str) -> tuple[str, ...]:
     return found
 
 
-def usage_opt_outs(content_usage: str | None, content_signal: str | None) -> list[str]:
-    """The signals of the headers Content-Usage and Content-Signal, or of the lines so called in robots.txt."""
-    found = [USAGE] if content_usage and forbids_training(content_usage) else []
-    return found + ([SIGNAL] if content_signal and preferences(content_signal).get("ai-train") == "no" else [])
+def usage_opt_outs(content_usage: Iterable[str], content_signal: Iterable[str]) -> list[str]:
+    """The signals of the headers Content-Usage and Content-Signal, or of the lines so called in robots.txt.
 
-
-def forbids_training(content_usage: str) -> bool:
-    """Whether AIPREF preferences forbid training (draft-ietf-aipref-vocab): `train-ai=n`.
-
-    What is said of all processing (`bots`) counts where training is not named; `train-genai` is a part of it.
+    Args:
+        content_usage, content_signal: the values of these headers, of which there may be several.
     """
-    said = preferences(content_usage)
-    return said.get("train-ai", said.get("bots")) == "n" or said.get("train-genai") == "n"
+    found = [USAGE] if forbids_training(", ".join(content_usage)) else []
+    return found + ([SIGNAL] if forbids_training(", ".join(content_signal)) else [])
 
 
-def preferences(value: str) -> dict[str, str]:
+def forbids_training(preferences: str) -> bool:
+    """Whether AIPREF preferences (draft-ietf-aipref-vocab) or content signals forbid training.
+
+    `train-ai=n` or `ai-train=no` does. What is said of all processing counts where training is not named; what is said
+    of generative models is a part of it. The names are those of all drafts so far.
+    """
+    said = preferences_in(preferences)
+    of_training = [said[name] for name in _TRAINING if name in said]
+    if any(value in _NO for value in of_training):
+        return True
+    return not of_training and any(said.get(name) in _NO for name in _ALL_USES)
+
+
+def preferences_in(value: str) -> dict[str, str]:
     """The keys of "search=y, train-ai=n" with their values, in lower case; the last of equal keys counts (RFC 9651)."""
     found = {}
-    for member in value.lower().split(","):
-        key, _, said = member.partition(";")[0].partition("=")
-        found[key.strip()] = said.strip().strip('"')
+    for member in _MEMBER.findall(value.lower()):
+        key, _, said = _PARAMETERS.match(member)[0].partition("=")  # type: ignore[index]
+        found[key.strip().replace("_", "-")] = said.strip().strip('"').strip()
     return found
 
 
 def is_reserved(tdm_reservation: str | None) -> bool | None:
     """Whether a TDM-Reservation header or meta tag reserves; None where there is none (TDMRep, 6.1 and 6.2)."""
-    return None if tdm_reservation is None else tdm_reservation.strip() == "1"
+    if tdm_reservation is None:
+        return None
+    return any(value.partition(";")[0].strip(" \t\"'") == "1" for value in tdm_reservation.split(","))

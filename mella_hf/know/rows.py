@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 from mella_hf.errors import MellaError
 
 ROW_SECONDS = 60.0  # of CPU; a page takes about a millisecond, a large photograph a second
+ROW_BYTES = 1 << 30  # that one row may take; a page of 16 MiB with a tag every ten characters takes a third of it
 _LOOK_SECONDS = 0.5  # between two looks of the watcher of threads
 
 
@@ -72,6 +75,42 @@ def _timer(seconds: float) -> Iterator[None]:
 
 def _ring(number: int, frame: object) -> None:
     raise _TookTooLong
+
+
+@contextmanager
+def in_memory(kind: str, size: int = ROW_BYTES) -> Iterator[None]:
+    """Let the body take so many bytes of memory and no more, where the system can be told so (Linux).
+
+    The limit is the process's. Threads that run rows side by side share it, and the first to end takes it away.
+
+    Raises:
+        RowFailed: `{kind}_too_large`.
+    """
+    usual = _usual_limit()
+    try:
+        if usual is not None:
+            import resource
+
+            with open("/proc/self/statm", "rb", buffering=0) as file:
+                most = int(file.read(64).split()[0]) * resource.getpagesize() + size
+            soft = most if usual[0] == resource.RLIM_INFINITY else min(most, usual[0])
+            resource.setrlimit(resource.RLIMIT_AS, (soft, usual[1]))
+        yield
+    except MemoryError:
+        raise RowFailed(f"{kind}_too_large", f"reading it takes over {size >> 20:,} MiB of memory") from None
+    finally:
+        if usual is not None:
+            resource.setrlimit(resource.RLIMIT_AS, usual)
+
+
+@cache
+def _usual_limit() -> tuple[int, int] | None:
+    """The limit of this process's memory before any row; None where there is no way to set one."""
+    if not Path("/proc/self/statm").exists():
+        return None
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)
 
 
 class _Watcher:

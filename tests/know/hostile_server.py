@@ -139,6 +139,7 @@ class HostileServer:
     routes: dict[str, Route] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     port: int = 0
+    hosts: tuple[str, ...] = HOSTS
 
     def url(self, path: str, host: str = HOSTS[0]) -> str:
         """A URL of this server."""
@@ -164,11 +165,11 @@ class HostileServer:
     async def _listen(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
-        while len(self._servers) < len(HOSTS):
+        while len(self._servers) < len(self.hosts):
             try:
-                self._servers.append(await asyncio.start_server(self._serve, HOSTS[0], 0, backlog=1024))
+                self._servers.append(await asyncio.start_server(self._serve, self.hosts[0], 0, backlog=1024))
                 self.port = self._servers[0].sockets[0].getsockname()[1]
-                for host in HOSTS[1:]:
+                for host in self.hosts[1:]:
                     self._servers.append(await asyncio.start_server(self._serve, host, self.port, backlog=1024))
             except OSError:  # the port that is free on the first address is taken on another
                 for server in self._servers:

@@ -24,7 +24,7 @@ from mella_hf.know.image_check import ImageSettings, check_image
 from mella_hf.know.images import license_flags
 from mella_hf.know.optouts import SIGNALS, named_opt_outs, opt_outs, robots_directives
 from mella_hf.know.pages.extract import page_candidates
-from mella_hf.know.pages.warc import Page
+from mella_hf.know.pages.warc import Page, read_warc
 from mella_hf.know.records import REQUESTS, ROWS
 
 DOCS = Path(__file__).parents[2] / "docs/opt_outs.md"
@@ -50,6 +50,17 @@ X_ROBOTS_TAG = [
     (["nofollow,noai,"], ["noai"]),
     (["index, follow, all"], []),
     ([""], []),
+    (["NOAI"], ["noai"]),
+    (["\t noai \t,\t"], ["noai"]),
+    (['"noai", "noimageai"'], ["noai", "noimageai"]),
+    (["no-ai, no_image_ai, no-index"], ["noai", "noimageai", "noindex"]),
+    (["robots: noai"], ["noai"]),
+    (["googlebot: all", "bingbot: all", "*: noai"], ["noai"]),
+    (["Mella_HF:noai"], ["noai"]),
+    (["mella_hf_2: noai"], []),
+    (["unavailable_after: 2030-06-25, max-snippet: 0, max-video-preview:-1, noml"], ["noml"]),
+    (["noaim, xnoai, noai2"], []),
+    (["noindex" + ", x" * 20_000 + ", noai"], ["noai", "noindex"]),
 ]
 
 
@@ -68,6 +79,16 @@ def test_directives(values, expected):
         ('<meta http-equiv="X-Robots-Tag" content="noai">', ["noai"]),
         ('<meta name="tdm-reservation" content="1">', ["tdm"]),
         ('<meta name="tdm-reservation" content="0">', []),
+        ('<meta name=" Robots " content=" NoAI ">', ["noai"]),
+        ('<meta name="robots, otherbot" content="noai">', ["noai"]),
+        ('<meta property="robots" content="noimageai">', ["noimageai"]),
+        ('<meta name=robots content="index"><meta name=ROBOTS content="noml">', ["noml"]),
+        ("<meta name='TDM-Reservation' content=' 1 '>", ["tdm"]),
+        ('<meta http-equiv="Content-Usage" content="train-ai=n">', ["content_usage"]),
+        ('<meta name="content-signal" content="ai-train=no">', ["content_signal"]),
+        ('</head><body><p>x<meta name="robots" content="noai">', ["noai"]),
+        ('<!-- <meta name="robots" content="noai"> -->', []),
+        ('<template><meta name="robots" content="noai"></template>', []),
     ],
 )
 def test_meta_tags(head, expected):
@@ -86,6 +107,18 @@ IMAGES = {
     "/exception.jpg": ({"Content_Usage": "bots=n, train-ai=y"}, None),
     "/search.jpg": ({"Content_Usage": "search=n"}, None),
     "/signal.jpg": ({"Content_Signal": "search=yes, ai-train=no"}, "reserved_content_signal"),
+    "/quoted.jpg": ({"Content_Usage": 'note="a, train-ai=y;b", Train-AI = "N" ; q=1'}, "reserved_content_usage"),
+    "/quoted2.jpg": ({"Content_Usage": 'train-ai=n, note="train-ai=y, train-ai=y'}, "reserved_content_usage"),
+    "/last.jpg": ({"Content_Usage": "train-ai=n, train-ai=y"}, None),  # RFC 9651, 3.2
+    "/older.jpg": ({"Content_Usage": "search=y, all=n"}, "reserved_content_usage"),
+    "/oldest.jpg": ({"Content_Usage": "genai=n"}, "reserved_content_usage"),
+    "/use.jpg": ({"Content_Usage": "ai-use=n"}, None),
+    "/parameter.jpg": ({"Content_Usage": "search=y;train-ai=n"}, None),
+    "/no.jpg": ({"Content_Signal": "AI-Train = No"}, "reserved_content_signal"),
+    "/input.jpg": ({"Content_Signal": "ai-input=no, search=no"}, None),
+    "/tdm_list.jpg": ({"TDM_Reservation": '0, "1"'}, "reserved_tdm"),
+    "/tdm_no.jpg": ({"TDM_Reservation": "0"}, None),
+    "/tdm_eleven.jpg": ({"TDM_Reservation": "11"}, None),
     "/signal_yes.jpg": ({"Content_Signal": "search=no, ai-train=yes"}, None),
 }
 
@@ -97,7 +130,7 @@ def fetched(tmp_path: Path, urls: dict[str, str | None], **options) -> dict[str,
     table = pa.table({"url": list(urls), "referrer": list(urls.values())}, schema=REQUESTS)
     pq.write_table(table, folder / "requests.parquet")
     polite = FetchSettings(
-        "t@example.org", allow_private=(*HOSTS,), delay=0, per_host=8, attempts=1, passes=1, **options
+        "t@example.org", allow_private=("127.0.0.0/8",), delay=0, per_host=8, attempts=1, passes=1, **options
     )
     report = fetch([folder / "requests.parquet"], folder / "out", polite, workers=0, progress=False)
     rows = [row for out in report.outputs for row in pq.read_table(out / ROWS).to_pylist()]
@@ -111,11 +144,45 @@ def test_headers_of_an_image(tmp_path):
         assert {path: rows[server.url(path)]["reason"] for path in IMAGES} == {p: why for p, (_, why) in IMAGES.items()}
 
 
+def several(body: bytes, *lines: bytes):
+    """A route with several header lines of one name."""
+
+    async def answer(request, writer):
+        head = b"\r\n".join((b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), b"Connection: close", *lines))
+        writer.write(head + b"\r\n\r\n" + body)
+        await writer.drain()
+
+    return answer
+
+
+LINES = {  # two lines of one header, of which the second reserves
+    "reserved_content_usage": (b"Content-Usage: search=y", b"content-usage: train-ai=n"),
+    "reserved_content_signal": (b"Content-Signal: search=yes", b"CONTENT-SIGNAL: ai-train=no"),
+    "reserved_tdm": (b"TDM-Reservation: 0", b"tdm-reservation: 1"),
+    "reserved_noimageai": (b"X-Robots-Tag: googlebot: all", b"x-robots-tag: noimageai"),
+}
+
+
+def test_several_lines_of_one_header(tmp_path):
+    with HostileServer({f"/{reason}": several(jpeg(3), *lines) for reason, lines in LINES.items()}) as server:
+        rows = fetched(tmp_path, {server.url(f"/{reason}"): None for reason in LINES})
+        assert [rows[server.url(f"/{reason}")]["reason"] for reason in LINES] == list(LINES)
+
+
+def test_several_lines_of_one_header_in_an_archive(tmp_path):
+    from test_warc import record
+
+    pages = [record(n, headers=b"\r\n".join(lines) + b"\r\n") for n, lines in enumerate(LINES.values())]
+    (tmp_path / "a.warc").write_bytes(b"".join(pages))
+    found = [opt_outs(robots_directives(page.robots)) for page in read_warc(tmp_path / "a.warc")]
+    assert [[f"reserved_{name}" for name in names] for names in found] == [[reason] for reason in LINES]
+
+
 def test_one_signal_is_ignored_and_counted_and_the_others_hold(tmp_path):
     routes = {path: reply(jpeg(3), **headers) for path, (headers, _) in IMAGES.items()}
     with HostileServer(routes) as server:
         rows = fetched(tmp_path, {server.url(path): None for path in IMAGES}, ignored_opt_outs=("tdm",))
-        assert rows[server.url("/tdm.jpg")]["reason"] is None and rows["counts"]["overridden_reserved_tdm"] == 1
+        assert rows[server.url("/tdm.jpg")]["reason"] is None and rows["counts"]["overridden_reserved_tdm"] == 2
         assert rows[server.url("/noai.jpg")]["reason"] == "reserved_noai"
 
 
@@ -149,6 +216,12 @@ def test_files_of_the_images_site_and_of_the_pages(tmp_path):
         ("User-agent: otherbot\nContent-Signal: ai-train=no\nDisallow: /x", "/a", []),
         ("User-agent: *\nContent-Usage: train-ai=n\nContent-Usage: /open/ train-ai=y", "/open/a", []),
         ("User-agent: *\nContent-Usage: train-ai=n\nContent-Usage: /open/ train-ai=y", "/a", ["content_usage"]),
+        ("User-agent: *\nContent-Usage: search=y\nContent-Usage: train-ai=n", "/a", ["content_usage"]),
+        ("User-agent: *\nContent-Usage: /a search=y\nContent-Usage: /a\ttrain-ai=n", "/a", ["content_usage"]),
+        ("User-agent: *\nContent-Signal: /a ai-train=no", "/a", ["content_signal"]),
+        ("User-agent: *\nContent-Signal: /b ai-train=no", "/a", []),
+        ("USER-AGENT:*\nCONTENT-SIGNAL:SEARCH=YES,AI-TRAIN=NO", "/a", ["content_signal"]),
+        ("User-agent: x\nUser-agent: mella_hf\nAllow: /\ncontent-usage : train-ai = n # no", "/a", ["content_usage"]),
     ],
 )
 def test_lines_of_robots_txt(robots, path, expected):
@@ -160,6 +233,31 @@ def test_paths_are_compared_decoded(said, path):
     assert Rules(Policy("", f'[{{"location": "{said}", "tdm-reservation": 1}}]')).is_reserved(
         f"https://a.example{path}"
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "is_reserved"),
+    [
+        ('[{"location": "/", "tdm-reservation": 1}]', True),
+        ('{"location": "/", "tdm-reservation": 1}', True),
+        ('[{"location": "/", "tdm-reservation": "1"}]', True),
+        ('[{"location": "/", "tdm-reservation": true}]', True),
+        ('[{"location": "/", "tdm-reservation": 1.0}]', True),
+        ('[{"Location": "/", "TDM-Reservation": 1}]', True),
+        ('[{"location": ["/x", "/a"], "tdm-reservation": 1}]', True),
+        ('[{"location": "a", "tdm-reservation": 1}]', True),
+        ('[{"location": " /* ", "tdm-reservation": 1, "tdm-policy": "https://p.example/"}]', True),
+        ('[{"location": "https://a.example/a", "tdm-reservation": 1}]', True),
+        ('[{"location": "https://a.example", "tdm-reservation": 1}]', True),
+        ('[{"location": "/a", "tdm-reservation": 0}, {"location": "/", "tdm-reservation": 1}]', False),  # 6.3.3
+        ('[{"location": "/A", "tdm-reservation": 1}]', False),
+        ('[{"location": "/", "tdm-reservation": 10}]', False),
+        ('[{"location": "/", "tdm-reservation": null}]', False),
+        ('[{"tdm-reservation": 1}]', False),
+    ],
+)
+def test_files_of_tdmrep(file, is_reserved):
+    assert Rules(Policy("", file)).is_reserved("https://a.example/a/1.jpg") is is_reserved
 
 
 # RFC 9309, 2.2.1 and 2.2.3, and what Google documents beyond it: (robots.txt, path, whether it may be fetched)

@@ -1,6 +1,8 @@
 """WARC files as the web leaves them: records made by hand, each file with one fault."""
 
 import gzip
+import io
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -180,6 +182,60 @@ def test_decoding_ends_for_any_bytes(body, transfer, content):
         assert len(decode_body(body, transfer, content, max_bytes=1 << 20)) <= 1 << 20
     except UnreadableBody as error:
         assert str(error) in ("page_encoding", "page_too_large")
+
+
+def wacz() -> bytes:
+    """A WACZ file as Browsertrix leaves it: two archives, an index, and what else it names."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as members:
+        members.writestr("datapackage.json", "{}")
+        members.writestr("archive/a.warc.gz", gz(1) + damaged(gz(2)) + gz(3))
+        members.writestr("archive/b.warc", record(4))
+        members.writestr("indexes/index.cdx.gz", gz(5))
+        members.writestr("archive/c.warc.gz", gz(6), zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def test_wacz_files_are_read(read):
+    data = wacz()
+    assert read(data) == ["1", "warc_damaged", "3", "4", "warc_damaged"]
+    at = data.index(record(4)) + 600
+    assert read(data[:at] + b"?" + data[at + 1 :]) == ["1", "warc_damaged", "3", "4", "warc_damaged"]
+    assert {"1", "3"} <= set(read(data[:-30]))  # without its table of contents
+
+
+# What writers and transfers do to lengths, versions and members, and what can be read all the same.
+SHAPES = {
+    "a length too small": (record(1).replace(b"Content-Length: ", b"Content-Length: 1\r\nX: ") + record(2), "2"),
+    "a length too large": (
+        record(1).replace(b"Content-Length: ", b"Content-Length: 1") + record(2) * 12 + record(3),
+        "3",
+    ),
+    "a length beyond 64 bits": (
+        record(1).replace(b"Content-Length: ", b"Content-Length: 9" + b"9" * 30) + record(2),
+        "2",
+    ),
+    "a negative length": (record(1).replace(b"Content-Length: ", b"Content-Length: -") + record(2), "2"),
+    "no address": (record(1).replace(b"WARC-Target-URI", b"X") + record(2), "2"),
+    "WARC/0.17 and 1.1": (record(1).replace(b"C/1.0", b"C/0.17") + record(2).replace(b"C/1.0", b"C/1.1"), "1 2"),
+    "wget's <address>": (record(1).replace(b"http://e.example/1", b"<http://e.example/1>"), "1"),
+    "one member for all": (gzip.compress(record(1) + record(2)), "1 2"),
+    "empty members": (gzip.compress(b"") + gz(1) + gzip.compress(b"") + gz(2), "1 2"),
+    "a record in two members": (gzip.compress(record(1)[:700]) + gzip.compress(record(1)[700:]) + gz(2), "1 2"),
+    "a wrong checksum": (gz(1) + gz(2)[:-8] + b"abcdefgh" + gz(3), "1 3"),
+    "a mark of UTF-8": (b"\xef\xbb\xbf" + record(1) + record(2), "1 2"),
+    "no lines between": (record(1)[:-4] + record(2)[:-4] + record(3), "1 2 3"),
+    "HTTP/2": (record(1).replace(b"HTTP/1.1 200 OK\r\n", b"HTTP/2 200     \r\n"), "1"),
+    "an archive in a page": (record(1, HTML + record(8)) + record(2), "1 2"),
+    "a header of a megabyte": (record(1) + record(2).replace(b"WARC-Date", b"X" * 1_000_000) + record(3), "1 3"),
+    "revisits": (record(1) + record(2, kind="revisit") + record(3), "1 3"),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_pages_are_read_from_files_of_any_shape(read, name):
+    data, expected = SHAPES[name]
+    assert set(expected.split()) <= set(read(data))
 
 
 def test_lost_pages_say_where(tmp_path):

@@ -22,6 +22,7 @@ from mella_hf.know.links import absolute_url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 << 10
+_GZIP = b"\x1f\x8b"
 # Statuses of a server that may do better later: RFC 9110, RFC 6585, and Cloudflare's 52x.
 _RETRYABLE = re.compile(
     r"http_(408|425|429|5\d\d)|timeout_\w+|incomplete|host_gave_up|record_(?:busy|incomplete|unreachable)"
@@ -71,7 +72,7 @@ class Response:
 
     reason: str | None = None
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+    headers: CIMultiDictProxy[str] = field(default_factory=lambda: _NO_HEADERS)
     x_robots_tag: tuple[str, ...] = ()
     body: bytes = b""
     kind: str | None = None
@@ -201,12 +202,16 @@ class _Inflater:
         """What a piece of a body gives, at most `limit` bytes. Raises zlib.error."""
         before, self._maybe_bare = self._maybe_bare and bool(data), False
         try:
-            return self._inflater.decompress(data, limit)
+            text = self._inflater.decompress(data, limit)
         except zlib.error:
             if not before:  # not at its beginning
                 raise
             self._inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
             return self._inflater.decompress(data, limit)
+        while len(text) < limit and self._inflater.unused_data[:2] == _GZIP:  # one member behind another (RFC 1952)
+            data, self._inflater = self._inflater.unused_data, zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+            text += self._inflater.decompress(data, limit - len(text))
+        return text
 
 
 def _timeout_reason(error: TimeoutError, phase: str) -> str:

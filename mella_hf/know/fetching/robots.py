@@ -5,11 +5,14 @@ robots.txt as in RFC 9309, with the lines Content-Signal and Content-Usage; tdmr
 same of one response. If a site's rules cannot be read, nothing is fetched from it.
 """
 
+import codecs
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
+
+from multidict import CIMultiDictProxy
 
 from mella_hf.errors import MissingExtraError
 from mella_hf.know.fetching.download import Response
@@ -70,33 +73,38 @@ class Rules:
     def opt_outs(self, url: str) -> list[str]:
         """The signals of robots.txt, tdmrep.json and ai.txt that speak against the use of a URL."""
         path = _path_of(url)
-        lines = [_usage_line(line) for line in self._group.values("content-usage")]
-        fitting = [(len(prefix), usage) for prefix, usage in lines if covers(prefix, path)]
-        usage = max(fitting, key=lambda pair: pair[0])[1] if fitting else None
-        found = usage_opt_outs(usage, ", ".join(self._group.values("content-signal")))
+        found = usage_opt_outs(self._said("content-usage", path), self._said("content-signal", path))
         if self.is_reserved(url):
             found.append(TDM)
         return found if self._ai.can_fetch(url, PRODUCT) else [*found, "ai_txt"]
 
+    def _said(self, name: str, path: str) -> list[str]:
+        """What the lines of that name say of a path: those of the longest prefix, of which there may be several."""
+        lines = [_usage_line(line) for line in self._group.values(name) if line]
+        fitting = [(len(prefix), usage) for prefix, usage in lines if covers(prefix, path)]
+        nearest = max(length for length, _ in fitting) if fitting else 0
+        return [usage for length, usage in fitting if length == nearest]
 
-def response_opt_outs(headers: Mapping[str, str], x_robots_tag: Iterable[str], of_site: Iterable[str]) -> list[str]:
+
+def response_opt_outs(headers: CIMultiDictProxy[str], tags: Iterable[str], of_site: Iterable[str]) -> list[str]:
     """All signals that hold for a response: of its headers, and those of its site. Its TDM header overrides the file.
 
     Args:
-        x_robots_tag: the values of these headers, which are several where there are several lines.
+        tags: the values of X-Robots-Tag.
         of_site: as `Rules.opt_outs` gives them.
     """
-    found = opt_outs(robots_directives(x_robots_tag))
-    found += usage_opt_outs(headers.get("Content-Usage"), headers.get("Content-Signal"))
-    reserved = is_reserved(headers.get("TDM-Reservation"))
+    found = opt_outs(robots_directives(tags))
+    found += usage_opt_outs(headers.getall("Content-Usage", ()), headers.getall("Content-Signal", ()))
+    said = headers.getall("TDM-Reservation", ())
+    reserved = is_reserved(", ".join(said)) if said else None
     found += [signal for signal in of_site if signal != TDM or reserved is None]
     return list(dict.fromkeys(found + ([TDM] if reserved else [])))
 
 
 def _usage_line(line: str) -> tuple[str, str]:
     """(path, preferences) of a line of robots.txt: "/photos train-ai=n", or "train-ai=n" for everything."""
-    path, _, usage = line.partition(" ")
-    return (path, usage) if path.startswith("/") else ("/", line)
+    path, *usage = line.split(maxsplit=1)
+    return (path, "".join(usage)) if path.startswith("/") else ("/", line)
 
 
 def _rooted(group: Group) -> Group:
@@ -122,11 +130,17 @@ def rules_text(response: Response) -> str:
     if response.status is not None and response.status // 100 == 2 and response.reason == f"http_{response.status}":
         return ""  # 204 and the like: a success without a text
     if response.reason is None:
-        return response.body.decode("utf-8", "replace").lstrip("\ufeff")
+        return _decoded(response.body)
     if response.reason == "empty" or (response.status is not None and response.reason[:6] == "http_4"):
         if response.status != 429:
             return ""
     raise Unreadable(response.reason if response.reason in _UNREACHABLE else "robots_unavailable")
+
+
+def _decoded(body: bytes) -> str:
+    """The text of a rule file: UTF-8, or UTF-16 where its mark says so; null bytes are not part of it."""
+    mark = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+    return body.decode(mark.get(body[:2], "utf-8"), "replace").replace("\0", "").lstrip("\ufeff")
 
 
 def parse_tdmrep(text: str) -> list[tuple[str, bool]]:
@@ -135,13 +149,27 @@ def parse_tdmrep(text: str) -> list[tuple[str, bool]]:
         rules = json.loads(text)
     except (ValueError, RecursionError):
         return []  # many servers answer any address with a page
+    if isinstance(rules, dict):
+        rules = [rules]  # one rule without its list
     if not isinstance(rules, list):
         return []
-    return [
-        (rule["location"], _is_one(rule.get("tdm-reservation")))
-        for rule in rules
-        if isinstance(rule, dict) and isinstance(rule.get("location"), str)
-    ]
+    found = []
+    for rule in rules:
+        if isinstance(rule, dict):
+            said = {str(name).lower(): value for name, value in rule.items()}
+            places = said.get("location")
+            for place in places if isinstance(places, list) else [places]:
+                if isinstance(place, str):
+                    found.append((_location(place), _is_one(said.get("tdm-reservation"))))
+    return found
+
+
+def _location(place: str) -> str:
+    """A location as a path: some files have whole addresses, or paths without their first slash."""
+    place = place.strip()
+    if place.lower().startswith(("http://", "https://")):
+        place = "/" + place.split("/", 3)[3] if place.count("/") > 2 else "/"
+    return place if place[:1] in ("/", "*", "") else "/" + place
 
 
 def covers(location: str, path: str) -> bool:
@@ -176,4 +204,4 @@ def _comparable(path: str) -> str:
 
 
 def _is_one(value: Any) -> bool:
-    return str(value).strip() == "1"
+    return value is True or value == 1 or str(value).strip() == "1"

@@ -6,14 +6,15 @@ comments, templates and scripts.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mella_hf.know.links import absolute_url
-from mella_hf.know.optouts import PRODUCT, TDM_DIRECTIVE, is_reserved, robots_directives
+from mella_hf.know.optouts import PRODUCT, TDM_DIRECTIVE, is_reserved, robots_directives, usage_opt_outs
 from mella_hf.know.pages.charset import decode_page
-from mella_hf.know.pages.image_source import Attributes, declared_size, image_source
+from mella_hf.know.pages.image_source import Attributes, PictureSources, declared_size, image_source
 from mella_hf.know.pages.tree import HEADINGS, PageTree, is_html, may_have_images, open_self_closed, parse_page
 from mella_hf.know.pages.warc import Page
 from mella_hf.know.records import bucket_of, site_of
@@ -68,7 +69,7 @@ class _Image(NamedTuple):
 
     element: "Element"
     heading: "Element | None"
-    sources: list[Attributes]
+    sources: PictureSources | None
 
 
 class _Reader:
@@ -88,18 +89,19 @@ class _Reader:
         images: list[_Image] = []
         heading: Element | None = None
         picture: Node | None = None  # the last that had a source
-        sources: list[Attributes] = []
+        sources: PictureSources | None = None
         for element in elements:
             tag = element.tag
             if tag == "img":
-                images.append(_Image(element, heading, sources if sources and element.parent is picture else []))
+                is_in = sources is not None and element.parent is picture
+                images.append(_Image(element, heading, sources if is_in else None))
             elif tag in HEADINGS:
                 heading = element
             elif tag == "source":
                 if element.matches("picture > source"):
-                    if element.parent is not picture:
-                        picture, sources = element.parent, []
-                    sources.append(_attributes(element))
+                    if sources is None or element.parent is not picture:
+                        picture, sources = element.parent, PictureSources()
+                    sources.add(_attributes(element))
             elif tag == "meta":
                 self._declare(element)
             elif tag == "figure":
@@ -115,7 +117,9 @@ class _Reader:
         """The images that say something, as rows."""
         counts["images"] += len(self.images)
         url = self.page.url
-        license_url = self._license(self.document)
+        licenses = self.document.select(_LICENSES)
+        license_url = self._license(licenses)
+        figures = self._figures(licenses) if self.has_figures else {}
         robots = list(dict.fromkeys(self.robots))
         site, bucket = _home("/".join(url.split("/", 3)[:3]))
         seen: set[tuple[str, str]] = set()
@@ -134,7 +138,8 @@ class _Reader:
             seen.add((target, alt))
             if heading is not None and heading is not read:  # once, and only where an image follows
                 read, heading_text = heading, _clean(heading.text)
-            caption, own_license = self._around(element) if self.has_figures else (None, None)
+            figure = element.closest("figure") if figures else None
+            caption, own_license = figures[figure].said() if figure in figures else (None, None)
             yield Candidate(
                 url, target, alt[:MAX_ALT], _short(attributes.get("title")), caption,
                 heading_text, self.title, self._language(element),
@@ -147,22 +152,36 @@ class _Reader:
 
     def _declare(self, meta: "Element") -> None:
         """Take over what a `<meta>` says of the page."""
-        name = (meta.attr("name") or meta.attr("http-equiv") or "").strip().lower()
+        said = meta.attr("name") or meta.attr("http-equiv") or meta.attr("property") or ""
         content = meta.attr("content") or ""
-        if name in ("robots", "x-robots-tag", PRODUCT):
-            self.robots += robots_directives([content])
-        elif name == "content-language":
-            self.fallback = language_tag(content) or self.fallback
-        elif name == "tdm-reservation" and is_reserved(content):
-            self.robots.append(TDM_DIRECTIVE)
+        for name in said.lower().replace(",", " ").split():  # "robots, otherbot" is both
+            if name in ("robots", "x-robots-tag", PRODUCT):
+                self.robots += robots_directives([content])
+            elif name == "content-language":
+                self.fallback = language_tag(content) or self.fallback
+            elif name == "tdm-reservation" and is_reserved(content):
+                self.robots.append(TDM_DIRECTIVE)
+            elif name == "content-usage":
+                self.robots += usage_opt_outs([content], ())
+            elif name == "content-signal":
+                self.robots += usage_opt_outs((), [content])
 
-    def _around(self, image: "Element") -> tuple[str | None, str | None]:
-        """Caption and license of the figure around an image."""
-        figure = image.closest("figure")
-        if figure is None:
-            return None, None
-        caption = figure.select_one("figcaption")
-        return _clean(caption.text) if caption is not None else None, self._license(figure)
+    def _figures(self, licenses: "list[Element]") -> "dict[Node, _Figure]":
+        """The figures that have a caption or a license.
+
+        Each goes to all figures around it that have none yet. So the work is linear, however figures are nested.
+        """
+        found: dict[Node, _Figure] = {}
+        for caption in self.document.select("figcaption"):
+            for figure in _figures_around(caption, lambda one: one in found):
+                found[figure] = _Figure(caption)
+        by_name = [one for one in licenses if _names_license(one)]
+        for link in (*by_name, *licenses):
+            url = self._license([link]) if link.closest("figure") is not None else None
+            if url is not None:
+                for figure in _figures_around(link, lambda one: one in found and found[one].license is not None):
+                    found.setdefault(figure, _Figure()).license = url
+        return found
 
     def _language(self, image: "Element") -> str | None:
         """The language that the nearest element around an image declares; else what `<meta>` or the header does."""
@@ -174,11 +193,37 @@ class _Reader:
             place = said.parent
         return self.fallback
 
-    def _license(self, scope: "Node") -> str | None:
-        """The license that a page, or a figure in it, links to: `rel=license` first, else Creative Commons."""
-        named = scope.select(_LICENSES)
-        best = next((link for link in named if "license" in (link.attr("rel") or "")), named[0] if named else None)
+    def _license(self, links: "list[Element]") -> str | None:
+        """The license that a page links to: `rel=license` first, else Creative Commons."""
+        best = next(filter(_names_license, links), links[0] if links else None)
         return self._resolve(best.attr("href") or "")[0] if best is not None else None
+
+
+@dataclass(slots=True)
+class _Figure:
+    """What a `<figure>` says of its images."""
+
+    caption: "Element | None" = None
+    license: str | None = None
+    text: str | None = None  # of the caption, once it was read
+
+    def said(self) -> tuple[str | None, str | None]:
+        """Caption and license."""
+        if self.caption is not None and self.text is None:
+            self.text = _clean(self.caption.text) or ""
+        return self.text or None, self.license
+
+
+def _figures_around(element: "Element", is_done: "Callable[[Node], bool]") -> "Iterator[Node]":
+    """The figures around an element, from the innermost outwards, up to the first that is done."""
+    figure = element.closest("figure")
+    while figure is not None and not is_done(figure):
+        yield figure
+        figure = figure.parent.closest("figure") if figure.parent is not None else None
+
+
+def _names_license(link: "Element") -> bool:
+    return "license" in (link.attr("rel") or "")
 
 
 def _attributes(element: "Element") -> Attributes:

@@ -4,7 +4,8 @@ It chooses what a browser would show: lazy-loading attributes before placeholder
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cached_property
 
 from mella_hf.know.pages.srcset import parse_srcset
 
@@ -34,12 +35,34 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def image_source(attributes: Attributes, sources: Sequence[Attributes]) -> str | None:
+class PictureSources:
+    """The `<source>` elements of a `<picture>`, which are searched once for all of its images."""
+
+    def __init__(self) -> None:
+        self._sources: list[Attributes] = []
+
+    def add(self, attributes: Attributes) -> None:
+        """Take one over, by its attributes."""
+        self._sources.append(attributes)
+
+    @cached_property
+    def best(self) -> str | None:
+        """The first image that the later stages can read; None where there is none."""
+        for source in self._sources:
+            if (source.get("type") or "").strip().lower() not in _UNREADABLE_TYPES:
+                value = source.get("srcset") or next((source[n] for n in LAZY_SOURCE_SETS if source.get(n)), None)
+                best = best_of_srcset(value)
+                if best:
+                    return best
+        return None
+
+
+def image_source(attributes: Attributes, sources: PictureSources | None = None) -> str | None:
     """The address of an image as the page gives it, the largest there is; None where there is none.
 
     Args:
         attributes: of the `<img>`.
-        sources: attributes of the `<source>` elements before it in its `<picture>`.
+        sources: of its `<picture>`.
     """
     if not _LAZY.isdisjoint(attributes):
         for name in LAZY_SOURCE_SETS:
@@ -56,12 +79,8 @@ def image_source(attributes: Attributes, sources: Sequence[Attributes]) -> str |
         return best
     if is_real:
         return src
-    for source in sources:
-        if (source.get("type") or "").strip().lower() not in _UNREADABLE_TYPES:
-            value = source.get("srcset") or next((source[n] for n in LAZY_SOURCE_SETS if source.get(n)), None)
-            best = best_of_srcset(value)
-            if best:
-                return best
+    if sources is not None and sources.best:
+        return sources.best
     return src or None
 
 

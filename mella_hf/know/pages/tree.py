@@ -1,8 +1,11 @@
 """Walk the tree of a page in document order, over the elements that say something about its images."""
 
+import itertools
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mella_hf.know.rows import in_memory
 
 if TYPE_CHECKING:
     from turbohtml import Document, Element
@@ -12,6 +15,10 @@ _TELLING = ("img", "source", "figure", *HEADINGS, "meta", "base", "title")
 _IMG = re.compile(rb"<[iI][mM]")  # <image> is one too
 _SELF_CLOSED = re.compile(r"<([tsi](?:itle|cript|tyle|extarea|frame))(\s[^<>]*)?/>")
 _HEAD_LENGTH = 8192  # where such elements stand, if a page has any
+_ROOT = re.compile(r"<(html|body)(?=[\s/>])[^>]*+>", re.IGNORECASE)
+_LONG = 100_000  # characters, from which on it matters how many such tags a page has
+_ROOTS = 100
+_SHORT = 20_000  # characters, of which no markup makes a tree of more than 400 MB
 
 
 class PageTree(NamedTuple):
@@ -32,14 +39,31 @@ def may_have_images(body: bytes) -> bool:
 
 
 def parse_page(text: str) -> PageTree:
-    """Parse a page as a browser without scripts does."""
+    """Parse a page as a browser without scripts does.
+
+    Raises:
+        RowFailed: `page_too_large`, where its tree takes more memory than a row may.
+    """
     from turbohtml import parse
 
-    document = parse(text, positions=False)
+    if len(text) < _SHORT:
+        document = parse(text, positions=False)
+    else:  # an open <b> with attributes comes again in each paragraph, so that few bytes can make many elements
+        with in_memory("page"):
+            document = parse(_with_few_roots(text) if len(text) > _LONG else text, positions=False)
     for template in document.select("template"):
         if is_html(template):  # in a drawing it is an element as any other
             template.decompose()
     return PageTree(document, list(document.iter_elements(_TELLING)))
+
+
+def _with_few_roots(text: str) -> str:
+    """The same page, but `<html>` and `<body>` bring new attributes only the first hundred times.
+
+    The parser gives all of these to one element, in a time that grows with the square of their number.
+    """
+    seen = itertools.count()
+    return _ROOT.sub(lambda found: found[0] if next(seen) < _ROOTS else f"<{found[1]}>", text)
 
 
 def is_html(element: "Element") -> bool:

@@ -1,4 +1,4 @@
-"""Read HTML pages from WARC files (plain, gzip or zstd; Common Crawl's or your own), and from ARC files.
+"""Read HTML pages from WARC files (plain, gzip or zstd; Common Crawl's or your own), WACZ files and ARC files.
 
 Damaged records are skipped and counted: reading continues at the next member, and a last record that is cut off is
 counted. Bodies are decoded here, because a reader that decodes them itself stops without an error at the first chunked
@@ -7,6 +7,9 @@ gzip body.
 
 import io
 import mmap
+import struct
+import tempfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +24,6 @@ from mella_hf.know.pages.bodies import MAX_PAGE_BYTES, UnreadableBody, decode_bo
 from mella_hf.know.rows import RowFailed, one_row
 
 _MAGIC = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"WARC/")  # a gzip member, a zstd frame, a plain record
-_READ = (
-    "transfer-encoding",
-    "content-encoding",
-    "content-language",
-    "tdm-reservation",
-    "content-usage",
-    "content-signal",
-)
 
 
 class Page(NamedTuple):
@@ -56,7 +51,7 @@ class LostPage(NamedTuple):
 
 
 def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[Page | LostPage]:
-    """The pages of a WARC or ARC file in order, and what was no page.
+    """The pages of a WARC, WACZ or ARC file in order, and what was no page.
 
     Args:
         max_bytes: the largest page, decoded.
@@ -80,7 +75,7 @@ def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[
         yield page
     if not records:
         raise MellaError(
-            f"{path} holds no WARC record of a page; give .warc, .warc.gz, .warc.zst, .arc or .arc.gz files."
+            f"{path} holds no WARC record of a page; give .warc, .warc.gz, .warc.zst, .wacz, .arc or .arc.gz files."
         )
     if texts == records:
         raise MellaError(f"{path} holds texts without HTML (a WET file), so no images; give the WARC files themselves.")
@@ -95,6 +90,10 @@ def _records(path: Path, max_bytes: int) -> Iterator[ArchivedRecord | LostPage]:
     with file:
         if not path.stat().st_size:
             return
+        if file.read(4) == b"PK\3\4" and zipfile.is_zipfile(file):
+            yield from _zipped_records(file, path, max_bytes)
+            return
+        file.seek(0)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if is_arc(data[:256]):
                 for one in arc_records(file, data, max_bytes):
@@ -121,6 +120,38 @@ def _records(path: Path, max_bytes: int) -> Iterator[ArchivedRecord | LostPage]:
                     yield LostPage(f"{path.name}, after @{last}: {problem}", "warc_damaged")
                     said, silent = True, False
                 at = data.find(magic, last + 1)
+
+
+def _zipped_records(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[ArchivedRecord | LostPage]:
+    """The records of the WARC files in a WACZ file, which a zip file stores without compressing them once more.
+
+    https://specs.webrecorder.net/wacz/1.1.1/. Each is copied to a temporary file, since readers go to and fro in it.
+    """
+    with zipfile.ZipFile(file) as members:
+        for member in members.infolist():
+            name = member.filename
+            if not (name.startswith("archive/") and name.endswith((".warc", ".warc.gz"))):
+                continue
+            if member.compress_type != zipfile.ZIP_STORED:  # it might inflate to anything
+                yield LostPage(f"{path.name}, {name}: it is compressed within the zip file", "warc_damaged")
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder) / Path(name).name
+                with open(copy, "wb") as plain:
+                    for piece in _stored(file, member):
+                        plain.write(piece)
+                yield from _records(copy, max_bytes)
+
+
+def _stored(file: IO[bytes], member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The bytes of a member that is not compressed. Its checksum is not asked: after damage, archives are read on."""
+    file.seek(member.header_offset + 26)  # of the member's own header, which ends with two lengths and what has them
+    name, extra = struct.unpack("<HH", file.read(4))
+    file.seek(name + extra, io.SEEK_CUR)
+    left = member.compress_size
+    while left > 0 and (piece := file.read(min(left, 1 << 20))):
+        yield piece
+        left -= len(piece)
 
 
 def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterator[tuple[int, ArchivedRecord | None]]:
@@ -188,7 +219,7 @@ class _From:
 def _page(record: ArchivedRecord, name: str, max_bytes: int) -> Page | LostPage:
     """The page of a record of the file `name`."""
     reason, body = None, record.body
-    transfer, content, language, reserved, usage, signal = (record.headers.get(name, [None])[0] for name in _READ)
+    headers = record.headers
     if not record.complete:
         reason = "page_truncated"
     elif record.conversion or not may_be_html(record.content_type):
@@ -201,6 +232,7 @@ def _page(record: ArchivedRecord, name: str, max_bytes: int) -> Page | LostPage:
         reason = "page_url_invalid"
     else:
         try:
+            transfer, content = (", ".join(headers.get(name, ())) for name in ("transfer-encoding", "content-encoding"))
             body = decode_body(body, transfer, content, max_bytes=max_bytes)
         except UnreadableBody as error:
             reason = str(error)
@@ -208,6 +240,8 @@ def _page(record: ArchivedRecord, name: str, max_bytes: int) -> Page | LostPage:
             reason = "page_not_html"
     if reason is not None:
         return LostPage(f"{name}@{record.at} {record.url}", reason)
-    robots = record.headers.get("x-robots-tag", [])
-    robots = [*robots, *([TDM_DIRECTIVE] if is_reserved(reserved) else []), *usage_opt_outs(usage, signal)]
+    robots = [*headers.get("x-robots-tag", ())]
+    robots += [TDM_DIRECTIVE] if is_reserved(", ".join(headers.get("tdm-reservation", ()))) else []
+    robots += usage_opt_outs(headers.get("content-usage", ()), headers.get("content-signal", ()))
+    language = headers.get("content-language", [None])[0]
     return Page(record.url, body, record.content_type, language, tuple(robots))
