@@ -1,5 +1,6 @@
 """The kinds of `hostile_kinds`, all at once: every good one is kept, and every bad one has its reason."""
 
+import re
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from mella_hf.know.pages.extract import page_candidates
 from mella_hf.know.pages.warc import Page
 from mella_hf.know.rows import RowFailed, in_memory, one_row
 
-QUICK = Limits(connect=60, response=3, read=2, total=6)
+QUICK = Limits(connect=60, response=5, read=4, total=8)  # of a good page on a busy machine too
 
 
 def is_as_expected(expected: str | None, told: list[str], is_kept: bool) -> bool:
@@ -60,7 +61,7 @@ def test_pages_and_answers_of_servers(tmp_path: Path, monkeypatch: pytest.Monkey
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 0, done.output
     kept = {
-        int(row["text"].removesuffix(".").split()[-1])
+        int(re.findall(r"[0-9]+", row["text"])[-1])
         for path in (tmp_path / "out").glob(".collect/alt_texts/*/rows.parquet")
         for row in pq.read_table(path).to_pylist()
     }
