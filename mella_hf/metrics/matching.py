@@ -22,13 +22,16 @@ from typing import Literal, get_args
 
 from mella_hf.errors import MellaError
 from mella_hf.languages import Language, get_language
-from mella_hf.text.spelling import spelling
+from mella_hf.metrics.names.thai import is_common_place
+from mella_hf.text.spelling import Dictionary, spelling
 from mella_hf.text.tokens import TokenAnalysis, analyze, arabic_bases, is_word, stem_words
 
 Mode = Literal["exact", "stem", "fuzzy"]
 
 SHORT_STEM = 4  # letters: below it, unrelated words share stems (قطر Qatar, قطرات drops)
 SHORT_THAI = 4  # letters: below it, a Thai string occurs inside many words
+SHORT_ARABIC = 2  # letters of a word that keeps its clitics, for it may be a name's first: أم, أبو is longer
+_ONE_LETTER_CLITICS = "ولبفك"
 LONG_STEM = 7  # letters: two words that a dictionary tells apart, but share so long a stem, are one (compounds)
 MIN_COMPOUND = 5  # letters of an Arabic name that may be written together or apart
 MIN_NAME = 3  # letters of a name that an ending can be added to
@@ -36,7 +39,7 @@ _ENDINGS = {  # of nouns in the singular, and the most frequent ones of the plur
     "cs": frozenset("a e ě i í o u y ou em ům ám ách ovi".split()),
     "hu": frozenset(
         "t at et ot öt ban ben n on en ön ra re nak nek ról ről tól től ból ből ba be hoz hez höz nál nél ig val vel "
-        "ért ját jét nkat".split()
+        "ért ját jét nkat ott ett ött".split()
     ),
     "ru": frozenset("а е и о у ы ю я ой ей ом ем ам ах ью ами ях ями".split()),
     "sr": frozenset("a e i o u om em ama ima ju ja jem".split()),
@@ -82,17 +85,26 @@ def distinct_keywords(keywords: Iterable[str], language: Language) -> list[str]:
 
 
 def contains(
-    text: TokenAnalysis, keyword: str, mode: Mode = "stem", plain: bool = False, capital: bool = False
+    text: TokenAnalysis, keyword: str, mode: Mode = "stem", plain: bool = False, capital: bool | None = None
 ) -> bool:
     """Whether an analysed text names a keyword.
 
     Args:
-        capital: the keyword is written with a capital, so that an ordinary word in small letters is not it.
+        capital: whether the keyword is written with a capital, so that an ordinary word in small letters is not it; or
+            without, so that it needs none in the answer. None: not known.
     """
     if mode not in get_args(Mode):
         raise MellaError(f"Unknown keyword mode {mode!r}; choose one of {', '.join(get_args(Mode))}.")
     wanted = _analyze_keyword(keyword, text.language)
-    words = _without_common(wanted, text, text.words, False) if text.language.tokenizer == "kiwi" else text.words
+    words = text.words
+    if text.language.tokenizer == "kiwi":
+        words = _without_common(wanted, text, words, False)
+    elif wanted.words == [_ALI] and text.language.stemmer == "arabic" and _ON in text.raw:
+        text = analyze(text.raw.replace(_ON, _NO_NOUN), text.language)
+        words = text.words
+    elif text.language.tokenizer == "newmm" and is_common_place(wanted.normalized):
+        text = analyze(_said_as_place(wanted.normalized, text), text.language)
+        words = text.words
 
     def is_name(found: Sequence[str]) -> bool:
         return not capital or not _is_ordinary(found, text)
@@ -103,10 +115,40 @@ def contains(
         return False
     if text.language.tokenizer != "words":
         return _found_unspaced(wanted, text, mode)
-    forms = _Forms(text, alone=len(wanted.words) == 1, fuzzy=mode == "fuzzy", plain=plain)
+    forms = _Forms(text, alone=len(wanted.words) == 1, fuzzy=mode == "fuzzy", plain=plain, capital=capital)
     if _contiguous(wanted.words, text.words, forms.match, is_name):
         return True
     return text.language.stemmer == "arabic" and _joined_otherwise(wanted.words, text.words)
+
+
+_ALI, _ON = "علي", "على"  # a given name, and the preposition that the normaliser makes equal to it
+
+
+def _said_as_place(name: str, text: TokenAnalysis) -> str:
+    """A Thai text without what is a common word there, such as the particle เลย, and no province.
+
+    A province has a word for what it is before it, a preposition, another name, or a space.
+    """
+    kept, at = "", 0
+    while (found := text.normalized.find(name, at)) >= 0:
+        before, after = text.normalized[:found].rstrip(), text.normalized[found + len(name) :]
+        leads = not before or before.endswith(_LEADS_TO_PLACE) or before != text.normalized[:found]
+        ends = not after or not after[0].isalpha() or after.startswith(_AFTER_PLACE)
+        kept += text.normalized[at:found] + (name if leads and ends else " ")
+        at = found + len(name)
+    return kept + text.normalized[at:]
+
+
+_LEADS_TO_PLACE = tuple(
+    """
+    จังหวัด เมือง อำเภอ จ. อ. ที่ ใน จาก ของ ไป ถึง และ กับ หรือ ชาว คน
+    """.split()
+)
+_AFTER_PLACE = tuple(
+    """
+    และ กับ หรือ ใน ที่ เป็น มี ตอน ยาม เมื่อ
+    """.split()
+)
 
 
 def _joined_otherwise(wanted: Sequence[str], words: Sequence[str]) -> bool:
@@ -158,8 +200,8 @@ def _is_ordinary(found: Sequence[str], text: TokenAnalysis) -> bool:
 class _Forms:
     """Compares two words by their stems."""
 
-    def __init__(self, text: TokenAnalysis, alone: bool, fuzzy: bool, plain: bool = False):
-        self.text = text
+    def __init__(self, text: TokenAnalysis, alone: bool, fuzzy: bool, plain: bool = False, capital: bool | None = None):
+        self.text, self.capital = text, capital
         self.alone = alone  # the keyword is one word
         self.stemmer = text.language.stemmer
         self.fuzzy, self.plain = fuzzy, plain
@@ -168,6 +210,8 @@ class _Forms:
         """Whether two words are forms of the same word, by the dictionary or by their stems."""
         if wanted == word or self._same_word(wanted, word):
             return True
+        if self.stemmer == "arabic" and len(wanted) == SHORT_ARABIC and not self.alone:  # لأم كلثوم
+            return word[1:] == wanted and word[0] in _ONE_LETTER_CLITICS
         if self.plain and self._same_plain(wanted, word):
             return True
         return self.fuzzy and _similar(wanted, word)
@@ -192,21 +236,33 @@ class _Forms:
         dictionary = spelling(self.text.language)
         if dictionary is None:
             return self.stemmer is not None and self._same_stem(wanted, word)
-        only_name, has_capital = not dictionary.is_ordinary(wanted), word in self.text.capitals
-        if only_name and not has_capital:
+        unlisted, has_capital = not dictionary.is_ordinary(wanted), self._has_capital(word, dictionary)
+        if unlisted and self.capital is not False and not has_capital:
             return False  # "у костра" does not name Кострома
         ours, theirs = dictionary.lemmas(wanted), dictionary.lemmas(word, has_capital)
         if not has_capital and self.alone and len(wanted) <= SHORT_STEM and dictionary.is_also_name(wanted):
             return wanted in theirs  # "husy", geese, does not name Hus
         if ours and theirs and not ours.isdisjoint(theirs):
-            return True
+            # A common noun that is made of another is a word of its own: "láng", a flame, is not "lángos".
+            made = wanted in ours and wanted not in theirs and word in theirs
+            if self.capital is not False or not made:
+                return True
         known = bool(ours and theirs) and {wanted} != ours and {word} != theirs  # the paradigms of both
         if self.stemmer is not None and self._same_stem(wanted, word, LONG_STEM if known else 0):
             return True
         # A name of which no dictionary has the paradigm; or a word that is one by its capital within a sentence.
-        unknown = only_name and theirs <= {word}
+        unknown = unlisted and theirs <= {word}
         named = word in self.text.inner_capitals and not dictionary.is_also_name(word)
         return (unknown or named) and _is_other_ending(wanted, word, self.text.language.code)
+
+    def _has_capital(self, word: str, dictionary: Dictionary) -> bool:
+        """Whether a word has its capital because it is a name, as far as that can be seen where a sentence begins."""
+        if word not in self.text.capitals:
+            return False
+        inner = self.text.inner_capitals
+        if word in inner or self.text.raw.upper() == self.text.raw:
+            return True
+        return not dictionary.is_ordinary(word) or dictionary.is_also_name(word)
 
     def _same_stem(self, wanted: str, word: str, least: int = 0) -> bool:
         ours, theirs = _stems(wanted, self.stemmer), _stems(word, self.stemmer)

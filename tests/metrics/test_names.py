@@ -61,6 +61,9 @@ NAMED = [
     ("ru", "Юрий Гагарин", "Памятник Юрию Гагарину."),
     ("cs", "Olomouc", "Kašna v Olomouci."), ("cs", "Praha", "Večer v Praze."), ("cs", "Plzeň", "Pivo z Plzně."),
     ("cs", "Hus", "Pomník Husa."), ("cs", "Zlín", "Dům ve Zlíně."), ("cs", "svíčková", "Talíř se svíčkovou."),
+    ("hu", "Vác", "Vácott készült."), ("cs", "trdelník", "Prodavač peče trdelníky."),
+    ("ar", "أم درمان", "سوق بأم درمان."), ("ar", "محمد علي", "تمثال محمد على باشا."),
+    ("th", "เลย", "จังหวัดน่าน แพร่ และเลย"), ("th", "แพร่", "ภาพถ่ายจากแพร่"),
     ("ko", "부산", "부산에서 찍은 사진"), ("ko", "전주", "전주역 앞"), ("pl", "Kraków", "Rynek w Krakowie."),
 ]  # fmt: skip
 NOT_NAMED = [
@@ -69,6 +72,8 @@ NOT_NAMED = [
     ("hu", "Buda", "Egy pohár budai bor."), ("hu", "Eger", "Az egerek a padláson vannak."),
     ("ko", "부산", "아이들이 부산하게 움직인다."), ("ko", "전주", "피아노 전주곡을 듣는다."),
     ("cs", "Hus", "Na dvoře jsou husy."),
+    ("hu", "Tisza", "Tiszta ruha."), ("hu", "lángos", "A láng nagyot lobban."),
+    ("ar", "علي", "قطة على الكرسي."), ("th", "เลย", "สวยมากเลย"), ("th", "กระบี่", "นักรบถือกระบี่"),
     ("sr", "Ниш", "Кип стоји у ниши."), ("sr", "Тара", "Стара кућа на брду."), ("vi", "Huế", "Đóng thuế."),
 ]  # fmt: skip
 
@@ -81,3 +86,33 @@ def test_an_inflected_name_is_named(language: str, keyword: str, answer: str) ->
 @pytest.mark.parametrize(("language", "keyword", "answer"), NOT_NAMED)
 def test_another_word_is_no_name(language: str, keyword: str, answer: str) -> None:
     assert keyword_hits(answer, [keyword], language) == (0, 1)
+
+
+WHOLE = [  # by kind: initials, measures, all capitals, works, institutions, statues, clitics
+    ("hu", "B. Nagy László kritikus, 1971", ["B. Nagy László"]), ("ru", "А.С. Пушкин в деревне", ["А.С. Пушкин"]),
+    ("cs", "J. A. Komenský, rytina", ["J. A. Komenský"]), ("sr", "И. Андрић за радним столом", ["И. Андрић"]),
+    ("hu", "Apple iPhone 13 128 GB, kék", ["Apple iPhone 13"]), ("hu", "Ford Focus 1.6 TDCi, 2012", ["Ford Focus"]),
+    ("vi", "Tủ lạnh Panasonic 255 lít", ["Panasonic"]), ("th", "เครื่องซักผ้า LG 10 กก.", ["LG"]),
+    ("cs", "Apple iPhone 13 v krabici", ["Apple iPhone 13"]), ("vi", "Áo len, cỡ L", []),
+    ("cs", "KARLŠTEJN – POHLED OD JIHU", ["KARLŠTEJN"]), ("ru", "ЛЕНИНГРАД, ЗИМА 1942", ["ЛЕНИНГРАД"]),
+    ("hu", "MAGYAR NEMZETI GALÉRIA – FŐBEJÁRAT", ["MAGYAR NEMZETI GALÉRIA"]),
+    ("cs", "Josef Čapek: Piják, olej na plátně, 1913", ["Josef Čapek", "Piják"]),
+    ("vi", "Tô Ngọc Vân, Thiếu nữ bên hoa huệ, sơn dầu, 1943", ["Tô Ngọc Vân", "Thiếu nữ bên hoa huệ"]),
+    ("ru", "В. И. Суриков. Боярыня Морозова. 1887", ["В. И. Суриков", "Боярыня Морозова"]),
+    ("hu", "Nagy Péter: Nem megyünk haza, mert esik", ["Nagy Péter"]),
+    ("ru", "Корпус Новосибирского государственного университета", ["Новосибирского государственного университета"]),
+    ("cs", "Moravské zemské muzeum, vstup", ["Moravské zemské muzeum"]),
+    ("hu", "Szent Anna-kápolna a domboldalon", ["Szent Anna-kápolna"]),
+    ("vi", "Bảo tàng Mỹ thuật Việt Nam", ["Bảo tàng Mỹ thuật Việt Nam"]),
+    ("vi", "Trường Đại học Bách khoa", ["Đại học Bách khoa"]), ("vi", "Tượng Trần Hưng Đạo", ["Trần Hưng Đạo"]),
+    ("cs", "Busta Bedřicha Smetany na nádraží", ["Bedřicha Smetany"]),
+    ("th", "เจมส์ จิรายุถ่ายแบบ", ["เจมส์ จิรายุ"]), ("th", "โรงพยาบาลรามาธิบดี", ["โรงพยาบาลรามาธิบดี"]),
+    ("tr", "Tarihi köprü, Edirne'de", ["Edirne"]), ("fa", "این یک خانه قدیمی است.", []),
+    ("fa", "من نمی\u200cدانم این چیست.", []), ("th", "สมุดสีฟ้าบนโต๊ะไม้", []),
+    ("ar", "خريطة وتركيا وفرنسا", ["تركيا", "فرنسا"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text", "names"), WHOLE)
+def test_a_name_is_found_whole(language: str, text: str, names: list[str]) -> None:
+    assert extract_keywords(text, language) == names

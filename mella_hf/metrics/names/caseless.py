@@ -14,6 +14,7 @@ from mella_hf.metrics.names.arabic import arabic_names, is_kind, is_ordinary
 from mella_hf.metrics.names.everyday import is_everyday
 from mella_hf.metrics.names.gazetteer import places
 from mella_hf.text import lid
+from mella_hf.text.spelling import function_words
 from mella_hf.text.tokens import arabic_bases
 
 MIN_RARE_LETTERS = 4
@@ -31,6 +32,7 @@ class _Word:
         in_names: the same for the rules of people and sights; "" for the preposition that is written as a given name.
         opens_place: its forms, with or without clitics, with which places of several words begin.
         may_be_rare: it has enough letters of the script, and is no ordinary word of the rules.
+        clitic: letters of "and", "in" or "for" that are written together with a place: وتركيا is تركيا.
     """
 
     normalized: str
@@ -41,6 +43,7 @@ class _Word:
     is_feast: bool
     may_be_rare: bool
     is_everyday: bool
+    clitic: int
 
     @classmethod
     def of(cls, word: str, language: Language) -> "_Word":
@@ -50,16 +53,28 @@ class _Word:
         in_names = "" if word == "على" else normalized  # it is normalised to the given name علي
         bases = arabic_bases(normalized) if is_arabic else [normalized]
         may_be_rare = _has_letters(normalized, language) and not (is_arabic and is_ordinary(in_names, language))
+        # Words of grammar are no names; nor are verbs, whose prefix is joined in Persian: نمی‌دانم.
+        may_be_rare = may_be_rare and word not in function_words(language) and not word.startswith(_VERB_PREFIXES)
         return cls(
             normalized,
             in_names,
             tuple(base for base in bases if base in _place_openers(language)),
-            any((base,) in places(language) for base in bases),
+            word not in function_words(language) and any((base,) in places(language) for base in bases),
             is_arabic and is_kind(in_names, language),
             is_arabic and normalized in _FEAST,
             may_be_rare,
             may_be_rare and is_everyday(normalized, language),
+            int(is_arabic and word[0] == normalized[0] and _has_clitic(normalized, language)),
         )
+
+
+def _has_clitic(word: str, language: Language) -> bool:
+    known = places(language)
+    return word[0] in _CLITICS and (word,) not in known and (word[1:],) in known
+
+
+_VERB_PREFIXES = ("می\u200c", "نمی\u200c")
+_CLITICS = "وفبلك"  # and, so, in, for, as
 
 
 def _has_letters(word: str, language: Language) -> bool:
@@ -100,7 +115,9 @@ def caseless_names(
             continue
         length = _place_length(words, at, language)
         if length:
-            yield matches[at].start(), matches[at + length - 1].end()
+            yield matches[at].start() + (word.clitic if length == 1 else 0), matches[at + length - 1].end()
+            if word.clitic:
+                continue
         # "the feast of the ..."; without the second article it is a birthday
         if word.is_feast and at + 1 < len(words) and words[at + 1].normalized.startswith("ال"):
             yield matches[at].start(), matches[at + 1].end()

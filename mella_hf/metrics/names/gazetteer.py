@@ -80,7 +80,19 @@ def _country_names(language: Language) -> set[str]:
     for country in pycountry.countries:
         english = {value for field, value in country if field in ("name", "common_name")}
         names |= {translate(name).split(",")[0] for name in english}
+    names |= _territories(language.code)
     return {name for name in names if _fits(name, language)}
+
+
+def _territories(code: str) -> set[str]:
+    """What Unicode CLDR calls the countries in a language."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        territories = Locale.parse(code).territories
+    except (UnknownLocaleError, ValueError):
+        return set()
+    return {name for territory, name in territories.items() if territory.isalpha() and territory not in ("ZZ", "QO")}
 
 
 def _more_names(language: Language) -> set[str]:

@@ -19,9 +19,10 @@ from mella_hf.errors import MissingExtraError
 from mella_hf.languages import Language, get_language
 from mella_hf.metrics.names.caseless import caseless_names
 from mella_hf.metrics.names.gazetteer import place_key, places
+from mella_hf.metrics.names.measures import measured
 from mella_hf.metrics.names.place_nouns import PLACE_NOUNS, STREETS
 from mella_hf.metrics.names.thai import is_kind as is_thai_kind
-from mella_hf.metrics.names.thai import thai_names
+from mella_hf.metrics.names.thai import may_be_name, thai_names
 from mella_hf.text import lid
 from mella_hf.text.spelling import function_words, spelling
 from mella_hf.text.tokens import analyze
@@ -96,15 +97,15 @@ def extract_keywords(text: str, language: str | Language, frequencies: DocumentF
         return []
     spans = list(_quoted(text))
     if entry.names == "kiwi":
-        spans += [*_latin(text), *_korean_names(text, entry)]
+        spans += [*_latin(text, entry), *_korean_names(text, entry)]
     elif entry.names == "newmm":
-        spans += [*_latin(text), *_thai_names(text, entry)]
+        spans += [*_latin(text, entry), *_thai_names(text, entry)]
     elif entry.names == "capitals" and any(map(str.isupper, text)):
-        spans += _capitalised(text, entry, frequencies)
+        spans += [*_works(text, entry), *_capitalised(_as_written(text, entry), entry, frequencies)]
     elif entry.names == "rare":
         words = list(_patterns()["word"].finditer(text))
         is_rare = _never if frequencies is None else frequencies.is_rare
-        spans += [*_latin(text), *(_Span(*place) for place in caseless_names(text, words, entry, is_rare))]
+        spans += [*_latin(text, entry), *(_Span(*place) for place in caseless_names(text, words, entry, is_rare))]
     names: dict[str, str] = {}
     for span in _outermost(spans):
         name = text[span.start : span.end].strip(" -–—.,:;!?")
@@ -134,13 +135,20 @@ def _outermost(spans: list[_Span]) -> list[_Span]:
 def _patterns() -> dict[str, Any]:
     import regex
 
-    word = r"[\p{L}\p{M}\p{N}]+(?:[-’'][\p{L}\p{M}\p{N}]+)*"
+    word = r"[\p{L}\p{M}\p{N}]+(?:[-’'\u200c][\p{L}\p{M}\p{N}]+)*"
     return {
         "word": regex.compile(word),
         "quoted": regex.compile(r"«([^«»]++)»|[“„]([^“”„]+)[”“]|\"([^\"]+)\"|''([^']+)''|(?<!\w)'([^']+)'(?!\w)"),
         "thai": regex.compile(r"\p{Thai}"),
         "latin": regex.compile(r"(?<!\d)\d*+\p{Latin}[\p{Latin}\p{M}\d]*+(?:[- ][\p{Latin}\d][\p{Latin}\p{M}\d]*+)*+"),
         "dash": regex.compile(r"\s+[-–—]\s|,\s"),
+        # A maker of two words or more, or with initials; a title without marks; what follows it. A colon says that it
+        # is a title; after another mark the rest has the year.
+        "work": regex.compile(
+            r"\s*+(?=\p{Lu})(?:\p{Lu}\.\s?|\p{Lu}[\p{L}\p{M}'’-]++\s)+\p{Lu}[\p{L}\p{M}'’-]++"
+            r"(?::\s+(?P<title>[^\d\s,.:;()«»„“”\"!?][^,.:;()«»„“”\"!?]*+)(?=,\s)"
+            r"|[.,]\s+(?P<title>[^\d\s,.:;()«»„“”\"!?][^,.:;()«»„“”\"!?]*?)(?=[.,]\s(?:.*\D)?(?:1[0-9]|20)\d\d(?!\d)))"
+        ),
         "sentence": regex.compile(r"(?:^|[.!?…:]\s+|\n|[–—]\s+)[\s\W]*$"),
     }
 
@@ -159,28 +167,128 @@ def _quoted(text: str) -> Iterator[_Span]:
             yield _Span(start, start + len(name.strip()))
 
 
-def _latin(text: str) -> Iterator[_Span]:
+def _latin(text: str, language: Language) -> Iterator[_Span]:
     """Latin-script words in a text of another script: brands, models, species."""
+    numbers = list(_patterns()["word"].finditer(text))
+    measures = {numbers[at].start() for at in measured(text, numbers, language)}
     for match in _patterns()["latin"].finditer(text):
-        if match.end() - match.start() > 1:
-            yield _Span(*match.span())
+        end = match.end()
+        while end > match.start() and any(match.start() < start < end for start in measures):
+            end = max(start for start in measures if match.start() < start < end)
+        name = text[match.start() : end].rstrip(" -")
+        if len(name) > 1 and match.start() not in measures:
+            yield _Span(match.start(), match.start() + len(name))
 
 
 def _capitalised(text: str, language: Language, frequencies: DocumentFrequencies | None) -> Iterator[_Span]:
     """Runs of capitalised words, with what belongs to them. The first word of a sentence needs more evidence."""
     words = list(_patterns()["word"].finditer(text))
+    measures = measured(text, words, language)
     at = 0
     while at < len(words):
         end = at
-        while end < len(words) and _is_capital(words[end].group()) and _follows(text, words, at, end):
+        while end < len(words) and _is_capital(words[end].group()) and end not in measures:
+            if not _follows(text, words, at, end):
+                break
             end += 1
         if end == at:
             at += 1
             continue
-        while end < len(words) and words[end].group().isdigit() and _follows(text, words, at, end):
+        while end < len(words) and words[end].group().isdigit() and end not in measures:
+            if not _follows(text, words, at, end):
+                break
             end += 1
-        yield from _named(text, words, at, end, language, frequencies)
-        at = end
+        following = end
+        if language.code == "vi":
+            for head in range(at, end):
+                institution = _vietnamese_institution(text, words, head)
+                if institution is not None:
+                    yield _Span(words[head].start(), words[institution - 1].end())
+                    end, following = head, max(end, institution)
+                    break
+        if end > at:
+            yield from _named(text, words, at, end, language, frequencies)
+        at = following
+
+
+def _vietnamese_institution(text: str, words: list[Any], at: int) -> int | None:
+    """The end of an institution's name, which has syllables in small letters: "Bảo tàng Mỹ thuật Việt Nam"."""
+    if at + 2 >= len(words) or (words[at].group().lower(), words[at + 1].group()) not in _VIETNAMESE_HEADS:
+        return None
+    end = at + 2
+    if not _is_capital(words[end].group()) or not all(_follows(text, words, at, k) for k in (at + 1, end)):
+        return None
+    while end < len(words) and _follows(text, words, at, end):
+        if not _is_capital(words[end].group()):
+            # The second syllable of a word whose first has a capital: Mỹ thuật, Bách khoa.
+            closes = end + 1 == len(words) or not _follows(text, words, at, end + 1)
+            if words[end].group() in _stop_syllables() or not _is_capital(words[end - 1].group()):
+                break
+            if not closes and not _is_capital(words[end + 1].group()):
+                break
+        end += 1
+    return end
+
+
+_VIETNAMESE_HEADS = frozenset(
+    tuple(head.split())
+    for head in (
+        "bảo tàng", "bệnh viện", "đại học", "nhà hát", "quảng trường", "sân bay", "công viên", "thư viện", "học viện",
+        "hoàng thành", "khách sạn", "trung tâm", "cung điện", "cao đẳng", "ngân hàng", "triển lãm",
+    )
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _stop_syllables() -> frozenset[str]:
+    return function_words(get_language("vi"))
+
+
+def _as_written(text: str, language: Language) -> str:
+    """A text that is all in capitals with the capitals that it would have otherwise; other texts as they are."""
+    dictionary = spelling(language)
+    if dictionary is None or any(map(str.islower, text)):
+        return text
+    words = list(_patterns()["word"].finditer(text))
+    if sum(len(match.group()) > 1 for match in words) < 2:  # noqa: PLR2004  (a word alone may be an abbreviation)
+        return text
+    written = list(text)
+    for match in words:
+        word = match.group().lower()
+        if not dictionary.is_ordinary(word):
+            word = "-".join(map(str.capitalize, word.split("-")))
+        if match.start() == words[0].start() or _opens_sentence(text, match):
+            word = word[0].upper() + word[1:]
+        if len(word) == len(match.group()):
+            written[match.start() : match.end()] = word
+    if language.code == "hu":
+        _capitalise_institutions(written, words, language)
+    return "".join(written)
+
+
+def _capitalise_institutions(written: list[str], words: list[Any], language: Language) -> None:
+    """Give all words of a Hungarian institution their capitals, such as those of "Magyar Nemzeti Galéria"."""
+    dictionary = spelling(language)
+    assert dictionary is not None
+    start = 0
+    for at, match in enumerate(words):
+        if at > 0 and "".join(written[words[at - 1].end() : match.start()]) != " ":
+            start = at
+        before = [word.group().lower() for word in words[start:at]]
+        named = any(not dictionary.is_ordinary(w) or _is_of_place(w, "hu") for w in before)
+        if named and not PLACE_NOUNS["hu"].isdisjoint(dictionary.lemmas(match.group(), False)):
+            for word in words[start : at + 1]:
+                written[word.start()] = word.group()[0]
+
+
+def _works(text: str, language: Language) -> Iterator[_Span]:
+    """The title of a work after who made it, in captions of museums: "Josef Čapek: Piják, olej na plátně, 1913"."""
+    match = _patterns()["work"].match(text)
+    if match is None or not match.group("title")[0].isupper():
+        return
+    words = match.group("title").split()
+    if len(words) <= MAX_WORDS and words[0].lower() not in function_words(language):  # what somebody said
+        yield _Span(*match.span("title"))
 
 
 def _named(
@@ -188,18 +296,23 @@ def _named(
 ) -> Iterator[_Span]:
     """The name in a run of capitalised words, without an opening word that is none and with the rest of a place's."""
     whole = _place_end(text, words, first, end, language)
-    if whole is None and _opens_sentence(text, words[first]):
+    if whole is None and _opens_sentence(text, words[first]) and not _is_initial(text, words, first):
         whole = _end_after_head(words, first, end, language)
-        if whole is not None:
-            pass
-        elif _is_place_adjective(words, first, end, language):
-            whole = end + 1
-        elif not _may_open(text, words[first:end], language, frequencies):
+        if whole is None:
+            whole = _place_adjectives(text, words, first, end, language)
+        if whole is None and not _may_open(text, words[first:end], language, frequencies):
             first += 1
     if whole is None:
         whole = _with_noun(text, words, first, end, language) if first < end else end
-    if any(_is_capital(match.group()) for match in words[first:whole]):  # a number alone is not a name
-        yield _Span(words[first].start(), words[whole - 1].end())
+    # A number alone, or a letter (a size, a point on a map), is not a name.
+    if any(_is_capital(match.group()) and len(match.group()) > 1 for match in words[first:whole]):
+        last = words[whole - 1]
+        cut = _APOSTROPHE.search(last.group()) if language.code in _APOSTROPHE_ENDINGS else None
+        yield _Span(words[first].start(), last.end() if cut is None else last.start() + cut.start())
+
+
+_APOSTROPHE = re.compile("['’]")
+_APOSTROPHE_ENDINGS = ("az", "tk", "tr")  # where an apostrophe stands before the ending of a name: Ankara'da
 
 
 def _place_end(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
@@ -220,9 +333,9 @@ def _with_noun(text: str, words: list[Any], first: int, end: int, language: Lang
     dictionary, nouns = spelling(language), PLACE_NOUNS.get(language.code, frozenset())
     if dictionary is None or end >= len(words) or not _follows(text, words, first, end):
         return end
-    last, after = words[end - 1].group(), words[end].group()
-    if after.islower() and not nouns.isdisjoint(dictionary.lemmas(after)):
-        return end + 1 if language.code == "hu" or _ADJECTIVE.search(last.lower()) else end
+    last = words[end - 1].group()
+    if words[end].group().islower() and (noun := _noun_end(text, words, end, language)) is not None:
+        return noun if language.code == "hu" or _ADJECTIVE.search(last.lower()) else end
     if end != first + 1 or end + 1 >= len(words) or not _is_capital(words[end + 1].group()):
         return end
     head = not nouns.isdisjoint(dictionary.lemmas(last)) and dictionary.is_ordinary(last)
@@ -252,27 +365,50 @@ def _end_after_head(words: list[Any], first: int, end: int, language: Language) 
 _SAINTS = ("svat", "svet", "свят", "свет")
 
 
-def _is_place_adjective(words: list[Any], first: int, end: int, language: Language) -> bool:
-    """Whether a single opening word makes a place's name with the noun after it: "Невский проспект", "Váci utca".
+def _place_adjectives(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
+    """The end of a place's name that an adjective opens: "Невский проспект", "Moravské zemské muzeum"; None for none.
 
     Only adjectives that are made of names have these endings, and a few others, which are listed.
     """
-    dictionary, ending = spelling(language), _OF_PLACES.get(language.code)
-    if dictionary is None or ending is None or end != first + 1 or end >= len(words):
-        return False
-    word = words[first].group().lower()
-    if ending.search(word) is None or word.startswith(_NOT_OF_PLACES):
-        return False
-    return not PLACE_NOUNS[language.code].isdisjoint(dictionary.lemmas(words[end].group()))
+    if not _is_of_place(words[first].group().lower(), language.code):
+        return None
+    if end == first + 1:
+        return _noun_end(text, words, end, language)
+    dictionary = spelling(language)
+    last = words[end - 1].group()
+    if language.code == "hu" and dictionary is not None and not PLACE_NOUNS["hu"].isdisjoint(dictionary.lemmas(last)):
+        return end  # "Nemzeti Múzeum"
+    return None
+
+
+def _is_of_place(word: str, code: str) -> bool:
+    """Whether a word in small letters is an adjective such as a name has."""
+    ending = _OF_PLACES.get(code)
+    return ending is not None and ending.search(word) is not None and not word.startswith(_NOT_OF_PLACES)
+
+
+def _noun_end(text: str, words: list[Any], at: int, language: Language) -> int | None:
+    """The end of a place's common noun that stands here, after one more adjective or none; None for none."""
+    dictionary, nouns = spelling(language), PLACE_NOUNS.get(language.code)
+    if dictionary is None or nouns is None:
+        return None
+    for noun in (at, at + 1):
+        if noun >= len(words) or not words[noun].group().islower() or not _follows(text, words, at - 1, noun):
+            return None
+        if not nouns.isdisjoint(dictionary.lemmas(words[noun].group())):
+            return noun + 1
+        if not _ADJECTIVE.search(words[noun].group()) or len(words[noun].group()) <= MIN_TOPIC:
+            return None
+    return None
 
 
 # Towns that say on which river or below which hill they lie: Rožnov pod Radhoštěm.
 _BY_RIVERS = {"cs": ("nad", "pod"), "sk": ("nad", "pod"), "pl": ("nad", "pod"), "sl": ("pod", "ob")}
 _OF_PLACES = {  # adjectives of places by their ending
-    "cs": re.compile(r"(?:[sc]k[ýáéou]|[sc]k(?:ého|ému|ém|ým|ou))$|ův$|ov[ao]$"),
+    "cs": re.compile(r"(?:[sc]k[ýáéou]|[sc]k(?:ého|ému|ém|ým|ou))$|ův$|ov[ao]$|^národní"),
     "hu": re.compile(r"[^n]i$"),
-    "ru": re.compile(r"[сц]к(?:ий|ая|ое|ой|ого|ому|ом|ую|им)$"),
-    "sr": re.compile(r"[sšcč]k[iaou]$|[сшцч]к[иаоу]$"),
+    "ru": re.compile(r"[сц]к(?:ий|ая|ое|ой|ого|ому|ом|ую|им)$|^националь"),
+    "sr": re.compile(r"[sšcč]k[iaoue]$|[сшцч]к[иаоуе]$|^(?:narodn|народн)[iaouеиаоуе]"),
 }
 _NOT_OF_PLACES = (
     "měst", "vesnic", "venkov", "morsk", "králov", "lidsk", "horsk", "dětsk", "řeck", "régi", "városi", "falusi", "mai",
@@ -284,14 +420,23 @@ _NOT_OF_PLACES = (
 
 
 def _follows(text: str, words: list[Any], first: int, at: int) -> bool:
-    """Whether only a space or a hyphen stands between a word and the word before it. True for the first word."""
-    return at == first or text[words[at - 1].end() : words[at].start()] in (" ", "-")
+    """Whether a space, a hyphen or an initial's point stands between a word and the one before; True for the first."""
+    if at == first or _is_initial(text, words, at - 1):
+        return True
+    return text[words[at - 1].end() : words[at].start()] in (" ", "-")
+
+
+def _is_initial(text: str, words: list[Any], at: int) -> bool:
+    """Whether a word is a given name's letter before another name: "J. K. Rowling", "А.С. Пушкин"."""
+    if at + 1 >= len(words) or len(words[at].group()) != 1 or not words[at].group().isupper():
+        return False
+    return text[words[at].end() : words[at + 1].start()] in (". ", ".") and _is_capital(words[at + 1].group())
 
 
 # Endings of adjectives in Czech, Russian and Serbian.
 _ADJECTIVE = re.compile(
     "(?:[ýáéíyi]|ho|mu|ém|ou|ch|ův|ov[aouěy]?m?|[аяыио]й|[аяои]я|[оеы]е|[ое]го|[ое]му|[оеиы]м|ую|юю|[иы]х|"
-    "ск[иаоу]|ск[аое][гмј]|[оеи]в[аоуе]?|[oe]v[aiou]?[gm]?|in[aiou]?[gm]?|[kn][aiou][gmj]?)$"
+    "ск[иаоу]|ск[аое][гмј]?|[оеи]в[аоуе]?|[oe]v[aiou]?[gm]?|in[aiou]?[gm]?|[kn][aioue][gmj]?)$"
 )
 
 
@@ -309,8 +454,12 @@ def _may_open(text: str, run: list[Any], language: Language, frequencies: Docume
     word = run[0].group()
     dictionary = spelling(language)
     if word.lower() in function_words(language):
-        return False
+        # Nagy is "big", and the most frequent surname.
+        surname = language.code == "hu" and dictionary is not None and dictionary.is_also_name(word)
+        return surname and len(run) > 1 and _is_whole_in_hungarian(run, language)
     if dictionary is None:
+        if word.lower() in _NOT_PARTS.get(language.code, ()):
+            return False
         return _is_topic(text, run) or len(run) > 1 or _is_name(word, language, frequencies)
     if not dictionary.is_ordinary(word):
         return True
@@ -331,11 +480,36 @@ def _may_open(text: str, run: list[Any], language: Language, frequencies: Docume
     # A word that is also a name, before another name: "Вук Караџић", but not "На Дунаву".
     if len(run) == 1:
         return False
+    if _shows_the_rest(run, language):
+        return False
     second = run[1].group()
     if not dictionary.is_ordinary(second) or second.endswith(_ALSO_SURNAMES.get(language.code, ())):
         return True
     return place_key(word, language) in places(language)  # "Ростов Великий"
 
+
+def _shows_the_rest(run: list[Any], language: Language) -> bool:
+    """Whether an opening word is a picture or statue of who follows, though it is a name too: "Busta Bedřicha Smetany".
+
+    The parts of a name agree, but in Hungarian: after a word in its base form, all others of a name have theirs.
+    """
+    dictionary = spelling(language)
+    assert dictionary is not None
+    opening = language.normalizer(run[0].group())
+    lemmas = dictionary.lemmas(run[0].group(), False)
+    if lemmas & _SHOWING:
+        return True
+    if language.code not in _AGREEING:
+        return False
+    forms = [(language.normalizer(match.group()), dictionary.lemmas(match.group())) for match in run[1:]]
+    return opening in lemmas and all(found and word not in found for word, found in forms)
+
+
+_NOT_PARTS = {  # what is said before a name, in a language without a dictionary
+    "vi": frozenset("trường tượng tranh ảnh bức làng xã huyện tỉnh quận phường vua bìa sách phim hãng đoàn đội".split())
+}
+_AGREEING = frozenset("be bg bs cs el hr lt lv mk pl ru sk sl sr uk".split())
+_SHOWING = frozenset("socha busta portrét pomník rytina kip bista statua бюст статуя spomenik".split())
 
 _SURNAMES = dict.fromkeys(("bs", "hr", "sr"), ("ić", "ић"))  # of a person, whose given name may be a word: Јелена
 
@@ -350,6 +524,8 @@ def _is_whole_in_hungarian(run: list[Any], language: Language) -> bool:
     if not PLACE_NOUNS["hu"].isdisjoint(dictionary.lemmas(last)):
         return len(run) > 2
     is_base = language.normalizer(last) in dictionary.lemmas(last)  # not "Szüret Tokajban"
+    if "-" in last and not PLACE_NOUNS["hu"].isdisjoint(dictionary.lemmas(last.rsplit("-", 1)[1], False)):
+        return True  # "Szent Anna-kápolna"
     given = is_base and dictionary.is_also_name(last) and not dictionary.is_ordinary(last)
     return given and place_key(last, language) not in places(language)
 
@@ -443,11 +619,8 @@ def _thai_names(text: str, language: Language) -> Iterator[_Span]:
         position = text.index(word, position)
         normalized = language.normalizer(word)
         thai = _patterns()["thai"].search(word) is not None and lid.letter_count(word) >= MIN_THAI
-        if (
-            thai
-            and not is_thai_kind(word)
-            and ((normalized,) in known_places or tag == "PROPN" or normalized not in known)
-        ):
+        listed = (normalized,) in known_places or normalized not in known
+        if thai and not is_thai_kind(word) and (listed or (tag == "PROPN" and may_be_name(normalized))):
             if run_end == position:
                 yield _Span(start, position + len(word))
             else:

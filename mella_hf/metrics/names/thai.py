@@ -1,8 +1,10 @@
 """Find names in Thai alt-texts. Thai marks names neither by capitals nor by spaces.
 
-A sight is found by the word for what it is (temple, island), a person by the given name.
+A sight is found by the word for what it is (temple, island), a person by the given name, and other names as titles of
+Wikipedia that have a seldom word or say what they are.
 
-The lists of people's names are PyThaiNLP's; the others are written for this, from everyday use.
+The lists of people's names, the titles, the dictionaries and the counts of words are PyThaiNLP's; the others are
+written for this, from everyday use.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,7 @@ _SIGHTS = frozenset(
     """
     วัด เกาะ ดอย ภู เขา แม่น้ำ ถนน น้ำตก เขื่อน หอ ปราสาท พระราชวัง วัง สะพาน อุทยาน อุทยานแห่งชาติ อ่าว
     ทะเลสาบ ถ้ำ แหลม คลอง ศาลเจ้า มหาวิทยาลัย โรงเรียน สนามบิน มัสยิด โบสถ์ พระธาตุ ป้อม กำแพง แยก ซอย
-    สนามหลวง พิพิธภัณฑ์ อนุสาวรีย์
+    สนามหลวง พิพิธภัณฑ์ อนุสาวรีย์ โรงพยาบาล วิทยาลัย ท่าอากาศยาน พระที่นั่ง หอศิลป์ สนามกีฬา ห้าง พระตำหนัก
     """.split()
 )
 # What is not part of the name of what follows: หาดป่าตอง is ป่าตอง.
@@ -25,12 +27,22 @@ _ORDINARY = frozenset(
     ที่ ใน บน ใต้ ริม กับ และ หรือ ของ จาก ถึง ไป มา อยู่ เป็น คือ มี ยาม ตอน เวลา ช่วง หน้า หลัง ข้าง กลาง
     ใกล้ ตาม โดย เพื่อ ให้ ได้ แล้ว เก่า ใหม่ ใหญ่ เล็ก สูง ยาว สวย สวยงาม ร้าง โบราณ ไม้ ไทย จีน น้ำ สาย สี
     ขาว ดำ แดง เขียว กว้าง แคบ ข้าม ลอย แขวน หลวง สาธารณะ เดียว สอง สาม แห่ง นี้ นั้น หนึ่ง ทาง รถ คน วัน คืน
-    เช้า เย็น กลางคืน กลางวัน แห่งชาติ ร้อน เงียบ ลูกรัง คอนกรีต ทราย หิน
+    เช้า เย็น กลางคืน กลางวัน แห่งชาติ ร้อน เงียบ ลูกรัง คอนกรีต ทราย หิน ชั้น สนาม แถว
     """.split()
 )
 _INSIDE = frozenset("หิน แดง ขาว ทราย แห่งชาติ ใหญ่".split())  # but that may begin one, before another word
+_FEASTS = frozenset(
+    """
+    สงกรานต์ ลอยกระทง ตรุษจีน สารทจีน คริสต์มาส ฮาโลวีน เข้าพรรษา ออกพรรษา มาฆบูชา วิสาขบูชา อาสาฬหบูชา ยี่เป็ง
+    บุญบั้งไฟ ผีตาโขน รอมฎอน
+    """.split()
+)
 _LONGEST = 4  # tokens of a sight's name after what it is
-_VERBS = ("ยืน", "นั่ง", "เดิน", "วิ่ง", "กิน", "ยิง", "ถ่าย", "เล่น", "ตอน", "ยาม", "ชก", "แถลง", "ร้อง", "เต้น", "ขาย", "ซื้อ")
+_VERBS = tuple(
+    """
+    ยืน นั่ง เดิน วิ่ง กิน ยิง ถ่าย เล่น ตอน ยาม ชก แถลง ร้อง เต้น ขาย ซื้อ ให้ ปั่น ขี่ ฉลอง ซ้อม
+    """.split()
+)
 
 
 @cache
@@ -52,7 +64,103 @@ def thai_names(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[i
             end = _sight_end(tokens, at)
             if end is not None:
                 yield (at if token in _SIGHTS else at + 1), end
+        if token in _FEASTS:
+            yield at, at + 1
+        if (end := _title_end(tokens, at)) is not None:
+            yield at, end
     yield from _people_in(tokens, known)
+
+
+def may_be_name(word: str) -> bool:
+    """Whether a word that the tagger takes for a name can be one: not a common word, nor one that is built of two."""
+    if word in _common_words() or word.startswith(_FORMED):
+        return False
+    return word in _titles() or not _is_built(word)
+
+
+@cache
+def _titles() -> frozenset[str]:
+    """Titles of the Thai Wikipedia, without spaces."""
+    from pythainlp.corpus import thai_wikipedia_titles
+
+    return frozenset(thai_wikipedia_titles())
+
+
+@cache
+def _common_words() -> frozenset[str]:
+    """The Royal Institute's dictionary, which has few names."""
+    from pythainlp.corpus import thai_orst_words
+
+    return frozenset(thai_orst_words())
+
+
+@cache
+def _said() -> dict[str, int]:
+    """How often words are written."""
+    from pythainlp.corpus.phupha import unigram_word_freqs
+
+    return dict(unigram_word_freqs())
+
+
+@cache
+def is_common_place(name: str) -> bool:
+    """Whether a province is also a common word: เลย is a particle, ตาก is to hang out to dry."""
+    from pythainlp.corpus import provinces
+
+    return name in map(str, provinces()) and name in _common_words()
+
+
+def _is_built(word: str) -> bool:
+    """Whether a word is two common words together."""
+    common = _common_words()
+    return any(word[:cut] in common and word[cut:] in common for cut in range(2, len(word) - 1))
+
+
+# Words with these are formed from others: nouns of verbs, people by what they do, tools, shops, colours.
+_FORMED = tuple(
+    """
+    การ ความ ผู้ นัก ชาว คน เครื่อง ร้าน โรง สี ภาพ ลูก ดอก ฤดู เด็ก ยาม ตอน
+    """.split()
+)
+_SELDOM = 60_000  # of 27 thousand million letters that PyThaiNLP counted: a word that is written less is seldom
+_OFTEN = 10 * _SELDOM
+_NEVER_FIRST = _KINDS | _TITLES | _ORDINARY | {"งาน", "สะพานข้าม"}
+_LONGEST_TITLE = 6  # tokens
+_LEAST_TITLE = 5  # letters and signs
+_WORKS = ("หนังสือ", "ปกหนังสือ", "นวนิยาย", "นิยาย", "ภาพยนตร์", "หนัง", "ละคร", "เพลง", "ภาพวาด", "โปสเตอร์")
+
+
+def _title_end(tokens: Sequence[str], at: int) -> int | None:
+    """The end of the longest title that begins here and is a name; None for none."""
+    token = tokens[at]
+    if not token.strip() or token in _NEVER_FIRST or token.startswith((*_FORMED, *_VERBS)):
+        if not (token in ("สี่", "สาม", "สอง") and _is_work(tokens, at)):
+            return None
+    for end in range(min(len(tokens), at + _LONGEST_TITLE), at, -1):
+        title = "".join(tokens[at:end])
+        if len(title) < _LEAST_TITLE or title not in _titles() or title in _common_words():
+            continue
+        parts = tokens[at:end]
+        if end == at + 1:
+            kind = next((kind for kind in _LONG_SIGHTS if token.startswith(kind)), None)
+            if kind is not None and not _is_everyday(token[len(kind) :]):
+                return end
+            continue
+        if token in _SIGHTS and not all(part in _ORDINARY for part in parts[1:]):
+            return end
+        if _is_work(tokens, at) or min(_said().get(part, 0) for part in parts) < _SELDOM:
+            return end
+    return None
+
+
+def _is_work(tokens: Sequence[str], at: int) -> bool:
+    """Whether the word for a book, a film or a song stands before."""
+    before = at - 1 - (at > 1 and not tokens[at - 1].strip())
+    return at > 0 and before >= 0 and tokens[before] in _WORKS
+
+
+def _is_everyday(word: str) -> bool:
+    return word in _ORDINARY or (word in _common_words() and _said().get(word, 0) >= _OFTEN)
 
 
 def is_kind(token: str) -> bool:
@@ -77,24 +185,60 @@ def _goes_on(tokens: Sequence[str], at: int, first: bool) -> bool:
 
 
 def _people_in(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[int, int]]:
-    """A given name between spaces, with the family name after it."""
-    given, family = _people()
+    """A given name after a space or a title, with the family name after it."""
+    given, _ = _people()
     chunks = _chunks(tokens)
     for number, (first, end) in enumerate(chunks):
-        titled = tokens[first] in _TITLES
+        titled = tokens[first] in _TITLES and end > first + 1
         first += titled
         name = "".join(tokens[first:end])
-        if name not in given and not (titled and name):
-            continue
-        after = chunks[number + 1] if number + 1 < len(chunks) else None
-        last = "".join(tokens[slice(*after)]) if after else ""
-        is_last = last in family or (last in given and last not in known)
-        if after is not None and after[1] - after[0] > 1:
-            is_last = is_last or _is_unusual(tokens[slice(*after)])
-        if after is not None and is_last and last not in known:
-            yield first, after[1]
-        elif titled or name not in known:
+        after = chunks[number + 1] if number + 1 < len(chunks) and tokens[end].isspace() else None
+        is_given = name in given
+        may_be_given = name in _titles() and name not in _common_words() and not _is_place(tokens[first:end])
+        if after is not None and (is_given or titled or may_be_given):
+            last_end = _family_end(tokens, *after, known, sure=titled or (is_given and name not in known))
+            if last_end is not None:
+                yield first, last_end
+                continue
+        if (is_given or titled) and name and (titled or name not in known):
             yield first, end
+
+
+def _is_place(tokens: Sequence[str]) -> bool:
+    """Whether tokens are a province or a country, or begin with what a sight is."""
+    return "".join(tokens) in _known_places() or tokens[0] in _SIGHTS or tokens[0].startswith(_LONG_SIGHTS)
+
+
+@cache
+def _known_places() -> frozenset[str]:
+    from pythainlp.corpus import countries, provinces
+
+    return frozenset((*countries(), *map(str, provinces()), "อยุธยา", "กรุงเทพ"))
+
+
+_LONG_SIGHTS = tuple(sight for sight in _SIGHTS if len(sight) > 3)  # noqa: PLR2004
+
+
+def _family_end(tokens: Sequence[str], first: int, end: int, known: frozenset[str], sure: bool) -> int | None:
+    """The end of a family name that opens what stands after a space; None for none.
+
+    Args:
+        sure: a given name stands before.
+    """
+    given, family = _people()
+    if tokens[first].startswith((*_VERBS, *_FORMED)) or tokens[first] in _ORDINARY | _KINDS | _SIGHTS:
+        return None
+    for stop in range(end, first, -1):
+        last = "".join(tokens[first:stop])
+        rare = last in _titles() and last not in _common_words() and len(last) >= _LEAST_TITLE
+        if last in _known_places():
+            continue
+        listed = last in family or last in given or rare
+        if listed and (last not in known or (sure and last not in _common_words()) or (sure and stop == end)):
+            return stop
+    if sure and end - first > 1 and _is_unusual(tokens[first:end]):
+        return end
+    return None
 
 
 def _is_unusual(tokens: Sequence[str]) -> bool:
@@ -103,10 +247,10 @@ def _is_unusual(tokens: Sequence[str]) -> bool:
 
 
 def _chunks(tokens: Sequence[str]) -> list[tuple[int, int]]:
-    """What stands between spaces."""
+    """What stands between spaces and marks."""
     found, start = [], 0
     for at, token in enumerate([*tokens, " "]):
-        if not token.strip():
+        if not any(map(str.isalnum, token)):
             if at > start:
                 found.append((start, at))
             start = at + 1
