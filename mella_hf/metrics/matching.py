@@ -129,14 +129,14 @@ def _said_as_place(name: str, text: TokenAnalysis) -> str:
 
     A province has a word for what it is before it, a preposition, another name, or a space.
     """
-    kept, at = "", 0
-    while (found := text.normalized.find(name, at)) >= 0:
-        before, after = text.normalized[:found].rstrip(), text.normalized[found + len(name) :]
-        leads = not before or before.endswith(_LEADS_TO_PLACE) or before != text.normalized[:found]
-        ends = not after or not after[0].isalpha() or after.startswith(_AFTER_PLACE)
-        kept += text.normalized[at:found] + (name if leads and ends else " ")
-        at = found + len(name)
-    return kept + text.normalized[at:]
+    said, kept, at = text.normalized, [], 0
+    for match in re.finditer(re.escape(name), said):
+        found, end = match.span()
+        leads = found == 0 or said[found - 1].isspace() or said.endswith(_LEADS_TO_PLACE, 0, found)
+        ends = end == len(said) or not said[end].isalpha() or said.startswith(_AFTER_PLACE, end)
+        kept += [said[at:found], name if leads and ends else " "]
+        at = end
+    return "".join([*kept, said[at:]])
 
 
 _LEADS_TO_PLACE = tuple(
