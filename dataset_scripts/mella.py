@@ -476,7 +476,8 @@ def guard_images(batch: pa.RecordBatch) -> pa.RecordBatch:
     data, paths = images.field("bytes"), images.field("path")
     if images.null_count or data.null_count:
         row = pc.index(pc.is_null(pc.struct_field(images, "bytes")), True).as_py()
-        raise MellaError(f"An image has no bytes (record {batch.slice(row, 1).drop_columns('image').to_pylist()}).")
+        record = batch.slice(row, 1).drop_columns("image").to_pylist()
+        raise MellaError(f"An image has no bytes (record {record}). Build the dataset again from whole images.")
     if paths.null_count == len(paths):
         return batch
     plain = pa.StructArray.from_arrays([data, pa.nulls(len(data), pa.string())], ["bytes", "path"])

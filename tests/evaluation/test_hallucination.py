@@ -32,7 +32,7 @@ def test_without_context_what_only_the_page_says_is_unsupported() -> None:
     ("language", "answer", "reference", "unsupported"),
     [
         ("ar", "منظر ليلي بالقاهرة", "صورة من القاهرة", []),
-        ("ar", "منظر ليلي ببغداد", "صورة من القاهرة", ["ببغداد"]),
+        ("ar", "منظر ليلي ببغداد", "صورة من القاهرة", ["بغداد"]),
         ("ko", "경복궁의 단풍", "경복궁에서", []),
         ("sr", "Поглед на Београд", "Panorama Beograda", []),
     ],

@@ -20,7 +20,7 @@ TEXTS = [text for pairs in TAUGHT.values() for pair in pairs.items() for text in
 SIZES = {"dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0}
 
 
-def teach(model: Any, tokenizer: Any, examples: list[tuple[Any, Any]], given: int = 0, steps: int = 300) -> None:
+def teach(model: Any, tokenizer: Any, examples: list[tuple[Any, Any]], given: int = 0, steps: int = 500) -> None:
     """`given` tokens of a target are not to be learned: NLLB is told the language."""
     import torch
 

@@ -116,3 +116,10 @@ WHOLE = [  # by kind: initials, measures, all capitals, works, institutions, sta
 @pytest.mark.parametrize(("language", "text", "names"), WHOLE)
 def test_a_name_is_found_whole(language: str, text: str, names: list[str]) -> None:
     assert extract_keywords(text, language) == names
+
+
+@pytest.mark.parametrize("language", BARS)
+def test_words_of_marks_alone_are_no_names(language: str) -> None:
+    """They are empty once they are normalised: a tatweel, a vowel sign, an accent, a joiner."""
+    for word in ("ـــ", "\u064e", "\u0301", "\u200d", "\u0e48"):
+        assert extract_keywords(f"{word} {word}, {word}", language) == []

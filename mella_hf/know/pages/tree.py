@@ -15,7 +15,7 @@ _TELLING = ("img", "source", "figure", *HEADINGS, "meta", "base", "title")
 _IMG = re.compile(rb"<[iI][mM]")  # <image> is one too
 _SELF_CLOSED = re.compile(r"<([tsi](?:itle|cript|tyle|extarea|frame))(\s[^<>]*)?/>")
 _HEAD_LENGTH = 8192  # where such elements stand, if a page has any
-_ROOT = re.compile(r"<(html|body)(?=[\s/>])[^>]*+>", re.IGNORECASE)
+_ROOT = re.compile(r"<(html|body)(?=[\s/>])[^>]*+>?", re.IGNORECASE)  # ends with the text at the latest
 _LONG = 100_000  # characters, from which on it matters how many such tags a page has
 _ROOTS = 100
 _SHORT = 20_000  # characters, of which no markup makes a tree of more than 400 MB

@@ -64,7 +64,7 @@ class _Word:
             is_arabic and normalized in _FEAST,
             may_be_rare,
             may_be_rare and is_everyday(normalized, language),
-            int(is_arabic and word[0] == normalized[0] and _has_clitic(normalized, language)),
+            int(is_arabic and normalized.startswith(word[0]) and _has_clitic(normalized, language)),
         )
 
 

@@ -145,7 +145,7 @@ def _patterns() -> dict[str, Any]:
         # A maker of two words or more, or with initials; a title without marks; what follows it. A colon says that it
         # is a title; after another mark the rest has the year.
         "work": regex.compile(
-            r"\s*+(?=\p{Lu})(?:\p{Lu}\.\s?|\p{Lu}[\p{L}\p{M}'’-]++\s)+\p{Lu}[\p{L}\p{M}'’-]++"
+            r"(?=\p{Lu})(?:\p{Lu}\.\s?|\p{Lu}[\p{L}\p{M}'’-]++\s)+\p{Lu}[\p{L}\p{M}'’-]++"
             r"(?::\s+(?P<title>[^\d\s,.:;()«»„“”\"!?][^,.:;()«»„“”\"!?]*+)(?=,\s)"
             r"|[.,]\s+(?P<title>[^\d\s,.:;()«»„“”\"!?][^,.:;()«»„“”\"!?]*?)(?=[.,]\s(?:.*\D)?(?:1[0-9]|20)\d\d(?!\d)))"
         ),
@@ -283,7 +283,7 @@ def _capitalise_institutions(written: list[str], words: list[Any], language: Lan
 
 def _works(text: str, language: Language) -> Iterator[_Span]:
     """The title of a work after who made it, in captions of museums: "Josef Čapek: Piják, olej na plátně, 1913"."""
-    match = _patterns()["work"].match(text)
+    match = _patterns()["work"].match(text, len(text) - len(text.lstrip()))
     if match is None or not match.group("title")[0].isupper():
         return
     words = match.group("title").split()
