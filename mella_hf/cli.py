@@ -217,6 +217,12 @@ def prepare_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def stay_offline() -> None:
+    """Let HF_DATASETS_OFFLINE keep a command from every request, also one about a model. Before imports of the Hub."""
+    if os.environ.get("HF_DATASETS_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command; an error that users can mend is one line, without a traceback.
 
@@ -224,6 +230,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: the command and its arguments; those of the process by default.
     """
     share_cores()
+    stay_offline()
     prepare_streams()
     try:
         app(args=args, prog_name="mella")

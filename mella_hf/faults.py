@@ -1,6 +1,7 @@
 """Turn errors of the machine into one line that says what to do: a full disk, a limit, a missing or locked folder."""
 
 import errno
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -35,10 +36,23 @@ _SQLITE = {  # the beginning of sqlite_errorname -> errno
 }
 
 
+LOGIN_PAGE = (
+    "a web page, not JSON, as the login page of a network is: log in to the network, or set HF_HUB_OFFLINE=1 to use "
+    "what is in the cache"
+)
+
+
+def is_page(error: json.JSONDecodeError) -> bool:
+    """Whether HTML came where JSON was expected."""
+    return error.doc.lstrip()[:1] == "<"
+
+
 def fault_line(error: BaseException) -> str | None:
     """The line that tells users what the machine refused and what to do; None for any other error."""
     if isinstance(error, FileNotFoundError) and _is_nowhere():
         return "The working directory was removed. Change to a folder that exists, and give the command again."
+    if isinstance(error, json.JSONDecodeError) and is_page(error):
+        return f"The answer to a request is {LOGIN_PAGE}."
     for one in _chain(error):
         number = _number(one)
         if number in _REMEDIES and (one is error or number in _FULL):

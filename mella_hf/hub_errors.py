@@ -1,5 +1,6 @@
 """Turn the Hub's refusals into one clear error, and wait and retry when the Hub asks for it."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from mella_hf.errors import MellaError
+from mella_hf.faults import LOGIN_PAGE, is_page
 from mella_hf.keys import check_hub_token
 from mella_hf.retry import retry_after
 
@@ -33,7 +35,9 @@ def hub_errors(repo: str, intent: str) -> Iterator[None]:
     except MellaError:
         raise
     except OfflineModeIsEnabled as error:
-        raise MellaError(f"Cannot {intent} {repo!r}: HF_HUB_OFFLINE is set; unset it to reach the Hub.") from error
+        raise MellaError(
+            f"Cannot {intent} {repo!r}: HF_HUB_OFFLINE or HF_DATASETS_OFFLINE is set; unset it to reach the Hub."
+        ) from error
     except (HTTPError, OSError, ValueError) as error:
         hint = _hint(error, intent)
         said = _TOKEN.sub("hf_…", str(error).strip().splitlines()[0] if str(error).strip() else "")
@@ -45,6 +49,8 @@ def _hint(error: Exception, intent: str) -> str:
     from huggingface_hub import errors, is_offline_mode
 
     status = status_of(error)
+    if isinstance(error, json.JSONDecodeError) and is_page(error):
+        return f"the answer is {LOGIN_PAGE}"
     if isinstance(error, errors.GatedRepoError):
         return "ask for access on its page, and log in with `hf auth login`"
     if isinstance(error, errors.RevisionNotFoundError):

@@ -67,6 +67,7 @@ class Fault:
     status: int
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
+    page: bytes = b""  # HTML to answer with, as the login page of a hotel's network does
 
 
 class LocalHub:
@@ -115,9 +116,9 @@ class LocalHub:
         }
         return settings | ({"HF_TOKEN": token} if token else {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"})
 
-    def fail(self, pattern: str, status: int, times: int = 1, **headers: str) -> None:
+    def fail(self, pattern: str, status: int, times: int = 1, page: bytes = b"", **headers: str) -> None:
         """Make the next requests whose "METHOD /path" matches fail."""
-        self.faults.append(Fault(pattern, status, times, {k.replace("_", "-"): v for k, v in headers.items()}))
+        self.faults.append(Fault(pattern, status, times, {k.replace("_", "-"): v for k, v in headers.items()}, page))
 
     def files(self, repo: str, ref: str = "main") -> dict[str, bytes]:
         """The files of a branch or pull request."""
@@ -235,6 +236,8 @@ class _Handler(BaseHTTPRequestHandler):
                 fault.times -= 1
         if fault and not fault.status:
             return self.leave_waiting()
+        if fault and fault.page:
+            return self.answer(fault.status, None, {"Content-Type": "text/html"} | fault.headers, fault.page)
         if fault:
             return self.answer(fault.status, {"error": "fault"}, fault.headers)
         url = urllib.parse.urlsplit(self.path)

@@ -5,6 +5,7 @@ Predictions, adapters and cards carry this identity, so that those of one model 
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from functools import cache
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.hub_errors import hub_errors
+from mella_hf.hub_errors import hub_errors, status_of
 from mella_hf.progress import progress_bar
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -98,8 +99,35 @@ def model_files(folder: Path) -> list[Path]:
 
 
 @cache
+def from_cache_alone(name: str) -> bool:
+    """Whether a model must come from the local cache because its Hub does not answer; False for a folder.
+
+    What transformers asks without this is tried again for minutes, or waited for without an end.
+    """
+    from huggingface_hub import HfApi, is_offline_mode
+    from huggingface_hub.errors import HTTPError
+
+    if Path(name).is_dir() or is_offline_mode():  # offline, no request is sent anyway
+        return False
+    for wait in (1.0, 0.0):
+        try:
+            HfApi().model_info(name, timeout=10)
+            return False
+        except json.JSONDecodeError:  # the login page of a network
+            pass
+        except HTTPError as error:
+            status = status_of(error)
+            if status is not None and status < 500 and status != 429:
+                return False
+        except (OSError, ValueError):
+            return False
+        time.sleep(wait)
+    return True
+
+
+@cache
 def hub_commit(repo_id: str, revision: str | None = None) -> str:
-    """The commit of a model's name and revision on the Hub, or in the local cache when offline.
+    """The commit of a model's name and revision on the Hub, or in the local cache when that cannot be reached.
 
     Raises:
         MellaError: if the Hub has no such model or revision, or denies access.
@@ -108,7 +136,8 @@ def hub_commit(repo_id: str, revision: str | None = None) -> str:
 
     with hub_errors(repo_id, "read the model"):
         # The cache keeps a commit's files in snapshots/COMMIT.
-        return Path(hf_hub_download(repo_id, "config.json", revision=revision)).parent.name
+        local = from_cache_alone(repo_id)
+        return Path(hf_hub_download(repo_id, "config.json", revision=revision, local_files_only=local)).parent.name
 
 
 def read_adapter_config(adapter: str | Path) -> dict[str, Any]:

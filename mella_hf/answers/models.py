@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mella_hf.answers.identity import check_adapter, recorded_revision
+from mella_hf.answers.identity import check_adapter, from_cache_alone, recorded_revision
 from mella_hf.answers.processors import with_template
 from mella_hf.errors import MellaError
 from mella_hf.keys import check_hub_token
@@ -33,8 +33,12 @@ def load_model(
         check_adapter(base, adapter, revision)
     place = processor_source(base, adapter)
     try:
-        model: Any = AutoModelForImageTextToText.from_pretrained(base, revision=revision, dtype="auto")
-        processor = AutoProcessor.from_pretrained(place, revision=revision if place == base else None)
+        model: Any = AutoModelForImageTextToText.from_pretrained(
+            base, revision=revision, dtype="auto", local_files_only=from_cache_alone(base)
+        )
+        processor = AutoProcessor.from_pretrained(
+            place, revision=revision if place == base else None, local_files_only=from_cache_alone(place)
+        )
     except (OSError, ValueError, KeyError) as error:
         raise MellaError(
             f"Cannot load the base model {base!r}: {_first_line(error)} "

@@ -112,12 +112,14 @@ def list_hub(repo: str, revision: str | None, token: Any, cache_dir: str | None 
     for wait in () if datasets.config.HF_DATASETS_OFFLINE else (1.0, 0.0):
         try:
             info = HfApi(endpoint=datasets.config.HF_ENDPOINT, token=token).dataset_info(
-                repo, revision=revision, files_metadata=True
+                repo, revision=revision, files_metadata=True, timeout=10
             )
         except (HTTPError, OSError, ValueError) as error:
             problem = error
             status = getattr(getattr(error, "response", None), "status_code", None)
-            if isinstance(error, ValueError) or (status is not None and status < 500 and status != 429):
+            # What is no JSON comes from a network's login page, not from the Hub.
+            refused = isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError)
+            if refused or (status is not None and status < 500 and status != 429):
                 break  # the Hub has answered, and will not say anything else
             time.sleep(wait if status else 0)
         else:
@@ -315,9 +317,16 @@ class Mella(datasets.ArrowBasedBuilder):
             urls = [local_copy(shard.url) for shard in self.shards if shard.split == split]
             if datasets.config.HF_DATASETS_OFFLINE and (missing := [url for url in urls if url.startswith("hf://")]):
                 raise MellaError(f"Offline, and the cache lacks {missing[0]}; load the split {split!r} once online.")
-            files = dl_manager.download(urls)
-            with open_shard(files[0]) as parquet:
-                self.info.features = record_features(parquet.schema_arrow, self.config.columns, self.info.features)
+            try:
+                files = dl_manager.download(urls)
+                with open_shard(files[0]) as parquet:
+                    self.info.features = record_features(parquet.schema_arrow, self.config.columns, self.info.features)
+            except (HTTPError, json.JSONDecodeError) as error:  # the Hub went away, or a login page answers for it
+                said = next(iter(str(error).splitlines()), "")
+                raise MellaError(
+                    f"Cannot read the split {split!r} from the Hub ({type(error).__name__}: {said}), and the cache "
+                    "lacks it; try again when the Hub can be reached."
+                ) from error
             # Lists of one length, so that datasets can share them out: a file is a shard.
             gen_kwargs = {"files": files, "row_groups": [None] * len(files)}
             generators.append(datasets.SplitGenerator(name=split, gen_kwargs=gen_kwargs))

@@ -106,7 +106,7 @@ class HubFiles:
 
         with hub_errors(self.repo, "read"):
             info = HfApi(endpoint=self.endpoint, token=self.token).dataset_info(
-                self.repo, revision=self.revision, files_metadata=True
+                self.repo, revision=self.revision, files_metadata=True, timeout=10
             )
         return {file.rfilename: str(file.blob_id) for file in info.siblings or []}
 

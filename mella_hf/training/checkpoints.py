@@ -23,6 +23,13 @@ RUN_FILE = "run.json"  # the run's identity
 SETTINGS_FILE = "settings.json"  # all its settings, as it was last started
 DONE_FILE = "training.json"
 ADAPTER_FOLDER = "adapter"
+# The keys of an identity that mark a content, and what they stand for.
+CONTENT = {
+    "backbone": "the base model (its commit, or the content of its folder)",
+    "data": "the dataset (its name, or the content of data_dir)",
+    "init_adapter": "the content of init_adapter",
+    "transfer_set": "the content of transfer_set",
+}
 
 
 class MarkComplete(TrainerCallback):
@@ -115,7 +122,7 @@ def claim(
         settings: all of them; those that changed and are not part of the identity are printed.
 
     Raises:
-        MellaError: when the folder holds another run; names the first setting that differs.
+        MellaError: when the folder holds another run; names the settings that differ.
     """
     path = output_dir / RUN_FILE
     if path.exists():
@@ -124,10 +131,9 @@ def claim(
         differing = _differing(before, now)
         saved = any(path for name in ("checkpoint-*", ADAPTER_FOLDER, DONE_FILE) for path in output_dir.glob(name))
         if differing and saved and not overwrite:
-            key = differing[0]
             raise MellaError(
-                f"{output_dir} holds a run with other settings: {key} was {before.get(key)!r} and is now "
-                f"{now.get(key)!r}. Choose another output_dir, or pass --overwrite true to start again."
+                f"{output_dir} holds a run with other settings: {_changes(differing, before, now)}. "
+                "Choose another output_dir, or pass --overwrite true to start again."
             )
         if differing and saved:
             shutil.rmtree(output_dir)
@@ -142,8 +148,17 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return sorted(key for key in before.keys() & now.keys() if before[key] != now[key])
 
 
+def _changes(differing: list[str], before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs, by name. A mark of content is named alone: what it was tells a reader nothing."""
+    settings = [key for key in differing if key not in CONTENT]
+    said = [f"{key} was {before[key]!r} and is now {now[key]!r}" for key in settings]
+    # Other languages are other files, too; then the setting says it all.
+    said += [] if settings else [f"{CONTENT[key]} changed" for key in differing]
+    return "; ".join(said)
+
+
 def _tell_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Say which settings are others than at the last start, and that the run goes on with them."""
-    changed = [f"{key} was {before[key]!r} and is now {now[key]!r}" for key in _differing(before, now)]
-    if changed:
-        print(f"Going on with other settings, which do not change the result: {'; '.join(changed)}.", file=sys.stderr)
+    if differing := _differing(before, now):
+        changes = _changes(differing, before, now)
+        print(f"Going on with other settings, which do not change the result: {changes}.", file=sys.stderr)

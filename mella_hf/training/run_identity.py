@@ -44,7 +44,8 @@ MODEL = (
 WATCH = ("watch_early_stop", "watch_steps", "watch_samples", "watch_new_tokens", "watch_patience")
 # Which step's weights are the result.
 BEST = (
-    "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "eval_strategy", "eval_steps", "save_steps",
+    "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "eval_strategy", "eval_steps", "eval_delay",
+    "save_strategy", "save_steps", "per_device_eval_batch_size", "bf16_full_eval", "fp16_full_eval",
 )  # fmt: skip
 TAIL = 4096  # bytes at the end of a Parquet file; they describe what is in it
 

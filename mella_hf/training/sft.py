@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.generate import stop_token_ids
+from mella_hf.answers.identity import from_cache_alone
 from mella_hf.answers.processors import with_template
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
@@ -58,10 +59,11 @@ def load_processor(settings: Settings) -> "ProcessorMixin":
 
     data = settings.data
     bounds = {name: getattr(data, name) for name in image_bounds.SETTINGS if getattr(data, name) is not None}
+    name = str(settings.model.model_name_or_path)
     processor = AutoProcessor.from_pretrained(
-        settings.model.model_name_or_path, revision=settings.model.model_revision, **bounds
+        name, revision=settings.model.model_revision, local_files_only=from_cache_alone(name), **bounds
     )
-    with_template(processor, str(settings.model.model_name_or_path))
+    with_template(processor, name)
     image_bounds.check_bounds(processor, bounds)
     if data.max_image_tokens is not None:
         image_bounds.limit_image_tokens(processor, data.max_image_tokens)
@@ -78,6 +80,7 @@ def load_backbone(settings: Settings) -> "PreTrainedModel":
     return AutoModelForImageTextToText.from_pretrained(
         str(settings.model.model_name_or_path),
         revision=settings.model.model_revision,
+        local_files_only=from_cache_alone(str(settings.model.model_name_or_path)),
         dtype=settings.model.dtype or "auto",
         attn_implementation=settings.model.attn_implementation,
         quantization_config=quantization,

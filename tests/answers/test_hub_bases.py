@@ -69,6 +69,35 @@ def test_a_base_on_the_hub_is_known_by_its_commit(hub: Any, tmp_path: Path) -> N
     assert len(hub.requests) == before
 
 
+@pytest.mark.parametrize(("status", "page"), [(503, b""), (200, b"<html>Log in to the hotel</html>")])
+def test_a_model_in_the_cache_loads_while_the_hub_does_not_answer(
+    hub: Any, tmp_path: Path, status: int, page: bytes
+) -> None:
+    """Without the many tries of what transformers asks besides: two requests, then the cache."""
+    run(hub, tmp_path / "home", "load_model(REPO, device='cpu')")
+    before = len(hub.requests)
+    hub.fail(".*", status, times=1000, page=page)
+    try:
+        code = "model, _ = load_model(REPO, device='cpu')\nsay(content_hash(REPO), model.config.model_type)"
+        assert run(hub, tmp_path / "home", code) == [hub.new, "qwen2_vl"]
+    finally:
+        hub.faults.clear()
+    assert len(hub.requests) - before == 2
+
+
+def test_offline_by_the_variable_of_datasets_no_command_sends_a_request(hub: Any, tmp_path: Path) -> None:
+    import os
+
+    environment = {**os.environ, **hub.environment(tmp_path / "home"), "HF_DATASETS_OFFLINE": "1"}
+    del environment["HF_HUB_OFFLINE"]
+    before = len(hub.requests)
+    for command in (["verify", "org/mella"], ["info", "org/mella"]):
+        done = subprocess.run([sys.executable, "-m", "mella_hf", *command], env=environment, capture_output=True)
+        said = b"error: Cannot read 'org/mella': HF_HUB_OFFLINE or HF_DATASETS_OFFLINE is set; unset it to reach"
+        assert done.returncode == 1 and done.stderr.startswith(said) and done.stderr.count(b"\n") == 1
+    assert len(hub.requests) == before
+
+
 def test_what_the_hub_refuses_is_one_clear_error(hub: Any, tmp_path: Path) -> None:
     code = "say(*(error(content_hash, *asked) for asked in ([REPO, 'v3'], ['org/none'], ['no/such/folder'],"
     code += "['org/gated'], ['org/private'])))"

@@ -123,11 +123,13 @@ NO_HUB = {
     "unreachable": {"HF_HUB_OFFLINE": "0"},
     "503": {"HF_HUB_OFFLINE": "0"},
     "one 503": {"HF_HUB_OFFLINE": "0"},
+    "login page": {"HF_HUB_OFFLINE": "0"},
 }
+LOGIN = b"<!doctype html><title>Welcome to the hotel</title>"
 
 
 @pytest.mark.parametrize(
-    ("how", "before"), list(zip(NO_HUB, ["plain", "mella", "mella", "plain", "mella"], strict=True))
+    ("how", "before"), list(zip(NO_HUB, ["plain", "mella", "mella", "plain", "mella", "mella"], strict=True))
 )
 def test_without_the_hub(hub: LocalHub, client: Client, folder: Path, how: str, before: str) -> None:
     """What is in the cache, from whichever way of loading, loads and streams."""
@@ -137,6 +139,8 @@ def test_without_the_hub(hub: LocalHub, client: Client, folder: Path, how: str, 
     hub.requests.clear()
     if how in ("503", "one 503"):
         hub.fail(".*", 503, times=1 if how == "one 503" else 1000)
+    if how == "login page":
+        hub.fail(".*", 200, times=1000, page=LOGIN)
     if how == "unreachable":
         hub.server.shutdown()
         hub.server.server_close()
@@ -157,6 +161,19 @@ def test_offline_without_a_cache(hub: LocalHub, client: Client, folder: Path) ->
         assert "/ar/ling-00000-of-00001.parquet; load the split 'ling' once online." in out
     out = client.run(f"s = False\n{code}", MELLA_REPO="other/repo", HF_DATASETS_OFFLINE="1")
     assert out.startswith("Cannot read the dataset repo 'other/repo' on the Hub (OSError: offline")
+
+
+@pytest.mark.parametrize(("status", "page"), [(503, b""), (200, LOGIN)])
+def test_a_split_that_the_cache_lacks_while_the_hub_does_not_answer(
+    hub: LocalHub, client: Client, folder: Path, status: int, page: bytes
+) -> None:
+    client.run(publish(folder))
+    client.run(load(split="know_test"), MELLA_REPO=REPO)
+    hub.fail(".*", status, times=1000, page=page)
+    code = "import mella_hf, datasets\ntry: datasets.load_dataset('mella', 'ar', split='ling')\n"
+    code += "except mella_hf.MellaError as error: print(error)\n"
+    out = client.run(code, MELLA_REPO=REPO)
+    assert out.startswith("Cannot read the split 'ling' from the Hub (") and "and the cache lacks it; try again" in out
 
 
 def test_streaming_reads_what_it_needs(hub: LocalHub, client: Client, folder: Path) -> None:

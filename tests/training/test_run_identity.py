@@ -73,6 +73,42 @@ def test_how_often_a_run_is_saved_counts_only_where_the_best_step_is_the_result(
     assert run_identity(settings_with(**{**last, **seldom})) == run_identity(settings_with(**last))
 
 
+@pytest.mark.parametrize(
+    "more", [{"eval_delay": 3}, {"per_device_eval_batch_size": 2}, {"metric_for_best_model": "eval_runtime"}]
+)
+def test_what_chooses_the_best_step_counts_where_it_is_the_result(settings_with: Any, more: dict[str, Any]) -> None:
+    best = {"eval_strategy": "steps", "eval_steps": 2, "save_steps": 2, "load_best_model_at_end": "true"}
+    last = {**best, "load_best_model_at_end": "false"}
+    assert run_identity(settings_with(**best, **more)) != run_identity(settings_with(**best))
+    assert run_identity(settings_with(**last, **more)) == run_identity(settings_with(**last))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"sources": "ling"}, "sources was ['know', 'ling'] and is now ['ling']"),
+        ({"learning_rate": 1e-3, "seed": 7}, "learning_rate was 0.01 and is now 0.001; seed was 42 and is now 7"),
+        ({"lora_scope": "projector"}, "lora_scope was ['language_model'] and is now ['projector']"),
+    ],
+)
+def test_a_run_with_other_settings_is_refused_by_their_names(
+    settings_with: Any, tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    """Other sources are other files too; the mark of their content tells a user nothing."""
+    (tmp_path / "checkpoint-2").mkdir()
+    claim(tmp_path, run_identity(settings_with()), False)
+    with pytest.raises(MellaError) as refused:
+        claim(tmp_path, run_identity(settings_with(**changed)), False)
+    assert f"holds a run with other settings: {said}. Choose another output_dir" in str(refused.value)
+
+
+def test_other_content_is_named_by_what_holds_it(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-2").mkdir()
+    claim(tmp_path, {"data": "0a1b", "seed": 1}, False)
+    with pytest.raises(MellaError, match=r"settings: the dataset \(its name, or the content of data_dir\) changed\."):
+        claim(tmp_path, {"data": "9f9f", "seed": 1}, False)
+
+
 def test_folders_may_move_but_not_change(
     settings_with: Any, tiny_qwen2vl: Path, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ Libraries report it later or not at all: bitsandbytes fails when the weights loa
 
 from typing import TYPE_CHECKING
 
+from mella_hf.answers.identity import from_cache_alone
 from mella_hf.compat import attention_names, flash_attention_check
 from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.keys import check_hub_token
@@ -47,7 +48,9 @@ def check_backbone(model: "ModelConfig") -> None:
     name = str(model.model_name_or_path)
     check_hub_token(name)
     try:
-        config = AutoConfig.from_pretrained(name, revision=model.model_revision)
+        config = AutoConfig.from_pretrained(
+            name, revision=model.model_revision, local_files_only=from_cache_alone(name)
+        )
     except (OSError, ValueError) as error:
         hint = "give a folder with config.json, or a name on the Hub (a gated one needs `hf auth login`)"
         if "trust_remote_code" in str(error) or "internvl_chat" in str(error):
