@@ -102,12 +102,18 @@ def model_files(folder: Path) -> list[Path]:
 def from_cache_alone(name: str) -> bool:
     """Whether a model must come from the local cache because its Hub does not answer; False for a folder.
 
-    What transformers asks without this is tried again for minutes, or waited for without an end.
+    What transformers asks without this is tried again for minutes, or waited for without an end. A model that is not in
+    the cache needs just that patience.
     """
-    from huggingface_hub import HfApi, is_offline_mode
-    from huggingface_hub.errors import HTTPError
+    from huggingface_hub import HfApi, is_offline_mode, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError, HTTPError
 
     if Path(name).is_dir() or is_offline_mode():  # offline, no request is sent anyway
+        return False
+    try:
+        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return False
+    except HFValidationError:  # no name that the Hub could have
         return False
     for wait in (1.0, 0.0):
         try:
