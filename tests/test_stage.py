@@ -142,7 +142,7 @@ def test_a_worker_knows_the_languages_of_its_caller_and_raises_errors_that_trave
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adopted: list[str] = []
-    monkeypatch.setattr("mella_hf.stage.adopt", adopted.append)
+    monkeypatch.setitem(run_in_worker.__globals__, "adopt", adopted.append)  # also where tests imported it anew
     good, failing, stubborn = shards(["a", "raise", "stubborn"], tmp_path)
     out = str(tmp_path / "out")
     assert run_in_worker(shout, good, out, {}, "the languages") == {"kept": 1}
