@@ -1,4 +1,4 @@
-"""Sequences that make an element only when it is asked for, so that a million texts need no memory."""
+"""Sequences whose elements are made only when they are read, so that a million texts need little memory."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload

@@ -37,8 +37,8 @@ class MadeUpNames(EntitySummary):
     by_image: dict[str, NamesOfAnswer]
 
 
-class FrequencyRecord(TypedDict):
-    """Keyword accuracy on entities of one frequency: the fields of `long_tail.BinAccuracy`."""
+class FrequencyScore(TypedDict):
+    """Keyword accuracy on entities of one frequency, with the fields that `long_tail.BinAccuracy` explains."""
 
     bin: str
     keywords: int
@@ -46,6 +46,11 @@ class FrequencyRecord(TypedDict):
     accuracy: float | None
     low: float | None
     high: float | None
+
+
+class FrequencyRecord(FrequencyScore):
+    """The same with its `counts` by answer: all fields of `long_tail.BinAccuracy`."""
+
     counts: list[tuple[int, int, int]]
 
 

@@ -3,6 +3,7 @@
 from typing import Any, TypedDict
 
 from mella_hf.evaluation.judging.records import CorrectedPreference, ReviewerAgreement
+from mella_hf.evaluation.questions.records import EntitySummary, FrequencyScore
 from mella_hf.evaluation.records import GroupRecord
 from mella_hf.metrics.rates import RateDifference
 
@@ -56,7 +57,7 @@ class PlaceRecord(TypedDict):
 
 
 class PairedDifference(RateDifference):
-    """A difference between two systems on the same images. `p_holm` is `p` corrected for the number of tests."""
+    """The difference between two systems on the same images; `p_holm` is `p` after Holm's correction."""
 
     p_holm: float | None
 
@@ -80,7 +81,7 @@ class MetricDifference(PairedDifference, total=False):
     n: int
 
 
-class MadeUpRecord(PlaceRecord, PairedDifference):
+class MadeUpRecord(PlaceRecord, PairedDifference, EntitySummary):
     """Entity precision of a system in one language and split, and its difference from the base.
 
     Attributes:
@@ -88,26 +89,12 @@ class MadeUpRecord(PlaceRecord, PairedDifference):
         foreign_rate: share of the answers in another script or language.
     """
 
-    entity_precision: float | None
-    entity_precision_low: float | None
-    entity_precision_high: float | None
-    entities: int
-    unsupported: int
-    hallucinating_rate: float
-    n: int
     names: list[str]
     foreign_rate: float
 
 
-class RareRecord(PlaceRecord, PairedDifference):
+class RareRecord(PlaceRecord, PairedDifference, FrequencyScore):
     """Keyword accuracy of a system on names of one frequency (`bin`) in training, and its difference from the base."""
-
-    bin: str
-    keywords: int
-    hits: int
-    accuracy: float | None
-    low: float | None
-    high: float | None
 
 
 class PeopleRecord(TypedDict):

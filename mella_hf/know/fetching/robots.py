@@ -165,7 +165,7 @@ def parse_tdmrep(text: str) -> list[tuple[str, bool]]:
 
 
 def _location(place: str) -> str:
-    """A location as a path: some files have whole addresses, or paths without their first slash."""
+    """The path of a location. Some files give a whole address, or a path without its first slash."""
     place = place.strip()
     if place.lower().startswith(("http://", "https://")):
         place = "/" + place.split("/", 3)[3] if place.count("/") > 2 else "/"
@@ -204,4 +204,4 @@ def _comparable(path: str) -> str:
 
 
 def _is_one(value: Any) -> bool:
-    return value is True or value == 1 or str(value).strip() == "1"
+    return value == 1 or str(value).strip() == "1"  # JSON's true equals 1

@@ -245,7 +245,7 @@ def _stop_syllables() -> frozenset[str]:
 
 
 def _as_written(text: str, language: Language) -> str:
-    """A text that is all in capitals with the capitals that it would have otherwise; other texts as they are."""
+    """Give a text that is all in capitals its usual capitals; other texts stay as they are."""
     dictionary = spelling(language)
     if dictionary is None or any(map(str.islower, text)):
         return text
@@ -427,7 +427,7 @@ def _follows(text: str, words: list[Any], first: int, at: int) -> bool:
 
 
 def _is_initial(text: str, words: list[Any], at: int) -> bool:
-    """Whether a word is a given name's letter before another name: "J. K. Rowling", "А.С. Пушкин"."""
+    """Whether a word is one letter that stands for a given name: "J. K. Rowling", "А.С. Пушкин"."""
     if at + 1 >= len(words) or len(words[at].group()) != 1 or not words[at].group().isupper():
         return False
     return text[words[at].end() : words[at + 1].start()] in (". ", ".") and _is_capital(words[at + 1].group())
