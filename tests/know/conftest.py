@@ -8,10 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-
-from mella_hf.caches import cache_dir
-from mella_hf.demo.debian import fetch_package
-from mella_hf.errors import MellaError
+from debian_packages import debian_package
 
 HELP = (
     "libreoffice-help-cs",
@@ -20,14 +17,6 @@ HELP = (
     "libreoffice-help-ru",
     "libreoffice-help-vi",
 )
-
-
-def debian_package(name: str) -> Path:
-    """The files of a package, from the user's cache; skips the test where apt cannot fetch it."""
-    try:
-        return fetch_package(name, cache_dir() / "debian")
-    except MellaError as error:
-        pytest.skip(f"The pages are not there: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
-from conftest import debian_package
+from debian_packages import debian_package
 
 from mella_hf.images.opening import Rejected
 from mella_hf.know.alt_text import Kept
