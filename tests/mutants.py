@@ -2,7 +2,7 @@
 
     make mutants                                         all modules below: hours; one has 45 to 400 changes, and
                                                          takes 1 to 6 minutes where its tests take seconds
-    make mutants modules="metrics/matching know/alt_text"
+    make mutants modules="metrics/metric know/alt_text"
     make mutants modules=stage again=1                   only what survived the last time
 
 mutmut makes the mutants. A mutant that no test notices survives; one that changes nothing a caller can see is listed in
@@ -29,7 +29,9 @@ NOTICED = (1, 3, 37, *ENDLESS)  # the same, and of one that failed
 
 # Module -> its own tests.
 MODULES = {
-    "metrics/matching": "tests/metrics/test_matching.py tests/metrics/test_keywords.py",
+    "metrics/matching/answers": "tests/metrics/test_matching.py tests/metrics/test_city_forms.py",
+    "metrics/matching/word_forms": "tests/metrics/test_matching.py tests/metrics/test_city_forms.py",
+    "metrics/matching/unspaced": "tests/metrics/test_matching.py tests/metrics/test_city_forms.py",
     "metrics/metric": "tests/metrics/test_metric.py tests/metrics/test_corpus.py",
     "metrics/degenerate": "tests/metrics/test_degenerate.py",
     "metrics/significance": "tests/metrics/test_significance.py",
@@ -198,7 +200,7 @@ def report(module: str, mutants: list[Mutant]) -> bool:
 def main() -> int:
     """Mutate the modules that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("modules", nargs="*", choices=[[], *MODULES], help="such as metrics/matching; all by default")
+    parser.add_argument("modules", nargs="*", choices=[[], *MODULES], help="such as metrics/metric; all by default")
     parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "mutants", help="where the mutated copies go")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--again", action="store_true", help="only those that survived the last run of a module")
