@@ -93,6 +93,78 @@ def test_what_can_be_read_is_read_and_the_rest_is_said(read, name):
     assert read(data) == expected
 
 
+# Content-Length of the record, and the reasons that it ends in; the next record is read all the same.
+LENGTHS = {
+    b"": ["page_length_unknown"], b"Content-Length:\r\n": ["page_length_unknown"],
+    b"Content-Length: abc\r\n": ["page_length_unknown"], b"Content-Length: -5\r\n": ["page_length_unknown"],
+    b"Content-Length: 99999999999999999999999\r\n": ["page_length_unknown"],
+    b"Content-Length: 1,900\r\n": ["page_length_unknown"], b"Content-Length: 0x76c\r\n": ["page_length_unknown"],
+    b"Content-Length: 0\r\n": ["page_empty", "warc_damaged"],  # what stands there all the same begins no record
+    b"Content-Length: 4\r\n": ["page_not_http", "warc_damaged"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LENGTHS)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_record_without_a_usable_length_is_named_so(read, line, pack):
+    head, _, rest = record(1).partition(b"Content-Length: ")
+    bare = head + line + rest.partition(b"\r\n")[2]
+    assert read(pack(bare) + pack(record(2))) == [*LENGTHS[line], "2"]
+
+
+def test_a_record_that_is_empty_or_no_http_is_named_so(read):
+    empty = record(1).partition(b"Content-Length: ")[0] + b"Content-Length: 0\r\n\r\n\r\n\r\n"
+    gibberish = record(2).replace(b"HTTP/1.1 200 OK", b"HTTP/1.1 2x0 OK")
+    assert read(empty + gibberish + record(3)) == ["page_empty", "page_not_http", "3"]
+
+
+def with_dictionary(is_packed: bool) -> tuple[bytes, list[bytes]]:
+    """(dictionary frame, four records packed with it), as the Archive Team's files have them."""
+    from fastwarc.stream_io import ZstdWriter, zstd_train_dictionary_from_samples
+
+    pages = [record(n, HTML[n % 9 :] + b"<p>page %d of the archive" % (n * 37)) for n in range(400)]
+    dictionary = zstd_train_dictionary_from_samples(pages, 4000)
+    content = zstd(dictionary) if is_packed else dictionary
+    packed = []
+    for page in pages[:4]:
+        out = io.BytesIO()
+        with ZstdWriter(out, dictionary=dictionary) as writer:
+            writer.write(page)
+        packed.append(out.getvalue()[8 + len(dictionary) :])  # it writes the dictionary first
+    return skippable(content), packed
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_zstd_with_a_dictionary_is_read_also_behind_damage(read, is_packed):
+    head, (a, b, c, d) = with_dictionary(is_packed)
+    extension = b"\x50\x2a\x4d\x18\x05\0\0\0WARC/"
+    assert read(head + a + b + extension + c + d) == ["0", "1", "2", "3"]
+    assert read(head + a + damaged(b) + c + d) == ["0", "warc_damaged", "2", "3"]
+    assert read(head + damaged(a) + b + c[:-9] + d) == ["warc_damaged", "1", "warc_damaged", "3"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda head: b"", "is not in the file.*zstd -d -D DICTIONARY"),
+        (lambda head: head[:4] + b"\0\0\x70\0" + head[8:], "is cut off"),
+        (lambda head: head[:8] + b"x" * (len(head) - 8), "is no dictionary"),
+        (lambda head: skippable(bytes(9 << 20)), "has 9,437,184 bytes, more than"),
+        (lambda head: skippable(zstd(bytes(9 << 20))), "unpacks to more than 8,388,608 bytes"),
+        (lambda head: skippable(zstd(b"x" * 900)), "is no dictionary"),
+        (lambda head: skippable(zstd(head)[:-5]), "cannot be unpacked"),
+    ],
+)
+def test_a_dictionary_that_cannot_be_used_is_an_error(read, change, says):
+    head, packed = with_dictionary(False)
+    with pytest.raises(MellaError, match=f"x.warc.gz (begins|is packed) with a Zstandard dictionary that {says}"):
+        read(change(head) + b"".join(packed))
+
+
+def skippable(content: bytes) -> bytes:
+    return b"\x5d\x2a\x4d\x18" + len(content).to_bytes(4, "little") + content
+
+
 CHUNKED = (
     b"".join(b"%x;x=1\r\n%s\r\n" % (len(part), part) for part in (HTML[:70], HTML[70:71], HTML[71:])) + b"0\r\n\r\n"
 )

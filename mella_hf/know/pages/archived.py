@@ -20,6 +20,7 @@ class ArchivedRecord(NamedTuple):
         status: of HTTP, 0 where it is unreadable; None, as the headers are empty, where the record is not HTTP.
         headers: of HTTP, by name in lower case.
         complete: whether the file holds the whole record.
+        has_length: whether the archive says how long the record is; without that, nothing of it is read.
         too_large: its body was not read.
     """
 
@@ -32,6 +33,7 @@ class ArchivedRecord(NamedTuple):
     body: bytes
     complete: bool
     too_large: bool
+    has_length: bool = True
 
 
 class Block(Protocol):

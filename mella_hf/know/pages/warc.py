@@ -21,9 +21,10 @@ from mella_hf.know.optouts import TDM_DIRECTIVE, is_reserved, usage_opt_outs
 from mella_hf.know.pages.arc import arc_records, is_arc
 from mella_hf.know.pages.archived import ArchivedRecord, may_be_html, read_record
 from mella_hf.know.pages.bodies import MAX_PAGE_BYTES, UnreadableBody, decode_body
+from mella_hf.know.pages.zstd_dictionary import FRAME, dictionary_frame
 from mella_hf.know.rows import RowFailed, one_row
 
-_MAGIC = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"WARC/")  # a gzip member, a zstd frame, a plain record
+_MAGIC = (b"\x1f\x8b\x08", FRAME, b"WARC/")  # a gzip member, a zstd frame, a plain record
 
 
 class Page(NamedTuple):
@@ -99,18 +100,20 @@ def _records(path: Path, max_bytes: int) -> Iterator[ArchivedRecord | LostPage]:
                 for one in arc_records(file, data, max_bytes):
                     yield LostPage(f"{path.name}, {one}", "warc_damaged") if isinstance(one, str) else one
                 return
-            magic = next((mark for mark in _MAGIC if data[: len(mark)] == mark), None)
+            before = dictionary_frame(data, path)
+            at, said, silent = len(before), False, False
+            magic = next((mark for mark in _MAGIC if data[at : at + len(mark)] == mark), None)
             if magic is None:  # its first bytes are damaged: whichever comes first
-                places = {found: mark for mark in _MAGIC if (found := data.find(mark)) >= 0}
+                places = {found: mark for mark in _MAGIC if (found := data.find(mark, at)) >= 0}
                 magic = places[min(places)] if places else None
-            at, said, silent = 0, False, False
             while at >= 0 and magic is not None:
                 last, problem = at, ""
                 try:
-                    for last, record in _iterate(path, file, at, max_bytes):
+                    for last, record in _iterate(path, file, at, max_bytes, before):
                         if silent:  # reading had ended before this record, without an error
                             yield LostPage(f"{path.name}, before @{last}", "warc_damaged")
-                        said = silent = False
+                        silent = False
+                        said = record is not None and not record.has_length  # what follows is that record's block
                         if record is not None:
                             yield record
                     silent = not said
@@ -154,33 +157,39 @@ def _stored(file: IO[bytes], member: zipfile.ZipInfo) -> Iterator[bytes]:
         left -= len(piece)
 
 
-def _iterate(path: Path, file: IO[bytes], start: int, max_bytes: int) -> Iterator[tuple[int, ArchivedRecord | None]]:
-    """(place in the file, record, or None for one of another kind) from a place on; OSError where it is damaged."""
+def _iterate(
+    path: Path, file: IO[bytes], start: int, max_bytes: int, before: bytes
+) -> Iterator[tuple[int, ArchivedRecord | None]]:
+    """(place in the file, record, or None for one of another kind) from a place on; OSError where it is damaged.
+
+    Args:
+        before: the dictionary frame with which the file begins, or nothing. Reading needs it wherever it begins.
+    """
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     kinds = (WarcRecordType.response, WarcRecordType.resource, WarcRecordType.conversion)
-    file.seek(start)
-    stream: Any = _From(file, start) if start else str(path)  # fastwarc reads paths itself, faster
+    shift = start - len(before)
+    stream: Any = _From(before, file, start) if shift else str(path)  # fastwarc reads paths itself, faster
     # Lenient where lines of the headers end in LF alone; elsewhere it would pass over damage without a word.
     for found in ArchiveIterator(stream, parse_http=False, quirks_mode=_ends_in_lf(path)):
-        at = start + found.stream_pos
+        at = shift + found.stream_pos
         kind = found.record_type
         if kind not in kinds:
             yield at, None
             continue
-        yield (
-            at,
-            read_record(
-                found.reader,
-                found.content_length,
-                at=at,
-                url=(found.headers.get("WARC-Target-URI") or "").strip("<> "),
-                is_http=found.is_http,
-                content_type=found.headers.get("Content-Type"),
-                conversion=kind == WarcRecordType.conversion,
-                max_bytes=max_bytes,
-            ),
+        record = read_record(
+            found.reader,
+            found.content_length,
+            at=at,
+            url=(found.headers.get("WARC-Target-URI") or "").strip("<> "),
+            is_http=found.is_http,
+            content_type=found.headers.get("Content-Type"),
+            conversion=kind == WarcRecordType.conversion,
+            max_bytes=max_bytes,
         )
+        # FastWARC takes a length that it cannot read for 0.
+        says_none = set((found.headers.get("Content-Length") or "").strip()) == {"0"}
+        yield at, record._replace(has_length=found.content_length > 0 or says_none)
 
 
 def _ends_in_lf(path: Path) -> bool:
@@ -196,36 +205,50 @@ def _ends_in_lf(path: Path) -> bool:
     return bool(lf) and line.startswith(b"WARC/") and not line.endswith(b"\r")
 
 
-class _From:
-    """A file from a place on, which is its zero: so that positions mean the same wherever reading began."""
+class _From(io.RawIOBase):
+    """Some bytes, and behind them a file from a place on."""
 
-    def __init__(self, file: IO[bytes], start: int):
-        self._file, self._start = file, start
+    def __init__(self, before: bytes, file: IO[bytes], start: int):
+        super().__init__()
+        self._before, self._file, self._shift, self._at = before, file, start - len(before), 0
 
     def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
+        """Read at most `size` bytes."""
+        if self._at < len(self._before):
+            piece = self._before[self._at :] if size < 0 else self._before[self._at : self._at + size]
+        else:
+            self._file.seek(self._shift + self._at)
+            piece = self._file.read(size)
+        self._at += len(piece)
+        return piece
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        place = self._file.seek(offset + self._start if whence == io.SEEK_SET else offset, whence)
-        return place - self._start
+        """Move the place of the next read."""
+        if whence == io.SEEK_END:
+            self._at = self._file.seek(0, io.SEEK_END) - self._shift + offset
+        else:
+            self._at = offset + (self._at if whence == io.SEEK_CUR else 0)
+        return self._at
 
     def tell(self) -> int:
-        return self._file.tell() - self._start
-
-    def close(self) -> None:
-        """The caller's file stays open."""
+        """The place of the next read."""
+        return self._at
 
 
 def _page(record: ArchivedRecord, name: str, max_bytes: int) -> Page | LostPage:
     """The page of a record of the file `name`."""
     reason, body = None, record.body
     headers = record.headers
-    if not record.complete:
+    if not record.has_length:
+        reason = "page_length_unknown"
+    elif not record.complete:
         reason = "page_truncated"
     elif record.conversion or not may_be_html(record.content_type):
         reason = "page_not_html"
     elif record.too_large:
         reason = "page_too_large"
+    elif record.status == 0:
+        reason = "page_not_http" if body else "page_empty"
     elif record.status not in (200, None):
         reason = "page_status"
     elif not record.url.lower().startswith(("http://", "https://")):
