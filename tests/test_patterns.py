@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 import mella_hf
-from mella_hf.languages import known_languages
+from mella_hf.languages import Language, known_languages
 
 LENGTH = 50_000
 # Ten times the input may take so many times the time. A linear scan takes 10, a quadratic one 100.
@@ -198,10 +198,14 @@ def slow_input(pattern: re.Pattern[Any], ways: list[Way]) -> str | None:
     return None
 
 
+def patterns_of_names(language: Language) -> list[str]:
+    return [text for text in (language.naming.place_adjectives, language.naming.adjectives) if text]
+
+
 def patterns_of_languages() -> Found:
     """The patterns in the files of the languages."""
     for language in known_languages():
-        for number, text in enumerate(language.advertising):
+        for number, text in enumerate((*language.advertising, *patterns_of_names(language))):
             yield f"{language.code}.toml[{number}]", re.compile(text, re.IGNORECASE), [exhaust]
 
 

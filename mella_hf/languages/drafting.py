@@ -19,7 +19,9 @@ _UNSURE = """\
 # - the name, if the language is a family: choose the variety;
 # - `normalizer`: spellings that readers take for one word (choose from {normalizers});
 # - `letters`: the letters of the language beyond a-z, and `siblings`: labels of languages that short texts look like;
-# - `boilerplate`: words for "image", "photo", "logo", "read more", which describe no picture.
+# - `boilerplate`: words for "image", "photo", "logo", "read more", which describe no picture;
+# - where names have capitals, a table `[naming]`: words for places (bridge, square) and endings of adjectives that
+#   keep their names whole, and what else docs/new_language.md lists.
 """
 
 

@@ -8,6 +8,7 @@ declared_as, domains               what pages say that are in the language
 letters, foreign_letters           that it is written with; that only its neighbours write
 boilerplate, advertising           texts that describe no picture
 notes                              for users of the language
+[naming]                           how it writes names: see `Naming`
 [translation]                      service = "its code of the language"
 [prompts]                          by = "speaker" or "draft", know = [...], ling = [...]
 """
@@ -20,6 +21,7 @@ from typing import Any
 from mella_hf.errors import MellaError
 from mella_hf.languages import normalize
 from mella_hf.languages.language import Language
+from mella_hf.languages.naming import Naming
 from mella_hf.languages.sources import cldr_facts, table, translation_codes
 
 SHIPPED = Path(__file__).parent / "data"
@@ -30,7 +32,7 @@ NORMALIZERS = {
 _TEXTS = ("name", "native_name", "tokenizer", "stemmer", "letters", "foreign_letters", "names", "notes")
 _LISTS = {"scripts": tuple, "boilerplate": tuple, "advertising": tuple, "siblings": frozenset, "declared_as": frozenset}
 _LISTS |= {"domains": frozenset, "identified_as": frozenset}
-_KEYS = frozenset({*_TEXTS, *_LISTS, "rtl", "normalizer", "translation", "prompts"})
+_KEYS = frozenset({*_TEXTS, *_LISTS, "rtl", "normalizer", "naming", "translation", "prompts"})
 
 
 @cache
@@ -51,12 +53,17 @@ def derived_entry(code: str) -> Language:
 def read_entry(path: Path) -> Language:
     """The entry in a TOML file, which is named by the language's code.
 
-    What a user's file does not say comes from the shipped file of that code, if there is one.
+    What a user's file does not say comes from the shipped file of that code, if there is one; so does what its table
+    `[naming]` does not say.
 
     Raises:
         MellaError: the file cannot be read, or says something that no stage could use.
     """
-    return make_entry(path.stem, shipped_facts(path.stem) | _read_toml(path), str(path))
+    shipped, own = shipped_facts(path.stem), _read_toml(path)
+    said = shipped | own
+    if isinstance(own.get("naming"), dict):
+        said["naming"] = shipped.get("naming", {}) | own["naming"]
+    return make_entry(path.stem, said, str(path))
 
 
 def shipped_facts(code: str) -> dict[str, Any]:
@@ -92,6 +99,7 @@ def make_entry(code: str, said: dict[str, Any], where: str) -> Language:
             raise MellaError(f"{where} asks for the normalizer {said['normalizer']!r}; choose one of {known}.")
         facts["normalizer"] = NORMALIZERS[said["normalizer"]]
     facts["translation"] = _translation(code, said.get("translation", {}), where)
+    facts["naming"] = Naming.read(said.get("naming", {}), where)
     facts |= _prompts(code, said.get("prompts"), where)
     missing = [key for key in ("name", "native_name", "scripts") if key not in facts]
     if missing:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mella_hf.errors import MellaError
+from mella_hf.languages.naming import Naming
 from mella_hf.languages.normalize import normalize_text
 from mella_hf.languages.scripts import icu_has_words, is_unspaced, unicode_scripts
 from mella_hf.languages.sources import own_scripts
@@ -49,6 +50,7 @@ class Language:
         advertising: regular expressions of texts that sell.
         names: how names are found in an alt-text: "capitals", "kiwi", "newmm", "rare" (words that nobody says every
             day) or "none". By default what fits the language.
+        naming: the words and endings by which names are told, where `names` is "capitals".
         prompts_by: who wrote the prompts: "speaker", "draft" (a machine) or "english" (they are in English).
         notes: what users of the language should know.
 
@@ -76,6 +78,7 @@ class Language:
     boilerplate: tuple[str, ...] = field(default=(), hash=False)
     advertising: tuple[str, ...] = field(default=(), hash=False)
     names: str = ""
+    naming: Naming = field(default=Naming(), hash=False)
     prompts_by: str = "speaker"
     notes: str = field(default="", hash=False)
 

@@ -19,6 +19,7 @@ from typing import Any
 from mella_hf.errors import MellaError, UnknownLanguageError
 from mella_hf.languages.entries import ENGLISH, SHIPPED, derived_entry, read_entry
 from mella_hf.languages.language import Language
+from mella_hf.languages.naming import Naming
 from mella_hf.languages.sources import table
 
 FOLDERS = "MELLA_LANGUAGES"  # environment: folders of TOML files, separated as in PATH
@@ -233,6 +234,7 @@ def _freeze(language: Language) -> dict[str, Any]:
     normalizer = language.normalizer
     module = "__main__" if normalizer.__module__ == "__mp_main__" else normalizer.__module__
     said = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in asdict(language).items()}
+    said["naming"] = language.naming.said()
     said["normalizer"] = f"{module}:{normalizer.__qualname__}"
     return json.loads(json.dumps(said))  # type: ignore[no-any-return]
 
@@ -269,6 +271,7 @@ def _thaw(code: str, text: str) -> Language:
         said[key] = frozenset(said[key])
     for key in ("scripts", "know_prompts", "ling_prompts", "boilerplate", "advertising"):
         said[key] = tuple(said[key])
+    said["naming"] = Naming.read(said["naming"], f"the entry of {code!r}")
     said["translation"] = tuple((service, value) for service, value in said["translation"])
     return Language(**said)
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from mella_hf.languages import get_language
 from mella_hf.metrics.matching import contains
-from mella_hf.metrics.names.keywords import DocumentFrequencies, extract_keywords
+from mella_hf.metrics.names.frequencies import DocumentFrequencies
+from mella_hf.metrics.names.keywords import extract_keywords
 from mella_hf.text.tokens import analyze
 
 

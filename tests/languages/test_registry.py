@@ -11,11 +11,13 @@ import pytest
 
 from mella_hf import languages
 from mella_hf.errors import MellaError, UnknownLanguageError
-from mella_hf.languages import all_codes, get_language, language_codes
+from mella_hf.languages import all_codes, get_language, language_codes, register
 from mella_hf.languages.drafting import check_entry, draft_entry
 from mella_hf.languages.entries import SHIPPED, read_entry
+from mella_hf.languages.naming import Naming
 from mella_hf.languages.sources import canonical_code, join_list, table, translation_codes
 from mella_hf.languages.standing import standing
+from mella_hf.metrics import extract_keywords
 
 EIGHT = ["ar", "cs", "hu", "ko", "ru", "sr", "th", "vi"]
 
@@ -127,11 +129,40 @@ def test_a_users_folder_is_known_and_its_faults_stop_nobody_else(own: Path) -> N
         ('promts = "x"', "unknown key 'promts'"),
         ('advertising = ["("]', "no regular expression"),
         ("names = true", "names is True; it must be a text"),
+        ("naming = 3", "naming is 3; it must be a table"),
+        ("[naming]\nplace_noun = []", "unknown key 'place_noun' in .naming.*place_nouns"),
+        ("[naming]\nplace_nouns = [3]", "place_nouns is .3.; it must be a list of texts"),
+        ("[naming]\nnouns_last = 'x'", "nouns_last is 'x'; it must be true or false"),
+        ("[naming]\nadjectives = '('", "adjectives is '.', which is no regular expression"),
     ],
 )
 def test_faults_of_a_file_are_named(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(MellaError, match=fault):
         check_entry(write(tmp_path, "eu", text))
+
+
+def test_a_users_file_says_how_names_are_written(own: Path) -> None:
+    text = "Личаківський цвинтар восени"
+    assert extract_keywords(text, "uk") == []
+    write(own, "uk", "[naming]\nplace_nouns = ['цвинтар']\nplace_adjectives = 'ський$'\nparts_agree = false")
+    languages.registry._folder_entries.cache_clear()
+    assert extract_keywords(text, "uk") == ["Личаківський цвинтар"]
+    assert not get_language("uk").naming.parts_agree
+
+
+def test_what_a_users_file_does_not_say_of_names_is_as_shipped(own: Path) -> None:
+    write(own, "sk", "[naming]\nparts_agree = false")
+    languages.registry._folder_entries.cache_clear()
+    assert get_language("sk").naming == Naming(rivers=frozenset({"nad", "pod"}))
+
+
+def test_how_names_are_written_travels_to_other_processes(registered: list[str]) -> None:
+    naming = Naming(place_nouns=frozenset({"zubi"}), saints=("san",), adjectives="ko$", nouns_last=True)
+    register(replace(get_language("eu"), naming=naming))
+    registered.append("eu")
+    code = "from mella_hf.languages import get_language; print(get_language('eu').naming.said())"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert said.strip() == str({"place_nouns": ["zubi"], "nouns_last": True, "adjectives": "ko$", "saints": ["san"]})
 
 
 @pytest.mark.parametrize("prompts", ['know = []\nling = ["x"]', 'know = ["x"]\nling = [" "]', 'know = ["x"]'])

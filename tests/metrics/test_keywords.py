@@ -10,7 +10,7 @@ from mella_hf.errors import MissingExtraError
 from mella_hf.languages import get_language
 from mella_hf.metrics import extract_keywords
 from mella_hf.metrics.names.everyday import everyday_stems, is_everyday
-from mella_hf.metrics.names.keywords import DocumentFrequencies
+from mella_hf.metrics.names.frequencies import DocumentFrequencies
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "keywords.py"
 

@@ -18,7 +18,7 @@ from mella_hf.evaluation.questions.records import EntitySummary
 from mella_hf.languages import get_language
 from mella_hf.metrics import significance
 from mella_hf.metrics.entities import named_and_unsupported
-from mella_hf.metrics.names.keywords import DocumentFrequencies
+from mella_hf.metrics.names.frequencies import DocumentFrequencies
 from mella_hf.metrics.rates import RateDifference, clustered_rate_interval, rate_difference
 from mella_hf.progress import progress_bar
 

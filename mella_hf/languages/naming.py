@@ -1,0 +1,95 @@
+"""`Naming`: how a language writes names, for the rules that find names by capital letters."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mella_hf.errors import MellaError
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The words and endings by which a language's names are told: the table `[naming]` of its file.
+
+    All of it is optional. Words are base forms in small letters, as the spelling dictionary gives them.
+
+    Attributes:
+        place_nouns: common nouns in the names of places: bridge, square, castle.
+        street_nouns: those of them after which a name stands in any case: street, square.
+        nouns_last: a place's noun follows its name, whatever the name is: "Margit híd", "Nemzeti Múzeum".
+        place_adjectives: regular expression of adjectives that are made of names: "Karlův", "Невский".
+        common_adjectives: how adjectives begin that end alike, but are not made of names.
+        adjectives: regular expression of any adjective's ending.
+        saints: how the word for a saint begins.
+        rivers: words between a town and its river or hill: "Ústí nad Labem".
+        depictions: what shows a person, and is not part of the name: bust, portrait.
+        surnames: endings of surnames, after which the word before is a given name.
+        likely_surnames: endings of surnames that other words have, too.
+        institutions: what an institution is, as its name begins: "bảo tàng".
+        not_in_names: words that are said before a name, in a language without a spelling dictionary.
+        family_name_first: whether the family name stands before the given name.
+        parts_agree: whether the parts of a name stand in the same case.
+        apostrophe_endings: whether an apostrophe stands before the ending of a name: "Ankara'da".
+    """
+
+    place_nouns: frozenset[str] = frozenset()
+    street_nouns: frozenset[str] = frozenset()
+    nouns_last: bool = False
+    place_adjectives: str = ""
+    common_adjectives: tuple[str, ...] = ()
+    adjectives: str = ""
+    saints: tuple[str, ...] = ()
+    rivers: frozenset[str] = frozenset()
+    depictions: frozenset[str] = frozenset()
+    surnames: tuple[str, ...] = ()
+    likely_surnames: tuple[str, ...] = ()
+    institutions: frozenset[str] = frozenset()
+    not_in_names: frozenset[str] = frozenset()
+    family_name_first: bool = False
+    parts_agree: bool = False
+    apostrophe_endings: bool = False
+
+    @classmethod
+    def read(cls, said: Any, where: str) -> "Naming":
+        """What a file says in `[naming]`. Raises MellaError on an unknown key or a value of another kind."""
+        if not isinstance(said, Mapping):
+            raise MellaError(f"{where}: naming is {said!r}; it must be a table.")
+        known = {one.name: one.default for one in fields(cls)}
+        unknown = sorted(said.keys() - known.keys())
+        if unknown:
+            raise MellaError(
+                f"{where} has the unknown key {unknown[0]!r} in [naming]; choose from {', '.join(sorted(known))}."
+            )
+        return cls(**{key: _value(value, known[key], key, where) for key, value in said.items()})
+
+    def said(self) -> dict[str, Any]:
+        """The table `[naming]` of a file that says this."""
+        values = {one.name: (getattr(self, one.name), one.default) for one in fields(self)}
+        return {
+            key: list(value) if isinstance(value, tuple) else sorted(value) if isinstance(value, frozenset) else value
+            for key, (value, default) in values.items()
+            if value != default
+        }
+
+
+def _value(value: Any, default: Any, key: str, where: str) -> Any:
+    if isinstance(default, (bool, str)):
+        if not isinstance(value, type(default)):
+            raise MellaError(f"{where}: {key} is {value!r}; it must be {_KINDS[type(default)]}.")
+        if isinstance(value, str):
+            _check_pattern(value, key, where)
+        return value
+    if not isinstance(value, list) or not all(isinstance(word, str) and word.strip() for word in value):
+        raise MellaError(f"{where}: {key} is {value!r}; it must be a list of texts, none empty.")
+    return type(default)(value)
+
+
+_KINDS = {bool: "true or false", str: "a text"}
+
+
+def _check_pattern(pattern: str, key: str, where: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise MellaError(f"{where}: {key} is {pattern!r}, which is no regular expression: {error}.") from error

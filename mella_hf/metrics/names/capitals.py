@@ -1,0 +1,361 @@
+"""Find names by their capital letters (Czech, Hungarian, Russian, Serbian, Vietnamese and others).
+
+A run of capitalised words is a name. The first word of a sentence counts if the spelling dictionary has it only with a
+capital or not at all. What a language's file says in `[naming]` tells the rest: nouns of places, adjectives of names.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from mella_hf.languages import Language
+from mella_hf.metrics.names.frequencies import DocumentFrequencies
+from mella_hf.metrics.names.gazetteer import place_key, places
+from mella_hf.metrics.names.measures import measured
+from mella_hf.metrics.names.spans import MAX_WORDS, Span, patterns
+from mella_hf.text.spelling import function_words, spelling
+
+_BEFORE = 40  # characters before a word that say whether it opens a sentence
+MIN_TOPIC = 3  # letters; shorter words before a comma are not places
+
+
+def capitalised_names(text: str, language: Language, frequencies: DocumentFrequencies | None) -> list[Span]:
+    """Spans of names in a text, some of which may lie in others."""
+    return [*_works(text, language), *_capitalised(_as_written(text, language), language, frequencies)]
+
+
+def _capitalised(text: str, language: Language, frequencies: DocumentFrequencies | None) -> Iterator[Span]:
+    """Runs of capitalised words, with what belongs to them. The first word of a sentence needs more evidence."""
+    words = list(patterns()["word"].finditer(text))
+    measures = measured(text, words, language)
+    at = 0
+    while at < len(words):
+        end = at
+        while end < len(words) and _is_capital(words[end].group()) and end not in measures:
+            if not _follows(text, words, at, end):
+                break
+            end += 1
+        if end == at:
+            at += 1
+            continue
+        while end < len(words) and words[end].group().isdigit() and end not in measures:
+            if not _follows(text, words, at, end):
+                break
+            end += 1
+        following = end
+        for head in range(at, end) if language.naming.institutions else ():
+            institution = _institution_end(text, words, head, language)
+            if institution is not None:
+                yield Span(words[head].start(), words[institution - 1].end())
+                end, following = head, max(end, institution)
+                break
+        if end > at:
+            yield from _named(text, words, at, end, language, frequencies)
+        at = following
+
+
+def _institution_end(text: str, words: list[Any], at: int, language: Language) -> int | None:
+    """The end of an institution's name, which has syllables in small letters: "Bảo tàng Mỹ thuật Việt Nam"."""
+    if at + 2 >= len(words) or not _is_institution(words[at].group(), words[at + 1].group(), language):
+        return None
+    end = at + 2
+    if not _is_capital(words[end].group()) or not all(_follows(text, words, at, k) for k in (at + 1, end)):
+        return None
+    while end < len(words) and _follows(text, words, at, end):
+        if not _is_capital(words[end].group()):
+            # The second syllable of a word whose first has a capital: Mỹ thuật, Bách khoa.
+            closes = end + 1 == len(words) or not _follows(text, words, at, end + 1)
+            if words[end].group() in function_words(language) or not _is_capital(words[end - 1].group()):
+                break
+            if not closes and not _is_capital(words[end + 1].group()):
+                break
+        end += 1
+    return end
+
+
+def _is_institution(first: str, second: str, language: Language) -> bool:
+    return f"{first.lower()} {second}" in language.naming.institutions
+
+
+def _as_written(text: str, language: Language) -> str:
+    """Give a text that is all in capitals its usual capitals; other texts stay as they are."""
+    dictionary = spelling(language)
+    if dictionary is None or any(map(str.islower, text)):
+        return text
+    words = list(patterns()["word"].finditer(text))
+    if sum(len(match.group()) > 1 for match in words) < 2:  # noqa: PLR2004  (a word alone may be an abbreviation)
+        return text
+    written = list(text)
+    for match in words:
+        word = match.group().lower()
+        if not dictionary.is_ordinary(word):
+            word = "-".join(map(str.capitalize, word.split("-")))
+        if match.start() == words[0].start() or _opens_sentence(text, match):
+            word = word[0].upper() + word[1:]
+        if len(word) == len(match.group()):
+            written[match.start() : match.end()] = word
+    if language.naming.nouns_last:
+        _capitalise_institutions(written, words, language)
+    return "".join(written)
+
+
+def _is_place_noun(word: str, language: Language, as_name: bool = False) -> bool:
+    """Whether a word is a common noun in the names of places, or a form of one."""
+    dictionary = spelling(language)
+    return dictionary is not None and not language.naming.place_nouns.isdisjoint(dictionary.lemmas(word, as_name))
+
+
+def _capitalise_institutions(written: list[str], words: list[Any], language: Language) -> None:
+    """Give all words of a Hungarian institution their capitals, such as those of "Magyar Nemzeti Galéria"."""
+    dictionary = spelling(language)
+    assert dictionary is not None
+    start = 0
+    for at, match in enumerate(words):
+        if at > 0 and "".join(written[words[at - 1].end() : match.start()]) != " ":
+            start = at
+        before = [word.group().lower() for word in words[start:at]]
+        named = any(not dictionary.is_ordinary(w) or _is_of_place(w, language) for w in before)
+        if named and _is_place_noun(match.group(), language):
+            for word in words[start : at + 1]:
+                written[word.start()] = word.group()[0]
+
+
+def _works(text: str, language: Language) -> Iterator[Span]:
+    """The title of a work after who made it, in captions of museums: "Josef Čapek: Piják, olej na plátně, 1913"."""
+    match = patterns()["work"].match(text, len(text) - len(text.lstrip()))
+    if match is None or not match.group("title")[0].isupper():
+        return
+    words = match.group("title").split()
+    if len(words) <= MAX_WORDS and words[0].lower() not in function_words(language):  # what somebody said
+        yield Span(*match.span("title"))
+
+
+def _named(
+    text: str, words: list[Any], first: int, end: int, language: Language, frequencies: DocumentFrequencies | None
+) -> Iterator[Span]:
+    """The name in a run of capitalised words, without an opening word that is none and with the rest of a place's."""
+    whole = _place_end(text, words, first, end, language)
+    if whole is None and _opens_sentence(text, words[first]) and not _is_initial(text, words, first):
+        whole = _end_after_head(words, first, end, language)
+        if whole is None:
+            whole = _place_adjectives(text, words, first, end, language)
+        if whole is None and not _may_open(text, words[first:end], language, frequencies):
+            first += 1
+    if whole is None:
+        whole = _with_noun(text, words, first, end, language) if first < end else end
+    # A number alone, or a letter (a size, a point on a map), is not a name.
+    if any(_is_capital(match.group()) and len(match.group()) > 1 for match in words[first:whole]):
+        last = words[whole - 1]
+        cut = _APOSTROPHE.search(last.group()) if language.naming.apostrophe_endings else None
+        yield Span(words[first].start(), last.end() if cut is None else last.start() + cut.start())
+
+
+_APOSTROPHE = re.compile("['’]")
+
+
+def _place_end(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
+    """The end of a place of two words or more that the gazetteer has: "Нови Сад", "Ústí nad Labem"; None for none."""
+    joined = end + 1 < len(words) and _is_capital(words[end + 1].group())
+    joined = joined and _follows(text, words, first, end) and _follows(text, words, first, end + 1)
+    for last in ([end + 2] if joined else []) + ([end] if end > first + 1 else []):
+        if place_key(text[words[first].start() : words[last - 1].end()], language) in places(language):
+            return last
+    by_river = joined and words[end].group() in language.naming.rivers
+    if by_river and (dictionary := spelling(language)) and not dictionary.is_ordinary(words[end - 1].group()):
+        return end + 2
+    return None
+
+
+def _with_noun(text: str, words: list[Any], first: int, end: int, language: Language) -> int:
+    """The end of a run with the common noun after it: "Karlův most"; or with what it is on: "Театра на Таганке"."""
+    dictionary, naming = spelling(language), language.naming
+    if dictionary is None or end >= len(words) or not _follows(text, words, first, end):
+        return end
+    last = words[end - 1].group()
+    if words[end].group().islower() and (noun := _noun_end(text, words, end, language)) is not None:
+        return noun if naming.nouns_last or _is_adjective(last.lower(), language) else end
+    if end != first + 1 or end + 1 >= len(words) or not _is_capital(words[end + 1].group()):
+        return end
+    head = not naming.place_nouns.isdisjoint(dictionary.lemmas(last)) and dictionary.is_ordinary(last)
+    return end + 2 if head and _follows(text, words, first, end + 1) else end
+
+
+def _end_after_head(words: list[Any], first: int, end: int, language: Language) -> int | None:
+    """The end of a name that opens with what it is: "Náměstí Svobody", "Храм Светог Саве"; None for another text.
+
+    What follows is in another case, or names a street; "Hrad Karlštejn" is Karlštejn, a castle.
+    """
+    dictionary, naming = spelling(language), language.naming
+    if dictionary is None or naming.nouns_last:
+        return None
+    head = dictionary.lemmas(words[first].group(), False) & naming.place_nouns
+    at = first + 1
+    saint = head and at < len(words) and words[at].group().lower().startswith(naming.saints)
+    if saint and words[at].group().islower():
+        at += 1
+    if not head or at >= len(words) or not _is_capital(words[at].group()):
+        return None
+    forms = dictionary.lemmas(words[at].group())
+    oblique = bool(forms) and language.normalizer(words[at].group()) not in forms
+    return max(end, at + 1) if saint or oblique or head & naming.street_nouns else None
+
+
+def _place_adjectives(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
+    """The end of a place's name that an adjective opens: "Невский проспект", "Moravské zemské muzeum"; None for none.
+
+    Only adjectives that are made of names have these endings, and a few others, which are listed.
+    """
+    if not _is_of_place(words[first].group().lower(), language):
+        return None
+    if end == first + 1:
+        return _noun_end(text, words, end, language)
+    dictionary = spelling(language)
+    last = words[end - 1].group()
+    nouns = language.naming.place_nouns
+    if language.naming.nouns_last and dictionary is not None and not nouns.isdisjoint(dictionary.lemmas(last)):
+        return end  # "Nemzeti Múzeum"
+    return None
+
+
+def _is_of_place(word: str, language: Language) -> bool:
+    """Whether a word in small letters is an adjective such as a name has."""
+    naming = language.naming
+    if not naming.place_adjectives or word.startswith(naming.common_adjectives):
+        return False
+    return re.search(naming.place_adjectives, word) is not None
+
+
+def _is_adjective(word: str, language: Language) -> bool:
+    """Whether a word in small letters ends as the language's adjectives do."""
+    return bool(language.naming.adjectives) and re.search(language.naming.adjectives, word) is not None
+
+
+def _noun_end(text: str, words: list[Any], at: int, language: Language) -> int | None:
+    """The end of a place's common noun that stands here, after one more adjective or none; None for none."""
+    if not language.naming.place_nouns:
+        return None
+    for noun in (at, at + 1):
+        if noun >= len(words) or not words[noun].group().islower() or not _follows(text, words, at - 1, noun):
+            return None
+        if _is_place_noun(words[noun].group(), language, as_name=True):
+            return noun + 1
+        if not _is_adjective(words[noun].group(), language) or len(words[noun].group()) <= MIN_TOPIC:
+            return None
+    return None
+
+
+def _follows(text: str, words: list[Any], first: int, at: int) -> bool:
+    """Whether a space, a hyphen or an initial's point stands between a word and the one before; True for the first."""
+    if at == first or _is_initial(text, words, at - 1):
+        return True
+    return text[words[at - 1].end() : words[at].start()] in (" ", "-")
+
+
+def _is_initial(text: str, words: list[Any], at: int) -> bool:
+    """Whether a word is one letter that stands for a given name: "J. K. Rowling", "А.С. Пушкин"."""
+    if at + 1 >= len(words) or len(words[at].group()) != 1 or not words[at].group().isupper():
+        return False
+    return text[words[at].end() : words[at + 1].start()] in (". ", ".") and _is_capital(words[at + 1].group())
+
+
+def _is_capital(word: str) -> bool:
+    return not word.islower() and any(character.isupper() for character in word if character.isalpha())
+
+
+def _opens_sentence(text: str, word: Any) -> bool:
+    """Whether a word is the first of a sentence, where every word has a capital."""
+    return patterns()["sentence"].search(text[max(0, word.start() - _BEFORE) : word.start()]) is not None
+
+
+def _may_open(text: str, run: list[Any], language: Language, frequencies: DocumentFrequencies | None) -> bool:
+    """Whether the first word of a run that opens a sentence is part of a name."""
+    word = run[0].group()
+    dictionary = spelling(language)
+    if word.lower() in function_words(language):
+        # Nagy is "big", and the most frequent surname.
+        surname = language.naming.family_name_first and dictionary is not None and dictionary.is_also_name(word)
+        return surname and len(run) > 1 and _is_whole_by_its_last(run, language)
+    if dictionary is None:
+        if word.lower() in language.naming.not_in_names:
+            return False
+        return _is_topic(text, run) or len(run) > 1 or _is_name(word, language, frequencies)
+    if not dictionary.is_ordinary(word):
+        return True
+    if len(run) > 1 and run[-1].group().endswith(language.naming.surnames):
+        return True
+    if language.naming.family_name_first and len(run) > 1 and _is_whole_by_its_last(run, language):
+        return True
+    if _is_topic(text, run) and dictionary.is_also_name(word) and place_key(word, language) in places(language):
+        return True  # "Szeged, a vár": also a form of another word
+    # Its own base form: not "Nevím, co to je".
+    base = _is_topic(text, run) and dictionary.lemmas(word, False) == {language.normalizer(word)}
+    if not dictionary.is_also_name(word):
+        return base and len(word) > MIN_TOPIC and place_key(word, language) in places(language)
+    if base or (frequencies is not None and _is_rare_name(word, language, frequencies)):
+        return True
+    if _is_place_noun(word, language):
+        return False  # "Hrad Karlštejn" is Karlštejn, a castle
+    # A word that is also a name, before another name: "Вук Караџић", but not "На Дунаву".
+    if len(run) == 1:
+        return False
+    if _shows_the_rest(run, language):
+        return False
+    second = run[1].group()
+    if not dictionary.is_ordinary(second) or second.endswith(language.naming.likely_surnames):
+        return True
+    return place_key(word, language) in places(language)  # "Ростов Великий"
+
+
+def _shows_the_rest(run: list[Any], language: Language) -> bool:
+    """Whether an opening word is a picture or statue of who follows, though it is a name too: "Busta Bedřicha Smetany".
+
+    The parts of a name agree, but in Hungarian: after a word in its base form, all others of a name have theirs.
+    """
+    dictionary = spelling(language)
+    assert dictionary is not None
+    opening = language.normalizer(run[0].group())
+    lemmas = dictionary.lemmas(run[0].group(), False)
+    if lemmas & language.naming.depictions:
+        return True
+    if not language.naming.parts_agree:
+        return False
+    forms = [(language.normalizer(match.group()), dictionary.lemmas(match.group())) for match in run[1:]]
+    return opening in lemmas and all(found and word not in found for word, found in forms)
+
+
+def _is_whole_by_its_last(run: list[Any], language: Language) -> bool:
+    """Whether capitalised words are a person, whose given name comes last, or an institution: "Nemzeti Múzeum"."""
+    dictionary, last = spelling(language), run[-1].group()
+    assert dictionary is not None
+    if _is_place_noun(last, language, as_name=True):
+        return len(run) > 2
+    is_base = language.normalizer(last) in dictionary.lemmas(last)  # not "Szüret Tokajban"
+    if "-" in last and _is_place_noun(last.rsplit("-", 1)[1], language):
+        return True  # "Szent Anna-kápolna"
+    given = is_base and dictionary.is_also_name(last) and not dictionary.is_ordinary(last)
+    return given and place_key(last, language) not in places(language)
+
+
+def _is_topic(text: str, run: list[Any]) -> bool:
+    """Whether the text is "Name - what it is" or "Name, what it is"."""
+    if len(run) > 1 or _BLANK.match(text).end() != run[0].start():  # type: ignore[union-attr]
+        return False
+    return patterns()["dash"].match(text, run[0].end()) is not None
+
+
+_BLANK = re.compile(r"\s*")
+
+
+def _is_name(word: str, language: Language, frequencies: DocumentFrequencies | None) -> bool:
+    """Whether a word is a name even at the start of a sentence, in a language without a dictionary."""
+    if len(word) > 1 and (any(map(str.isdigit, word)) or any(map(str.isupper, word[1:]))):
+        return True
+    if place_key(word, language) in places(language):
+        return True
+    return frequencies is not None and _is_rare_name(word, language, frequencies)
+
+
+def _is_rare_name(word: str, language: Language, frequencies: DocumentFrequencies) -> bool:
+    """Whether a corpus has the word seldom, and never without a capital."""
+    normalized = language.normalizer(word)
+    return frequencies.is_rare(normalized) and normalized not in frequencies.lowercase

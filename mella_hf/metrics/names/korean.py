@@ -1,0 +1,55 @@
+"""Find names in Korean alt-texts: Kiwi's proper nouns."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mella_hf.languages import Language
+from mella_hf.metrics.names.gazetteer import place_key, places
+from mella_hf.metrics.names.spans import Span
+from mella_hf.text.tokens import korean_morphemes
+
+UNKNOWN_SCORE = -20.0  # Kiwi's log-probability below which a noun is in no dictionary
+MIN_UNKNOWN = 3  # syllables of an unknown Korean noun
+
+
+def korean_names(text: str, language: Language) -> Iterator[Span]:
+    """Kiwi's proper nouns, with the nouns, foreign words and numbers that touch them.
+
+    Neighbours are names of their own ("부산 해운대") unless neither is a place: "빈센트 반 고흐" is one person.
+    """
+    run: list[Any] = []
+    for morpheme in [*korean_morphemes(text), None]:
+        if morpheme is not None and run:
+            gap = morpheme.start - run[-1].end
+            touches = gap == 0 and morpheme.tag in _KOREAN_PARTS
+            if touches or (gap == 1 and _is_korean_name(morpheme) and _one_person(run[-1], morpheme, language)):
+                run.append(morpheme)
+                continue
+        if run:
+            yield Span(run[0].start, run[-1].end)
+        run = [morpheme] if morpheme is not None and _is_korean_name(morpheme) else []
+
+
+_KOREAN_PARTS = ("NNP", "NNG", "SL", "SN")  # Sejong tags of what a name goes on with: nouns, Latin letters, numbers
+_KOREAN_PLACE = tuple(
+    "궁전사산강도시구동성문탑역항교원관대섬천굴폭"
+)  # last syllables of places: palace, temple, river ...
+
+
+def _one_person(first: Any, second: Any, language: Language) -> bool:
+    """Whether two proper nouns with a space between are parts of one name."""
+    known = places(language)
+    forms = (first.form, second.form)
+    return not any(
+        form.endswith(_KOREAN_PLACE) or place_key(form, language) in known or len(form) > _LONGEST_PART
+        for form in forms
+    )
+
+
+_LONGEST_PART = 3  # syllables of a name's part; longer ones are things: 남산타워, 광화문광장
+
+
+def _is_korean_name(morpheme: Any) -> bool:
+    """A proper noun, or a noun that Kiwi does not know: foreign names in Hangul."""
+    unknown = morpheme.tag == "NNG" and morpheme.score < UNKNOWN_SCORE and len(morpheme.form) >= MIN_UNKNOWN
+    return bool(morpheme.tag == "NNP" or unknown)
