@@ -66,6 +66,13 @@ def missing_extra(error: ModuleNotFoundError, purpose: str = "This") -> MissingE
     return None
 
 
+def first_line(error: Exception, limit: int = 300) -> str:
+    """The kind of another library's error and how its message begins, as a sentence for a message of one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join([f"{type(error).__name__}:", *lines[:2]]) if lines else type(error).__name__
+    return f"{said[:limit].rstrip('.')}{'…' if len(said) > limit else '.'}"
+
+
 class UnknownLanguageError(MellaError):
     """The language code has no entry in `mella_hf.languages`."""
 

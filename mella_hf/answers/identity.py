@@ -5,6 +5,7 @@ Predictions, adapters and cards carry this identity, so that those of one model 
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable
 from fnmatch import fnmatch
@@ -155,18 +156,33 @@ def read_adapter_config(adapter: str | Path) -> dict[str, Any]:
             f"(it holds {ADAPTER_CONFIG})."
         )
     if not (folder / ADAPTER_CONFIG).is_file():
+        inside = next(iter(sorted(folder.glob(f"*/{ADAPTER_CONFIG}"))), None)
         raise MellaError(
-            f"{str(folder)!r} is not an adapter: it holds no {ADAPTER_CONFIG}. Give the folder that training wrote."
+            f"{str(folder)!r} is not an adapter: it holds no {ADAPTER_CONFIG}. "
+            + (f"Give {str(inside.parent)!r}, which does." if inside else "Give the folder that training wrote.")
         )
     if not any((folder / name).is_file() for name in ADAPTER_WEIGHTS):
+        parts = sorted(path.name for path in folder.glob("adapter_model*-of-*"))
         raise MellaError(
             f"The adapter {str(folder)!r} has no weights: {ADAPTER_WEIGHTS[0]} is missing. "
-            "Training may have been interrupted; run it again and it resumes."
+            + (
+                f"It is in {len(parts)} parts, such as {parts[0]}, which PEFT does not read; save it in one file."
+                if parts
+                else "Training may have been interrupted; run it again and it resumes."
+            )
         )
     try:
-        return json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
-    except json.JSONDecodeError as error:
+        config = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
+    except ValueError as error:
         raise MellaError(f"{folder / ADAPTER_CONFIG} is not JSON: {error}. Save the adapter again.") from error
+    if not isinstance(config, dict) or not isinstance(config.get("peft_type"), str):
+        raise MellaError(f"{folder / ADAPTER_CONFIG} names no peft_type, such as LORA. Save the adapter again.")
+    if not isinstance(config.get("base_model_name_or_path"), str | None):
+        raise MellaError(
+            f"base_model_name_or_path in {folder / ADAPTER_CONFIG} is {config['base_model_name_or_path']!r}; "
+            "write the base's name on the Hub, its folder, or null there."
+        )
+    return config
 
 
 def check_adapter(base: str, adapter: str | Path, revision: str | None = None) -> None:
@@ -181,17 +197,27 @@ def check_adapter(base: str, adapter: str | Path, revision: str | None = None) -
         _check_content(base, revision, adapter, json.loads(provenance.read_text("utf-8")))
         return
     trained_on, commit = config.get("base_model_name_or_path"), config.get("revision")
-    if trained_on and Path(trained_on).name.lower() not in (Path(base).name.lower(), model_name(base).lower()):
+    if trained_on and _last_name(trained_on) not in (_last_name(base), model_name(base).lower()):
         raise MellaError(
             f"The adapter {str(adapter)!r} was trained on the base {trained_on!r}, not on {base!r}. "
             f"Evaluate it with --base {trained_on}; if both are the same model under two names, "
             f"correct base_model_name_or_path in {Path(adapter) / ADAPTER_CONFIG}."
         )
-    if commit and trained_on == base and hub_commit(base, revision) != hub_commit(base, commit):
+    if not commit or trained_on != base or Path(base).is_dir():
+        return
+    if hub_commit(base, revision) != hub_commit(base, commit):
         raise MellaError(
             f"The adapter {str(adapter)!r} was trained on {base!r} at revision {commit}, not at {revision or 'main'}. "
             f"Give --revision {commit}."
         )
+
+
+def _last_name(base: str) -> str:
+    """A base's name without the path before it, of any system, in lower case; in a cache of the Hub, its name there."""
+    parts = re.split(r"[/\\]", str(base).rstrip("/\\").lower())
+    cached = next((part for part in parts if part.startswith("models--")), None)
+    name = parts[-1] if cached is None else cached.rsplit("--", 1)[-1]
+    return name.replace("___", ".")  # as ModelScope's cache writes a dot
 
 
 def _check_content(base: str, revision: str | None, adapter: str | Path, provenance: dict[str, Any]) -> None:

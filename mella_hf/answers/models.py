@@ -5,7 +5,7 @@ from typing import Any
 
 from mella_hf.answers.identity import check_adapter, from_cache_alone, recorded_revision
 from mella_hf.answers.processors import with_template
-from mella_hf.errors import MellaError
+from mella_hf.errors import MellaError, first_line
 from mella_hf.keys import check_hub_token
 
 
@@ -41,20 +41,14 @@ def load_model(
         )
     except (OSError, ValueError, KeyError) as error:
         raise MellaError(
-            f"Cannot load the base model {base!r}: {_first_line(error)} "
+            f"Cannot load the base model {base!r}: {first_line(error)} "
             "Give a Hub id or a folder with config.json, weights and processor files."
         ) from error
     with_template(processor, place)
     if adapter is not None:
         from mella_hf.answers.adapter_weights import load_adapter
 
-        try:
-            model = load_adapter(model, adapter)
-        except (RuntimeError, ValueError) as error:  # torch names the shapes, PEFT the modules that do not fit
-            raise MellaError(
-                f"The adapter {str(adapter)!r} does not fit the base model {base!r}: {_first_line(error)} "
-                "Give as base the model that the adapter was trained on."
-            ) from error
+        model = load_adapter(model, adapter)
     if device is None:
         device = str(torch.accelerator.current_accelerator() or "cpu") if torch.accelerator.is_available() else "cpu"
     return model.to(device).eval(), processor
@@ -65,8 +59,3 @@ def processor_source(base: str, adapter: str | Path | None) -> str:
     if adapter is not None and (Path(adapter) / "tokenizer_config.json").exists():
         return str(adapter)
     return base
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {' '.join(lines[:2])[:300]}" if lines else type(error).__name__

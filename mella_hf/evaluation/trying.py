@@ -2,7 +2,8 @@
 
     mella try outputs/joint/adapter photo.jpg
 
-The model is loaded once. With its adapter switched off, a model gives the base's answers.
+The model is loaded once: with its adapter switched off, it gives the base's answers. It is loaded twice only if the
+adapter changes weights of the base itself.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.answers.adapter_weights import changes_base
 from mella_hf.answers.generate import LocalModel
 from mella_hf.answers.identity import ADAPTER_CONFIG, read_adapter_config
 from mella_hf.answers.models import load_model
@@ -65,6 +67,9 @@ class SideBySide:
             self._answerers = {system.name: _whole(system, self._device) for system in self._systems}
             return
         model, processor = load_model(self.base, tuned.adapter, revision=tuned.revision, device=self._device)
+        if changes_base(model):
+            self._answerers = {"base": _whole(plain, self._device), "adapter": LocalModel(model, processor)}
+            return
         self._answerers = {"base": LocalModel(model, _base_processor(plain)), "adapter": LocalModel(model, processor)}
         self._switch = model
 

@@ -44,8 +44,7 @@ def merge_adapter(
 
     Raises:
         MellaError: when the base is another one or not given, `out` has an edited card and `edited` is None, or the
-            merged model's logits are not those of base and
-            adapter within `TOLERANCES`.
+            merged model's logits are not those of base and adapter within `TOLERANCES`, or are those of the base.
     """
     from transformers import AutoModelForImageTextToText
 
@@ -62,9 +61,10 @@ def merge_adapter(
         _describe(out, {**facts, "merged": merged}, edited)
         return out
     model, processor = load_model(base, folder, revision=revision, device="cpu")
-    prompt = get_language(facts["language"]).test_prompt("ling")
-    ids = processor.tokenizer(prompt, return_tensors="pt")["input_ids"]  # [1, T]
-    expected = _logits(model, ids)
+    inputs = _question(processor, get_language(facts["language"]).test_prompt("ling"))
+    expected = _logits(model, inputs)
+    with model.disable_adapter():
+        bare = _logits(model, inputs)
     aside = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     model = model.merge_and_unload(safe_merge=True)
@@ -72,13 +72,19 @@ def merge_adapter(
     processor.save_pretrained(aside)
     dtype = str(model.dtype)
     del model
-    found = _logits(AutoModelForImageTextToText.from_pretrained(aside, dtype="auto").eval(), ids)
+    found = _logits(AutoModelForImageTextToText.from_pretrained(aside, dtype="auto").eval(), inputs)
     difference = float((found - expected).abs().max() / expected.abs().max())
     if not difference <= TOLERANCES[dtype]:  # also when it is no number
         shutil.rmtree(aside)
         raise MellaError(
             f"The merged model's logits differ by {difference:.1e} of their range, more than "
             f"{TOLERANCES[dtype]:.0e} in {dtype}. Push the adapter itself, without --merge."
+        )
+    if (found - bare).norm() <= (found - expected).norm():
+        shutil.rmtree(aside)
+        raise MellaError(
+            f"The merged model answers as the base does: in {dtype}, nothing is left of the adapter "
+            f"{facts['models']['adapter']['adapter']!r}. If it was trained, push the adapter itself, without --merge."
         )
     facts["merged"] = {**_hashes(identity), "dtype": dtype.removeprefix("torch.")}
     facts["merged"] |= {"difference": difference, "tolerance": TOLERANCES[dtype]}
@@ -112,9 +118,20 @@ def _describe(folder: Path, facts: dict[str, Any], edited: CardChoice, name: str
     write_adapter_card(folder, name=name, edited=edited)
 
 
-def _logits(model: Any, ids: "Tensor") -> "Tensor":
-    """Logits [T, V] of a text, in float32."""
+def _question(processor: Any, prompt: str) -> Any:
+    """A question about an image, as the model takes it: adapters may be on the vision tower, too."""
+    from PIL import Image
+
+    image = Image.radial_gradient("L").convert("RGB")
+    turn = {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": prompt}]}
+    return processor.apply_chat_template(
+        [turn], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+
+
+def _logits(model: Any, inputs: Any) -> "Tensor":
+    """Logits [T, V] of one question, in float32."""
     import torch
 
     with torch.no_grad():
-        return model(input_ids=ids.to(model.device)).logits[0].float().cpu()
+        return model(**inputs.to(model.device, dtype=model.dtype)).logits[0].float().cpu()

@@ -54,6 +54,27 @@ def test_the_answers_are_those_of_each_model_loaded_alone(pair, adapter, photo, 
     assert found["base"]["prediction"] != found["adapter"]["prediction"]
 
 
+@pytest.mark.parametrize("changing", [{"bias": "all"}, {"init_lora_weights": "pissa"}])
+def test_the_base_is_itself_beside_an_adapter_that_changes_it(tiny_qwen2vl, photo, tmp_path, changing):
+    """PEFT cannot switch such an adapter off: the base's biases, or what PiSSA took from its weights, stay changed."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from PIL import Image
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl)
+    tuned = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj", "o_proj"], **changing))
+    torch.manual_seed(5)
+    for parameter in (p for p in tuned.parameters() if p.requires_grad):
+        parameter.data.add_(torch.randn_like(parameter))
+    tuned.save_pretrained(tmp_path)
+    AutoProcessor.from_pretrained(tiny_qwen2vl).save_pretrained(tmp_path)
+    image, kept = Image.open(photo).convert("RGB"), {}
+    line_up(str(tiny_qwen2vl))[0].answerer("cpu").answer([([image], "Who?")], 6, 1, kept.__setitem__)
+    found = SideBySide(tmp_path, str(tiny_qwen2vl), device="cpu").ask(image, "Who?", 6)
+    assert found["base"] == kept[0] != found["adapter"]
+
+
 def test_the_terminal_shows_both_side_by_side(adapter, photo, pair):
     from PIL import Image
 

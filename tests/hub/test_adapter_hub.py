@@ -422,6 +422,36 @@ def test_a_merge_that_changes_the_answers_is_refused(trained, run, tiny_qwen2vl,
     assert not list(tmp_path.glob("*merged*"))
 
 
+def test_a_merge_that_gives_the_base_is_refused(tiny_qwen2vl, tmp_path, monkeypatch):
+    """An adapter that was never trained, and one of which nothing is left within the tolerance of half precision."""
+    from peft.tuners.lora import LoraModel
+    from safetensors.torch import load_file, save_file
+
+    from mella_hf.hub import merging
+
+    facts = {
+        "base_id": "org/base",
+        "base_is_local": False,
+        "language": "ar",
+        "models": {"adapter": {"adapter": "tower"}},
+    }
+    monkeypatch.setattr(merging, "read_provenance", lambda _: facts)
+    monkeypatch.setattr(merging, "_describe", lambda *_, **__: None)
+    folder = save_random_adapter(tiny_qwen2vl, tmp_path / "vision", seed=1, targets=["qkv"])
+    merge_adapter(folder, tmp_path / "merged", base=str(tiny_qwen2vl))
+    monkeypatch.setattr(merging, "TOLERANCES", {"torch.float32": 1.0})
+    with monkeypatch.context() as patch:
+        patch.setattr(LoraModel, "merge_and_unload", lambda self, **options: self.unload())
+        with pytest.raises(MellaError, match="The merged model answers as the base does: in torch.float32, nothing"):
+            merge_adapter(folder, tmp_path / "lost", base=str(tiny_qwen2vl))
+    weights = load_file(folder / "adapter_model.safetensors")
+    zero = {name: tensor * ("lora_A" in name) for name, tensor in weights.items()}
+    save_file(zero, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(MellaError, match="nothing is left of the adapter 'tower'. If it was trained"):
+        merge_adapter(folder, tmp_path / "zero", base=str(tiny_qwen2vl))
+    assert not list(tmp_path.glob("*lost*")) and not list(tmp_path.glob("*zero*"))
+
+
 def test_a_merge_reloads_with_the_same_logits_and_is_not_made_twice(trained, run, tiny_qwen2vl, tmp_path):
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor

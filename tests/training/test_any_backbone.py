@@ -4,13 +4,16 @@ Every type is a tiny random model with its own real processor (tiny_backbones).
 """
 
 import copy
+import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from tiny_backbones import MODEL_TYPES, TYPES
 
 from mella_hf.answers.adapter_weights import load_adapter
@@ -282,3 +285,19 @@ def test_an_encoder_decoder_is_refused(kind: str, tmp_path: Path) -> None:
     CONFIG_MAPPING[kind]().save_pretrained(tmp_path)
     with pytest.raises(MellaError, match=f"{kind}.* is an encoder-decoder"):
         check_backbone(ModelConfig(model_name_or_path=str(tmp_path)))
+
+
+def test_siglip_had_a_level_more(tmp_path: Path) -> None:
+    """Gemma 3 and others: `vision_tower.vision_model.encoder` up to transformers 4, at the top up to 4.52."""
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    base, _ = TYPES["gemma3"]()
+    get_peft_model(copy.deepcopy(base), LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(tmp_path)
+    right = PeftModel.from_pretrained(copy.deepcopy(base), tmp_path).state_dict()
+    file = tmp_path / "adapter_model.safetensors"
+    weights = load_file(file)
+    for tower in ("model.vision_tower.vision_model.", "vision_tower.vision_model.", "vision_tower."):
+        older = partial(re.sub, r"(model\.)?vision_tower\.(vision_model\.)?", tower)
+        save_file({older(name): tensor for name, tensor in weights.items()}, file, metadata={"format": "pt"})
+        found = load_adapter(copy.deepcopy(base), tmp_path).state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in right.items())
