@@ -12,7 +12,7 @@ from typing import Any
 
 from mella_hf.answers.answers import read_meta
 from mella_hf.demo.ablation_scores import MEASURES, Comparison, SeedMean
-from mella_hf.demo.ablation_tables import ablation_tables
+from mella_hf.demo.ablation_tables import ablation_tables, drawn_over
 from mella_hf.files import write_atomic
 from mella_hf.html.charts import ENDS, plane
 from mella_hf.html.page import MINIATURE_PARAMETERS, environment
@@ -181,6 +181,7 @@ def _view(record: Mapping[str, Any]) -> dict[str, Any]:
         "plane": plane(_points(record["variants"])),
         "kinds": KINDS,
         "near": NEAR,
+        "drawn_over": drawn_over(record["seeds"]),
     }
 
 

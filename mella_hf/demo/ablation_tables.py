@@ -17,9 +17,14 @@ def ablation_tables(record: Mapping[str, Any]) -> list[Table]:
     """
     seeds = record["seeds"]
     told = f"{get_language(record['language']).name}, {f'{seeds} seeds' if seeds > 1 else 'one seed'}, "
-    told += "intervals of 95% over " + ("seeds and images" if seeds > 1 else "images, and not over seeds")
+    told += f"intervals of 95% over {drawn_over(seeds)}"
     tables = (_scores(record, told), _claims(record, told), _forgetting(record, told))
     return [table for table in tables if table.rows]
+
+
+def drawn_over(seeds: int) -> str:
+    """What the intervals are over, in words: those of one seed do not know how much seeds differ."""
+    return "seeds and images" if seeds > 1 else "images, and not over seeds"
 
 
 def _scores(record: Mapping[str, Any], told: str) -> Table:

@@ -105,6 +105,16 @@ def test_the_page_and_its_numbers(folders: dict[str, list[Path]], tmp_path: Path
     parser.feed(html)
     assert parser.outside == [] and "<script" not in html
     assert "The base is a miniature" in html and "two stages" in html
+    assert "intervals over seeds and images" in html
+
+
+def test_one_seed_does_not_pretend_to_know_how_much_seeds_differ(
+    folders: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    one = {name: paths[:1] for name, paths in folders.items()}
+    html = write_ablation(one, {name: name for name in one}, "ar", tmp_path).read_text("utf-8")
+    assert "intervals over images, and not over seeds" in html
+    assert "seeds and images" not in html and "mean over seeds" not in html
 
 
 def test_axe_finds_nothing_and_nothing_sticks_out(
