@@ -53,7 +53,7 @@ class CollectReport(Shown):
     @property
     def may_work_later(self) -> int:
         """URLs that could not be fetched for a reason that may pass; `CollectSettings.retry` asks for them again."""
-        fetched = [self.stages[name] for name in ("records", "page_bodies", "fetched") if name in self.stages]
+        fetched = [self.stages[name] for name in ("index", "records", "page_bodies", "fetched") if name in self.stages]
         return sum(n for report in fetched for reason, n in report.dropped.items() if is_retryable(reason))
 
 

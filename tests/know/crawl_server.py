@@ -177,6 +177,9 @@ class CrawlServer:
         first, _, last = wanted.removeprefix("bytes=").partition("-")
         start = int(first) if first else max(0, size - int(last))
         end = min(int(last), size - 1) if first else size - 1
+        if start > end:
+            self._send(request, 416, b"", headers=[("Content-Range", f"bytes */{size}")])
+            return
         with open(self.root / path, "rb") as file:
             file.seek(start)
             piece = file.read(end + 1 - start)

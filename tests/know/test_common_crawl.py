@@ -209,7 +209,11 @@ def test_a_server_that_is_gone_ends_the_command_and_the_next_goes_on(tmp_path):
     between = [CrawledPage(f"http://x.ke/{n}", random.Random(n).randbytes(60_000).hex()) for n in range(8)]
     pages = [crawled for n in range(8) for crawled in (swahili(n), between[n])]  # no neighbours
     write_crawl(tmp_path, NEW, pages, filler=3000)
-    with CrawlServer(tmp_path, lambda path, *_: 503 if "/segments/" in path else None) as server:
+
+    def fault(path, wanted, before):  # it goes when the index has been read
+        return 503 if "/segments/" in path or ("paths.gz" in path and before) else None
+
+    with CrawlServer(tmp_path, fault) as server:
         with pytest.raises(MellaError, match=r"does not answer \(busy: .*503"):
             run(settings(server), tmp_path / "out")
         server.fault, before = lambda *request: None, len(server.log)
@@ -217,7 +221,7 @@ def test_a_server_that_is_gone_ends_the_command_and_the_next_goes_on(tmp_path):
         assert not any("cc-index/" in path for path, _ in server.log[before:])  # the selection is kept
         assert len(kept_pages(tmp_path / "out")) == 8
         server.fault = lambda path, *_: 503 if "part-" in path else None
-        with pytest.raises(MellaError, match="status.commoncrawl.org"):
+        with pytest.raises(MellaError, match="None of the 2 files .*part-0.*503.*status.commoncrawl.org"):
             run(settings(server, languages=("sw",)), tmp_path / "other")
         with pytest.raises(MellaError, match="no crawl CC-MAIN-2031-01"):
             run(settings(server, crawls=("CC-MAIN-2031-01",)), tmp_path / "none")

@@ -14,18 +14,19 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.stats import t as student
 
 from mella_hf.errors import MellaError
-from mella_hf.know.common_crawl.index import (
-    DECIDING,
-    PLACE,
-    index_files,
+from mella_hf.know.common_crawl.index import LASTING, index_files, no_index, turnstile_file, unanswered
+from mella_hf.know.common_crawl.index_file import (
+    IndexProblem,
+    columns_read,
+    may_hold,
     open_index,
-    tlds_of,
-    turnstile_file,
-    unanswered,
+    usable,
     wanted_rows,
 )
 from mella_hf.know.common_crawl.ranges import RangeFailed, RangeReader
@@ -51,6 +52,7 @@ class CrawlCosts:
         bytes_per_second: at which the sample came.
         hours: at the rate and at this speed, images not included.
         groups, sampled: row groups, and how many were read.
+        unread: files of the index that are not there or are damaged.
     """
 
     files: int
@@ -66,6 +68,7 @@ class CrawlCosts:
     hours: float
     groups: int
     sampled: int
+    unread: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -76,9 +79,10 @@ class CrawlCosts:
         exact = self.sampled == self.groups
         interval = "" if exact else f" (95%: {self.pages_low:,.0f} to {self.pages_high:,.0f})"
         how = "counted" if exact else f"estimated from {self.sampled:,} of {self.groups:,} row groups"
+        unread = f" ({self.unread:,} more cannot be read)" if self.unread else ""
         return [
-            f"Index      {self.rows:,} rows in {self.files:,} files; at most {_size(self.index_bytes)} "
-            f"in {self.index_requests:,} requests",
+            f"Index      {self.rows:,} rows in {self.files - self.unread:,} files{unread}; "
+            f"at most {_size(self.index_bytes)} in {self.index_requests:,} requests",
             f"Pages      {self.pages:,.0f}{interval}, {how}",
             f"Records    {_size(self.page_bytes)} in at most {self.requests:,.0f} requests",
             f"Time       {self.hours:.1f} hours at {_size(self.bytes_per_second)} a second, without the images",
@@ -102,14 +106,26 @@ def estimate(settings: CrawlSettings, *, sample: int = SAMPLE, progress: bool = 
 def _estimate(settings: CrawlSettings, reader: RangeReader, sample: int, progress: bool) -> CrawlCosts:
     files = index_files(settings, reader)
     groups: list[tuple[str, int]] = []
-    rows = size = requests = 0
+    rows = size = requests = unread = 0
+    problem = ""
     for path in progress_bar(files, desc="index", unit="file", shown=progress):
-        file = open_index(reader, path)
-        found = [g for g in range(file.num_row_groups) if settings.may_hold(*tlds_of(file, g))]
+        try:
+            file = open_index(reader, path, settings)
+        except IndexProblem as error:
+            unread, problem = unread + 1, f"{path}: {error}"
+            continue
+        except RangeFailed as error:
+            if error.reason not in LASTING:
+                raise
+            unread, problem = unread + 1, error.detail
+            continue
+        found = [g for g in range(file.num_row_groups) if may_hold(file, g, settings)]
         groups += [(path, group) for group in found]
         rows += sum(file.metadata.row_group(group).num_rows for group in found)
         size += sum(_bytes_of(file, group, settings) for group in found)
         requests += 1 + 2 * len(found)
+    if unread == len(files):
+        raise no_index(settings, len(files), problem)
     if not groups:
         raise MellaError("No part of the index can hold such pages: check the sites and the top-level domains.")
     drawn = [groups[i] for i in np.linspace(0, len(groups) - 1, min(sample, len(groups))).round().astype(int)]
@@ -117,24 +133,29 @@ def _estimate(settings: CrawlSettings, reader: RangeReader, sample: int, progres
     lengths: list[float] = []
     start, before = time.monotonic(), reader.counts["bytes"]
     for path, group in progress_bar(drawn, desc="sample", unit="row group", shown=progress):
-        file = open_index(reader, path)
-        wanted = wanted_rows(file, group, settings)
+        try:
+            file = open_index(reader, path, settings)
+            wanted = wanted_rows(file, group, settings)
+            with usable():
+                column = file.read_row_group(group, ["warc_record_length"])["warc_record_length"]
+                length = column.filter(pa.array(wanted)).cast(pa.float64())
+        except IndexProblem as error:
+            wanted, length, problem = np.zeros(0, bool), pa.chunked_array([[]], pa.float64()), f"{path}: {error}"
         pages.append(int(wanted.sum()))
-        column = file.read_row_group(group, ["warc_record_length"])["warc_record_length"]
-        lengths.append(float(column.to_numpy()[wanted].sum()))
+        lengths.append(float(pc.sum(length).as_py() or 0))
     speed = (reader.counts["bytes"] - before) / max(time.monotonic() - start, 1e-6)
     total, low, high = extrapolate(pages, len(groups))
     page_bytes = fmean(lengths) * len(groups)
     seconds = max((requests + total) / settings.rate, (size + page_bytes) / speed)
     return CrawlCosts(
         len(files), rows, size, requests, total, low, high, page_bytes, total, speed, seconds / 3600, len(groups),
-        len(drawn),
+        len(drawn), unread,
     )  # fmt: skip
 
 
 def _bytes_of(file: pq.ParquetFile, group: int, settings: CrawlSettings) -> int:
     """The packed bytes of the columns of a row group that a selection reads."""
-    wanted = {*DECIDING, *PLACE, *(["url_host_name"] if settings.sites or settings.tlds else [])}
+    wanted = columns_read(settings)
     found = file.metadata.row_group(group)
     columns = (found.column(number) for number in range(found.num_columns))
     return sum(column.total_compressed_size for column in columns if column.path_in_schema in wanted)

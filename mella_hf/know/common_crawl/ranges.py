@@ -14,7 +14,7 @@ from mella_hf.know.common_crawl.settings import CrawlSettings
 from mella_hf.know.common_crawl.turnstile import Turnstile
 from mella_hf.retry import retry_after
 
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _LONGEST_WAIT = 60.0  # seconds between two attempts, unless the server asks for more
 _LEAST_SPEED = 20_000  # bytes a second; a slower answer is given up and asked for again
 _PIECE = 1 << 16
@@ -22,8 +22,8 @@ _TAIL = 1 << 16  # of a Parquet file, which holds the footer or most of it
 
 
 class RangeFailed(Exception):
-    """A range could not be read. `reason` is fit for counting: "missing", or "busy", "incomplete" and "unreachable",
-    which may pass."""
+    """A range could not be read. `reason` is fit for counting: "missing", "mismatch" where the file ends before the
+    range begins; or "busy", "incomplete" and "unreachable", which may pass."""
 
     def __init__(self, reason: str, detail: str):
         super().__init__(reason, detail)
@@ -49,7 +49,7 @@ class RangeReader:
         return self._ask(path, None, most)[0]
 
     def read(self, path: str, start: int, length: int) -> bytes:
-        """`length` bytes from `start` on. Raises RangeFailed."""
+        """`length` bytes from `start` on; fewer where the file ends before. Raises RangeFailed."""
         return self._ask(path, f"bytes={start}-{start + length - 1}", length)[0]
 
     def tail(self, path: str, length: int) -> tuple[bytes, int]:
@@ -94,10 +94,15 @@ class RangeReader:
             if reply.status_code in (403, 408, 425, 429) or reply.status_code >= 500:
                 raise _Busy(reply.status_code, retry_after(reply.headers.get("Retry-After")))
             if reply.status_code == 200 and wanted:
-                raise _Cut("the whole file in place of a range")
+                raise _Cut("the whole file in place of a range; a copy of the crawl must give ranges")
+            if reply.status_code == 416:
+                raise RangeFailed("mismatch", f"{path}: HTTP 416, the file ends before {wanted}")
             if reply.status_code not in (200, 206):
-                raise RangeFailed("missing", f"{path}: HTTP {reply.status_code}")
-            found = _RANGE.fullmatch(reply.headers.get("Content-Range", ""))
+                moved = reply.headers.get("Location", "")[:200]
+                raise RangeFailed(
+                    "missing", f"{path}: HTTP {reply.status_code}" + (f", moved to {moved}" if moved else "")
+                )
+            found = _RANGE.fullmatch(reply.headers.get("Content-Range", "")) if wanted else None
             if wanted and found is None:
                 raise _Cut("an answer without Content-Range")
             body = self._body(reply, most, time.monotonic() + settings.timeout + most / _LEAST_SPEED)
@@ -107,7 +112,8 @@ class RangeReader:
         if wanted and wanted.startswith("bytes=-"):
             right = last == size - 1 and first == max(0, size - most)
         else:
-            right = wanted == f"bytes={first}-{last}"
+            begin, _, end = (wanted or "").removeprefix("bytes=").partition("-")
+            right = str(first) == begin and (str(last) == end or last == size - 1 < int(end))
         if not right or len(body) != last - first + 1:
             raise _Cut(f"{len(body):,} bytes of {reply.headers['Content-Range']} for {wanted}")
         return body, size

@@ -33,8 +33,16 @@ class Turnstile:
             fcntl.flock(file, fcntl.LOCK_EX)  # released when the file closes, also by a process that is killed
             file.seek(0)
             now = time.time()
-            said = float(file.read() or 0)
+            said = _number(file.read())
             start = max(now, min(said, now + _LONGEST))
             file.truncate(0)
             file.write(repr(max(start + step, now + pause)).encode())
         return start - now
+
+
+def _number(text: bytes) -> float:
+    """The moment that a file says; 0 where it says none, as after a full disk."""
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0

@@ -7,7 +7,7 @@ OUT/{shard}/rows.parquet      what became of each page, and its place in that fi
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from mella_hf.know.common_crawl.index import PLACES, unanswered
+from mella_hf.know.common_crawl.index import LASTING, PLACES, answers, unanswered
 from mella_hf.know.common_crawl.pick import place_of
 from mella_hf.know.common_crawl.ranges import RangeFailed, RangeReader
 from mella_hf.know.common_crawl.settings import CrawlSettings
@@ -29,7 +29,7 @@ SHARD_PAGES = 1000  # what an interrupted run repeats, of each worker
 GAP = 32 << 10  # bytes between two records that are fetched along rather than asked for apart: about one record
 _MOST = 8 << 20  # bytes of one request
 _AT_ONCE = 4  # requests under way in one process
-_GIVEN_UP = 3  # ranges in a row that the server does not give: it is not there
+_GIVEN_UP = 3  # ranges in a row that the server does not give: the file, or the server, is not there
 _MAX_RECORD = 64 << 20  # inflated; Common Crawl cuts pages at 5 MiB
 _STEP = 1 << 20
 _FATE = pa.schema([*PLACES, ("reason", pa.string()), ("at", pa.int64())])
@@ -62,7 +62,9 @@ def fetch_records(shard: Shard, output: ShardOutput, *, settings: CrawlSettings,
     """The work of the stage: fetch the records of some pages; those of an earlier run are copied.
 
     Rejects: `record_missing` (no such file), `record_mismatch` (not the page that the index says, or damaged);
-    `record_busy`, `record_incomplete`, `record_unreachable` may pass. Counts "record_bytes" and "record_requests".
+    `record_busy`, `record_incomplete`, `record_unreachable` may pass. Where three ranges of a file in a row are not to
+    be had, but the server answers, the others of that file are given up too. Counts "record_bytes" and
+    "record_requests".
 
     Raises:
         MellaError: the server does not answer any more.
@@ -80,7 +82,7 @@ def fetch_records(shard: Shard, output: ShardOutput, *, settings: CrawlSettings,
             if copy is not None:
                 row["at"] = file.tell()
                 file.write(copy)
-        for row, data in _fetched(merge(missing), reader):
+        for row, data in _fetched(merge(missing), reader, _Watch(reader, settings)):
             if isinstance(data, bytes):
                 row["at"] = file.tell()
                 file.write(data)
@@ -134,45 +136,63 @@ def _range(rows: list[dict[str, Any]], end: int) -> Range:
     return Range(rows[0]["warc_filename"], start, end - start, rows)
 
 
-def _fetched(ranges: Iterator[Range], reader: RangeReader) -> Iterator[tuple[dict[str, Any], bytes | RangeFailed]]:
+class _Watch:
+    """Notices when the server, or one of its files, is gone."""
+
+    def __init__(self, reader: RangeReader, settings: CrawlSettings):
+        self._reader, self._settings = reader, settings
+        self._in_a_row: list[str] = []  # the files of the ranges that were not given since the last that was
+        self.closed: dict[str, RangeFailed] = {}  # files that are given up
+
+    def note(self, wanted: Range, result: bytes | RangeFailed) -> None:
+        """Take notice of a range that was asked for. Raises MellaError when the server is gone."""
+        if not isinstance(result, RangeFailed) or result.reason in LASTING:
+            self._in_a_row = []
+        elif wanted.file not in self.closed:
+            self._in_a_row.append(wanted.file)
+            if len(self._in_a_row) < _GIVEN_UP:
+                return
+            if len(set(self._in_a_row)) > 1 or not answers(self._reader, self._settings):
+                raise unanswered(result)
+            self.closed[wanted.file] = result
+
+
+def _fetched(
+    ranges: Iterator[Range], reader: RangeReader, watch: _Watch
+) -> Iterator[tuple[dict[str, Any], bytes | RangeFailed]]:
     """Each row with its record, in order; some ranges are read ahead. Raises MellaError when the server is gone."""
-    given_up = 0
-    waiting: deque[Any] = deque()
+    waiting: deque[tuple[Range, Future[bytes | RangeFailed]]] = deque()
     with ThreadPoolExecutor(_AT_ONCE, "records") as pool:
         try:
             for wanted in ranges:
-                waiting.append((wanted, pool.submit(_read, reader, wanted)))
-                if len(waiting) < _AT_ONCE:
-                    continue
-                given_up = _count_given_up(given_up, *waiting[0])
-                yield from _records(*waiting.popleft())
+                waiting.append((wanted, pool.submit(_read, reader, wanted, watch)))
+                if len(waiting) == _AT_ONCE:
+                    yield from _noted(*waiting.popleft(), watch)
             while waiting:
-                given_up = _count_given_up(given_up, *waiting[0])
-                yield from _records(*waiting.popleft())
+                yield from _noted(*waiting.popleft(), watch)
         finally:
             for _, future in waiting:
                 future.cancel()
 
 
-def _read(reader: RangeReader, wanted: Range) -> bytes | RangeFailed:
+def _read(reader: RangeReader, wanted: Range, watch: _Watch) -> bytes | RangeFailed:
+    closed = watch.closed.get(wanted.file)
+    if closed is not None:
+        return closed
     try:
         return reader.read(wanted.file, wanted.start, wanted.length)
     except RangeFailed as failure:
         return failure
 
 
-def _count_given_up(before: int, wanted: Range, future: Any) -> int:
-    """How many ranges in a row the server did not give."""
-    failure = future.result()
-    if not isinstance(failure, RangeFailed) or failure.reason == "missing":
-        return 0
-    if before + 1 >= _GIVEN_UP:
-        raise unanswered(failure)
-    return before + 1
+def _noted(
+    wanted: Range, future: "Future[bytes | RangeFailed]", watch: _Watch
+) -> Iterator[tuple[dict[str, Any], bytes | RangeFailed]]:
+    watch.note(wanted, future.result())
+    yield from _records(wanted, future.result())
 
 
-def _records(wanted: Range, future: Any) -> Iterator[tuple[dict[str, Any], bytes | RangeFailed]]:
-    data = future.result()
+def _records(wanted: Range, data: bytes | RangeFailed) -> Iterator[tuple[dict[str, Any], bytes | RangeFailed]]:
     for row in wanted.rows:
         if isinstance(data, RangeFailed):
             yield row, data
