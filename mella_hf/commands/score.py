@@ -13,7 +13,7 @@ from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics
-    from mella_hf.metrics.stored_rows import StoredRows
+    from mella_hf.metrics.predictions.stored_rows import StoredRows
 
 _TEXTS = 1000  # references in which names are found at a time
 _RATES = ("empty", "repetition", "loop", "wrong_language", "wrong_script", "prompt_copy", "degenerate")
@@ -89,7 +89,8 @@ def score(
         )
     from mella_hf.metrics import MellaMetric
     from mella_hf.metrics.check import differences
-    from mella_hf.metrics.prediction_files import joined, read_predictions, with_references
+    from mella_hf.metrics.predictions.join import joined, with_references
+    from mella_hf.metrics.predictions.read import read_predictions
 
     keys = {"id": id_key, "prediction": prediction_key, "reference": reference_key}
     known = _references(language, split, data_dir)

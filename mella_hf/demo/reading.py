@@ -4,8 +4,8 @@ It contains no test picture, no thing that is kept out of training, and no nativ
 """
 
 from mella_hf.demo.cldr import plain_text
+from mella_hf.demo.lessons import Lesson
 from mella_hf.demo.pictures import PictureSource, things_of
-from mella_hf.demo.pretrain import Lesson
 from mella_hf.demo.rows import VIEWS, base_scenes, english_of
 from mella_hf.demo.scenes import GRID, Scene, view
 

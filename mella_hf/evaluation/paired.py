@@ -20,8 +20,9 @@ from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import write_atomic
 from mella_hf.html.page import signed
 from mella_hf.metrics import significance
-from mella_hf.metrics.prediction_files import Keys, read_predictions, with_references
-from mella_hf.metrics.stored_rows import StoredRows
+from mella_hf.metrics.predictions.join import with_references
+from mella_hf.metrics.predictions.read import Keys, read_predictions
+from mella_hf.metrics.predictions.stored_rows import StoredRows
 from mella_hf.progress import progress_bar
 
 if TYPE_CHECKING:

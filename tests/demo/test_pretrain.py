@@ -8,8 +8,9 @@ import pytest
 from pictures import png
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
+from mella_hf.demo.lessons import Lesson
 from mella_hf.demo.miniature import OFTEN, extend_tokenizer, train_tokenizer
-from mella_hf.demo.pretrain import Budget, Lesson, _places, pretrain, read_language
+from mella_hf.demo.pretrain import Budget, _places, pretrain, read_language
 from mella_hf.errors import MellaError
 from mella_hf.training.checkpoints import sole_use
 

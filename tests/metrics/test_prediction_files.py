@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.metrics import prediction_files
-from mella_hf.metrics.prediction_files import joined, read_predictions, with_references
+from mella_hf.metrics.predictions import file_rows
+from mella_hf.metrics.predictions.join import joined, with_references
+from mella_hf.metrics.predictions.read import read_predictions
 
 ANSWERS = ["Lidé na mostě\nv Praze.", "Hrad nad řekou."]
 TEXTS = ["Turisté stojí na Karlově mostě.", "Hrad Karlštejn nad řekou."]
@@ -121,7 +122,7 @@ def test_the_log_of_earlier_lmms_eval_is_one_object(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("read", [1, 7, 1 << 20])
 def test_an_array_is_read_in_parts(read: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction_files, "_READ", read)
+    monkeypatch.setattr(file_rows, "_READ", read)
     path = tmp_path / "a.json"
     for text in (json.dumps(rows_of("InternVL captions")), json.dumps(rows_of("InternVL captions"), indent=3)):
         path.write_text(f"\ufeff \n{text}\r\n ", "utf-8")
