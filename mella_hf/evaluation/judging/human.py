@@ -18,8 +18,8 @@ from itertools import combinations
 from pathlib import Path
 
 from mella_hf.errors import MellaError
-from mella_hf.evaluation.judging.preferences import Answers, Choices, Vote
-from mella_hf.evaluation.judging.records import ReviewerAgreement
+from mella_hf.evaluation.judging.preferences import Answers, Choices
+from mella_hf.evaluation.judging.records import ReviewerAgreement, Vote
 from mella_hf.evaluation.run import Run
 from mella_hf.files import write_atomic
 from mella_hf.reviewing.agreement import bootstrapped, krippendorff_alpha

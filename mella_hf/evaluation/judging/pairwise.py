@@ -13,9 +13,9 @@ from typing import Any
 from mella_hf.answers.records import Prediction
 from mella_hf.evaluation.judging.judge import JudgeQuestion, Reply
 from mella_hf.evaluation.judging.pointwise import drawn
-from mella_hf.evaluation.judging.preferences import Answers, Choices, Vote, agreement, compare_choices, count_choices
+from mella_hf.evaluation.judging.preferences import Answers, Choices, agreement, compare_choices, count_choices
 from mella_hf.evaluation.judging.prompts import Preference, prompt_text
-from mella_hf.evaluation.judging.records import PairwiseRecord
+from mella_hf.evaluation.judging.records import PairwiseRecord, Vote
 from mella_hf.languages import get_language
 from mella_hf.reviewing.agreement import sign_test
 
@@ -85,7 +85,7 @@ class Pairwise:
         choices = [Choices(*at, self.first, self.second, here) for at, here in votes.items()]
         return {
             "comparisons": compare_choices(choices, [count_choices(c, self.answers) for c in choices]),
-            "votes": [vars(c) for c in choices],
+            "votes": [c.record() for c in choices],
             "equal": len(self.images) - len(self.differing),
             "problems": dict(problems),
             "order": {**places, "p_value": sign_test(places["first_place"], places["second_place"])},

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mella_hf.answers.records import Prediction
 from mella_hf.evaluation.judging.judge import JudgeQuestion, Reply
 from mella_hf.evaluation.judging.preferences import agreement
 from mella_hf.evaluation.judging.prompts import JudgeVerdict, prompt_text
-from mella_hf.evaluation.judging.records import PointwiseRecord
+from mella_hf.evaluation.judging.records import JudgedDifference, JudgedScore, PointwiseRecord, UnsupportedExample
 from mella_hf.evaluation.paired import tuned
 from mella_hf.evaluation.questions.hallucination import predicted_entities
 from mella_hf.evaluation.run import Run
@@ -76,16 +76,17 @@ class Pointwise:
             for key in self.repeated
             if key in judged and isinstance(second := replies[self._question(key, again=True)].verdict, JudgeVerdict)
         ]
+        examples: list[UnsupportedExample] = [
+            {"split": split, "id": image_id, "unsupported": list(verdict.unsupported)}
+            for (model, split, image_id), verdict in judged.items()
+            if model == tuned(self.run) and verdict.hallucinated
+        ]
         return {
             "scores": self._scores(judged, {key: replies[self._question(key)].problem for key in self.answers}),
             "differences": self._differences(judged),
             "itself": {m: agreement([(getattr(a, m), getattr(b, m)) for a, b in pairs]) for m in MEASURES},
             "entities": agreement(self._entity_pairs(judged)),
-            "examples": [
-                {"split": split, "id": image_id, "unsupported": list(verdict.unsupported)}
-                for (model, split, image_id), verdict in judged.items()
-                if model == tuned(self.run) and verdict.hallucinated
-            ][:EXAMPLES],
+            "examples": examples[:EXAMPLES],
         }
 
     def rows(self, replies: Mapping[JudgeQuestion, Reply]) -> list[dict[str, Any]]:
@@ -97,7 +98,7 @@ class Pointwise:
             found.append({**dict(zip(("model", "split", "id"), key, strict=True)), **said, "problem": reply.problem})
         return found
 
-    def _scores(self, judged: Mapping[Key, JudgeVerdict], problems: Mapping[Key, str | None]) -> list[dict[str, Any]]:
+    def _scores(self, judged: Mapping[Key, JudgeVerdict], problems: Mapping[Key, str | None]) -> list[JudgedScore]:
         found = []
         for model, split in self.run.predictions:
             here = [key for key in self.answers if key[:2] == (model, split)]
@@ -109,10 +110,10 @@ class Pointwise:
             rate = win_rate(made_up, len(values) - made_up)
             if rate:  # at 0 and 1 a bootstrap interval has no width
                 record["hallucinated_low"], record["hallucinated_high"] = rate[1:]
-            found.append(record)
+            found.append(cast(JudgedScore, record))
         return found
 
-    def _differences(self, judged: Mapping[Key, JudgeVerdict]) -> list[dict[str, Any]]:
+    def _differences(self, judged: Mapping[Key, JudgeVerdict]) -> list[JudgedDifference]:
         ours, by_system = tuned(self.run), defaultdict[tuple[str, str], dict[str, JudgeVerdict]](dict)
         for (model, split, image_id), verdict in judged.items():
             by_system[split, model][image_id] = verdict
@@ -123,7 +124,7 @@ class Pointwise:
             if model != ours and both:
                 change = _values(mine[i] for i in both) - _values(theirs[i] for i in both)
                 record = {"split": split, "first": model, "second": ours, "n": len(both)}
-                found.append(record | _means(change, "_delta"))
+                found.append(cast(JudgedDifference, record | _means(change, "_delta")))
         return found
 
     def _entity_pairs(self, judged: Mapping[Key, JudgeVerdict]) -> list[tuple[bool, bool]]:

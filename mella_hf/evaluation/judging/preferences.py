@@ -5,7 +5,7 @@ The choices come from people (`mella_hf.review.compare`) or from a judge; both a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +17,14 @@ from mella_hf.evaluation.judging.records import (
     MetricPreference,
     PreferenceRecord,
     VerdictAgreement,
+    Vote,
+    VoteRecord,
 )
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.metrics import significance
 from mella_hf.metrics.metric import DIGITS, ItemStatistics
 from mella_hf.reviewing.agreement import bootstrapped, cohen_kappa, sign_test, win_rate
 
-Vote = Literal["first", "second", "tie"]
 SIGNS: dict[str, int] = {"first": -1, "tie": 0, "second": 1}  # as a difference, second - first
 Predictions = Mapping[str, Prediction]  # by image id
 Answers = Mapping[tuple[str, str], Mapping[str, Predictions]]  # by language and split, then by system
@@ -50,6 +51,16 @@ class Choices:
     def signs(self) -> np.ndarray:
         """Choices as an array [n]: -1 for the first, 1 for the second, 0 for a tie."""
         return np.array([SIGNS[vote] for vote in self.votes.values()])
+
+    def record(self) -> VoteRecord:
+        """The choices as judge.json keeps them."""
+        return {
+            "language": self.language,
+            "split": self.split,
+            "first": self.first,
+            "second": self.second,
+            "votes": self.votes,
+        }
 
     def swapped(self) -> "Choices":
         """The same choices with the systems in the other order."""

@@ -1,6 +1,9 @@
 """What judging and comparing give, as it stands in judge.json and on the pages."""
 
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import Literal, TypedDict
+
+Vote = Literal["first", "second", "tie"]
 
 
 class VerdictAgreement(TypedDict):
@@ -102,6 +105,16 @@ class CorrectedPreference(PreferenceRecord):
     p_holm: float | None
 
 
+class VoteRecord(TypedDict):
+    """Which of two systems' answers was chosen, by image id; `Choices` says more."""
+
+    language: str
+    split: str
+    first: str
+    second: str
+    votes: Mapping[str, Vote]
+
+
 class PairwiseRecord(TypedDict):
     """What a judge's choices between two systems give.
 
@@ -117,32 +130,87 @@ class PairwiseRecord(TypedDict):
     """
 
     comparisons: list[CorrectedPreference]
-    votes: list[dict[str, Any]]
+    votes: list[VoteRecord]
     equal: int
     problems: dict[str, int]
     order: dict[str, float]
     itself: VerdictAgreement
 
 
+class JudgedMeasures(TypedDict):
+    """What a judge's verdicts on the answers of one system to one split come to.
+
+    Attributes:
+        n: answers.
+        judged: of them.
+        problems: of the others, by reason.
+        hallucinated: share of the answers with something made up, in [0, 1], with its exact 95% interval.
+        adequacy, fluency: means in [1, 5] with 95% intervals, bootstrap over images. All are None without verdicts.
+    """
+
+    split: str
+    n: int
+    judged: int
+    problems: dict[str, int]
+    hallucinated: float | None
+    hallucinated_low: float | None
+    hallucinated_high: float | None
+    adequacy: float | None
+    adequacy_low: float | None
+    adequacy_high: float | None
+    fluency: float | None
+    fluency_low: float | None
+    fluency_high: float | None
+
+
+class JudgedScore(JudgedMeasures):
+    """The same of a model of a run."""
+
+    model: str
+
+
+class JudgedDifference(TypedDict):
+    """The measures of the system `second` less those of `first`, on the `n` images that were judged of both."""
+
+    split: str
+    first: str
+    second: str
+    n: int
+    hallucinated_delta: float | None
+    hallucinated_delta_low: float | None
+    hallucinated_delta_high: float | None
+    adequacy_delta: float | None
+    adequacy_delta_low: float | None
+    adequacy_delta_high: float | None
+    fluency_delta: float | None
+    fluency_delta_low: float | None
+    fluency_delta_high: float | None
+
+
+class UnsupportedExample(TypedDict):
+    """What the judge found unsupported in the tuned system's answer about an image."""
+
+    split: str
+    id: str
+    unsupported: list[str]
+
+
 class PointwiseRecord(TypedDict):
     """What a judge's verdicts on single answers give.
 
     Attributes:
-        scores: by model and split, `n` answers, `judged`, `problems` by reason, and `hallucinated` in [0, 1],
-            `adequacy` and `fluency` in [1, 5] with `_low` and `_high` (95%; exact for the share, else bootstrap over
-            images; None unjudged).
-        differences: the tuned system less each other one on the images that were judged of both, as
-            `<measure>_delta` with its interval.
+        scores: of each model and split.
+        differences: the tuned system less each other one.
         itself: agreement of the judge with its own second reply, by measure.
         entities: agreement of `hallucinated` with our entity precision finding an unsupported name.
-        examples: ids with what is unsupported in the tuned system's answers.
+        examples: of the tuned system's answers.
     """
 
-    scores: list[dict[str, Any]]
-    differences: list[dict[str, Any]]
+    scores: list[JudgedScore]
+    differences: list[JudgedDifference]
     itself: dict[str, VerdictAgreement]
     entities: VerdictAgreement
-    examples: list[dict[str, Any]]
+    examples: list[UnsupportedExample]
 
 
 class JudgingCost(TypedDict):

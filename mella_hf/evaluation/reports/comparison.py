@@ -4,12 +4,13 @@ It shows every system of every language side by side: know against ling, bars wi
 to the base with its corrected p-value, the open questions, categories, failure signs, learning curves and all answers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mella_hf.evaluation.reports.gallery import Counted, count_run
+from mella_hf.evaluation.reports.records import ComparisonFacts
 from mella_hf.evaluation.reports.report import write_page
 from mella_hf.evaluation.reports.score_tables import question_tables, signatures
 from mella_hf.evaluation.reports.sections import shared_facts, shared_view
@@ -48,7 +49,7 @@ def write_comparison(runs: Runs, out: Path | str) -> Path:
     return Path(out)
 
 
-def comparison_json(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> dict[str, Any]:
+def comparison_json(systems: Sequence[MeasuredSystem], languages: Sequence[str], counted: Counted) -> ComparisonFacts:
     """The page's content as flat records: scores and findings, answers joined by image, models and versions."""
     measured = [(system, code, *system.runs[code]) for code in languages for system in systems if code in system.runs]
     return {
@@ -88,7 +89,7 @@ def _cell(system: MeasuredSystem, code: str, split: str) -> Cell:
     return cell if metric == HEADLINE[split] else replace(cell, note=metric_titles()[metric][0])
 
 
-def _view(systems: Sequence[MeasuredSystem], facts: Mapping[str, Any]) -> dict[str, Any]:
+def _view(systems: Sequence[MeasuredSystem], facts: ComparisonFacts) -> dict[str, Any]:
     languages = facts["languages"]
     return {
         **shared_view(systems, facts, languages),

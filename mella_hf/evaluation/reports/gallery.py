@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mella_hf.answers.predictions import count_answers
 from mella_hf.answers.records import Prediction
 from mella_hf.evaluation.reports.questions import unsupported_names
-from mella_hf.evaluation.reports.records import CardAnswer, CardRecord
+from mella_hf.evaluation.reports.records import CardAnswer, CardRecord, ShownAnswer, ShownCard
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.run import Run
 from mella_hf.evaluation.titles import FLAGS, HEADLINE, metric_titles
@@ -96,20 +96,20 @@ def _ranks(ids: Sequence[str], items: Sequence[Mapping[str, Any]], metric: str) 
     return [places[at] for at in range(len(ids))]
 
 
-def laid_out(card: CardRecord, systems: Sequence[MeasuredSystem]) -> dict[str, Any]:
-    """A card with what the template needs: image, text directions, whether it is folded, what is wrong.
-
-    `filters` are the data attributes by which the page sorts and filters. If they depend on the system, they hold the
-    indices of the systems for which they are true, or a rank for each.
-    """
+def laid_out(card: CardRecord, systems: Sequence[MeasuredSystem]) -> ShownCard:
+    """A card with what the template needs: image, text directions, whether it is folded, what is wrong."""
     language = get_language(card["language"])
     answers = card["answers"].values()
-    shown = [
-        {**answer, "system": system, "attributes": text_attributes(answer["text"], language)}
-        | {"score": answer["scores"][system.metric(card["language"], f"{card['source']}_test")]}
-        | {"troubles": _troubles(answer)}
+    shown: list[ShownAnswer] = [
+        {
+            **card["answers"][system.name],
+            "system": system,
+            "attributes": text_attributes(card["answers"][system.name]["text"], language),
+            "score": card["answers"][system.name]["scores"][system.metric(language.code, f"{card['source']}_test")],
+            "troubles": _troubles(card["answers"][system.name]),
+        }
         for system in systems
-        if (answer := card["answers"].get(system.name))
+        if system.name in card["answers"]
     ]
     by_system = [card["answers"].get(system.name) for system in systems]
     run = next(system.runs[language.code][0] for system in systems if language.code in system.runs)

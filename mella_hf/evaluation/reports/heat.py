@@ -39,7 +39,7 @@ class TransferMap(TypedDict):
         highest: the gain with the darkest shade.
     """
 
-    rows: dict[str, Any]
+    rows: dict[str, list[str] | None]
     columns: list[str]
     cells: dict[tuple[str, str], Mapping[str, Any]]
     highest: float

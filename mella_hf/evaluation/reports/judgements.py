@@ -13,7 +13,16 @@ from mella_hf.evaluation.judging.preferences import Answers, Choices, Pair, agre
 from mella_hf.evaluation.judging.records import CorrectedPreference, JudgedAlone, JudgedPair
 from mella_hf.evaluation.judging.run import is_stale, read_judged
 from mella_hf.evaluation.reports.gallery import Counted
-from mella_hf.evaluation.reports.records import ChoiceRecord, JudgementFacts, PeopleRecord
+from mella_hf.evaluation.reports.records import (
+    AloneFacts,
+    ChoiceRecord,
+    JudgedSystem,
+    JudgeFacts,
+    JudgementFacts,
+    OrderFacts,
+    PeopleRecord,
+    UnsupportedAnswer,
+)
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.run import Run
 from mella_hf.metrics.metric import ItemStatistics
@@ -36,13 +45,13 @@ def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> Judg
     }
     compared = compare_choices(matched, [_chosen(c, systems, counted) for c in matched])
     choices = [_by(PEOPLE, record) for record in compared]
-    judged: dict[tuple[str, ...], dict[str, Any]] = {}  # a base that several runs share is shown once
-    judges = []
+    judged: dict[tuple[str, ...], JudgedSystem] = {}  # a base that several runs share is shown once
+    judges: list[JudgeFacts] = []
     for run in runs.values():
         found = read_judged(run)
         if found is None:
             continue
-        about = {"judge": found["model"], "language": run.language, "stale": is_stale(found, run)}
+        about: JudgeFacts = {"judge": found["model"], "language": run.language, "stale": is_stale(found, run)}
         if about["stale"]:
             judges.append(about)
             continue
@@ -51,9 +60,9 @@ def judgement_facts(systems: Sequence[MeasuredSystem], counted: Counted) -> Judg
         for score in alone["scores"] if alone else ():
             place = {"judge": found["model"], "language": run.language, "system": names[score["model"]]}
             measured = {key: value for key, value in score.items() if key != "model"}
-            judged.setdefault((*place.values(), score["split"]), place | measured)
+            judged.setdefault((*place.values(), score["split"]), cast(JudgedSystem, place | measured))
         choices += [_by(found["model"], record) for pair in pairs for record in pair["comparisons"]]
-        judges.append({**about, **_about(run, alone, pairs, matched)})
+        judges.append(about | _about(run, alone, pairs, matched))
     return {
         "people": people if decisions else None,
         "choices": _one_family(choices),
@@ -124,9 +133,7 @@ def _renamed(pair: JudgedPair, names: Mapping[str, str]) -> JudgedPair:
     )
 
 
-def _about(
-    run: Run, alone: JudgedAlone | None, pairs: Sequence[JudgedPair], people: Sequence[Choices]
-) -> dict[str, Any]:
+def _about(run: Run, alone: JudgedAlone | None, pairs: Sequence[JudgedPair], people: Sequence[Choices]) -> JudgeFacts:
     """How reliable a judge is, and what it cost."""
     votes = [Choices(**record) for pair in pairs for record in pair["votes"]]
     parts = [*([alone] if alone else []), *pairs]
@@ -134,19 +141,42 @@ def _about(
     dollars = [cost["usd"] for cost in costs if cost["usd"] is not None]
     return {
         "prompts": {part["prompt"]["sha256"]: part["prompt"] for part in parts},
-        "alone": alone and {key: alone[key] for key in ("itself", "entities", "differences", "sample")},
+        "alone": _alone(alone) if alone else None,
         "examples": _examples(run, alone),
-        "orders": [
-            {key: pair[key] for key in ("first", "second", "order", "itself", "equal", "problems", "sample")}
-            for pair in pairs
-        ],
+        "orders": [_order(pair) for pair in pairs],
         "people": agreement(common_votes(votes, people)),
-        "cost": {key: sum(cost[key] for cost in costs) for key in ("requests", "prompt_tokens", "completion_tokens")}
-        | {"uncounted": sum(c["uncounted"] for c in costs), "usd": None if len(dollars) < len(costs) else sum(dollars)},
+        "cost": {
+            "requests": sum(cost["requests"] for cost in costs),
+            "prompt_tokens": sum(cost["prompt_tokens"] for cost in costs),
+            "completion_tokens": sum(cost["completion_tokens"] for cost in costs),
+            "uncounted": sum(cost["uncounted"] for cost in costs),
+            "usd": None if len(dollars) < len(costs) else sum(dollars),
+        },
     }
 
 
-def _examples(run: Run, alone: JudgedAlone | None) -> list[dict[str, Any]]:
+def _alone(judged: JudgedAlone) -> AloneFacts:
+    return {
+        "itself": judged["itself"],
+        "entities": judged["entities"],
+        "differences": judged["differences"],
+        "sample": judged["sample"],
+    }
+
+
+def _order(judged: JudgedPair) -> OrderFacts:
+    return {
+        "first": judged["first"],
+        "second": judged["second"],
+        "order": judged["order"],
+        "itself": judged["itself"],
+        "equal": judged["equal"],
+        "problems": judged["problems"],
+        "sample": judged["sample"],
+    }
+
+
+def _examples(run: Run, alone: JudgedAlone | None) -> list[UnsupportedAnswer]:
     """Examples of what the judge found unsupported, with the entity that the image shows."""
     entities = {p["id"]: p["entity"] for predictions in run.predictions.values() for p in predictions}
     return [{**example, "entity": entities[example["id"]]} for example in (alone["examples"] if alone else ())]

@@ -1,10 +1,20 @@
 """What report.json and comparison.json hold: flat records that go through all parts of a page."""
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
-from mella_hf.evaluation.judging.records import CorrectedPreference, ReviewerAgreement
+from mella_hf.evaluation.judging.records import (
+    CorrectedPreference,
+    JudgedDifference,
+    JudgedMeasures,
+    JudgingCost,
+    PromptRecord,
+    ReviewerAgreement,
+    UnsupportedExample,
+    VerdictAgreement,
+)
 from mella_hf.evaluation.questions.records import EntitySummary, FrequencyScore
-from mella_hf.evaluation.records import GroupRecord
+from mella_hf.evaluation.records import DataRecord, GroupRecord, ModelRecord, ScoreRecord, TrainingRecord
+from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.metrics.rates import RateDifference
 
 
@@ -32,8 +42,8 @@ class CardAnswer(TypedDict):
     changed: bool
 
 
-class CardRecord(TypedDict):
-    """A test image with its reference and the `answers` of all systems, by the system's name."""
+class CardSample(TypedDict):
+    """A test image with its reference."""
 
     id: str
     language: str
@@ -44,7 +54,47 @@ class CardRecord(TypedDict):
     seen: bool | None
     prompt: str
     reference: str
+
+
+class CardRecord(CardSample):
+    """A test image with the answers of all systems, by the system's name."""
+
     answers: dict[str, CardAnswer]
+
+
+class ShownAnswer(CardAnswer):
+    """An answer as the page shows it.
+
+    Attributes:
+        attributes: of the HTML element, such as its text direction.
+        score: in the main metric of the split.
+        troubles: what is wrong with it, in words.
+    """
+
+    system: MeasuredSystem
+    attributes: dict[str, str]
+    score: float | None
+    troubles: list[str]
+
+
+class ShownCard(CardSample):
+    """A card as the page shows it.
+
+    Attributes:
+        anchor: its id on the page.
+        attributes: of the reference's HTML element.
+        long: whether its texts are folded.
+        image: as a data URL.
+        filters: the data attributes by which the page sorts and filters. If they depend on the system, they hold the
+            indices of the systems for which they are true, or a rank for each.
+    """
+
+    anchor: str
+    answers: list[ShownAnswer]
+    attributes: dict[str, str]
+    long: bool
+    image: str
+    filters: dict[str, str]
 
 
 class PlaceRecord(TypedDict):
@@ -119,21 +169,75 @@ class ChoiceRecord(CorrectedPreference):
     by: str
 
 
+class JudgedSystem(JudgedMeasures):
+    """A judge's scores of a system."""
+
+    judge: str
+    language: str
+    system: str
+
+
+class AloneFacts(TypedDict):
+    """How a judge did on single answers, of a `sample` of the images; the rest as in `PointwiseRecord`."""
+
+    itself: dict[str, VerdictAgreement]
+    entities: VerdictAgreement
+    differences: list[JudgedDifference]
+    sample: int | None
+
+
+class OrderFacts(TypedDict):
+    """How a judge did on pairs of answers, of a `sample` of the images; the rest as in `PairwiseRecord`."""
+
+    first: str
+    second: str
+    order: dict[str, float]
+    itself: VerdictAgreement
+    equal: int
+    problems: dict[str, int]
+    sample: int | None
+
+
+class UnsupportedAnswer(UnsupportedExample):
+    """The same with the entity that the image shows."""
+
+    entity: str | None
+
+
+class JudgeFacts(TypedDict, total=False):
+    """How reliable a judge is, and what it cost.
+
+    Attributes:
+        stale: whether the answers have changed since; then there is nothing but the first three.
+        prompts: by their hash.
+        people: agreement with people on the same pairs.
+    """
+
+    judge: str
+    language: str
+    stale: bool
+    prompts: dict[str, PromptRecord]
+    alone: AloneFacts | None
+    examples: list[UnsupportedAnswer]
+    orders: list[OrderFacts]
+    people: VerdictAgreement
+    cost: JudgingCost
+
+
 class JudgementFacts(TypedDict):
     """What people and judges said about the answers.
 
     Attributes:
         people: None where nobody chose.
         choices: between two systems.
-        judged: a judge's scores of each system, with `judge`, `language` and `system`.
-        judges: each with its prompts, its agreement with itself, with people and with entity precision, its position
-            bias and its cost. `stale` where the answers have changed since, and then nothing else of it.
+        judged: each judge's scores of each system.
+        judges: what is known of each judge in each language.
     """
 
     people: PeopleRecord | None
     choices: list[ChoiceRecord]
-    judged: list[dict[str, Any]]
-    judges: list[dict[str, Any]]
+    judged: list[JudgedSystem]
+    judges: list[JudgeFacts]
 
 
 class SharedFacts(TypedDict):
@@ -145,3 +249,32 @@ class SharedFacts(TypedDict):
     groups: list[GroupRecord]
     judgements: JudgementFacts
     answers: list[CardRecord]
+
+
+class ReportFacts(SharedFacts):
+    """What report.json holds: one run."""
+
+    language: str
+    models: dict[str, ModelRecord]
+    data: DataRecord
+    scores: list[ScoreRecord]
+    other_differences: list[MetricDifference]
+    training: TrainingRecord | None
+    versions: dict[str, str]
+
+
+class SystemFacts(TypedDict):
+    """A system of a comparison, by its name on the page."""
+
+    name: str
+    is_base: bool
+    model: ModelRecord
+
+
+class ComparisonFacts(SharedFacts):
+    """What comparison.json holds: several runs. `scores` are records with `system` and `language`."""
+
+    languages: list[str]
+    systems: list[SystemFacts]
+    scores: list[ScoreRecord]
+    versions: dict[str, str]

@@ -16,6 +16,7 @@ from mella_hf.evaluation.questions.conclusions import gain_outcome
 from mella_hf.evaluation.records import ScoreRecord
 from mella_hf.evaluation.reports.differences import on_one_axis, other_differences
 from mella_hf.evaluation.reports.gallery import count_run
+from mella_hf.evaluation.reports.records import ReportFacts
 from mella_hf.evaluation.reports.score_tables import question_tables, signatures
 from mella_hf.evaluation.reports.sections import shared_facts, shared_view
 from mella_hf.evaluation.reports.systems import run_systems
@@ -107,7 +108,7 @@ def facts_schema(kind: str) -> dict[str, Any]:
     }
 
 
-def report_json(run: Run) -> dict[str, Any]:
+def report_json(run: Run) -> ReportFacts:
     """The page's numbers and texts for programs: scores and findings as flat records, answers joined by image."""
     counted = count_run(run)
     return {
@@ -122,7 +123,7 @@ def report_json(run: Run) -> dict[str, Any]:
     }
 
 
-def report_view(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
+def report_view(run: Run, facts: ReportFacts) -> dict[str, Any]:
     """Everything that the template shows; the template computes nothing."""
     language = get_language(run.language)
     splits = [split for split in SPLIT_TITLES if run.score("base", split)]
@@ -183,11 +184,11 @@ def without_keywords(run: Run, language: Language) -> str:
     return "No sample of know_test has keywords; a dataset that `mella build` or `mella collect` makes has them."
 
 
-def _outcomes(facts: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
+def _outcomes(facts: ReportFacts) -> dict[tuple[str, str, str], str]:
     """What each paired difference of base and adapter shows, by split, subset and metric: keys of `verdicts`."""
-    main = [{**record, "subset": "all"} for record in facts["differences"] if record["system"] == "adapter"]
+    main = [record for record in facts["differences"] if record["system"] == "adapter"]
     records = [*main, *facts["other_differences"]]
-    return {(r["split"], r["subset"], r["metric"]): _verdict(r) for r in records}
+    return {(r["split"], r.get("subset", "all"), r["metric"]): _verdict(r) for r in records}
 
 
 def _verdict(difference: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mella_hf.evaluation.reports.judgement_tables import judgement_tables
+from mella_hf.evaluation.reports.records import SharedFacts
 from mella_hf.evaluation.titles import SPLIT_TITLES, metric_titles
 from mella_hf.html.page import number
 from mella_hf.html.tables import Cell, Table
@@ -22,7 +23,7 @@ def signatures(scores: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(re.sub(r"\|n:\d+", "", score["signature"]) for score in scores))
 
 
-def question_tables(facts: Mapping[str, Any], signatures: Sequence[str]) -> list[Table]:
+def question_tables(facts: SharedFacts, signatures: Sequence[str]) -> list[Table]:
     """The question tables that have rows."""
     tables = (
         difference_table(facts["differences"], signatures),

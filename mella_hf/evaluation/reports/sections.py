@@ -20,7 +20,7 @@ from mella_hf.evaluation.reports.gallery import Counted, cards, laid_out
 from mella_hf.evaluation.reports.heat import heat_maps, transfer_maps
 from mella_hf.evaluation.reports.judgements import judgement_facts, judgement_view
 from mella_hf.evaluation.reports.questions import made_up_names, rare_names
-from mella_hf.evaluation.reports.records import MadeUpRecord, SharedFacts
+from mella_hf.evaluation.reports.records import ComparisonFacts, MadeUpRecord, ReportFacts, SharedFacts, ShownCard
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.evaluation.titles import FAILURES, GROUPS, HEADLINE, SPLIT_TITLES, metric_titles
 from mella_hf.html.charts import frequency_plots, plane
@@ -28,7 +28,6 @@ from mella_hf.html.page import MINIATURE_PARAMETERS
 from mella_hf.html.tables import Cell
 from mella_hf.languages import get_language
 
-Facts = Mapping[str, Any]
 EXAMPLES = 4  # answers with made-up names shown per system
 
 
@@ -51,7 +50,9 @@ def shared_facts(systems: Sequence[MeasuredSystem], languages: Sequence[str], co
     }
 
 
-def shared_view(systems: Sequence[MeasuredSystem], facts: Facts, languages: Sequence[str]) -> dict[str, Any]:
+def shared_view(
+    systems: Sequence[MeasuredSystem], facts: ReportFacts | ComparisonFacts, languages: Sequence[str]
+) -> dict[str, Any]:
     """What the shared templates of both pages show."""
     gallery = [laid_out(card, systems) for card in facts["answers"]]
     rows = {
@@ -134,7 +135,7 @@ def _made_up(records: Sequence[MadeUpRecord]) -> list[dict[str, Any]]:
     return found
 
 
-def _examples(gallery: Sequence[Mapping[str, Any]], systems: Sequence[MeasuredSystem]) -> list[dict[str, Any]]:
+def _examples(gallery: Sequence[ShownCard], systems: Sequence[MeasuredSystem]) -> list[dict[str, Any]]:
     """Example answers with unsupported names, each with other names; for each adapter, or for the base without one."""
     found = []
     for place, system in enumerate(systems):

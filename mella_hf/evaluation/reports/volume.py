@@ -10,10 +10,11 @@ open a page from a disk read no other file but scripts, so the files are scripts
 import json
 import random
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from mella_hf.evaluation.reports.records import ShownCard
 from mella_hf.files import write_atomic
 from mella_hf.html.page import environment
 
@@ -24,20 +25,37 @@ SHOWN = 800  # images that it shows; as many open in under a second (benchmarks/
 SHARD = 100  # images a file: about 0.5 MB
 SEED = 12345
 
-Card = Mapping[str, Any]
+
+class LeftOut(TypedDict):
+    """The cards that are in files beside the page.
+
+    Attributes:
+        folder: of the files.
+        total: images, on the page and beside it.
+        failures: images with a failure on the page.
+        all_failures: the same, on the page and beside it.
+    """
+
+    folder: str
+    total: int
+    failures: int
+    all_failures: int
 
 
-def share_out(gallery: Sequence[Card], one: bool, out: Path) -> dict[str, Any]:
+class SharedOut(TypedDict):
+    """The cards that a page holds; `rest` is None if these are all."""
+
+    gallery: Sequence[ShownCard]
+    rest: LeftOut | None
+
+
+def share_out(gallery: Sequence[ShownCard], one: bool, out: Path) -> SharedOut:
     """Choose the cards that a page holds, and write the others beside it if there are too many.
 
     Args:
         gallery: laid-out cards.
         one: whether the page is about one language.
         out: the page; the files go into a folder beside it, which is removed if the page holds all cards.
-
-    Returns:
-        `gallery`, the cards on the page, and `rest`: the name of the `folder`, how many images there are in `total`,
-        and how many of `all_failures` are shown (`failures`); None if the page holds all cards.
     """
     folder = out.with_suffix(".answers")
     if (folder / "index.js").is_file():
@@ -51,16 +69,16 @@ def share_out(gallery: Sequence[Card], one: bool, out: Path) -> dict[str, Any]:
     shown = sorted(chosen | set(draw.sample(others, min(SHOWN - len(chosen), len(others)))))
     write_shards(gallery, one, folder)
     told = len([at for at in shown if failure(gallery[at])])
-    rest = {"folder": folder.name, "total": len(gallery), "failures": told, "all_failures": len(failed)}
+    rest: LeftOut = {"folder": folder.name, "total": len(gallery), "failures": told, "all_failures": len(failed)}
     return {"gallery": [gallery[at] for at in shown], "rest": rest}
 
 
-def failure(card: Card) -> bool:
+def failure(card: ShownCard) -> bool:
     """Whether an answer on a card is degenerate or makes up names."""
     return bool(card["filters"]["degenerate"] or card["filters"]["made-up"])
 
 
-def write_shards(gallery: Sequence[Card], one: bool, folder: Path) -> None:
+def write_shards(gallery: Sequence[ShownCard], one: bool, folder: Path) -> None:
     """Write the index and the cards of all images; the index comes last."""
     answer_card = environment(TEMPLATES).get_template("parts/card.html.j2").module.answer_card
     for start in range(0, len(gallery), SHARD):
@@ -71,7 +89,7 @@ def write_shards(gallery: Sequence[Card], one: bool, folder: Path) -> None:
     write_atomic(folder / "index.js", f"mellaAnswers.index({_js(entries)});\n")
 
 
-def _entry(card: Card, shard: int) -> dict[str, Any]:
+def _entry(card: ShownCard, shard: int) -> dict[str, Any]:
     """What a page knows of an image before it reads its card."""
     texts = [card["entity"] or card["id"][:12], card["language"], card["source"], *(card["category"] or ())]
     texts += [card["reference"], *(answer["text"] for answer in card["answers"])]
@@ -81,7 +99,7 @@ def _entry(card: Card, shard: int) -> dict[str, Any]:
         "shard": shard,
         "language": card["language"],
         "source": card["source"],
-        "seen": {True: "true", False: "false"}.get(card["seen"], ""),
+        "seen": {True: "true", False: "false", None: ""}[card["seen"]],
         "rank": filters["rank"],
         "changed": filters["changed"],
         "degenerate": filters["degenerate"],
