@@ -17,6 +17,7 @@ from mella_hf.answers.chat.messages import data_url
 from mella_hf.answers.chat.replies import Completion
 from mella_hf.answers.chat.requests import reasons
 from mella_hf.answers.chat.servers import KEY_VARIABLE, ChatServers
+from mella_hf.answers.records import ModelIdentity
 from mella_hf.errors import MellaError
 from mella_hf.keys import without_password
 
@@ -84,7 +85,7 @@ class Endpoint:
             )
 
 
-def endpoint_identity(base: str, adapter: str | None = None) -> dict[str, Any]:
+def endpoint_identity(base: str, adapter: str | None = None) -> ModelIdentity:
     """The identity of a served model: its names on the server, because nothing else is known.
 
     The address is not part of it: the same model may move to another server.

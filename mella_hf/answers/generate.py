@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mella_hf.answers.answers import Keep, Turn
 from mella_hf.answers.attention import no_plans
 from mella_hf.answers.predictions import answer_rows
-from mella_hf.answers.records import Answer
+from mella_hf.answers.records import Answer, ModelIdentity
 from mella_hf.errors import MellaError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class LocalModel:
 
 
 def generate(
-    model: Any, processor: Any, rows: "Dataset", *, identity: Mapping[str, Any], out: Path | str, **options: Any
+    model: Any, processor: Any, rows: "Dataset", *, identity: ModelIdentity, out: Path | str, **options: Any
 ) -> Path:
     """`answer_rows` with a model in this process; it has the same options and errors.
 

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mella_hf.answers.records import ModelIdentity
 from mella_hf.errors import MellaError
 from mella_hf.hub_errors import hub_errors, status_of
 from mella_hf.progress import progress_bar
@@ -48,7 +49,7 @@ def model_name(model: str | Path) -> str:
     return Path(model).resolve().name if Path(model).is_dir() else str(model)
 
 
-def model_identity(base: str, adapter: str | Path | None = None, revision: str | None = None) -> dict[str, Any]:
+def model_identity(base: str, adapter: str | Path | None = None, revision: str | None = None) -> ModelIdentity:
     """The identity of a model: names and content hashes of base, adapter and processor.
 
     Args:
@@ -60,10 +61,10 @@ def model_identity(base: str, adapter: str | Path | None = None, revision: str |
     """
     revision = revision or recorded_revision(base, [adapter])
     base_hash = content_hash(base, revision)
-    identity: dict[str, Any] = {"base": str(base), "base_hash": base_hash, "adapter": None, "adapter_hash": None}
+    identity: ModelIdentity = {"base": str(base), "base_hash": base_hash, "adapter": None, "adapter_hash": None}
     if adapter is not None:
         check_adapter(base, adapter, revision)
-        identity.update(adapter=str(adapter), adapter_hash=content_hash(str(adapter)))
+        identity["adapter"], identity["adapter_hash"] = str(adapter), content_hash(str(adapter))
     return identity
 
 

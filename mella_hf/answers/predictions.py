@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.answers import Answerer, Question, collect_answers, publish_answers
-from mella_hf.answers.records import Answer, Prediction
+from mella_hf.answers.records import Answer, ModelIdentity, Prediction
 from mella_hf.errors import MellaError
 from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
@@ -30,7 +30,7 @@ def answer_rows(
     language: str,
     source: str,
     out: Path | str,
-    identity: Mapping[str, Any],
+    identity: ModelIdentity,
     prompt: str | None = None,
     seen_entities: Collection[str] | None = None,
     batch_size: int = 16,
@@ -140,10 +140,10 @@ def open_image(rows: "Dataset", at: int) -> "Image":
 
 
 def describe_answers(
-    answerer: Answerer, identity: Mapping[str, Any], settings: Mapping[str, Any], content: Sequence[Any]
+    answerer: Answerer, identity: ModelIdentity, settings: Mapping[str, Any], content: Sequence[Any]
 ) -> dict[str, Any]:
     """What answers are made from, for their meta file; `fingerprint` covers everything that they depend on."""
-    named = {key: identity[key] for key in ("base_hash", "adapter_hash")}  # names may change
+    named = {"base_hash": identity["base_hash"], "adapter_hash": identity["adapter_hash"]}  # names may change
     mark = fingerprint(named, settings, dict(answerer.facts), content)
     size = {"parameters": answerer.parameters, "rows": len(content)}
     return {**identity, **settings, **answerer.facts, **size, "fingerprint": mark}

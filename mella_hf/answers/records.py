@@ -3,6 +3,37 @@
 from typing import TypedDict
 
 
+class ModelIdentity(TypedDict):
+    """What a model is. Predictions of another `base_hash` or `adapter_hash` are not reused.
+
+    Attributes:
+        base, adapter: Hub id, folder, or the name at an endpoint; `adapter` is None for a base.
+        base_hash, adapter_hash: the sha256 of a folder, the commit of a Hub id, or "served:NAME".
+    """
+
+    base: str
+    base_hash: str
+    adapter: str | None
+    adapter_hash: str | None
+
+
+class SystemRecord(TypedDict, total=False):
+    """What a report says about a system before it has answered.
+
+    Attributes:
+        base, adapter: public names; there is no adapter for a base.
+        base_is_local: whether the base is a folder.
+        adapter_kind: such as "LoRA, rank 16", "merged model" or "served".
+        trained_on: the configs that the adapter was trained on; None if unknown.
+    """
+
+    base: str
+    base_is_local: bool
+    adapter: str | None
+    adapter_kind: str
+    trained_on: list[str] | None
+
+
 class Answer(TypedDict):
     """The answer to one question. `truncated` says whether it was cut off at the limit."""
 

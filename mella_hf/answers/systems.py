@@ -20,6 +20,7 @@ from mella_hf.answers.identity import (
     recorded_revision,
 )
 from mella_hf.answers.models import load_model
+from mella_hf.answers.records import ModelIdentity, SystemRecord
 from mella_hf.errors import MellaError
 
 
@@ -54,7 +55,7 @@ class System:
         if self.adapter is not None and not self.urls and not self.merged:
             check_adapter(self.base, self.adapter, self.revision)
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> ModelIdentity:
         """The identity of its predictions."""
         if self.urls:
             return endpoint_identity(self.base, self.adapter)
@@ -72,9 +73,9 @@ class System:
             return LocalModel(*load_model(str(self.adapter), device=device))
         return LocalModel(*load_model(self.base, self.adapter, revision=self.revision, device=device))
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> SystemRecord:
         """Its record for a report; folders by name only, because paths mean nothing on other machines."""
-        record: dict[str, Any] = {"base": model_name(self.base), "base_is_local": Path(self.base).is_dir()}
+        record: SystemRecord = {"base": model_name(self.base), "base_is_local": Path(self.base).is_dir()}
         if self.adapter is None:
             return record
         if self.urls:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mella_hf.answers.systems import System, line_up, named
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.benchmarks.mapping import read_benchmarks
+from mella_hf.evaluation.benchmarks.records import SystemResult
 from mella_hf.evaluation.benchmarks.run import benchmark_line, check_benchmarks, run_benchmarks
 from mella_hf.evaluation.paired import (
     AnswerFile,
@@ -48,7 +49,7 @@ class Evaluation:
     out: Path
     runs: Mapping[str, Run] = field(default_factory=dict)
     comparisons: "Sequence[Comparison]" = ()
-    benchmarks: Sequence[Mapping[str, Any]] = ()
+    benchmarks: Sequence[SystemResult] = ()
     pages: Sequence[Path] = ()
 
     def __repr__(self) -> str:

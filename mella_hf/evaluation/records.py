@@ -2,6 +2,8 @@
 
 from typing import Any, TypedDict
 
+from mella_hf.answers.records import SystemRecord
+
 # One model's scores on one split: `model`, `split`, `subset` ("all", "seen", "unseen") and the result of
 # `MellaMetric.score`. A plain dict, because every installed metric adds keys of its own.
 ScoreRecord = dict[str, Any]
@@ -10,26 +12,17 @@ ScoreRecord = dict[str, Any]
 GroupRecord = dict[str, Any]
 
 
-class ModelRecord(TypedDict, total=False):
-    """The model that answered.
+class ModelRecord(SystemRecord, total=False):
+    """The model that answered; `adapter` is None for a base.
 
     Attributes:
-        base, adapter: public names; `adapter` is None for a base.
-        base_is_local: whether the base is a folder.
-        adapter_kind: such as "LoRA, rank 16", "merged model" or "served".
-        trained_on: the configs that the adapter was trained on; None if unknown.
         base_hash, adapter_hash: hashes of the content.
         parameters: how many; None if unknown.
         max_new_tokens: the longest answer, by split.
     """
 
-    base: str
-    base_is_local: bool
     base_hash: str
-    adapter: str | None
     adapter_hash: str | None
-    adapter_kind: str
-    trained_on: list[str] | None
     parameters: int | None
     batch_size: int
     decoding: str

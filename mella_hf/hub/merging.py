@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.identity import PROVENANCE, model_identity
 from mella_hf.answers.models import load_model
+from mella_hf.answers.records import ModelIdentity
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.hub.card import CARD, CardChoice, is_edited, keep_edited, read_provenance, write_adapter_card
@@ -96,12 +97,12 @@ def merge_adapter(
     return out
 
 
-def _hashes(identity: dict[str, Any]) -> dict[str, Any]:
+def _hashes(identity: ModelIdentity) -> dict[str, str | None]:
     """The content hashes of an identity, without its paths."""
-    return {key: identity[key] for key in ("base_hash", "adapter_hash")}
+    return {"base_hash": identity["base_hash"], "adapter_hash": identity["adapter_hash"]}
 
 
-def _merged(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+def _merged(out: Path, identity: ModelIdentity) -> dict[str, Any] | None:
     """What `out` says of its merge, where that is of the same base and adapter."""
     if not (out / PROVENANCE).is_file():
         return None

@@ -38,7 +38,7 @@ from mella_hf.dataset.building.planned import planned_batches
 from mella_hf.dataset.building.scan import COUNTS, is_current, scan_unit
 from mella_hf.dataset.card.card import keep_edited_card, read_funnel, write_card, write_funnel
 from mella_hf.dataset.removal.remove import LOCK, complete_removal
-from mella_hf.dataset.removal.requests import read_records
+from mella_hf.dataset.removal.requests import RemovalRecord, asked_for, read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer, require_safe_languages
 from mella_hf.files import json_line, json_lines, link_file, sweep
@@ -250,10 +250,9 @@ def _gives_rows(holding: Holding, work: Path) -> bool:
     return any(of.get(KEPT, 0) for of in counts)
 
 
-def removals(out: Path) -> list[dict[str, Any]]:
+def removals(out: Path) -> list[RemovalRecord]:
     """What `mella remove` took out of this folder before: it stays out."""
-    asked = ("ids", "urls", "domain")
-    return [{name: record[name] for name in asked if name in record} for record in read_records(out)]
+    return [asked_for(record) for record in read_records(out)]
 
 
 def write_shard(shard: Shard, output: ShardOutput, *, source: Source, out: str, verify: bool, build: str) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mella_hf.dataset.building.scan import COUNTS, ROWS
-from mella_hf.dataset.removal.requests import ADDRESSES, Request
+from mella_hf.dataset.removal.requests import ADDRESSES, RemovalRecord, Request
 from mella_hf.images.duplicates import KEPT, SAME_BYTES, SAME_PICTURE, find_duplicates
 from mella_hf.sample import SPLITS
 from mella_hf.stage import DROPPED, Shard, ShardOutput
@@ -112,7 +112,7 @@ def _columns(units: list[dict[str, Any]], lengths: list[int], name: str) -> Iter
         start += length
 
 
-def removed_rows(ids: np.ndarray, units: list[dict[str, Any]], removals: list[dict[str, Any]]) -> np.ndarray:
+def removed_rows(ids: np.ndarray, units: list[dict[str, Any]], removals: list[RemovalRecord]) -> np.ndarray:
     """Which rows somebody asked to take away: [N] bool."""
     request = Request.of(removals)
     removed = np.isin(ids, np.array([bytes.fromhex(name) for name in request.ids], dtype="S32"))

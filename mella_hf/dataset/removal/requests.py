@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,22 @@ from mella_hf.text.addresses import canonical_host, host_of, is_within, url_key
 REMOVALS = "removals.jsonl"
 _ID = re.compile(r"[0-9a-f]{64}")
 ADDRESSES = ("domain", "page_url", "image_url")  # the columns that say where a row is from
+
+
+class RemovalRecord(TypedDict, total=False):
+    """A line of removals.jsonl: what was asked for, and when.
+
+    Attributes:
+        requested: the day, such as "2026-11-28".
+        ids, urls, domain: of `Request`; only those that were named.
+        emptied: "language/split" of which the request took the last row.
+    """
+
+    requested: str
+    ids: list[str]
+    urls: list[str]
+    domain: str
+    emptied: list[str]
 
 
 @dataclass(frozen=True)
@@ -36,7 +52,7 @@ class Request:
     domains: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, records: Iterable[Mapping[str, Any]]) -> "Request":
+    def of(cls, records: Iterable[RemovalRecord]) -> "Request":
         """All requests on record as one."""
         records = list(records)
         return cls(
@@ -124,45 +140,54 @@ def _ip_address(host: str) -> str | None:
     return f"[{found}]" if found.version == 6 else str(found)
 
 
-def with_record(records: list[dict[str, Any]], request: Request, emptied: Iterable[str] = ()) -> list[dict[str, Any]]:
+def with_record(records: list[RemovalRecord], request: Request, emptied: Iterable[str] = ()) -> list[RemovalRecord]:
     """The record with a request on it, once.
 
     Args:
         emptied: "language/split" of which the request took the last row; the publisher takes them from the Hub.
     """
-    record: dict[str, Any] = {"ids": sorted(request.ids)} if request.ids else {}
-    record |= {"urls": sorted(request.urls)} if request.urls else {}
-    record |= {"domain": next(iter(request.domains))} if request.domains else {}
-    same = [known for known in records if _asked(known) == record]
+    new: RemovalRecord = {"requested": datetime.now(UTC).date().isoformat()}
+    if request.ids:
+        new["ids"] = sorted(request.ids)
+    if request.urls:
+        new["urls"] = sorted(request.urls)
+    if request.domains:
+        new["domain"] = next(iter(request.domains))
+    same = [known for known in records if asked_for(known) == asked_for(new)]
     if same and not emptied:
         return records
     gone = sorted({*emptied, *(place for known in same for place in known.get("emptied", ()))})
-    today = same[0]["requested"] if same else datetime.now(UTC).date().isoformat()
-    new = {"requested": today, **record} | ({"emptied": gone} if gone else {})
-    return [new if known is same[0] else known for known in records] if same else [*records, new]
+    if gone:
+        new["emptied"] = gone
+    if not same:
+        return [*records, new]
+    new["requested"] = same[0]["requested"]
+    return [new if known is same[0] else known for known in records]
 
 
-def merge_records(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def merge_records(ours: list[RemovalRecord], theirs: list[RemovalRecord]) -> list[RemovalRecord]:
     """Two records as one: theirs first, then those of ours that they have not."""
-    known = [_asked(record) for record in theirs]
-    return theirs + [record for record in ours if _asked(record) not in known]
+    known = [asked_for(record) for record in theirs]
+    return theirs + [record for record in ours if asked_for(record) not in known]
 
 
-def _asked(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name in ("ids", "urls", "domain")}
+def asked_for(record: RemovalRecord) -> RemovalRecord:
+    """A record without what is not part of the request."""
+    asked = {name: value for name, value in record.items() if name in ("ids", "urls", "domain")}
+    return cast(RemovalRecord, asked)
 
 
-def read_records(folder: Path | str) -> list[dict[str, Any]]:
+def read_records(folder: Path | str) -> list[RemovalRecord]:
     """The requests on record, in order."""
     path = Path(folder) / REMOVALS
-    return [record for _, record in json_lines(path)] if path.exists() else []
+    return [cast(RemovalRecord, record) for _, record in json_lines(path)] if path.exists() else []
 
 
-def parse_records(text: str) -> list[dict[str, Any]]:
+def parse_records(text: str) -> list[RemovalRecord]:
     """Requests from the text of `removals.jsonl`."""
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
-def records_text(records: Iterable[Mapping[str, Any]]) -> str:
+def records_text(records: Iterable[RemovalRecord]) -> str:
     """The text of `removals.jsonl`."""
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)

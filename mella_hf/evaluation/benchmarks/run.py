@@ -8,17 +8,19 @@ several processes of a launcher. Rows that already have an answer are skipped.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.answers import Answerer, Question, collect_answers, publish_answers
 from mella_hf.answers.predictions import check_before_asking, describe_answers
+from mella_hf.answers.records import ModelIdentity
 from mella_hf.answers.systems import System
 from mella_hf.compat import dataset_fingerprint
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.benchmarks.items import BenchmarkItem, read_choice, read_item
 from mella_hf.evaluation.benchmarks.mapping import Benchmark, load_rows
+from mella_hf.evaluation.benchmarks.records import BenchmarkResult, SystemResult
 from mella_hf.files import write_atomic
 from mella_hf.images.opening import on_white
 from mella_hf.metrics.rates import rate_interval
@@ -37,7 +39,7 @@ def run_benchmarks(
     batch_size: int = 16,
     device: str | None = None,
     progress: bool = True,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[SystemResult]:
     """Run every benchmark with every system into `out/<system>/`; each system is loaded once.
 
     Under a launcher every process must iterate over this; the first one gets the results.
@@ -88,10 +90,10 @@ def run_benchmark(
     answerer: Answerer,
     *,
     out: Path | str,
-    identity: Mapping[str, Any],
+    identity: ModelIdentity,
     batch_size: int = 16,
     progress: bool = True,
-) -> dict[str, Any] | None:
+) -> BenchmarkResult | None:
     """Answer every row greedily and score the answers.
 
     Args:
@@ -100,10 +102,7 @@ def run_benchmark(
         identity: the model's identity (`model_identity`).
 
     Returns:
-        The content of `<name>.json`: benchmark, model, and scores. For captions these are the scores of `MellaMetric`,
-        against the reference that is nearest to the answer (METEOR). For choices they are `accuracy` in [0, 100] with
-        its exact 95% interval, `chance`, and `unreadable_rate`, the share of answers that choose no option; these
-        count as wrong. Under a launcher only the first process gets a result, the others None.
+        The content of `<name>.json`. Under a launcher only the first process gets a result, the others None.
 
     Raises:
         MellaError: if the dataset does not load, a column or image is missing, or a row has no right answer.
@@ -137,12 +136,12 @@ def run_benchmark(
     publish_answers(path, told, {**meta, "notes": dict(answerer.notes)})
     predictions = [line["prediction"] for line in told]
     scores = (_score_captions if benchmark.task == "caption" else _score_choices)(benchmark, items, predictions)
-    result = {"benchmark": benchmark.__dict__, "model": dict(identity), "scores": scores}
+    result: BenchmarkResult = {"benchmark": benchmark.__dict__, "model": identity, "scores": scores}
     write_atomic(path.with_suffix(".json"), json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     return result
 
 
-def benchmark_line(record: Mapping[str, Any]) -> str:
+def benchmark_line(record: SystemResult) -> str:
     """A result as a line for the screen."""
     scores = record["scores"]
     name = "accuracy" if "accuracy" in scores else "meteor"
