@@ -128,7 +128,8 @@ def know_folders(args: Sequence[str]) -> None:
     """Know the languages of the folders after --languages-from, before any code is read."""
     for word, after in zip_longest(args, args[1:], fillvalue=""):
         option, _, value = word.partition("=")
-        if option == "--languages-from" and (folder := value or after):
+        folder = value or after
+        if option == "--languages-from" and folder:
             from mella_hf.languages import add_folder
 
             add_folder(Path(folder))

@@ -60,7 +60,7 @@ def name_problems(paths: Iterable[str]) -> list[str]:
     spelled: dict[str, str] = {}
     for path in paths:
         parts = path.split("/")
-        problems |= dict.fromkeys(fault for part in parts if (fault := _name_fault(part)))
+        problems |= dict.fromkeys(filter(None, map(_name_fault, parts)))
         for count in range(1, len(parts) + 1):
             place = "/".join(parts[:count])
             first = spelled.setdefault(same_name(place), place)

@@ -132,8 +132,10 @@ def _reservoir(rejects: Iterable[dict[str, Any]], draw: random.Random) -> dict[s
         total, chosen = found.get(reject["reason"], (0, []))
         if len(chosen) < _DRAWN:
             chosen.append(reject)
-        elif (place := draw.randrange(total + 1)) < _DRAWN:
-            chosen[place] = reject
+        else:
+            place = draw.randrange(total + 1)
+            if place < _DRAWN:
+                chosen[place] = reject
         found[reject["reason"]] = (total + 1, chosen)
     return found
 

@@ -97,7 +97,8 @@ class Place:
     def states(self) -> dict[str, tuple[int, int]]:
         """(bytes, stamp) of the files in the folder by name, as far as its listing says them."""
         entries = self._entries().items()
-        return {path.rpartition("/")[2]: state for path, info in entries if (state := _state(info)) is not None}
+        states = {path.rpartition("/")[2]: _state(info) for path, info in entries}
+        return {name: state for name, state in states.items() if state is not None}
 
     def state(self) -> tuple[int, int]:
         """Bytes, and a number that changes when the file does. Raises FileNotFoundError, or MellaError."""

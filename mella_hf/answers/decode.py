@@ -57,7 +57,8 @@ def decode(
     rows: _Rows | None = None
     while True:
         free = at_once - (len(rows.numbers) if rows else 0)
-        if free >= max(1, at_once // REFILL) and (taken := list(islice(waiting, free))):
+        taken = list(islice(waiting, free)) if free >= max(1, at_once // REFILL) else []
+        if taken:
             begun = _begin(model, encode([prompt for _, prompt in taken]), [number for number, _ in taken])
             rows = _join(rows, begun) if rows else begun
         elif rows:

@@ -44,7 +44,8 @@ CHUNK = 1 << 22  # bytes read at a time while hashing
 def model_name(model: str | Path) -> str:
     """A model's public name: its Hub id, a miniature's own name, or the name of its folder without the path."""
     config = Path(model) / "config.json"
-    if config.is_file() and (mark := json.loads(config.read_text("utf-8")).get("mella_miniature")):
+    mark = json.loads(config.read_text("utf-8")).get("mella_miniature") if config.is_file() else None
+    if mark:
         return str(mark).partition(":")[0]  # written by mella_hf.demo.pretrain: "name: what it is"
     return Path(model).resolve().name if Path(model).is_dir() else str(model)
 

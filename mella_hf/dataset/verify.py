@@ -200,7 +200,8 @@ def _shards(files: dict[str, str], report: VerifyReport) -> list[Shard]:
     """One unit a Parquet file; sets with holes are problems."""
     shards, sets = [], dict[tuple[str, str], list[tuple[int, int]]]()
     for path, version in sorted(files.items()):
-        if not (match := SHARD.fullmatch(path)) or match["split"] not in SPLITS:
+        match = SHARD.fullmatch(path)
+        if match is None or match["split"] not in SPLITS:
             if path.endswith(".parquet"):
                 report.problems.append(f"{path}: not named LANGUAGE/SPLIT-00000-of-0000N.parquet")
             continue

@@ -163,7 +163,8 @@ def shard_paths(folder: Path | str, language: str, split: str) -> list[Path]:
     """The shards of a split, in order; none when the split is absent. Raises MellaError when one is missing."""
     found = {}
     for path in sorted((Path(folder) / language).glob(f"{split}-*.parquet")):
-        if (match := _SHARD_NAME.fullmatch(path.name)) and match["split"] == split:
+        match = _SHARD_NAME.fullmatch(path.name)
+        if match is not None and match["split"] == split:
             found[int(match["index"])] = (path, int(match["total"]))
     totals = {total for _, total in found.values()}
     if found and (len(totals) > 1 or set(found) != set(range(totals.pop()))):
@@ -224,7 +225,8 @@ def _publish(written: Sequence[Path], home: Path, split: str) -> list[Path]:
     for source, target in zip(written, final, strict=True):
         os.replace(source, target)
     for path in home.glob(f"{split}-*.parquet"):
-        if path not in final and (match := _SHARD_NAME.fullmatch(path.name)) and match["split"] == split:
+        match = _SHARD_NAME.fullmatch(path.name)
+        if path not in final and match is not None and match["split"] == split:
             path.unlink()
     return final
 

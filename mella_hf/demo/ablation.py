@@ -255,7 +255,8 @@ def _make_thick_set(task: Task) -> float:
 
     start = time.perf_counter()
     mark = fingerprint(_data(task.paths), THICK)
-    if (record := task.folder / TASK_FILE).is_file() and json.loads(record.read_text("utf-8"))["mark"] == mark:
+    record = task.folder / TASK_FILE
+    if record.is_file() and json.loads(record.read_text("utf-8"))["mark"] == mark:
         return 0.0
     shutil.rmtree(task.folder, ignore_errors=True)
     rows = load_dataset("mella", task.paths.language, data_dir=str(task.paths.dataset), split="know")

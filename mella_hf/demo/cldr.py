@@ -60,7 +60,7 @@ def read_names(common: Path, code: str) -> dict[str, Named]:
         if entry.get("type") == "tts":
             names[character] = text
         else:
-            keywords[character] = tuple(word for part in text.split("|") if (word := part.strip()))
+            keywords[character] = tuple(filter(None, map(str.strip, text.split("|"))))
     return found | {character: Named(name, keywords.get(character, ())) for character, name in names.items()}
 
 
@@ -107,7 +107,7 @@ def plain_text(common: Path, code: str, apart: frozenset[str] = frozenset()) -> 
     named = read_names(common, code)
     lines = {*_display_names(code), *_dates_and_units(code), *_numbers(common, code)}
     lines |= {one.name for one in named.values()}
-    usable = sorted(text for line in lines if any(map(str.isalpha, text := clean(line))) and text not in apart)
+    usable = sorted(text for text in map(clean, lines) if any(map(str.isalpha, text)) and text not in apart)
     rng = random.Random(f"text/{code}")
     lines_read = rng.sample(usable, min(LINES, len(usable)))
     short = [line for line in lines_read if len(line) <= LISTED]

@@ -180,12 +180,16 @@ def hub_results(scores: Iterable[Mapping[str, Any]], language: str, *, dataset: 
             metric_name=all_scores()[name].full_title,
             metric_value=round(score[name], 2),
             metric_args={
-                **{end: None if (v := score[f"{name}_{end}"]) is None else round(v, 2) for end in _ENDS},
+                **{end: _rounded(score[f"{name}_{end}"]) for end in _ENDS},
                 "signature": score["signature"],
             },
         )
         for score, name in _whole(scores)
     ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def eval_results(run: Run, model: str) -> str:

@@ -99,7 +99,8 @@ def open_header(data: bytes, max_pixels: int = MAX_PIXELS) -> "Image.Image":
         raise Rejected("image_too_large", what)
     if max(image.size) > MAX_ASPECT * min(image.size):
         raise Rejected("image_aspect", f"{what}, more than {MAX_ASPECT} to 1; no image processor takes it")
-    if image.format in ("JPEG", "MPO") and (scans := data.count(b"\xff\xda")) > MAX_SCANS:
+    scans = data.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 0
+    if scans > MAX_SCANS:
         raise Rejected("image_too_slow", f"a JPEG with {scans} scans")
     return image
 

@@ -45,11 +45,12 @@ def look(image: CheckedImage, settings: ImageSettings) -> tuple[float | None, li
     Raises:
         Rejected: `image_nsfw`.
     """
-    threshold, score = settings.nsfw_threshold, None
+    threshold = settings.nsfw_threshold
     if threshold is None and not settings.find_faces:
         return None, ["faces_unchecked"]
     picture = open_reduced(image.data)
-    if threshold is not None and (score := nsfw_score(picture)) > threshold:
+    score = nsfw_score(picture) if threshold is not None else None
+    if threshold is not None and score is not None and score > threshold:
         raise Rejected("image_nsfw", f"scores {score:.2f}")
     if not settings.find_faces:
         return score, ["faces_unchecked"]

@@ -67,8 +67,10 @@ def _common(text: str) -> str:
     if len(text) > _LONG:
         text = _stream_safe(text)
     # Translating is slow, and mostly it is only line breaks that are not printable.
-    if not text.isprintable() and not (text := _spaced(text)).isprintable():
-        text = text.translate(_VISIBLE)
+    if not text.isprintable():
+        text = _spaced(text)
+        if not text.isprintable():
+            text = text.translate(_VISIBLE)
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
 
 

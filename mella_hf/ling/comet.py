@@ -75,7 +75,8 @@ def find_python() -> Path:
     if named:
         return Path(named)
     for root in (Path.cwd(), Path(__file__).parents[2]):
-        if (python := root / ".venv-comet" / "bin" / "python").exists():
+        python = root / ".venv-comet" / "bin" / "python"
+        if python.exists():
             return python
     raise MellaError(
         "COMET is not installed here, and there is no .venv-comet. Run `make comet`, which creates it, or set "

@@ -51,8 +51,8 @@ class CachedTranslator:
             MellaError: for the inner translator's reasons; answers so far are kept.
         """
         pieces = [split_text(text, self._translator.max_chars) for text in texts]
-        cores = dict.fromkeys(core for group in pieces for piece in group if (core := piece.strip()))
-        answers = self._answers(list(cores), source, target)
+        cores = dict.fromkeys(piece.strip() for group in pieces for piece in group)
+        answers = self._answers(list(filter(None, cores)), source, target)
         translations = []
         for group in pieces:
             found = [answers[piece.strip()] if piece.strip() else "" for piece in group]
@@ -75,7 +75,8 @@ class CachedTranslator:
 
     def _answers(self, cores: list[str], source: str, target: str) -> dict[str, str]:
         asked = self._asked(source, target)
-        known = {core: answer for core in cores if (answer := self._cache.get(asked, core)) is not None}
+        cached = {core: self._cache.get(asked, core) for core in cores}
+        known = {core: answer for core, answer in cached.items() if answer is not None}
         unknown = [core for core in cores if core not in known]
         if isinstance(self._translator, StreamingTranslator):
             return known | self._stream(self._translator, unknown, asked)

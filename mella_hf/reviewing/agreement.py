@@ -92,8 +92,9 @@ def bootstrapped(
     random = np.random.RandomState(significance.SEED)
     n = len(samples)
     draws = (random.randint(n, size=n) for _ in range(significance.RESAMPLES if n else 0))
-    values = [value for draw in draws if (value := statistic([samples[i] for i in draw])) is not None]
-    return significance.interval(np.array(values)) if values else None
+    values = [statistic([samples[i] for i in draw]) for draw in draws]
+    defined = [value for value in values if value is not None]
+    return significance.interval(np.array(defined)) if defined else None
 
 
 def sign_test(wins: int, losses: int) -> float:

@@ -224,7 +224,8 @@ class Queue:
         waiting = int(np.count_nonzero(undecided if self.shown is not None else undecided & self._waits))
         orders = {"worst": waiting} if self._scored and self.shown is None else {}
         orders["random"] = waiting
-        if self.shown is None and (split := int(np.count_nonzero(undecided & self._split))):
+        split = int(np.count_nonzero(undecided & self._split))
+        if self.shown is None and split:
             orders["disagreement"] = split
         return orders
 

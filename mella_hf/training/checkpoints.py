@@ -159,6 +159,7 @@ def _changes(differing: list[str], before: Mapping[str, Any], now: Mapping[str, 
 
 def _tell_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Say which settings are others than at the last start, and that the run goes on with them."""
-    if differing := _differing(before, now):
+    differing = _differing(before, now)
+    if differing:
         changes = _changes(differing, before, now)
         print(f"Going on with other settings, which do not change the result: {changes}.", file=sys.stderr)

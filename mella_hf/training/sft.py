@@ -244,7 +244,8 @@ def _run(trainer: Any, checkpoint: Path | None) -> list[dict[str, Any]]:
     """Train to the last step, starting at the checkpoint; return the log."""
     from mella_hf.training.failures import named_errors
 
-    if checkpoint and (log := finished_log(checkpoint)) is not None:
+    log = finished_log(checkpoint) if checkpoint else None
+    if log is not None:
         trainer.restore(checkpoint)
         return log
     with named_errors(trainer):

@@ -98,7 +98,8 @@ class ChatServers:
             raise MissingExtraError("aiohttp", "collect", f"Asking a {self._called}") from error
 
         key = read_key(self._key_variable)
-        if key and (double := [url for url in self._urls if has_password(url)]):
+        double = [url for url in self._urls if has_password(url)]
+        if key and double:
             raise MellaError(
                 f"The {self._called} {without_password(double[0])} has a password in its address, and "
                 f"{self._key_variable} holds a key; a request carries only one of them. Leave one out."

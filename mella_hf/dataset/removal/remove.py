@@ -284,7 +284,7 @@ def _stage_split(
             _link(source, folder / STAGE / VIEW / name)
         seen |= {row["id"] for row in found}
         seen |= {url_key(row[name]) for row in found for name in ("page_url", "image_url") if row[name]}
-        report.hosts.update(host for row in found if (host := request.host(row)) is not None)
+        report.hosts.update(host for host in map(request.host, found) if host is not None)
     if rows:
         report.removed[f"{language}/{split}"] += rows
         report.emptied += [] if left else [f"{language}/{split}"]

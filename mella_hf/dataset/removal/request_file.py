@@ -94,9 +94,10 @@ def _names_something(cells: Iterable[str]) -> bool:
 def _take(cells: Sequence[str], found: RequestFile, where: str) -> None:
     """Note the ids of a line, or else its URLs. Raises MellaError when it has neither."""
     ids = _ids(cells)
+    urls = [cell for cell in cells if host_of(cell)]
     if ids:
         found.ids += ids
-    elif urls := [cell for cell in cells if host_of(cell)]:
+    elif urls:
         found.urls += urls
     else:
         raise MellaError(f"{where} holds neither a sample id (64 hex digits) nor a URL; mend or delete that line.")

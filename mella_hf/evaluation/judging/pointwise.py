@@ -71,10 +71,9 @@ class Pointwise:
         """Summarise the verdicts."""
         verdicts = {key: replies[self._question(key)].verdict for key in self.answers}
         judged = {key: verdict for key, verdict in verdicts.items() if isinstance(verdict, JudgeVerdict)}
+        again = {key: replies[self._question(key, again=True)].verdict for key in self.repeated}
         pairs = [
-            (judged[key], second)
-            for key in self.repeated
-            if key in judged and isinstance(second := replies[self._question(key, again=True)].verdict, JudgeVerdict)
+            (judged[key], second) for key, second in again.items() if key in judged and isinstance(second, JudgeVerdict)
         ]
         examples: list[UnsupportedExample] = [
             {"split": split, "id": image_id, "unsupported": list(verdict.unsupported)}
@@ -103,7 +102,7 @@ class Pointwise:
         for model, split in self.run.predictions:
             here = [key for key in self.answers if key[:2] == (model, split)]
             values = _values(judged[key] for key in here if key in judged)
-            reasons = Counter(reason for key in here if (reason := problems[key]))
+            reasons = Counter(filter(None, (problems[key] for key in here)))
             record = {"model": model, "split": split, "n": len(here), "judged": len(values), "problems": dict(reasons)}
             record |= _means(values, "")
             made_up = int(values[:, 0].sum())

@@ -16,7 +16,7 @@ from mella_hf.evaluation.reports.score_tables import question_tables, signatures
 from mella_hf.evaluation.reports.sections import shared_facts, shared_view
 from mella_hf.evaluation.reports.systems import MeasuredSystem, Runs, check_comparable, find_systems, named_runs
 from mella_hf.evaluation.titles import HEADLINE, SPLIT_TITLES, metric_titles
-from mella_hf.html.charts import loss_curve, on_axis, scale_end
+from mella_hf.html.charts import Curve, loss_curve, on_axis, scale_end
 from mella_hf.html.tables import Cell, Table
 from mella_hf.languages import get_language
 
@@ -68,7 +68,7 @@ def comparison_json(systems: Sequence[MeasuredSystem], languages: Sequence[str],
 
 def comparison_table(systems: Sequence[MeasuredSystem], languages: Sequence[str]) -> Table:
     """The main table: a row per system and split, a column per language."""
-    records = [score for s in systems for code in s.runs for split in HEADLINE if (score := s.score(code, split))]
+    records = [system.score(code, split) for system in systems for code in system.runs for split in HEADLINE]
     return Table(
         caption="Scores from 0 to 100 with 95% intervals",
         header=["System", "Split", "Metric", *(get_language(code).name for code in languages)],
@@ -78,7 +78,7 @@ def comparison_table(systems: Sequence[MeasuredSystem], languages: Sequence[str]
             for split, metric in HEADLINE.items()
             for system in systems
         ],
-        signatures=signatures(records),
+        signatures=signatures(filter(None, records)),
     )
 
 
@@ -91,20 +91,27 @@ def _cell(system: MeasuredSystem, code: str, split: str) -> Cell:
 
 def _view(systems: Sequence[MeasuredSystem], facts: ComparisonFacts) -> dict[str, Any]:
     languages = facts["languages"]
+    panels = [_panel(systems, languages, split) for split in HEADLINE]
     return {
         **shared_view(systems, facts, languages),
         "numbers": {system.name: number for number, system in enumerate(systems, 1)},
-        "panels": [panel for split in HEADLINE if (panel := _panel(systems, languages, split))["rows"]],
-        "curves": [
-            (system, code, curve)
-            for system in systems
-            for code, (run, key) in system.runs.items()
-            if key == "adapter" and (curve := loss_curve((run.training or {}).get("log_history", [])))
-        ],
+        "panels": [panel for panel in panels if panel["rows"]],
+        "curves": _curves(systems),
         "signatures": signatures(score for score in facts["scores"] if score["subset"] == "all"),
         "notes": _notes(systems),
         "versions": facts["versions"],
     }
+
+
+def _curves(systems: Sequence[MeasuredSystem]) -> list[tuple[MeasuredSystem, str, Curve]]:
+    """The learning curve of each adapter in each language that has one."""
+    found = []
+    for system in systems:
+        for code, (run, key) in system.runs.items():
+            curve = loss_curve((run.training or {}).get("log_history", [])) if key == "adapter" else None
+            if curve:
+                found.append((system, code, curve))
+    return found
 
 
 def _notes(systems: Sequence[MeasuredSystem]) -> list[str]:
@@ -117,15 +124,19 @@ def _notes(systems: Sequence[MeasuredSystem]) -> list[str]:
 def _panel(systems: Sequence[MeasuredSystem], languages: Sequence[str], split: str) -> dict[str, Any]:
     """A split's headline metric: a row per language and system, with bars on one axis."""
     main = HEADLINE[split]
-    measured = [(s, code, score) for code in languages for s in systems if (score := s.score(code, split))]
-    end = max((scale_end([score], [s.metric(code, split)]) for s, code, score in measured), default=1.0)
+    measured = [
+        (system, code, system.metric(code, split), system.score(code, split))
+        for code in languages
+        for system in systems
+    ]
+    end = max((scale_end([score], [metric]) for _, _, metric, score in measured if score), default=1.0)
     rows = [
         {"language": get_language(code), "system": system, "n": score["n"]}
         | {"metric": "" if metric == main else metric_titles()[metric][0]}
         | {key: score[f"{metric}{suffix}"] for key, suffix in _ENDS.items()}
         | {f"{key}_at": on_axis(score[f"{metric}{suffix}"], end) for key, suffix in _ENDS.items()}
-        for system, code, score in measured
-        if score[metric := system.metric(code, split)] is not None
+        for system, code, metric, score in measured
+        if score and score[metric] is not None
     ]
     return {"split": split, "metric": metric_titles()[main], "rows": rows, "end": end}
 

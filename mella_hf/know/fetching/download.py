@@ -183,7 +183,8 @@ def _decoder(encoding: str) -> Callable[[bytes, int], bytes] | None:
     A name that is no encoding, such as "none" or "utf-8", says nothing, as in browsers and in WARC files.
     """
     inflated, others = ("gzip", "x-gzip", "deflate"), ("br", "zstd", *NOT_READ)
-    names = [name for part in encoding.split(",") if (name := part.strip().lower()) in (*inflated, *others)]
+    named = [part.strip().lower() for part in encoding.split(",")]
+    names = [name for name in named if name in (*inflated, *others)]
     if not names:
         return lambda data, limit: data
     if len(names) > 1 or names[0] in others:

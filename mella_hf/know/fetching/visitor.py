@@ -65,7 +65,8 @@ class Visitor:
         response = await download(self._session, target, limits, headers=headers, accept=accept, kinds=kinds)
         reason = "redirect" if response.is_redirect else response.reason
         self._log.attempt(url, target, response.status, reason, response.received, at, time.monotonic() - start)
-        if response.reason is not None and (patience := retry_after(response.headers.get("Retry-After"))):
+        patience = retry_after(response.headers.get("Retry-After")) if response.reason is not None else None
+        if patience:
             host.next_start = max(host.next_start, time.monotonic() + patience)
             self._log.wait_for(host.name, time.time() + patience)
         return response

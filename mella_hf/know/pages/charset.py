@@ -68,12 +68,14 @@ def decode_page(body: bytes, content_type: str | None = None) -> PageText:
 def _declared(body: bytes, content_type: str | None) -> Iterator[str]:
     """The encodings that the header and the page name, in order."""
     label = charset_in((content_type or "").encode("latin-1", "replace"))
-    if label and (sent := encoding_name(label)) is not None:
+    sent = encoding_name(label) if label else None
+    if sent is not None:
         yield sent
     head = body[:HEAD_BYTES]
     inner = next(filter(None, map(encoding_name, meta_labels(head))), None)
-    if inner is None and (label := xml_label(head)):
-        inner = encoding_name(label)
+    if inner is None:
+        label = xml_label(head)
+        inner = encoding_name(label) if label else None
     if inner is not None:
         # Whoever reads this as ASCII is not reading UTF-16; x-user-defined is for scripts (HTML Standard, prescan).
         yield {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(inner, inner)

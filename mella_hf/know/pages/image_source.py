@@ -75,7 +75,8 @@ def image_source(attributes: Attributes, sources: PictureSources | None = None) 
                 return value
     src = (attributes.get("src") or "").strip()
     is_real = _is_picture(src)
-    if "srcset" in attributes and (best := best_of_srcset(attributes["srcset"], src if is_real else None)):
+    best = best_of_srcset(attributes["srcset"], src if is_real else None) if "srcset" in attributes else None
+    if best:
         return best
     if is_real:
         return src
@@ -117,8 +118,9 @@ def best_of_srcset(value: str | None, src: str | None = None) -> str | None:
 def declared_size(attributes: Attributes, side: str) -> int | None:
     """Pixels that an image's `width` or `height` attribute or style declares; None for percentages and the like."""
     value = attributes.get(side)
-    if value and (found := _PIXELS.match(value)) and not found[2]:
-        return int(found[1]) if len(found[1]) <= _MAX_DIGITS else None
+    pixels = _PIXELS.match(value) if value else None
+    if pixels and not pixels[2]:
+        return int(pixels[1]) if len(pixels[1]) <= _MAX_DIGITS else None
     style = attributes.get("style")
     found = _STYLE_SIZE[side].search(style) if style else None
     return int(found.group(1)) if found else None

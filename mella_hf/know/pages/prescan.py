@@ -30,7 +30,8 @@ def meta_labels(head: bytes) -> Iterator[bytes]:
             at = end + 3 if end >= 0 else len(head)
         elif _META.match(head, at + 1):
             attributes, at, is_whole = _attributes(head, at + 5)
-            if is_whole and (label := _declared_by(attributes)) is not None:
+            label = _declared_by(attributes) if is_whole else None
+            if label is not None:
                 yield label
         elif _TAG.match(head, at + 1):
             name = _NAME.match(lower, at + 1)[0]  # type: ignore[index]

@@ -105,9 +105,10 @@ def extract_shard(shard: Shard, output: ShardOutput) -> None:
         if isinstance(page, LostPage):
             output.drop(page.reason, where=page.where)
             continue
+        counts = Counter[str]()
         try:
             with one_row("page"):
-                found = page_candidates(page, counts := Counter[str]())
+                found = page_candidates(page, counts)
         except RowFailed as error:
             output.drop(error.reason, where=page.url, detail=error.detail)
             continue

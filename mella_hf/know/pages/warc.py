@@ -104,7 +104,8 @@ def _records(path: Path, max_bytes: int) -> Iterator[ArchivedRecord | LostPage]:
             at, said, silent = len(before), False, False
             magic = next((mark for mark in _MAGIC if data[at : at + len(mark)] == mark), None)
             if magic is None:  # its first bytes are damaged: whichever comes first
-                places = {found: mark for mark in _MAGIC if (found := data.find(mark, at)) >= 0}
+                places = {data.find(mark, at): mark for mark in _MAGIC}
+                places.pop(-1, None)
                 magic = places[min(places)] if places else None
             while at >= 0 and magic is not None:
                 last, problem = at, ""

@@ -49,10 +49,11 @@ def split_text(text: str, limit: int, size: Callable[[str], int] = len) -> list[
 
 def reassemble(pieces: Sequence[str], translations: Iterable[str]) -> str:
     """Put translations in the place of the pieces, with the pieces' surrounding white space."""
-    return "".join(
-        piece.replace(core, translation.strip(), 1) if (core := piece.strip()) else piece
-        for piece, translation in zip(pieces, translations, strict=True)
-    )
+    found = []
+    for piece, translation in zip(pieces, translations, strict=True):
+        core = piece.strip()
+        found.append(piece.replace(core, translation.strip(), 1) if core else piece)
+    return "".join(found)
 
 
 def _ends(text: str, match: re.Match[str]) -> bool:

@@ -32,7 +32,8 @@ def measured(text: str, words: Sequence[Any], language: Language) -> frozenset[i
         word = match.group()
         if not word[0].isdigit():
             continue
-        if (joined := _WITH_UNIT.match(word)) is not None:
+        joined = _WITH_UNIT.match(word)
+        if joined is not None:
             if language.normalizer(joined.group(1)) in known:
                 found.add(at)
             continue

@@ -66,7 +66,8 @@ def thai_names(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[i
                 yield (at if token in _SIGHTS else at + 1), end
         if token in _FEASTS:
             yield at, at + 1
-        if (end := _title_end(tokens, at)) is not None:
+        end = _title_end(tokens, at)
+        if end is not None:
             yield at, end
     yield from _people_in(tokens, known)
 

@@ -109,7 +109,8 @@ def checkpoint_shards(folder: Path) -> list[Path]:
     missing = [name for name in names if not (folder / name).is_file()]
     if not missing:
         return [folder / name for name in names]
-    if missing == [SINGLE] and (pickled := sorted(folder.glob("*.bin"))):
+    pickled = sorted(folder.glob("*.bin"))
+    if missing == [SINGLE] and pickled:
         raise MellaError(
             f"The checkpoint in {folder} is pickled ({pickled[0].name}), and loading that could run code. "
             "Download the safetensors files of the model's repo instead."
