@@ -8,13 +8,16 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.identity import hub_commit
 from mella_hf.dataset.write import shard_paths
 from mella_hf.training.arguments.settings import Settings
 from mella_hf.training.distill import transfer_set_hash
 from mella_hf.training.forgetting import adapter_hash
+
+if TYPE_CHECKING:
+    from trl import ModelConfig
 
 # What a run is trained on and in which order.
 DATA = (
@@ -81,10 +84,10 @@ def run_identity(settings: Settings) -> dict[str, Any]:
     return json.loads(json.dumps(identity, default=str))
 
 
-def pin_backbone(settings: Settings) -> None:
+def pin_backbone(model: "ModelConfig") -> None:
     """Set `model_revision` to the commit that it means now: `main` may move while a run goes on. None for a folder."""
-    name = str(settings.model.model_name_or_path)
-    settings.model.model_revision = None if Path(name).is_dir() else hub_commit(name, settings.model.model_revision)  # type: ignore[assignment]
+    name = str(model.model_name_or_path)
+    model.model_revision = None if Path(name).is_dir() else hub_commit(name, model.model_revision)  # type: ignore[assignment]
 
 
 def _folder_mark(folder: Path) -> str:

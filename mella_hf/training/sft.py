@@ -51,6 +51,7 @@ from mella_hf.training.watch import Watch, watch_set
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, ProcessorMixin
+    from trl import ModelConfig
 
 
 def load_processor(settings: Settings) -> "ProcessorMixin":
@@ -70,19 +71,20 @@ def load_processor(settings: Settings) -> "ProcessorMixin":
     return processor
 
 
-def load_backbone(settings: Settings) -> "PreTrainedModel":
+def load_backbone(model: "ModelConfig") -> "PreTrainedModel":
     """Load the backbone in the run's dtype, quantized if the recipe says so."""
     from accelerate import PartialState
     from transformers import AutoModelForImageTextToText
     from trl import get_quantization_config
 
-    quantization = get_quantization_config(settings.model)
+    quantization = get_quantization_config(model)
+    name = str(model.model_name_or_path)
     return AutoModelForImageTextToText.from_pretrained(
-        str(settings.model.model_name_or_path),
-        revision=settings.model.model_revision,
-        local_files_only=from_cache_alone(str(settings.model.model_name_or_path)),
-        dtype=settings.model.dtype or "auto",
-        attn_implementation=settings.model.attn_implementation,
+        name,
+        revision=model.model_revision,
+        local_files_only=from_cache_alone(name),
+        dtype=model.dtype or "auto",
+        attn_implementation=model.attn_implementation,
         quantization_config=quantization,
         # Quantized weights cannot be moved after loading, so each rank loads its own to its device.
         device_map={"": PartialState().device} if quantization is not None else None,
@@ -116,12 +118,12 @@ def build_trainer(settings: Settings) -> Any:
     from mella_hf.training.streaming import build_stream_feed
     from mella_hf.training.trainer import MellaTrainer  # importing TRL takes seconds
 
-    pin_backbone(settings)
+    pin_backbone(settings.model)
     check_backbone(settings.model)
     processor = load_processor(settings)
     feed = build_stream_feed(settings, processor) if settings.data.streaming else build_feed(settings, processor)
     forgetting = settings.forgetting
-    model: Any = load_backbone(settings)
+    model: Any = load_backbone(settings.model)
     peft_config = lora_config(settings, model) if settings.model.use_peft else None
     if forgetting.init_adapter is not None:
         if peft_config is None:
@@ -207,7 +209,7 @@ def train(settings: Settings) -> Path:
                 if trainer.is_world_process_zero():
                     print("\n".join(tried.lines()), file=sys.stderr)
             log = _run(trainer, checkpoint)
-            _save(trainer, settings, adapter, {**facts, **record, "log_history": log})
+            _save(trainer, adapter, {**facts, **record, "log_history": log}, settings.forgetting.fisher_samples)
     return adapter
 
 
@@ -223,7 +225,7 @@ def _agree(settings: Settings, output_dir: Path) -> tuple[bool, Path | None, dic
 
     found: list[Any] = [None, None, None, None]
     if settings.training.process_index == 0:
-        pin_backbone(settings)
+        pin_backbone(settings.model)
         record = {"settings": all_settings(settings), "identity": run_identity(settings)}
         claim(output_dir, record["identity"], settings.data.overwrite, record["settings"])
         remove_incomplete(output_dir)
@@ -253,15 +255,19 @@ def _run(trainer: Any, checkpoint: Path | None) -> list[dict[str, Any]]:
     return trainer.state.log_history
 
 
-def _save(trainer: Any, settings: Settings, adapter: Path, record: dict[str, Any]) -> None:
-    """Write the adapter's folder aside and rename it, then the record of the run, which marks it as done."""
+def _save(trainer: Any, adapter: Path, record: dict[str, Any], fisher_samples: int | None) -> None:
+    """Write the adapter's folder aside and rename it, then the record of the run, which marks it as done.
+
+    Args:
+        fisher_samples: to estimate the Fisher information on, beside the adapter, for a second stage; None for none.
+    """
     from mella_hf.training.failures import saving
 
     aside = adapter.with_name(f".{adapter.name}")
     with saving(trainer, "adapter"):
         trainer.save_model(str(aside))  # every rank takes part under FSDP and ZeRO-3
-        if settings.forgetting.fisher_samples is not None:
-            save_fisher(trainer, settings.forgetting.fisher_samples, aside)
+        if fisher_samples is not None:
+            save_fisher(trainer, fisher_samples, aside)
         if trainer.is_world_process_zero():
             shutil.rmtree(adapter, ignore_errors=True)
             os.replace(aside, adapter)

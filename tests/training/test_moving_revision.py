@@ -18,10 +18,10 @@ from mella_hf.training.run_identity import all_settings, pin_backbone, run_ident
 from mella_hf.training.sft import load_backbone, lora_config
 
 settings = parse_settings(json.loads(sys.argv[1]))
-pin_backbone(settings)
+pin_backbone(settings.model)
 print("pinned", flush=True)
 input()
-model = load_backbone(settings)
+model = load_backbone(settings.model)
 print(json.dumps({
     "backbone": run_identity(settings)["backbone"], "settings": all_settings(settings)["model_revision"],
     "adapter": lora_config(settings, model).revision, "loaded": model.config._name_or_path,

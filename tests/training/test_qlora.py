@@ -50,7 +50,7 @@ def test_the_base_is_in_normal_float(tmp_path: Path, tiny_qwen2vl: Path, tiny_da
 
     wide = AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl, dtype=torch.float32).get_submodule(LAYER).weight
     settings = parse_settings(arguments(tiny_qwen2vl, tiny_dataset, tmp_path / "run", dtype="float32", bf16="false"))
-    narrow = load_backbone(settings).get_submodule(LAYER).weight
+    narrow = load_backbone(settings.model).get_submodule(LAYER).weight
     assert narrow.nbytes == wide.numel() / 2
     blocks = wide.detach().reshape(-1, BLOCK)
     scale = blocks.abs().amax(1, keepdim=True)
