@@ -167,7 +167,7 @@ def crawl_settings(
     """What to take from Common Crawl, from the words of a command; arguments as of `collect`.
 
     Raises:
-        MellaError: on what is no crawl, site or top-level domain.
+        MellaError: for what is not a crawl, a site or a top-level domain.
     """
     from mella_hf.know.common_crawl.settings import BASE, CrawlSettings
     from mella_hf.know.fetching.settings import FetchSettings
@@ -284,7 +284,7 @@ def build_dataset(
 
 
 def _data_root(data: str | Path, source: str) -> Path | Place:
-    """DATA as a path or a place. Raises MellaError when it is no folder and must be one."""
+    """DATA as a path or a place. Raises MellaError when it must be a folder and is not."""
     root = root_of(data)
     if source == "hf":
         return root

@@ -33,13 +33,13 @@ def cluster_executor(address: str | None, patience: float = PATIENCE) -> Iterato
         raise MissingExtraError("distributed", "cluster", "A Dask cluster") from error
     try:
         client = Client(address, timeout=patience)
-    except (OSError, ValueError) as error:  # ValueError: an address that is none
+    except (OSError, ValueError) as error:  # ValueError: not an address
         raise MellaError(
             f"No Dask scheduler answers at {address!r} ({error}). Start one with 'dask scheduler', and give the "
             "address that it prints, such as tcp://host:8786."
         ) from error
     with client:
-        if not client.scheduler_info()["workers"]:  # they may be queued, so this is no error
+        if not client.scheduler_info()["workers"]:  # they may be queued, so this is not an error
             hint = f"dask worker {address} --nworkers 4 --nthreads 1"
             print(f"The cluster has no workers yet; waiting for some to start with '{hint}'.", file=sys.stderr)
         try:

@@ -105,7 +105,7 @@ class Place:
         with _asking(self):
             state = _state(self._system().info(self.path))
         if state is None:
-            raise FileNotFoundError(f"{self} is no file")
+            raise FileNotFoundError(f"{self} is not a file")
         return state
 
     def read(self, start: int | None = None, end: int | None = None) -> bytes:

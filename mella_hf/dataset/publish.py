@@ -236,7 +236,7 @@ def compare(repo: str, files: dict[str, Path | bytes], remote: Remote, gone: Seq
 
 
 def _place(name: str) -> str:
-    """The split to which a path in a repo belongs, such as "ar/know"; "" when it is no shard."""
+    """The split to which a path in a repo belongs, such as "ar/know"; "" when it is not a shard."""
     match = SHARD.fullmatch(name)
     return f"{match['language']}/{match['split']}" if match else ""
 

@@ -145,7 +145,7 @@ def default_questions(language: Language) -> list[tuple[str, int]]:
 
 
 def read_photo(data: bytes, name: str) -> "Image":
-    """Decode a photo as RGB. Raises MellaError if it is none that can be read."""
+    """Decode a photo as RGB. Raises MellaError if it cannot be read."""
     from mella_hf.images.opening import FORMATS, Rejected, open_image
 
     try:

@@ -75,7 +75,7 @@ def merge_adapter(
     del model
     found = _logits(AutoModelForImageTextToText.from_pretrained(aside, dtype="auto").eval(), inputs)
     difference = float((found - expected).abs().max() / expected.abs().max())
-    if not difference <= TOLERANCES[dtype]:  # also when it is no number
+    if not difference <= TOLERANCES[dtype]:  # also when it is NaN
         shutil.rmtree(aside)
         raise MellaError(
             f"The merged model's logits differ by {difference:.1e} of their range, more than "

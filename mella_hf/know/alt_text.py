@@ -32,7 +32,7 @@ _JUNK = " \t\n.,;:!?*_|/\\–—-·•،؛؟"
 
 MIN_LETTERS = 2  # DataComp and LAION ask for 5 characters or more, which would cost Kůň, ม้า and 닭
 MAX_CHARACTERS = 1500  # CC12M keeps at most 256 words, of some six characters; holds for Thai too, which has no spaces
-MIN_LETTER_SHARE = 0.5  # of the characters that are no spaces; C4 and Gopher use 0.8 of words for whole pages
+MIN_LETTER_SHARE = 0.5  # of the characters other than spaces; C4 and Gopher use 0.8 of words for whole pages
 MIN_SCRIPT_SHARE = 0.5  # of the letters, ours: a name in Latin inside a longer native text stays
 
 
@@ -111,7 +111,7 @@ def check_alt_text(
         language: a registered code, or "en".
         min_letters: letters and vowel signs a text must have; a Hangul syllable or an ideograph counts as two.
         max_characters: longest text, after cleaning.
-        min_letter_share: least share of letters among the characters that are no spaces.
+        min_letter_share: least share of letters among the characters other than spaces.
         min_script_share: least share of the language's scripts among the letters.
 
     Raises:

@@ -29,7 +29,7 @@ def is_boilerplate(text: str) -> bool:
 
 
 def _bare(text: str) -> str:
-    """A text without what is no letter at its edges, as phrases are compared."""
+    """A text from its first to its last letter: phrases are compared in this form."""
     text = unicodedata.normalize("NFC", text.casefold())
     first, last = 0, len(text)
     while first < last and not _is_letter(text[first]):

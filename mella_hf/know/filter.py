@@ -190,7 +190,7 @@ def agrees(text: str, code: str, declared: str | None, context: str) -> bool:
     accepted = labels_of(language)
     around = identify(context)[0] in accepted if letter_count(context) >= LONG else None
     if around is None and latin and script_share(context, ("Latn",)) < SCRIPT_SHARE:
-        around = False  # Latin letters are what a page of another script quotes; the reverse is no quotation
+        around = False  # Latin letters are what a page of another script quotes; the reverse is not a quotation
     if declared == code:
         return around is not False or is_language(text, code, declared=declared)
     if declared is not None:

@@ -60,7 +60,7 @@ def opt_outs(directives: Iterable[str]) -> list[str]:
 
 
 def named_opt_outs(names: str) -> tuple[str, ...]:
-    """The signals of a list such as "noindex,tdm". Raises MellaError for a name that is none."""
+    """The signals of a list such as "noindex,tdm". Raises MellaError for an unknown name."""
     found = tuple(name.strip() for name in names.split(",") if name.strip())
     unknown = [name for name in found if name not in SIGNALS]
     if unknown:
@@ -101,7 +101,7 @@ def preferences_in(value: str) -> dict[str, str]:
 
 
 def is_reserved(tdm_reservation: str | None) -> bool | None:
-    """Whether a TDM-Reservation header or meta tag reserves; None where there is none (TDMRep, 6.1 and 6.2)."""
+    """Whether a TDM-Reservation header or meta tag reserves rights; None without one (TDMRep, 6.1 and 6.2)."""
     if tdm_reservation is None:
         return None
     return any(value.partition(";")[0].strip(" \t\"'") == "1" for value in tdm_reservation.split(","))

@@ -17,13 +17,13 @@ def read_codes(languages: str | Iterable[str], every: Sequence[str] | None = Non
         every: the codes that "all" means; by default those with prompts by speakers, and your own.
 
     Raises:
-        MellaError: when no language is named, or what is given is no text.
+        MellaError: when no language is named, or a code is not a text.
         UnknownLanguageError: for a code without an entry; the message names it.
     """
     texts = [languages] if isinstance(languages, str) else list(languages)
     wrong = [text for text in texts if not isinstance(text, str)]
     if wrong:
-        raise MellaError(f"languages has {wrong[0]!r}, which is no text; give codes, as in 'ar,cs' or ['ar', 'cs'].")
+        raise MellaError(f"languages has {wrong[0]!r}, which is not a text; give codes, as in 'ar,cs' or ['ar', 'cs'].")
     parts = [text.replace(",", " ").split() for text in texts]
     if not parts or [] in parts:
         raise MellaError(f"No language is named: languages is {languages!r}. Give codes, as in 'ar,cs', or 'all'.")

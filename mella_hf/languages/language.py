@@ -103,7 +103,7 @@ class Language:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise self._fault(f"has the pattern {pattern!r}", f"it is no regular expression: {error}") from error
+                raise self._fault(f"has the pattern {pattern!r}", f"it is not a regular expression: {error}") from error
         for source in ("know", "ling"):
             turns = self.prompts(source)
             if isinstance(turns, str) or not turns or not all(turn.strip() for turn in turns):

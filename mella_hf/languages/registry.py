@@ -107,7 +107,7 @@ def register(language: Language) -> Language:
 
 
 def _frozen(code: str) -> dict[str, Any] | None:
-    """The entry that a code has now as `_freeze` gives it, without importing anything; None where it has none."""
+    """The current entry of a code in the form of `_freeze`; None without one. Nothing is imported for it."""
     for entries in (_inherited(), _adopted["entries"]):
         if code not in _registered and code in entries:
             return dict(entries[code])
@@ -151,7 +151,7 @@ def add_folder(folder: Path) -> None:
     """Know the languages of a folder of TOML files, here and in the processes started from here.
 
     Raises:
-        MellaError: it is no folder, or holds no TOML file, or one that no stage could use.
+        MellaError: it is not a folder, has no TOML file, or has one that cannot be used.
     """
     entries = read_folder(folder)
     if not entries:
@@ -164,7 +164,7 @@ def add_folder(folder: Path) -> None:
 
 
 def read_folder(folder: Path) -> dict[str, Language | MellaError]:
-    """Code -> entry, or what is wrong with it, of a folder of TOML files. Raises MellaError where it is no folder."""
+    """Code -> entry, or what is wrong with it, of a folder of TOML files. Raises MellaError if it is not a folder."""
     if not folder.is_dir():
         raise MellaError(f"{str(folder)!r} is not a folder of language files; check {FOLDERS} or --languages-from.")
     entries: dict[str, Language | MellaError] = {}

@@ -37,7 +37,7 @@ def unicode_scripts(code: str) -> tuple[str, ...]:
     """The scripts of Unicode that a code of ISO 15924 means: Jpan is Hiragana, Katakana and Han.
 
     Raises:
-        MellaError: the code is none that Unicode has letters for.
+        MellaError: Unicode has no letters for the code.
     """
     scripts = _COMPOSITE.get(code, (code,))
     try:
@@ -51,7 +51,7 @@ def unicode_scripts(code: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def script_pattern(scripts: tuple[str, ...]) -> Any:
-    """A pattern of runs of letters in one of the Unicode scripts; ValueError for a script that there is none of."""
+    """A pattern of runs of letters in one of the Unicode scripts; ValueError for an unknown script."""
     import regex
 
     if not all(len(script) == 4 and script.isascii() and script.isalpha() and script.istitle() for script in scripts):

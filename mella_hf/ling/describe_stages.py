@@ -125,7 +125,7 @@ class Description:
         """Translate the captions into one language, by each translator."""
         s = self._settings
         routes = s.routes(language)
-        # A server may move; an option of a package's translator is no address, and may change what it says.
+        # A server may move; an option of a package's translator is not an address, and may change its answers.
         named = [replace(route, urls=tuple(url for url in route.urls if not is_address(url))) for route in routes]
         settings: dict[str, Any] = {"translators": [asdict(route) for route in named], "label": s.translator_label}
         return self._run(f"translate-{language}", self._translate_shard, _after(captions, language), settings)

@@ -36,7 +36,7 @@ def as_list(values: Any, kind: str) -> Sequence[Any]:
     asked for stays one.
 
     Raises:
-        MellaError: for what has no order, such as a set, or is no column at all.
+        MellaError: for what has no order, such as a set, or is not a column.
     """
     if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
         raise MellaError(f"The {kind} are a {type(values).__name__}; give lists with one text per item, in order.")

@@ -131,7 +131,7 @@ def _chosen(values: Sequence[Any], order: np.ndarray) -> Lazy[Any]:
 
 
 def _ends(resampled: dict[str, np.ndarray]) -> Intervals:
-    """Intervals of resampled scores; a score that exists in no resample has none."""
+    """Intervals of resampled scores; a score that exists in no resample is left out."""
     return {name: significance.interval(values) for name, values in resampled.items() if not np.isnan(values).all()}
 
 

@@ -214,7 +214,7 @@ class Queue:
         return int(self._reviewer(reviewer).decided.sum())
 
     def decided_before(self, key: tuple[str, str] | None, reviewer: str) -> Item | None:
-        """What a reviewer decided last before a sample, or last of all where that is none of theirs."""
+        """The reviewer's last decision before a sample; their last one of all if they did not decide on it."""
         found = self._reviewer(reviewer).before(key)
         return None if found is None else self.items[found]
 

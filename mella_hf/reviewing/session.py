@@ -74,7 +74,7 @@ class Review:
         return {"action": decision.action, "text": decision.text, "reason": decision.reason} if decision else None
 
     def decided_before(self, sample: str | None, language: str | None, reviewer: str) -> Item | None:
-        """What the reviewer decided last before a sample, or last of all where that is none of theirs."""
+        """The reviewer's last decision before a sample; their last one of all if they did not decide on it."""
         key = (sample, language) if sample is not None and language is not None else None
         return self.queue.decided_before(key, reviewer)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from mella_hf.errors import MellaError
 from mella_hf.faults import fault_line
 
-VERDICTS = ("accept", "edit", "reject")  # of translations; skip is no verdict
+VERDICTS = ("accept", "edit", "reject")  # of translations; to skip is not a verdict
 CHOICES = ("first", "second", "tie")  # of a blind comparison, the sides named as in the comparison, not as shown
 UNDO = "undo"  # takes a reviewer's standing decision on a sample back
 ACTIONS = (*VERDICTS, *CHOICES, "skip", UNDO)
@@ -77,7 +77,7 @@ class ReviewStore:
         read_only: write nothing, not even a missing file, which then holds no decision.
 
     Raises:
-        MellaError: when the file is no file of decisions.
+        MellaError: when the file does not hold decisions.
     """
 
     def __init__(self, path: Path | str, *, read_only: bool = False):

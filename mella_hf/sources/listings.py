@@ -33,7 +33,7 @@ def find_listings(folder: Path | Place, stem: str) -> list[Path | Place]:
         stem: a regular expression.
 
     Raises:
-        MellaError: one is no file, or has a name or a form that cannot be read: it would be left out without a word.
+        MellaError: one is not a file, or its name or form cannot be read: it would be left out silently.
     """
     if not folder.is_dir():
         return []
@@ -66,7 +66,7 @@ def require_file(path: Path | Place) -> Path | Place:
     """A path that is a regular file with a name in UTF-8. Raises MellaError."""
     if isinstance(path, Place):
         if not path.is_file():
-            raise MellaError(f"{str(path)!r} is no file; put the listing there, or take it away.")
+            raise MellaError(f"{str(path)!r} is not a file; put the listing there, or remove it.")
         return path
     try:
         str(path).encode("utf-8")

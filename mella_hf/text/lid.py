@@ -137,7 +137,7 @@ def is_foreign(text: str, language: str) -> bool:
 
 
 def is_names_alone(text: str, names: Iterable[str] = ()) -> bool:
-    """Whether a text is nothing but names, which are no evidence of a language: "Ludwig van Beethoven, Wien".
+    """Whether a text is nothing but names, which do not show a language: "Ludwig van Beethoven, Wien".
 
     Words with a capital are names here, unless the whole text is in capitals.
 

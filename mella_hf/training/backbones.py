@@ -31,7 +31,7 @@ class Backbone:
     outside: tuple[str, ...]
 
     def part_of(self, path: str) -> str | None:
-        """The part that a module or parameter path belongs to; None for what is in none."""
+        """The part that a module or parameter path belongs to; None outside all parts."""
         path = f"{path}."
         if path.startswith(self.outside):
             return None

@@ -193,7 +193,7 @@ def test_lists_of_urls_are_read_strictly(tmp_path):
     path.write_text("# pages\nhttps://a.example/x\n\n https://a.example/x#part \nhttps://b.example\n")
     assert read_url_list(path) == ["https://a.example/x", "https://b.example/"]
     path.write_text("https://a.example/\nb.example/page\n")
-    with pytest.raises(MellaError, match="line 2: 'b.example/page' is no http"):
+    with pytest.raises(MellaError, match="line 2: 'b.example/page' is not an http"):
         read_url_list(path)
     path.write_text("\n")
     with pytest.raises(MellaError, match="holds no URL"):

@@ -140,7 +140,7 @@ def test_an_encoder_of_transformers(kind, tmp_path):
 
 
 def test_what_is_no_dual_encoder(tmp_path, tiny_qwen2vl):
-    with pytest.raises(MellaError, match=r"is no dual encoder.*siglip2"):
+    with pytest.raises(MellaError, match=r"is not a dual encoder.*siglip2"):
         DualEncoder(str(tiny_qwen2vl))
     with pytest.raises(MellaError, match="read the"):
         encoder_name(str(tmp_path / "nothing"))

@@ -119,7 +119,7 @@ def check(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model_type": "bert"}, "The model type 'bert' is no image-text-to-text model of transformers"),
+        ({"model_type": "bert"}, "The model type 'bert' is not an image-text-to-text model of transformers"),
         ({"model_type": "internvl_chat", "auto_map": {}}, "cannot be read .*convert it first: mella convert-internvl2"),
         (None, "The backbone '.*' cannot be read .*give a folder with config.json"),
     ],

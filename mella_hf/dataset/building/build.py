@@ -265,7 +265,7 @@ def write_shard(shard: Shard, output: ShardOutput, *, source: Source, out: str, 
         return held_image(Path(out), written, language, image_id, build)
 
     def image(unit: Unit, locator: str, image_id: str) -> str | bytes | Place:
-        """From the source that is built, or, what that no longer has and what others gave, from the shards."""
+        """The image from the source that is built; from the shards where another source gave it, or it is gone."""
         found = source.image(unit, locator) if unit.name.endswith(mine) else ""
         return held(image_id) if isinstance(found, str) and not os.path.exists(found) else found
 

@@ -14,7 +14,7 @@ from mella_hf.text.addresses import host_of
 
 # Also as the name of an image file, in a folder or not.
 _ID = re.compile(r"(?:sha256[:=]|[^:\s]{0,200}/)?([0-9a-f]{64})(?:\.[a-z]{3,4})?", re.IGNORECASE)
-_ASKS = re.compile(r"[0-9a-f]{64}|://", re.IGNORECASE)  # a line with one of these is no header, read or not
+_ASKS = re.compile(r"[0-9a-f]{64}|://", re.IGNORECASE)  # a line with one of these is not a header
 _MARKS = "\t;,"
 _PARTED = re.compile(r"\s|[,;](?:[\"']|https?://|[0-9a-f]{64}\b)", re.IGNORECASE)
 _BULLET = re.compile(r"[-*•]\s+")  # of a list in Markdown or in a mail

@@ -77,7 +77,7 @@ class Request:
         return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
     def host(self, row: Mapping[str, Any]) -> str | None:
-        """The host for which a row goes, or None when it goes for another reason."""
+        """The host because of which a row is removed; None if it is removed for another reason."""
         hosts = [canonical_host(row["domain"] or ""), host_of(row["page_url"]), host_of(row["image_url"])]
         return next((host for host in hosts if host and self._is_asked_away(host)), None)
 

@@ -47,13 +47,13 @@ class CrawlSettings:
         for crawl in self.crawls:
             if not _CRAWL.fullmatch(crawl):
                 raise MellaError(
-                    f"{crawl!r} is no crawl of Common Crawl; names look like CC-MAIN-2026-43. "
+                    f"{crawl!r} is not a crawl of Common Crawl; names look like CC-MAIN-2026-43. "
                     "https://commoncrawl.org/overview lists them."
                 )
         for option, names in (("site", self.sites), ("top-level domain", self.tlds)):
             wrong = [name for name in names if not _NAME.fullmatch(name)]
             if wrong:
-                raise MellaError(f"The {option} {wrong[0]!r} is no host name; give it as 'example.org' or 'ke'.")
+                raise MellaError(f"The {option} {wrong[0]!r} is not a host name; give it as 'example.org' or 'ke'.")
         if self.rate <= 0:
             raise MellaError(f"The rate is {self.rate:g} requests a second; it must be above 0.")
         if not self.base.startswith(("http://", "https://")):

@@ -34,13 +34,13 @@ _IPV4_COMPATIBLE, _NAT64 = ipaddress.IPv6Network("::/96"), ipaddress.IPv6Network
 
 
 class BlockedAddress(OSError):
-    """A host has an address that is none of the public web."""
+    """A host has an address outside the public internet, such as one of a private network."""
 
 
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet's: not private, loopback, link-local, shared by a carrier,
     multicast, reserved or a cloud's metadata service, also when it is wrapped in an IPv6 address."""
-    ip = ipaddress.ip_address(address.partition("%")[0])  # a zone such as %eth0 is no part of the address
+    ip = ipaddress.ip_address(address.partition("%")[0])  # a zone such as %eth0 is not part of the address
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:  # the gateway of an IPv6 network writes public IPv4 addresses so
             return is_public(str(_last_32_bits(ip)))

@@ -180,7 +180,7 @@ def _is_wanted(body: bytes, response: Response, kinds: frozenset[str] | None) ->
 def _decoder(encoding: str) -> Callable[[bytes, int], bytes] | None:
     """A function of (bytes, most bytes to return) for a Content-Encoding; None for one that was not offered.
 
-    A name that is no encoding, such as "none" or "utf-8", says nothing, as in browsers and in WARC files.
+    A name that is not an encoding, such as "none" or "utf-8", is ignored, as in browsers and in WARC files.
     """
     inflated, others = ("gzip", "x-gzip", "deflate"), ("br", "zstd", *NOT_READ)
     named = [part.strip().lower() for part in encoding.split(",")]

@@ -144,7 +144,7 @@ def _decoded(body: bytes) -> str:
 
 
 def parse_tdmrep(text: str) -> list[tuple[str, bool]]:
-    """The rules of a tdmrep.json, in order, as (location, reserved). What is no such file has none."""
+    """The rules of a tdmrep.json, in order, as (location, reserved). Any other file has no rules."""
     try:
         rules = json.loads(text)
     except (ValueError, RecursionError):

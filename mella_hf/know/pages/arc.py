@@ -78,7 +78,7 @@ def _records(text: Any, max_bytes: int) -> Iterator[ArchivedRecord | str]:
 
 
 def _fields(line: bytes) -> tuple[str, str | None, int] | None:
-    """(address, type, length of the block) of the line before a record; None where it is no such line.
+    """(address, type, length of the block) of the line before a record; None where it is another line.
 
     The date is looked for, because addresses and types may hold spaces.
     """

@@ -90,7 +90,7 @@ def _inflate(body: bytes, coding: str, max_bytes: int) -> bytes:
         try:
             text += inflater.decompress(body, max_bytes + 1 - len(text))
         except zlib.error as error:
-            if text:  # what follows a member is no member
+            if text:  # what follows is not a member
                 break
             if bare and body[:1] in b" \r\n<":
                 return body

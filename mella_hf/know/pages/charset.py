@@ -132,7 +132,7 @@ def _detect(body: bytes) -> str | None:
 def _text_bytes(head: bytes) -> bytes:
     """What stands between the tags, and in their attributes that hold text: the rest is ASCII and says nothing."""
     parts: list[bytes] = []
-    skipped = b""  # the name of the element whose text is none
+    skipped = b""  # the element whose content is not text, such as a script
     for piece in head.split(b"<"):
         tag, closed, text = piece.partition(b">")
         name = tag[:8].lower()

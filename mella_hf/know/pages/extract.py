@@ -240,7 +240,7 @@ def _home(origin: str) -> tuple[str, int]:
 
 @lru_cache(maxsize=1024)
 def language_tag(value: str | None) -> str | None:
-    """A single language tag in lower case, such as "sr-latn"; None for none, several, or what is no tag."""
+    """A single language tag in lower case, such as "sr-latn"; None for none, for several, or for what is not a tag."""
     tag = (value or "").strip().lower().replace("_", "-")
     return tag if re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{1,8})*", tag) else None
 

@@ -20,7 +20,7 @@ LAZY_SOURCES = (
 LAZY_SOURCE_SETS = ("data-srcset", "data-lazy-srcset", "data-original-set")
 _LAZY = frozenset(LAZY_SOURCES + LAZY_SOURCE_SETS)
 _UNREADABLE_TYPES = ("image/avif", "image/jxl", "image/svg+xml")  # a <source> that the later stages cannot read
-# Rules for parsing dimension values (HTML Standard): what follows the number is no matter, but for a percentage.
+# Rules for parsing dimension values (HTML Standard): what follows the number is ignored, except a percent sign.
 _PIXELS = re.compile(r"[\t\n\f\r ]*+(\d++)(?:\.\d*+)?+(%?)", re.ASCII)
 _STYLE_SIZE = {
     side: re.compile(rf"(?:^|[;\s]){side}\s*+:\s*+(\d{{1,5}})(?:\.\d*+)?px", re.IGNORECASE)

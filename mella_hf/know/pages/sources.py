@@ -47,15 +47,15 @@ def folder_shards(root: Path | str, base_url: str) -> list[Shard]:
     """The pages under a folder, by name. `base_url` is the folder's place on the web.
 
     Raises:
-        MellaError: no pages there, or a base that is no http URL.
+        MellaError: no pages there, or a base that is not an http URL.
     """
     root = Path(root).resolve()
     if not root.is_dir():
         raise MellaError(f"There is no folder {root}; give one that holds saved pages.")
     base, reason = absolute_url("http://none.invalid/", base_url.rstrip("/") + "/")
     if base is None or not base_url.startswith(("http://", "https://")):
-        raise MellaError(f"The base URL {base_url!r} is no http or https URL ({reason or 'no scheme'}); give the one "
-                         "that the folder has on the web, such as https://example.org/manual/.")  # fmt: skip
+        raise MellaError(f"The base URL {base_url!r} is not an http or https URL ({reason or 'no scheme'}); give the "
+                         "one that the folder has on the web, such as https://example.org/manual/.")  # fmt: skip
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*")
                    if path.suffix.lower() in PAGE_SUFFIXES and path.is_file())  # fmt: skip
     if not names:
@@ -73,10 +73,10 @@ def fetched_shards(paths: Sequence[Path]) -> list[Shard]:
 
 
 def read_url_list(path: Path | str) -> list[str]:
-    """The URLs of a text file, one a line, each once, in order; blank lines and lines with # at their start are none.
+    """The URLs of a text file, one a line, each once, in order; blank lines and lines that begin with # are skipped.
 
     Raises:
-        MellaError: the file is absent, empty, or a line is no http URL.
+        MellaError: the file is absent, empty, or a line is not an http URL.
     """
     path = Path(path)
     if not path.is_file():
@@ -87,7 +87,7 @@ def read_url_list(path: Path | str) -> list[str]:
             continue
         url, reason = absolute_url("", line.strip())
         if url is None:
-            raise MellaError(f"{path}, line {number}: {line.strip()!r} is no http or https URL ({reason}).")
+            raise MellaError(f"{path}, line {number}: {line.strip()!r} is not an http or https URL ({reason}).")
         urls[url] = None
     if not urls:
         raise MellaError(f"{path} holds no URL; give one a line.")

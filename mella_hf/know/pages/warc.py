@@ -45,14 +45,14 @@ class Page(NamedTuple):
 
 
 class LostPage(NamedTuple):
-    """A record that is no page, with the reason that is counted."""
+    """A record that is not a page, with the reason that is counted."""
 
     where: str
     reason: str
 
 
 def read_warc(path: Path | str, *, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[Page | LostPage]:
-    """The pages of a WARC, WACZ or ARC file in order, and what was no page.
+    """The pages of a WARC, WACZ or ARC file in order, and the records that are not pages.
 
     Args:
         max_bytes: the largest page, decoded.

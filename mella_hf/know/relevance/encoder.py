@@ -27,7 +27,7 @@ class DualEncoder:
         device: "cuda", "cpu", ...; by default a GPU, if there is one: of several, each worker process takes another.
 
     Raises:
-        MellaError: the checkpoint does not load, or is no dual encoder.
+        MellaError: the checkpoint does not load, or is not a dual encoder.
     """
 
     def __init__(self, model: str, device: str | None = None):
@@ -43,7 +43,7 @@ class DualEncoder:
         parts += [hasattr(self._processor, kind) for kind in ("image_processor", "tokenizer")]
         if not all(parts):
             raise MellaError(
-                f"{model!r} ({type(made).__name__}) is no dual encoder of images and texts; "
+                f"{model!r} ({type(made).__name__}) is not a dual encoder of images and texts; "
                 "give one such as google/siglip2-base-patch16-256."
             )
         self._model = made.to(self.device).eval()

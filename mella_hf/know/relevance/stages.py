@@ -154,7 +154,10 @@ def _encoder(model: str, device: str | None) -> DualEncoder:
 
 
 def embed_part(shard: Shard, output: ShardOutput, *, settings: RelevanceSettings, processes: int | None) -> None:
-    """The first stage: the vectors of the pairs of some row groups. What cannot be read is counted, and has none."""
+    """The first stage: the vectors of the pairs of some row groups.
+
+    A pair that cannot be read is counted, and has no vectors.
+    """
     share_cores(processes)
     encoder = _encoder(settings.model, settings.device)
     about, at = shard.payload, shard.payload["start"]

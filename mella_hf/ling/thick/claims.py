@@ -9,7 +9,7 @@ from typing import Any
 from mella_hf.metrics.names.keywords import extract_keywords
 
 FIELDS = ("alt_text", "page_title", "heading", "language", "keywords")  # of metadata.jsonl
-MAX_CLAIM = 300  # characters; a longer one is no name of the picture
+MAX_CLAIM = 300  # characters; a longer one does not name the picture
 PROMPT_VERSION = "1"  # stored with every caption; increase it when the prompt changes
 _SHARED = (
     "Describe this image in English, in one paragraph of four to eight full sentences. Say literally what can be seen: "

@@ -9,7 +9,7 @@ _ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st mt no vs etc inc ltd co jr sr approx fig e.g i.e a.m p.m u.s u.k cf ca".split()
 )
 _END = re.compile(
-    r"""(?<![.!?…؟।۔።]) [.!?…؟।۔።]++ ["'”’»)\]]*+ \s++   # a mark that a space must follow: 3.5 is no end
+    r"""(?<![.!?…؟।۔።]) [.!?…؟।۔።]++ ["'”’»)\]]*+ \s++   # a mark that a space must follow: 3.5 ends nothing
     | [。！？]++ [」』”’）]*+ \s*+        # a mark that none need follow
     | (?<!\s) [^\S\n]*+ \n \s*+""",
     re.VERBOSE,

@@ -100,7 +100,7 @@ def _pieces(text: TokenAnalysis, drop_particles: bool) -> list[str]:
 def without_common_words(
     wanted: TokenAnalysis, text: TokenAnalysis, pieces: list[str], drop_particles: bool
 ) -> list[str]:
-    """The pieces, without those that are no name: 부산하다, to be busy, is not Busan, nor 대구탕, cod soup, Daegu.
+    """The pieces without those that are not names: 부산하다, to be busy, is not Busan, nor 대구탕, cod soup, Daegu.
 
     The copula; a noun that a verb or adjective is made of; and one that the analyser takes for a common noun before
     another, where it takes the keyword for a name.

@@ -166,7 +166,7 @@ class _Array:
         return mark
 
     def _peek(self) -> str:
-        """The next character that is no space; nothing at the end."""
+        """The next character that is not a space; nothing at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at].isspace():
                 self._at += 1

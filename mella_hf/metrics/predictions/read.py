@@ -201,7 +201,7 @@ def _one_reference(value: Any, keys: Keys, where: str, needs_reference: bool) ->
 def _as_texts(value: Any) -> list[str] | None:
     """A list of texts, also where a table holds it written as Python or JSON writes it; None for anything else.
 
-    A text that Python reads, but would not write so, is none: NumPy's "['a' 'b']" reads as one text.
+    The text must be one that Python would write: NumPy's "['a' 'b']" can be read, but as one text.
     """
     if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
         try:
@@ -218,7 +218,7 @@ def _as_texts(value: Any) -> list[str] | None:
 
 
 def _check_reply(row: Row, where: str) -> None:
-    """Raise MellaError for a request that failed: an error is no answer."""
+    """Raise MellaError for a request that failed: an error is not an answer."""
     status = _value(row, "response.status_code")
     if row.get("error") or status not in (None, 200):
         raise MellaError(

@@ -59,7 +59,7 @@ def check_backbone(model: "ModelConfig") -> None:
         raise MellaError(f"The backbone {name!r} cannot be read ({said}); {hint}.") from error
     if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         raise MellaError(
-            f"The model type {config.model_type!r} is no image-text-to-text model of transformers; choose another "
+            f"The model type {config.model_type!r} is not an image-text-to-text model of transformers; choose another "
             "backbone."
         )
     if config.is_encoder_decoder or config.get_text_config(decoder=True).is_encoder_decoder:

@@ -248,7 +248,9 @@ def _indexed(index: dict[str, Any], path: Path) -> list[str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise MellaError(f"{path.parent} is no checkpoint: it has no {path.name}. Give the folder of the whole repo.")
+        raise MellaError(
+            f"{path.parent} is not a checkpoint: it has no {path.name}. Give the folder of the whole repo."
+        )
     if path.stat().st_size > _MOST_JSON:
         raise MellaError(f"{path} has {path.stat().st_size:,} bytes, which no {path.name} has; download it again.")
     try:
