@@ -254,7 +254,7 @@ def sentencepiece_model() -> Any:
 
 
 def flash_attention_check(name: str) -> Callable[[], bool]:
-    """What tells whether the package of an attention implementation is installed; of a Hub kernel otherwise."""
+    """The check of transformers that an attention's package, or else `kernels`, is installed."""
     from transformers.utils import import_utils
 
     number = name.removeprefix("flash_attention_")

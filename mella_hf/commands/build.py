@@ -113,7 +113,7 @@ def build(
 
 
 def print_report(report: "BuildReport") -> None:
-    """What became of the rows of DATA: a line a language and source, and a table of reasons with examples."""
+    """Print what became of the rows: a line for each language and source, and a table of reasons with examples."""
     from mella_hf.dataset.card.card import edited_notice
 
     for language, kinds in report.given.items():

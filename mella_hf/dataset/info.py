@@ -161,7 +161,7 @@ class DatasetInfo:
 
 
 def dataset_info(where: Path | str, *, endpoint: str | None = None, token: str | None = None) -> DatasetInfo:
-    """What a dataset folder, or a repo on the Hub named as "org/name", holds. Of a repo, what its card counted is read.
+    """What a dataset folder or a Hub repo ("org/name") holds. For a repo, the numbers come from its card.
 
     Raises:
         MellaError: when there is no dataset, or the repo cannot be read.

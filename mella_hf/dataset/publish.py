@@ -195,7 +195,7 @@ def _send(
 
 
 def local_files(folder: Path) -> dict[str, Path]:
-    """What of a folder is published, by its path in the repo: shards, card, record. No rejects, no work."""
+    """The files of a folder that are published, by their path in the repo: shards, card and record of removals."""
     paths = [path for name in (*_CARD, REMOVALS, f"{THUMBNAILS}/*.jpg") for path in sorted(folder.glob(name))]
     paths += [p for code in languages_in(folder) for split in SPLITS for p in shard_paths(folder, code, split)]
     return {path.relative_to(folder).as_posix(): path for path in paths}
@@ -216,10 +216,10 @@ def remote_files(api: "HfApi", repo: str, *, missing_ok: bool = False) -> tuple[
 
 
 def compare(repo: str, files: dict[str, Path | bytes], remote: Remote, gone: Sequence[str] = ()) -> PublishReport:
-    """What differs between what is to be published and a repo. Files of the repo that are not the dataset's stay.
+    """Compare the files to publish with those of a repo. Files of the repo that are not the dataset's stay.
 
     Args:
-        gone: "language/split" that go.
+        gone: splits to delete, as "language/split".
     """
     report = PublishReport(repo)
     for name, content in files.items():

@@ -145,7 +145,7 @@ def judge(row: Mapping[str, Any], languages: Sequence[str]) -> tuple[str | None,
 
 
 def declared_language(page_language: str | None, site: str) -> str | None:
-    """What the page says its language is, as our code; without a tag, the language whose domain its site is under."""
+    """The language that a page declares, as our code; without a tag, the language of its top-level domain."""
     tags, domains = _declarations(languages_state())
     if page_language is None:
         return domains.get(site.rpartition(".")[2])

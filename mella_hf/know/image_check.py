@@ -180,7 +180,7 @@ def _encode(image: "Image.Image", image_format: str, original: "Image.Image", qu
 
 
 def _varies(image: "Image.Image") -> bool:
-    """Whether any channel does, by more than ONE_COLOUR. Luminance alone settles it for all but flat images."""
+    """Whether any channel varies by more than ONE_COLOUR. For most images their luminance is enough to tell."""
     extrema: Any = image.getextrema() if image.mode in ("L", "RGB") else on_white(image).getextrema()
     channels = [extrema] if image.mode == "L" else extrema
     return any(high - low > ONE_COLOUR for low, high in channels)

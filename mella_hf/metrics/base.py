@@ -71,7 +71,7 @@ class Metric(ABC):
         return None
 
     def prepare(self, text: Text, survey: Any) -> Any:
-        """What `count` needs of a text, worked out once for all items that the text is part of; the text by default."""
+        """Prepare a text for `count`, once for all items that have it. By default it stays as it is."""
         return text
 
     @abstractmethod

@@ -219,7 +219,7 @@ class MellaMetric:
         )
 
     def _rests_on(self) -> list[str]:
-        """What is unusual: cleaned answers, found keywords, prompts that no speaker wrote, another identifier."""
+        """What differs from the defaults: cleaned answers, found keywords, drafted prompts, another identifier."""
         unusual = [f"clean:{cleaning.CLEANING}"] if self.answer_cleaning else []
         if self.keywords_by:
             unusual.append(f"kwby:{self.keywords_by}")

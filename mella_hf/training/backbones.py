@@ -99,7 +99,7 @@ def lora_targets(model: "PreTrainedModel", scope: list[str]) -> list[str]:
 
 
 def _is_router(module: "nn.Linear") -> bool:
-    """Whether a layer chooses experts: a model's own kind of linear layer, which gives more than a product."""
+    """Whether a layer chooses experts: models define a linear layer of their own for that."""
     return type(module).__module__.startswith("transformers.models.")
 
 

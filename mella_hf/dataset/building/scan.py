@@ -129,7 +129,7 @@ def write_states(path: Path, seen: list[FileState]) -> None:
 
 
 def is_current(folder: Path, listed: dict[Place, dict[str, tuple[int, int]]]) -> bool:
-    """Whether the files that a unit read are as they were: none new where it was missing, none changed.
+    """Whether the files that a unit read, or missed, are as they were.
 
     A file that is gone since is not a change: its image is in the dataset. A unit that did not record its files is not
     current.

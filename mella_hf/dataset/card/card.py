@@ -114,7 +114,7 @@ def write_card(folder: Path | str, **changes: Any) -> Path:
 
 
 def is_edited(folder: Path) -> bool:
-    """Whether `README.md` is another than the one that was written here last, so that it has a person's words."""
+    """Whether somebody has changed `README.md` since it was last written here."""
     if not (folder / "README.md").exists():
         return False
     if not (folder / FACTS).exists():

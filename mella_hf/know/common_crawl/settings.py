@@ -75,7 +75,7 @@ class CrawlSettings:
         return by_site and (not self.tlds or host.rpartition(".")[2] in self.tlds)
 
     def may_hold(self, first: str | None, last: str | None) -> bool:
-        """Whether rows whose top-level domains lie between two, in alphabetical order, can be of wanted hosts."""
+        """Whether wanted hosts can be among rows whose top-level domains go from `first` to `last` in the alphabet."""
         if first is None or last is None or not (self.sites or self.tlds):
             return True
         wanted = set(self.tlds) or {site.rpartition(".")[2] for site in self.sites}

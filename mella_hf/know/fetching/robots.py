@@ -79,7 +79,7 @@ class Rules:
         return found if self._ai.can_fetch(url, PRODUCT) else [*found, "ai_txt"]
 
     def _said(self, name: str, path: str) -> list[str]:
-        """What the lines of that name say of a path: those of the longest prefix, of which there may be several."""
+        """The values that the lines of that name give to a path: those with the longest prefix, one or several."""
         lines = [_usage_line(line) for line in self._group.values(name) if line]
         fitting = [(len(prefix), usage) for prefix, usage in lines if covers(prefix, path)]
         nearest = max(length for length, _ in fitting) if fitting else 0
@@ -173,7 +173,7 @@ def _location(place: str) -> str:
 
 
 def covers(location: str, path: str) -> bool:
-    """Whether a location, a prefix of paths with * for anything and a final $ for the end as in robots.txt, has a path.
+    """Whether a location covers a path. It is a prefix; * stands for anything, a final $ for the end (robots.txt).
 
     Each piece is taken where it first stands, so that a hostile file cannot make this slower than the file is long.
     """

@@ -34,8 +34,8 @@ class PageTree(NamedTuple):
 
 
 def may_have_images(body: bytes) -> bool:
-    """Whether a page, in any encoding, may show an image; most that do not are told without reading them."""
-    return b"<img" in body or _IMG.search(body) is not None or b"\0" in body  # UTF-16 has them
+    """Whether a page, in any encoding, may show an image. It saves parsing most pages that show none."""
+    return b"<img" in body or _IMG.search(body) is not None or b"\0" in body  # UTF-16 has null bytes
 
 
 def parse_page(text: str) -> PageTree:

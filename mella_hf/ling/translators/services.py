@@ -75,7 +75,7 @@ SERVICES = {
 
 @cache
 def _failures() -> tuple[type[Exception], ...]:
-    """What deep-translator raises, and what it lets through of requests and of answers it did not expect."""
+    """The errors of deep-translator, and those of requests and of unexpected answers that it does not catch."""
     from deep_translator import exceptions as errors
     from requests import RequestException
 
@@ -199,7 +199,7 @@ class ServiceTranslator:
         )
 
     def _unreadable(self, body: str, text_fault: str) -> str:
-        """What stands for a text whose answer cannot be read. Raises StageError if that happens text after text."""
+        """Count an answer that cannot be read, and give what stands for it. Raises StageError after many in a row."""
         self._unreadable_texts += 1
         if self._unreadable_texts < MANY_UNREADABLE:
             return text_fault
@@ -260,7 +260,7 @@ def service_key(service: Service) -> str | None:
 
 
 def service_code(service: str, language: str) -> str:
-    """What a service calls a language. Raises MellaError, naming those that cover it, when it does not."""
+    """The code of a language at a service. If it lacks the language, raises MellaError that names services with it."""
     if language == "en":
         return {"deepl": "EN", "nllb": "eng_Latn"}.get(service, "en")
     codes = dict(get_language(language).translation)

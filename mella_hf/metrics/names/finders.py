@@ -29,7 +29,7 @@ def names_finder(name: str, language: str) -> Finder:
 
 
 def finder_title(name: str) -> str:
-    """What the column `keywords_by` says of a finder; of a folder only its name, since the folder is the user's."""
+    """The name of a finder for the column `keywords_by`; of a folder only its last part, because paths are private."""
     if name == RULES:
         return f"rules-{__version__}"
     return f"ner:{Path(name).name if Path(name).is_dir() else name}"
