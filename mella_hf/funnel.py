@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from mella_hf.files import json_lines
 from mella_hf.stage import DROPPED, KEPT, StageReport, dropped_by_reason
@@ -113,10 +113,19 @@ def read_rejects(report: StageReport) -> Iterator[dict[str, Any]]:
             yield reject
 
 
-def dropped_examples(stages: Mapping[str, StageReport]) -> list[dict[str, Any]]:
-    """Random rejects of each stage and reason: {"stage", "reason", "total", "examples"}, in the order of the stages."""
+class DroppedExamples(TypedDict):
+    """Some of the rows that a stage dropped for a reason, of `total`."""
+
+    stage: str
+    reason: str
+    total: int
+    examples: list[dict[str, str]]
+
+
+def dropped_examples(stages: Mapping[str, StageReport]) -> list[DroppedExamples]:
+    """Random rejects of each stage and reason, in the order of the stages."""
     draw = random.Random(SEED)
-    groups = []
+    groups: list[DroppedExamples] = []
     for name, stage in stages.items():
         for reason, (total, chosen) in sorted(_reservoir(read_rejects(stage), draw).items()):
             shown = {example["text"] or example["where"]: example for example in map(_reject, chosen)}

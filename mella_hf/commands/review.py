@@ -94,7 +94,7 @@ def review(
     elif calibrate is not None:
         _calibrate(waiting, calibrate, keep_edited)
     elif status:
-        result = status_of(waiting) | ({"choices": tally(pairs, store.standing())} if pairs else {})
+        result = {**status_of(waiting), **({"choices": tally(pairs, store.standing())} if pairs else {})}
         result["set_aside"] = set_aside
         say(json.dumps(result, ensure_ascii=False, indent=1))
         finish(result)

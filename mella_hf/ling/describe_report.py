@@ -20,7 +20,7 @@ from mella_hf.images.thumbnail import thumbnail_url
 from mella_hf.languages import Language, get_language
 from mella_hf.ling.costs import TranslationCost
 from mella_hf.ling.described import read_rows
-from mella_hf.ling.tournament import LENGTHS, TranslatorStanding, by_language_and_length
+from mella_hf.ling.tournament import LENGTHS, TournamentResult, TranslatorStanding, by_language_and_length
 from mella_hf.stage import StageReport
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -43,7 +43,7 @@ class DescribeReport(Shown):
     translations: dict[str, StageReport] = field(default_factory=dict)
     verdicts: dict[str, StageReport] = field(default_factory=dict)
     build: BuildReport | None = None
-    results: list[dict[str, Any]] = field(default_factory=list)
+    results: list[TournamentResult] = field(default_factory=list)
     spent: dict[str, list[TranslationCost]] = field(default_factory=dict)
 
     @property

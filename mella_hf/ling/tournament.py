@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mella_hf.files import json_lines, write_atomic
 from mella_hf.ling.comet import Scorer
@@ -68,7 +68,28 @@ def _score(candidate: Mapping[str, Any]) -> float:
     return -1.0 if candidate["qe_score"] is None else float(candidate["qe_score"])
 
 
-def write_results(out: Path, verdicts: Mapping[str, StageReport]) -> list[dict[str, Any]]:
+class TournamentResult(TypedDict):
+    """A line of tournament.jsonl: what the translators made of one caption.
+
+    Attributes:
+        path: of the image.
+        words: of the English caption.
+        won_by: the translator whose text is the row; None where no translation was good enough.
+        qe_score: of the best one.
+        margin: by how much that exceeds the second best; None where fewer than two good ones were scored.
+        candidates: each translator's text, score and problem.
+    """
+
+    language: str
+    path: str
+    words: int
+    won_by: str | None
+    qe_score: float | None
+    margin: float | None
+    candidates: list[dict[str, Any]]
+
+
+def write_results(out: Path, verdicts: Mapping[str, StageReport]) -> list[TournamentResult]:
     """Write what every translator said and scored, in the order of the images, and return the lines."""
     lines = []
     for language, stage in verdicts.items():
@@ -81,8 +102,8 @@ def write_results(out: Path, verdicts: Mapping[str, StageReport]) -> list[dict[s
     return lines
 
 
-def result(row: Mapping[str, Any], language: str, path: str) -> dict[str, Any]:
-    """The result about one image: `won_by` is null where no translation was good enough."""
+def result(row: Mapping[str, Any], language: str, path: str) -> TournamentResult:
+    """The result about one image."""
     candidates = row["candidates"]
     winner = candidates[best(candidates)]
     return {

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mella_hf.errors import MellaError
 from mella_hf.files import json_lines
@@ -108,14 +108,28 @@ def votes(decisions: Iterable[Decision], shown: Mapping[tuple[str, str], str]) -
     return dict(balance)
 
 
-def tally(pairs: Sequence[Pair], decisions: Iterable[Decision]) -> dict[str, Any]:
+class ChoiceCounts(TypedDict):
+    """The images that each of two systems wins.
+
+    Attributes:
+        first, second, tie: images.
+        first_rate: share of the first system among the decided, with its 95% interval; None when nothing is decided.
+        p_value: of the two-sided sign test.
+    """
+
+    first: int
+    second: int
+    tie: int
+    first_rate: float | None
+    first_rate_low: float | None
+    first_rate_high: float | None
+    p_value: float
+
+
+def tally(pairs: Sequence[Pair], decisions: Iterable[Decision]) -> ChoiceCounts:
     """Count the images that each system wins, with an interval and the sign test.
 
     An image counts once: for the system that more reviewers chose, or as a tie if they are split.
-
-    Returns:
-        `first`, `second`, `tie`: images; `first_rate` with `_low` and `_high` among the decided, in [0, 1], None when
-        nothing is decided; `p_value` of the two-sided sign test.
     """
     balance = votes(decisions, {(pair.item.id, pair.item.language): pair.shown for pair in pairs})
     first, second = sum(vote < 0 for vote in balance.values()), sum(vote > 0 for vote in balance.values())

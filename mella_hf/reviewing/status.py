@@ -2,21 +2,51 @@
 
 from collections import Counter
 from itertools import combinations
-from typing import Any
+from typing import TypedDict
 
 from mella_hf.reviewing.agreement import cohen_kappa, fleiss_kappa
 from mella_hf.reviewing.queue import Queue
 from mella_hf.reviewing.store import VERDICTS
 
 
-def status(queue: Queue) -> dict[str, Any]:
-    """Progress and agreement of a review, as JSON.
+class PairAgreement(TypedDict):
+    """Cohen's kappa of two reviewers over the samples that both judged; None where it is not defined."""
 
-    Returns:
-        `outcomes`: samples by outcome; `reviewers`: decisions of each by action; `agreement`: `pairs`, a list of
-        {reviewers, samples, cohen_kappa}, and `fleiss_kappa` over the `samples` with the most frequent number (two or
-        more) of verdicts. All kappas use three verdicts: accept, edit and reject.
+    reviewers: list[str]
+    samples: int
+    cohen_kappa: float | None
+
+
+class ReviewAgreement(TypedDict):
+    """Agreement of the reviewers. All kappas use three verdicts: accept, edit and reject.
+
+    Attributes:
+        fleiss_kappa: over the `samples` with the most frequent number (two or more) of verdicts.
     """
+
+    pairs: list[PairAgreement]
+    fleiss_kappa: float | None
+    samples: int
+
+
+class ReviewStatus(TypedDict):
+    """Progress and agreement of a review.
+
+    Attributes:
+        outcomes: samples by outcome.
+        reviewers: decisions of each by action.
+        stale: decisions about samples or texts that are not in the queue.
+    """
+
+    samples: int
+    outcomes: dict[str, int]
+    reviewers: dict[str, dict[str, int]]
+    agreement: ReviewAgreement
+    stale: int
+
+
+def status(queue: Queue) -> ReviewStatus:
+    """Progress and agreement of a review, as JSON."""
     by_reviewer: dict[str, dict[tuple[str, str], str]] = {}
     reviewers: dict[str, Counter[str]] = {}
     for key, given in queue.given.items():
@@ -24,7 +54,7 @@ def status(queue: Queue) -> dict[str, Any]:
             reviewers.setdefault(name, Counter())[decision.action] += 1
             if decision.action in VERDICTS:
                 by_reviewer.setdefault(name, {})[key] = decision.action
-    pairs = []
+    pairs: list[PairAgreement] = []
     for one, other in combinations(sorted(by_reviewer), 2):
         both = sorted(by_reviewer[one].keys() & by_reviewer[other].keys())
         if both:
