@@ -34,12 +34,11 @@ from mella_hf.dataset.removal.remove import LOCK, complete_removal
 from mella_hf.dataset.removal.requests import REMOVALS, read_records
 from mella_hf.dataset.thumbnails import write_thumbnails
 from mella_hf.dataset.verify import verify_dataset
-from mella_hf.dataset.write import languages_in, shard_paths
+from mella_hf.dataset.write import all_shards
 from mella_hf.errors import MellaError
 from mella_hf.html.notebook import Shown, ShownTable
 from mella_hf.hub_errors import FIRST_WAIT, hub_errors, retried
 from mella_hf.locks import sole_use
-from mella_hf.sample import SPLITS
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -197,7 +196,7 @@ def _send(
 def local_files(folder: Path) -> dict[str, Path]:
     """The files of a folder that are published, by their path in the repo: shards, card and record of removals."""
     paths = [path for name in (*_CARD, REMOVALS, f"{THUMBNAILS}/*.jpg") for path in sorted(folder.glob(name))]
-    paths += [p for code in languages_in(folder) for split in SPLITS for p in shard_paths(folder, code, split)]
+    paths += all_shards(folder)
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 

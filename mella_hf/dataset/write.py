@@ -183,6 +183,15 @@ def languages_in(folder: Path | str) -> list[str]:
     return sorted(p.name for p in root.iterdir() if p.is_dir() and any(shard_paths(root, p.name, s) for s in SPLITS))
 
 
+def all_shards(folder: Path | str, splits: Sequence[str] = SPLITS) -> list[Path]:
+    """The shards of a dataset folder, language by language and split by split. Raises MellaError as `shard_paths`."""
+    found = []
+    for language in languages_in(folder):
+        for split in splits:
+            found += shard_paths(folder, language, split)
+    return found
+
+
 def require_safe_languages(folder: Path, languages: Sequence[str]) -> None:
     """Raise MellaError when languages cannot name folders beside each other, and beside those of `folder`, everywhere.
 

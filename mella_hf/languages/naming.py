@@ -92,4 +92,4 @@ def _check_pattern(pattern: str, key: str, where: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise MellaError(f"{where}: {key} is {pattern!r}, which is no regular expression: {error}.") from error
+        raise MellaError(f"{where}: {key} is {pattern!r}, which is not a regular expression: {error}.") from error

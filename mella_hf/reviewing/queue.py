@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from mella_hf.dataset.write import languages_in, shard_paths
+from mella_hf.dataset.write import all_shards
 from mella_hf.errors import MellaError, UnknownLanguageError
 from mella_hf.languages import get_language
 from mella_hf.reviewing.store import UNDO, VERDICTS, Decision, ReviewStore, text_hash
@@ -96,7 +96,7 @@ def queue_files(queue: Path | str, splits: Sequence[str] = ("ling", "ling_test")
         return [path]
     if not path.is_dir():
         raise MellaError(f"The queue {queue} does not exist; give a Parquet file or a dataset folder.")
-    return [file for code in languages_in(path) for split in splits for file in shard_paths(path, code, split)]
+    return all_shards(path, splits)
 
 
 def _items_of(path: Path) -> Iterator[Item]:

@@ -154,7 +154,7 @@ def test_the_command_names_what_is_missing(tmp_path):
         (["--pages", str(tmp_path / "no"), "--base-url", "http://x", "--texts-only"], "There is no folder"),
         (["a.warc", "--texts-only", "--languages", ""], "No language is named"),
         (["--pages", str(tmp_path), "--base-url", "http://x", "--texts-only", "--out", __file__], "is a file"),
-        (["--pages", str(tmp_path), "--base-url", "ftp://x", "--texts-only"], "no http or https URL"),
+        (["--pages", str(tmp_path), "--base-url", "ftp://x", "--texts-only"], "not an http or https URL"),
         (["none.warc", "--texts-only"], "no WARC file"),
         (["a.warc", "--contact", "nobody"], "neither an e-mail address nor a URL"),
     ]:

@@ -231,7 +231,8 @@ def test_a_server_that_is_gone_ends_the_command_and_the_next_goes_on(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"crawls": ("CC-MAIN-2026",)}, "no crawl"), ({"tlds": ("k e",)}, "top-level domain"), ({"rate": 0}, "above 0"),
+        ({"crawls": ("CC-MAIN-2026",)}, "not a crawl"), ({"tlds": ("k e",)}, "top-level domain"),
+        ({"rate": 0}, "above 0"),
         ({"sites": ("https://example.org/",)}, "host name"), ({"base": "/mnt/crawl"}, "does not begin"),
     ],
 )  # fmt: skip

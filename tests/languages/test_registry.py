@@ -127,13 +127,13 @@ def test_a_users_folder_is_known_and_its_faults_stop_nobody_else(own: Path) -> N
         ('identified_as = ["ar"]', "the label 'ar'.*Arabic"),
         ("identified_as = 3", "identified_as is 3"),
         ('promts = "x"', "unknown key 'promts'"),
-        ('advertising = ["("]', "no regular expression"),
+        ('advertising = ["("]', "not a regular expression"),
         ("names = true", "names is True; it must be a text"),
         ("naming = 3", "naming is 3; it must be a table"),
         ("[naming]\nplace_noun = []", "unknown key 'place_noun' in .naming.*place_nouns"),
         ("[naming]\nplace_nouns = [3]", "place_nouns is .3.; it must be a list of texts"),
         ("[naming]\nnouns_last = 'x'", "nouns_last is 'x'; it must be true or false"),
-        ("[naming]\nadjectives = '('", "adjectives is '.', which is no regular expression"),
+        ("[naming]\nadjectives = '('", "adjectives is '.', which is not a regular expression"),
     ],
 )
 def test_faults_of_a_file_are_named(tmp_path: Path, text: str, fault: str) -> None:

@@ -118,7 +118,7 @@ KINDS = ["folder", "pipe", "dangling link", "link to itself", "device"]
 def test_a_listing_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
     (tmp_path / "in").mkdir()
     odd(tmp_path / "in" / "metadata.jsonl", kind)
-    with pytest.raises(MellaError, match=r"metadata\.jsonl' is (no file|a link to nothing)"):
+    with pytest.raises(MellaError, match=r"metadata\.jsonl' is (not a file|a link to nothing)"):
         built(FolderSource(tmp_path / "in", ("ru",)), tmp_path / "out")
 
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from mella_hf.dataset.card.card import read_funnel
 from mella_hf.dataset.files import NoDatasetError
 from mella_hf.dataset.removal.remove import LOCK, complete_removal, new_shards, replace_splits
-from mella_hf.dataset.write import languages_in, shard_paths, write_split
+from mella_hf.dataset.write import all_shards, shard_paths, write_split
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.html.notebook import Shown, ShownTable
@@ -32,7 +32,7 @@ from mella_hf.know.relevance.page import relevance_view, write_relevance_page
 from mella_hf.know.relevance.stages import CALIBRATED, Measured, RelevanceSettings, measure, relevance_of
 from mella_hf.know.relevance.summary import LanguageRelevance
 from mella_hf.locks import sole_use
-from mella_hf.sample import SPLITS, as_record
+from mella_hf.sample import as_record
 
 WORK, KNOWN = ".relevance", "known.json"
 PAGE = "relevance.html"
@@ -90,7 +90,7 @@ def measure_dataset(
         raise MellaError(f"{folder} holds no dataset: it is not a folder. Give the folder of a dataset.")
     with sole_use(folder / LOCK, folder, "mella relevance"):
         complete_removal(folder)
-        files = [p for code in languages_in(folder) for split in SPLITS for p in shard_paths(folder, code, split)]
+        files = all_shards(folder)
         if not files:
             raise NoDatasetError(folder)
         return _measure(folder, files, settings, {"workers": workers, "executor": executor, "progress": progress})
