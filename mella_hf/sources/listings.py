@@ -47,7 +47,7 @@ def find_listings(folder: Path | Place, stem: str) -> list[Path | Place]:
         elif alike.fullmatch(path.name) and not path.name.endswith("~"):
             raise MellaError(
                 f"{str(path)!r} looks like a listing, and cannot be read: listings are JSON lines (.jsonl, .ndjson), "
-                "plain or packed by gzip, bzip2, xz or zstd. Convert it, or take it away."
+                "plain or packed by gzip, bzip2, xz or zstd. Convert it, or remove it."
             )
     return found
 
@@ -73,8 +73,8 @@ def require_file(path: Path | Place) -> Path | Place:
     except UnicodeEncodeError as error:
         raise MellaError(f"The name of {ascii(str(path))} is not UTF-8; rename it.") from error
     if not path.is_file():
-        kind = "a link to nothing" if path.is_symlink() and not path.exists() else "no file"
-        raise MellaError(f"{str(path)!r} is {kind}; put the listing there, or take it away.")
+        kind = "a link to nothing" if path.is_symlink() and not path.exists() else "not a file"
+        raise MellaError(f"{str(path)!r} is {kind}; put the listing there, or remove it.")
     if not os.access(path, os.R_OK):
         raise MellaError(f"{str(path)!r} may not be read; change its permissions.")
     return path
