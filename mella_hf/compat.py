@@ -5,7 +5,8 @@ script that works without the library, and `training/trainer.py` overrides metho
 another name. `PRIVATE` lists those too, and a test looks each one up in the installed versions and fails with its name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -148,6 +149,13 @@ PRIVATE = (
         "2026.9",
         "fsspec.spec:AbstractFileSystem._strip_protocol",
         "the path of an address such as s3://bucket/folder",
+    ),
+    PrivateName(
+        "huggingface_hub",
+        "1.5",
+        "2.4",
+        "huggingface_hub.utils._http:_GLOBAL_CLIENT_FACTORY",
+        "a Hub that says nothing is given up",
     ),
     PrivateName(
         "sacrebleu",
@@ -299,6 +307,41 @@ def chrf_on_tokens(tokens: Mapping[str, list[str]]) -> Any:
             return tokens[sent]
 
     return OnTokens(word_order=2)
+
+
+@contextmanager
+def hub_timeout(silence: float, connecting: float) -> Iterator[None]:
+    """Give up a request of `huggingface_hub` after so many seconds without a byte; without this it waits for ever.
+
+    A timeout that a call or the user's own `set_client_factory` sets stays. After a broken connection a new client is
+    made, so the factory adds the hook too; there is no public way to ask for the factory in use.
+    """
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import _http
+
+    limits = {"connect": connecting, "read": silence, "write": silence, "pool": silence}
+    factory = _http._GLOBAL_CLIENT_FACTORY
+
+    def hurry(request: Any) -> None:
+        asked = request.extensions.get("timeout") or {}  # many calls ask for None themselves, so no client's default
+        request.extensions["timeout"] = {
+            name: limit if asked.get(name) is None else asked[name] for name, limit in limits.items()
+        }
+
+    def hurried() -> Any:
+        client = factory()
+        client.event_hooks = {**client.event_hooks, "request": [*client.event_hooks["request"], hurry]}
+        return client
+
+    client = get_session()
+    hooks = client.event_hooks
+    client.event_hooks = {**hooks, "request": [*hooks["request"], hurry]}
+    _http._GLOBAL_CLIENT_FACTORY = hurried
+    try:
+        yield
+    finally:
+        _http._GLOBAL_CLIENT_FACTORY = factory
+        get_session().event_hooks = hooks
 
 
 def path_of(system: Any, address: str) -> str:

@@ -26,6 +26,7 @@ _REMEDIES = {
     errno.EIO: "The disk is full, a file may not become larger (ulimit -f), or the disk or its file server failed; "
     f"check them. {_AGAIN}",
 }
+_HTTP = ("httpx", "httpx2")  # of huggingface_hub, by its version
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # said also where a library wrapped it
 _OF_RUST = re.compile(r"\(os error (\d{1,3})\)$")  # as safetensors and tokenizers end what they say
 _SQLITE = {  # the beginning of sqlite_errorname -> errno
@@ -53,6 +54,8 @@ def fault_line(error: BaseException) -> str | None:
         return "The working directory was removed. Change to a folder that exists, and give the command again."
     if isinstance(error, json.JSONDecodeError) and is_page(error):
         return f"The answer to a request is {LOGIN_PAGE}."
+    if type(error).__module__.partition(".")[0] in _HTTP and hasattr(error, "_request"):
+        return f"The network or the Hub failed ({type(error).__name__}: {error}). Check both. {_AGAIN}"
     for one in _chain(error):
         number = _number(one)
         if number in _REMEDIES and (one is error or number in _FULL):

@@ -40,7 +40,7 @@ def push(
     need_folder("ADAPTER", adapter)
     need_folder("--evaluation", evaluation)
     from mella_hf.answers.identity import PROVENANCE
-    from mella_hf.hub.push import prepare_adapter, push_adapter
+    from mella_hf.hub.push import prepare_adapter, push_adapter, require_pushable
     from mella_hf.locks import sole_use
 
     adapter = adapter.absolute() if adapter.name in ("", "..") else adapter
@@ -55,6 +55,7 @@ def push(
             f"{str(adapter)!r} has no scores yet: evaluate it with `mella evaluate --adapter {adapter}`, and name "
             "the evaluation's folder with --evaluation."
         )
+    require_pushable(repo)
     folder = adapter if is_prepared else adapter.with_name(f"{adapter.name}-hub")
     with sole_use(folder.with_name(f".{folder.name}.lock"), folder, "mella push"):
         if not is_prepared:

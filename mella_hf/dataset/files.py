@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ class LocalFiles:
         """A binary file."""
         return open(self.root / path, "rb")
 
+    def reading(self) -> AbstractContextManager[None]:
+        """What reading goes through: there is nothing to turn into other errors here."""
+        return nullcontext()
+
     def read(self, path: str) -> bytes:
         """A small file."""
         return (self.root / path).read_bytes()
@@ -114,8 +118,18 @@ class HubFiles:
         """A binary file, read by ranges."""
         from huggingface_hub import HfFileSystem
 
+        from mella_hf.hub_errors import no_endless_wait
+
         reference = f"@{self.revision.replace('/', '%2F')}" if self.revision else ""
-        return HfFileSystem(endpoint=self.endpoint, token=self.token).open(f"datasets/{self.repo}{reference}/{path}")
+        hub = HfFileSystem(endpoint=self.endpoint, token=self.token)
+        with no_endless_wait():  # what is read later has a timeout of its own
+            return hub.open(f"datasets/{self.repo}{reference}/{path}")
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Turn what goes wrong on the way into a MellaError."""
+        from mella_hf.hub_errors import reading_errors
+
+        return reading_errors(self.repo)
 
     def read(self, path: str) -> bytes:
         """A small file."""

@@ -178,9 +178,10 @@ def dataset_info(where: Path | str, *, endpoint: str | None = None, token: str |
         wanted = [
             name for name in names if name in (CARD, FUNNEL, REMOVALS, FACTS) or name.startswith(f"{THUMBNAILS}/")
         ]
-        read = {name: hub.read(name) for name in wanted}
+        with hub.reading():
+            read = {name: hub.read(name) for name in wanted}
+            facts = _published_facts(hub, names, read)
         pictures = {name: data for name, data in read.items() if name.startswith(f"{THUMBNAILS}/")}
-        facts = _published_facts(hub, names, read)
     else:
         raise MellaError(
             f"{str(where)!r} is neither a folder nor a dataset repo; give ORGANISATION/NAME, such as org/mella."

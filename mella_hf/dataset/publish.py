@@ -37,7 +37,7 @@ from mella_hf.dataset.verify import verify_dataset
 from mella_hf.dataset.write import all_shards
 from mella_hf.errors import MellaError
 from mella_hf.html.notebook import Shown, ShownTable
-from mella_hf.hub_errors import FIRST_WAIT, hub_errors, retried
+from mella_hf.hub_errors import FIRST_WAIT, hub_errors, require_online, retried
 from mella_hf.locks import sole_use
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def publish_dataset(
     folder = Path(folder)
     if not REPO.fullmatch(repo):
         raise MellaError(f"{repo!r} does not name a dataset repo; give ORGANISATION/NAME, such as 'org/mella'.")
+    require_online(repo, "publish to")
     is_writable = os.access(folder, os.W_OK)
     with sole_use(folder / LOCK, folder, "mella publish") if is_writable else nullcontext():
         if is_writable:

@@ -119,7 +119,9 @@ def verify_dataset(
     if not card:
         return report
     if "README.md" in files:
-        report.problems += card_problems(root.read("README.md").decode("utf-8", "replace"), report.rows)
+        with root.reading():
+            text = root.read("README.md").decode("utf-8", "replace")
+        report.problems += card_problems(text, report.rows)
     else:
         report.problems.append("README.md is missing; plain load_dataset cannot know the splits")
     return report
@@ -129,7 +131,7 @@ def verify_shard(shard: Shard, output: ShardOutput, *, root: LocalFiles | HubFil
     """Check every row of one file; problems go to the rejects, ids and hashes to the output."""
     language, split = shard.payload["language"], shard.payload["split"]
     ids, pictures = [], []
-    with root.open(shard.payload["path"]) as file:
+    with root.reading(), root.open(shard.payload["path"]) as file:
         parquet = _open_parquet(file, output)
         for batch in parquet.iter_batches(64) if parquet else ():
             for row in as_record(batch).to_pylist():

@@ -25,6 +25,7 @@ from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import write_atomic
 from mella_hf.html.notebook import html_table
+from mella_hf.hub_errors import no_endless_wait
 from mella_hf.images.thumbnail import small_jpeg
 from mella_hf.languages import get_language
 from mella_hf.progress import progress_bar
@@ -245,6 +246,7 @@ def load_run(folder: Path | str) -> Run:
     return Run(folder=folder, predictions=predictions, **record)
 
 
+@no_endless_wait()
 def load_split(language: str, data_dir: Path | str | None, split: str, **options: Any) -> "Dataset":
     """Load a split of a language, from a folder or from the Hub."""
     from datasets import load_dataset

@@ -32,7 +32,7 @@ from mella_hf.evaluation.benchmarks.cost import benchmark_costs
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.files import write_atomic
 from mella_hf.hub.card import CARD, CardChoice, card_hash, is_edited, keep_edited, write_adapter_card
-from mella_hf.hub_errors import FIRST_WAIT, hub_errors, retried
+from mella_hf.hub_errors import FIRST_WAIT, hub_errors, require_online, retried
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -148,8 +148,7 @@ def push_adapter(
     from huggingface_hub import HfApi
 
     folder = Path(folder)
-    if not _REPO.fullmatch(repo_id):
-        raise MellaError(f"{repo_id!r} does not name a model repo; give ORGANISATION/NAME, such as 'org/mella-ar'.")
+    require_pushable(repo_id)
     write_adapter_card(folder, repo_id=repo_id, edited=edited)
     api = HfApi(endpoint=endpoint, token=token)
     with hub_errors(repo_id, "push to"):
@@ -157,6 +156,13 @@ def push_adapter(
         retried(lambda: api.create_repo(repo_id, private=private or None, exist_ok=True), say, wait)
         stays = retried(lambda: _stays_on_hub(api, folder, repo_id, edited), say, wait)
         return retried(lambda: _upload(api, folder, repo_id, create_pr, [CARD] if stays else []), say, wait)
+
+
+def require_pushable(repo_id: str) -> None:
+    """Raise MellaError when a push to `repo_id` cannot come off, whatever is pushed: ask before a merge of minutes."""
+    if not _REPO.fullmatch(repo_id):
+        raise MellaError(f"{repo_id!r} does not name a model repo; give ORGANISATION/NAME, such as 'org/mella-ar'.")
+    require_online(repo_id, "push to")
 
 
 def _stays_on_hub(api: "HfApi", folder: Path, repo_id: str, edited: CardChoice) -> bool:

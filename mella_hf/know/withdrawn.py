@@ -99,7 +99,7 @@ def _addresses(files: LocalFiles | HubFiles) -> Iterator[tuple[str, str | None, 
     """(id, image_url, page_url) of every sample."""
     for paths in split_paths(files.files()).values():
         for path in paths:
-            with files.open(path) as file:
+            with files.reading(), files.open(path) as file:
                 table = pq.ParquetFile(file).read(columns=["id", "image_url", "page_url"])
             yield from zip(*(table[name].to_pylist() for name in ("id", "image_url", "page_url")), strict=True)
 

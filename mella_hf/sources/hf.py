@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mella_hf.compat import dataset_fingerprint
 from mella_hf.dataset.building.candidate import Found, Lost, Unit
 from mella_hf.errors import MellaError
+from mella_hf.hub_errors import no_endless_wait
 from mella_hf.images.opening import Rejected
 from mella_hf.sources.folder import EXTRA
 
@@ -111,6 +112,7 @@ class HfSource:
 
 
 @lru_cache(maxsize=1)
+@no_endless_wait()
 def _load(path: str, config: str | None, split: str, image_column: str, others: tuple[str, ...]) -> "Dataset":
     """The dataset, its rows in Arrow: nothing is decoded."""
     import pyarrow as pa

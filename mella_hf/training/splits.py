@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from mella_hf.errors import MellaError
+from mella_hf.hub_errors import no_endless_wait
 
 _NO_SPLIT = re.compile(r"^(Unknown split|Bad split)\b")  # how `datasets` says it, map-style and streaming
 
@@ -12,6 +13,7 @@ class MissingSplitError(MellaError):
     """A dataset without the split of a source."""
 
 
+@no_endless_wait()
 def load_source(dataset: str, data_dir: str | None, language: str, source: str, **options: Any) -> Any:
     """Load the split of one source, such as `know`, as `load_dataset` gives it.
 

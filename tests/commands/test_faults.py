@@ -19,6 +19,7 @@ from pictures import png
 
 from mella_hf import dataset
 from mella_hf.cli import main
+from mella_hf.faults import fault_line
 from mella_hf.locks import sole_use
 from mella_hf.sample import sha256_hex
 
@@ -261,3 +262,10 @@ def test_a_second_one_is_told_who_the_first_is(name: str, lock: str, place: Path
     assert f"out is in use by mella {name}: process {os.getpid()} on " in said
     assert partial.is_dir()
     goes_on(COMMANDS[name], place)
+
+
+def test_a_request_without_an_answer_is_one_line() -> None:
+    """Whatever library asked; which of httpx and httpx2 it is depends on the version of huggingface_hub."""
+    from huggingface_hub.errors import HTTPError
+
+    assert str(fault_line(HTTPError("timed out"))).startswith("The network or the Hub failed (HTTPError: timed out). ")

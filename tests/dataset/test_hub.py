@@ -495,3 +495,58 @@ def test_a_language_that_differs_in_case_alone_from_one_on_the_hub(
     assert published(hub) == before
     assert client.run(publish(tmp_path / "other", remove=["ar"])).endswith(f"{hub.repos[REPO].refs['main']}\n")
     assert {name.partition("/")[0] for name in published(hub) if name.endswith(".parquet")} == {"AR"}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    write_split([record(n) for n in range(3)], tmp_path / "small", "ar", "know")
+    write_card(tmp_path / "small")
+    return tmp_path / "small"
+
+
+SHORT_SILENCE = (
+    "import time\nimport mella_hf.hub_errors as errors\nerrors.SILENCE = 0.7\n"
+    "time.sleep = lambda seconds: None\n"  # between the tries of huggingface_hub
+)
+
+
+def test_a_hub_that_takes_a_connection_and_says_nothing_is_given_up(hub: LocalHub, client: Client, small: Path) -> None:
+    """In each request of a publication. Uploads are tried six times by huggingface_hub itself."""
+    silent = {
+        "POST /api/repos/create": 1, "GET /api/datasets/": 1, "POST .*/preupload/": 6, "POST .*/objects/batch": 6,
+        "PUT /lfs/": 12, "POST .*/commit/": 1,
+    }  # fmt: skip
+    for pattern, times in silent.items():
+        hub.fail(pattern, 0, times=times)
+    out = client.run(SHORT_SILENCE + publish(small) * 8)
+    host = hub.endpoint.removeprefix("http://")
+    line = (
+        f"ERROR Cannot publish to 'tester/mella' (ReadTimeout: timed out): {host} took the connection and said nothing "
+        "for 1 s; try again; what was uploaded is not sent twice."
+    )
+    refused = [one for one in out.splitlines() if one.startswith("ERROR")]
+    assert len(refused) >= len(silent) and set(refused) == {line}, out
+    assert "\n6 0 [] " in out and not any(fault.times for fault in hub.faults), out
+    assert len(hub.repos[REPO].titles) == 2 and len(hub.uploaded) == len(set(hub.uploaded))
+
+
+def test_a_hub_that_falls_silent_while_it_is_read(hub: LocalHub, client: Client, small: Path) -> None:
+    client.run(publish(small))
+    hub.fail("GET .*/tree/main", 0, times=99)
+    process = client.start(SHORT_SILENCE + f"from mella_hf.cli import main\nmain(['info', {REPO!r}])\n")
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 1 and err.splitlines()[-1].startswith("error: Cannot read 'tester/mella' (ReadTimeout")
+
+
+def test_a_storage_that_stays_full_is_one_line(hub: LocalHub, client: Client, small: Path) -> None:
+    """An upload has a thread of its own, whose failure is a RuntimeError."""
+    hub.fail("PUT /lfs/", 507, times=99)
+    out = client.run(publish(small))
+    assert "ERROR Cannot publish to 'tester/mella' (HfHubHTTPError: Server error '507 " in out
+
+
+def test_offline_is_said_before_the_folder_is_checked(hub: LocalHub, client: Client, small: Path) -> None:
+    (small / "ar" / "know-00000-of-00001.parquet").write_bytes(b"no parquet")  # a check would find this
+    out = client.run(publish(small) + publish(small, dry_run=True), HF_HUB_OFFLINE="1")
+    assert out.count("ERROR Cannot publish to 'tester/mella': HF_HUB_OFFLINE or HF_DATASETS_OFFLINE is set") == 2
+    assert not hub.requests

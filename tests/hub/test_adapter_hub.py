@@ -410,6 +410,25 @@ def test_a_wrong_token_is_one_clear_error_and_printed_nowhere(trained, run, tmp_
     assert "README.md" in hub.files("models/org/arabic", "refs/pr/1") and "hf_" not in printed + err
 
 
+def test_a_hub_that_says_nothing_and_no_hub_at_all(trained, run, tmp_path, hub, client):
+    out = prepare_adapter(trained, tmp_path / "ar-adapter", run=run)
+    hub.fail("POST /api/repos/create", 0)
+    hub.fail("POST .*/commit/main", 0)
+    short = "import mella_hf.hub_errors as errors\nerrors.SILENCE = 0.7\n"
+    *silent, pushed = finished(client("-c", short + pushing(out) * 3)).splitlines()
+    host = hub.endpoint.removeprefix("http://")
+    assert len(silent) == 2 and all(
+        f"{host} took the connection and said nothing for 1 s; try" in one for one in silent
+    )
+    assert pushed.endswith(hub.repos["models/org/arabic"].refs["main"])
+    hub.requests.clear()
+    offline = "import os\nos.environ['HF_HUB_OFFLINE'] = '1'\nfrom mella_hf.cli import main\n"
+    push = client("-c", f"{offline}main(['push', {str(out)!r}, 'org/whole', '--merge'])")
+    _, err = push.communicate(timeout=600)
+    assert push.returncode == 1 and err.startswith("error: Cannot push to 'org/whole': HF_HUB_OFFLINE or")
+    assert not hub.requests and not list(tmp_path.glob("*merged*")), "before the merge of minutes"
+
+
 def test_a_merge_that_changes_the_answers_is_refused(trained, run, tiny_qwen2vl, tmp_path, monkeypatch):
     from peft.tuners.lora import LoraModel
 

@@ -37,6 +37,7 @@ import yaml
 
 from mella_hf.errors import MellaError
 from mella_hf.files import resource_folder
+from mella_hf.hub_errors import no_endless_wait
 from mella_hf.languages import get_language
 
 if TYPE_CHECKING:
@@ -164,13 +165,15 @@ def _checked(entry: dict[str, Any], path: Path | str) -> Benchmark:
     return Benchmark(**entry)
 
 
+@no_endless_wait()
 def load_rows(benchmark: Benchmark) -> "Dataset":
     """Load the rows with the mapped columns only. Raises MellaError if loading fails, or something is missing."""
     from datasets import Image, load_dataset
+    from huggingface_hub.errors import HTTPError
 
     try:
         rows = load_dataset(benchmark.path, benchmark.config, split=benchmark.split)
-    except (OSError, ValueError) as error:  # datasets' own errors are subclasses of these
+    except (HTTPError, OSError, ValueError) as error:  # datasets' own errors are subclasses of the last two
         raise MellaError(
             f"Cannot load the split {benchmark.split!r} of {benchmark.path!r}: {error}. Mend `path`, `config` or "
             f"`split` of the benchmark {benchmark.name!r}."
