@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mella_hf.errors import MellaError
+from mella_hf.files import check_place
 from mella_hf.languages import ENGLISH, all_codes
 from mella_hf.languages.codes import read_codes
 from mella_hf.places import Place, root_of
@@ -408,7 +409,7 @@ def report(
 
     Raises:
         MellaError: when a folder holds no finished evaluation or not the answers that it records, when signatures
-            differ, or a file holds no choices.
+            differ, a file holds no choices, or nothing can be written at `out` or `export`.
     """
     from mella_hf.answers.systems import named
     from mella_hf.evaluation.export import export_runs
@@ -419,11 +420,15 @@ def report(
     from mella_hf.evaluation.run import load_run
 
     given = [named(str(run)) for run in _listed(runs)]
+    default = Path(given[0][1]) / "report.html" if len(given) == 1 else Path("comparison.html")
+    check_place("--out", Path(out or default))
+    if export is not None:
+        check_place("--export", Path(export), folder=True)
     decisions = [decision for path in human for decision in read_choices(Path(path))]
     loaded = [(name, recompute(load_run(folder), rescore=rescore)) for name, folder in given]
     found = [run for _, run in loaded]
     kept = {str(run.folder): keep_choices(run, decisions) for run in found if decisions}
-    page = write_report(found[0], out) if len(found) == 1 else write_comparison(loaded, out or Path("comparison.html"))
+    page = write_report(found[0], out) if len(found) == 1 else write_comparison(loaded, out or default)
     exported = export_runs(found, export) if export is not None else []
     return Report(page, found, kept, {str(run.folder): run.note for run in found}, exported)
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
@@ -158,3 +159,28 @@ def recipe_path(name: str) -> Path:
 def template_path(name: str) -> Path:
     """A card template, such as "adapter_card.md.j2"."""
     return resource_path("model_cards", name)
+
+
+def check_place(name: str, path: Path, *, folder: bool = False) -> None:
+    """Refuse a place where nothing can be written, before long work whose result goes there. Leaves nothing behind.
+
+    Args:
+        name: as users know it, such as "--out".
+        path: a file or a folder, which need not be there yet.
+        folder: whether it is to be a folder.
+
+    Raises:
+        MellaError: when it is a folder instead of a file or the other way round, or lies below a file.
+        OSError: when the folder may not be written; names `path`.
+    """
+    path = path.absolute()
+    if path.exists() and path.is_dir() != folder:
+        is_, give = ("file", "folder") if folder else ("folder", "file")
+        raise MellaError(f"{name} {str(path)!r} is a {is_}; give the path of a {give}.")
+    nearest = next(one for one in (path, *path.parents) if one.exists() and (folder or one != path))
+    if not nearest.is_dir():
+        raise MellaError(f"{name} {str(path)!r} lies below {str(nearest)!r}, which is a file; give another path.")
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None

@@ -7,6 +7,7 @@ import typer
 
 from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import Translator, TranslatorUrl
+from mella_hf.files import check_place
 
 if TYPE_CHECKING:
     from mella_hf.languages.drafting import Translate
@@ -36,6 +37,7 @@ def languages(
         case []:
             _list(rows)
         case ["new", code]:
+            check_place("--out", out, folder=True)
             _draft(code, out, name, script, _translate(code, translator, translator_url))
         case [code] if code != "new":
             _show(code)

@@ -55,9 +55,9 @@ def push(
             f"{str(adapter)!r} has no scores yet: evaluate it with `mella evaluate --adapter {adapter}`, and name "
             "the evaluation's folder with --evaluation."
         )
-    require_pushable(repo)
     folder = adapter if is_prepared else adapter.with_name(f"{adapter.name}-hub")
     with sole_use(folder.with_name(f".{folder.name}.lock"), folder, "mella push"):
+        require_pushable(repo)
         if not is_prepared:
             prepare_adapter(
                 adapter,

@@ -10,6 +10,7 @@ import typer
 from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import need_file
 from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.files import check_place
 
 if TYPE_CHECKING:
     from mella_hf.reviewing.queue import Queue
@@ -64,6 +65,8 @@ def review(
         raise MellaError(f"QUEUE {str(queue)!r} does not exist; give a dataset folder or a Parquet file.")
     need_file("--answers", *answers or ())
     need_file("--import", import_)
+    if export is not None:
+        check_place("--export", export, folder=export.suffix not in (".parquet", ".jsonl"))
     from mella_hf.reviewing.compare import tally
     from mella_hf.reviewing.exchange import imported, read_decisions, write_decisions, write_reviewed
     from mella_hf.reviewing.guidelines import render_guidelines

@@ -10,6 +10,7 @@ import typer
 from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import CheckReferences, DataDir, Language, need_file
 from mella_hf.errors import MellaError
+from mella_hf.files import check_place
 
 if TYPE_CHECKING:
     from mella_hf.metrics import ItemStatistics
@@ -92,9 +93,10 @@ def score(
     from mella_hf.metrics.predictions.join import joined, with_references
     from mella_hf.metrics.predictions.read import read_predictions
 
+    destination = out or predictions.with_suffix(".scores.json")
+    check_place("--out", destination)
     keys = {"id": id_key, "prediction": prediction_key, "reference": reference_key}
     known = _references(language, split, data_dir)
-    destination = out or predictions.with_suffix(".scores.json")
     aside = next(folder for folder in destination.absolute().parents if folder.is_dir())
     first, found = read_predictions(predictions, keys, needs_reference=known is None, folder=aside)
     if found.name != "mella":

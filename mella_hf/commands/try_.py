@@ -9,6 +9,7 @@ import typer
 from mella_hf.commands.console import finish, say
 from mella_hf.commands.options import Revision, need_file
 from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.files import check_place
 
 if TYPE_CHECKING:
     from mella_hf.evaluation.trying import SideBySide
@@ -129,6 +130,7 @@ def _serve(pair: "SideBySide", language: "Language", tokens: int, host: str, por
 def _space(folder: Path, adapter: str, language: str | None, base: str | None) -> None:
     from mella_hf.evaluation.space import write_space
 
+    check_place("--space", folder, folder=True)
     for path in write_space(folder, adapter, language=language, base=base):
         say(path)
     say(f"Upload it: hf upload ORG/NAME {folder} --repo-type space")

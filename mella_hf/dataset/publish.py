@@ -120,9 +120,9 @@ def publish_dataset(
     folder = Path(folder)
     if not REPO.fullmatch(repo):
         raise MellaError(f"{repo!r} does not name a dataset repo; give ORGANISATION/NAME, such as 'org/mella'.")
-    require_online(repo, "publish to")
     is_writable = os.access(folder, os.W_OK)
     with sole_use(folder / LOCK, folder, "mella publish") if is_writable else nullcontext():
+        require_online(repo, "publish to")
         if is_writable:
             _write_card(folder, repo, replace_card, say)
         if places_in(folder) or not _is_taken_down(folder):

@@ -148,7 +148,7 @@ def push_adapter(
     from huggingface_hub import HfApi
 
     folder = Path(folder)
-    require_pushable(repo_id)
+    _check_name(repo_id)
     write_adapter_card(folder, repo_id=repo_id, edited=edited)
     api = HfApi(endpoint=endpoint, token=token)
     with hub_errors(repo_id, "push to"):
@@ -160,9 +160,13 @@ def push_adapter(
 
 def require_pushable(repo_id: str) -> None:
     """Raise MellaError when a push to `repo_id` cannot come off, whatever is pushed: ask before a merge of minutes."""
+    _check_name(repo_id)
+    require_online(repo_id, "push to")
+
+
+def _check_name(repo_id: str) -> None:
     if not _REPO.fullmatch(repo_id):
         raise MellaError(f"{repo_id!r} does not name a model repo; give ORGANISATION/NAME, such as 'org/mella-ar'.")
-    require_online(repo_id, "push to")
 
 
 def _stays_on_hub(api: "HfApi", folder: Path, repo_id: str, edited: CardChoice) -> bool:

@@ -269,3 +269,30 @@ def test_a_request_without_an_answer_is_one_line() -> None:
     from huggingface_hub.errors import HTTPError
 
     assert str(fault_line(HTTPError("timed out"))).startswith("The network or the Hub failed (HTTPError: timed out). ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "score IN/missing.jsonl --language cs --out OUT", "report IN/missing --out OUT",
+        "report IN/missing --out IN/page.html --export OUT", "report IN/missing IN/other --out OUT",
+        "review IN/ids.txt --export OUT", "review IN/ids.txt --export OUT.jsonl", "try IN/missing --space OUT",
+        "languages new yo --translator deepl --out OUT",
+    ],
+)  # fmt: skip
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(words: str, place: Path) -> None:
+    """What else is wrong in these lines would be found only later."""
+    (place / "file").write_text("mine")
+    below = one_line(ended(words.replace("OUT", str(place / "file" / "out")), place))
+    assert f"lies below {str(place / 'file')!r}, which is a file" in below
+    (place / "locked").mkdir(mode=0o555)
+    with without_roots_powers():
+        locked = one_line(ended(words.replace("OUT", str(place / "locked" / "out")), place))
+    assert f"{place / 'locked' / 'out'}" in locked and "Permission denied" in locked
+    assert not list((place / "locked").iterdir()) and (place / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", ["score IN/missing.jsonl --language cs --out OUT", "report IN/missing --out OUT"])
+def test_a_file_cannot_take_the_place_of_a_folder(words: str, place: Path) -> None:
+    (place / "out").mkdir()
+    assert f"--out {str(place / 'out')!r} is a folder; give the path of a file." in one_line(ended(words, place))

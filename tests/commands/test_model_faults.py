@@ -169,6 +169,7 @@ def place(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A folder with `in`, and `out` not there yet; translating and the Hub are stand-ins."""
     for module in ("translate", "describe", "describe_stages"):
         monkeypatch.setattr(f"mella_hf.ling.{module}.open_translator", lambda *given: StandInTranslator())
+    monkeypatch.setattr("mella_hf.hub.push.require_pushable", lambda repo: None)  # tests are offline
     monkeypatch.setattr("mella_hf.hub.push.push_adapter", lambda folder, repo, **how: f"stand-in:{repo}")
     shutil.copytree(inputs, tmp_path / "in")
     return tmp_path

@@ -109,7 +109,8 @@ def test_a_build_keeps_it_and_says_so(tmp_path: Path) -> None:
     assert "README" not in again.output and edited(out) == {"README.edited.md": text}
 
 
-def test_publishing_refuses_before_anything_is_sent(folder: Path) -> None:
+def test_publishing_refuses_before_anything_is_sent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mella_hf.dataset.publish.require_online", lambda repo, intent: None)  # tests are offline
     text = edit(folder)
     with pytest.raises(MellaError, match=r"README.md was edited by hand, .* --replace-card"):
         publish_dataset(folder, "org/mella", endpoint="http://127.0.0.1:9", workers=0)
