@@ -16,6 +16,8 @@ SIGNALS = (*sorted(DIRECTIVES), "tdm", "content_usage", "content_signal", "ai_tx
 TDM_DIRECTIVE = "tdm-reservation"  # how a page's TDM reservation stands among its directives
 TDM, USAGE, SIGNAL = "tdm", "content_usage", "content_signal"
 _WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+# "none" of a preview is not the directive "none"
+_PREVIEW = re.compile(r"max-(?:snippet|image-preview|video-preview)[ \t]*+:[ \t]*+(?:none|standard|large|-?\d++)")
 _EVERYONE = frozenset({"*", "robots", "all", PRODUCT})
 # What the drafts of AIPREF called training, and training of generative models; and what includes it.
 _TRAINING = ("train-ai", "train-genai", "ai-train", "ai", "genai")
@@ -36,13 +38,14 @@ def robots_directives(values: Iterable[str]) -> list[str]:
 
     Returns:
         Lower case, each once, in order, without values: neither a date of `unavailable_after`, whose comma separates
-        nothing, nor a number of `max-snippet`. "no-ai" and '"noai"' are noai.
+        nothing, nor a number of `max-snippet`, nor "none" of `max-image-preview`. "no-ai" and '"noai"' are noai.
     """
     found: dict[str, None] = {}
     for value in values:
         ours = True
         # "otherbot : noindex" and "otherbot:noindex" are one
-        for token in _SEPARATORS.split(": ".join(part.strip(" \t") for part in value.lower().split(":"))):
+        plain = _PREVIEW.sub(" ", value.lower())
+        for token in _SEPARATORS.split(": ".join(part.strip(" \t") for part in plain.split(":"))):
             name, colon, _ = token.strip("\"'").partition(":")
             if colon:
                 if name not in _WITH_VALUE and _AGENT.fullmatch(name):

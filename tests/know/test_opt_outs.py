@@ -31,6 +31,13 @@ DOCS = Path(__file__).parents[2] / "docs/opt_outs.md"
 
 # (header lines, the signals in them)
 X_ROBOTS_TAG = [
+    (["max-image-preview:none, max-snippet:0, nosnippet, noarchive, nocache, notranslate"], []),
+    (["max-image-preview: none noimageai"], ["noimageai"]),
+    (["all, noai"], ["noai"]),  # the stricter one
+    (["index", "noindex", "index"], ["noindex"]),
+    (["max-image-preview:none, none"], ["none"]),
+    (["max-video-preview : -1 noai"], ["noai"]),
+    (["max-image-preview:, noai"], ["noai"]),
     (["noai, noimageai"], ["noai", "noimageai"]),
     (["NoIndex"], ["noindex"]),
     (["noml"], ["noml"]),
@@ -345,6 +352,127 @@ def test_data_mining_in_the_metadata_of_an_image(kind, value, is_reserved):
             check_image(data, ImageSettings())
         ignoring = check_image(data, ImageSettings(ignored_opt_outs=("plus",)))
         assert "reserved_plus" in ignoring.flags and not image_opt_outs(ignoring.data)
+
+
+XMP_HEAD, PNG_HEAD = b"http://ns.adobe.com/xap/1.0/\0", b"XML:com.adobe.xmp\0"
+
+
+def jpeg_with(*segments: tuple[int, bytes]) -> bytes:
+    data = jpeg(5)
+    parts = [b"\xff%c" % marker + struct.pack(">H", len(body) + 2) + body for marker, body in segments]
+    return data[:2] + b"".join(parts) + data[2:]
+
+
+def extended(xmp: bytes, cut: int, order: int = 1) -> bytes:
+    """A JPEG with extended XMP (Adobe XMP Specification 3, 1.1.3.1), its two pieces cut at a byte."""
+    head = b"http://ns.adobe.com/xmp/extension/\0" + b"0123456789ABCDEF" * 2 + struct.pack(">I", len(xmp))
+    pieces = [(0xE1, head + struct.pack(">I", at) + part) for at, part in ((0, xmp[:cut]), (cut, xmp[cut:]))]
+    return jpeg_with((0xE1, XMP_HEAD + b'<x:xmpmeta xmpNote:HasExtendedXMP="0"/>'), *pieces[::order])
+
+
+def png_with(kind: bytes, body: bytes) -> bytes:
+    data = picture("PNG", "")
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return data[:33] + chunk + data[33:]
+
+
+def gif_with(name: bytes, content: bytes, sub_blocks: bool) -> bytes:
+    """A GIF with an application extension: in blocks of 255 bytes, or as XMP does, bare with a trailer that ends it."""
+    out = io.BytesIO()
+    Image.radial_gradient("L").resize((320, 240)).save(out, "GIF")
+    data = out.getvalue()
+    at = 13 + (3 << (data[10] & 7) + 1)
+    parts = [content[n : n + 255] for n in range(0, len(content), 255)]
+    body = b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
+    bare = content + b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    return data[:at] + b"\x21\xff\x0b" + name + (body if sub_blocks else bare) + data[at:]
+
+
+def hexadecimal(xmp: bytes) -> bytes:
+    """A profile as ImageMagick writes it into a PNG's text."""
+    digits = xmp.hex()
+    lines = "\n".join(digits[n : n + 72] for n in range(0, len(digits), 72))
+    return f"\nxmp\n{len(xmp):8}\n{lines}\n".encode()
+
+
+PLACES = {
+    "JPEG": lambda xmp: jpeg_with((0xE1, XMP_HEAD + xmp)),
+    "JPEG, Photoshop's block": lambda xmp: jpeg_with((0xED, b"Photoshop 3.0\x008BIM\4\x24" + xmp)),
+    "JPEG, extended": lambda xmp: extended(xmp, len(xmp)),
+    "JPEG, extended and cut within the value": lambda xmp: extended(xmp, xmp.upper().find(b"P") + 5 + len(xmp) // 2),
+    "PNG": lambda xmp: png_with(b"iTXt", PNG_HEAD + b"\0\0\0\0" + xmp),
+    "PNG, compressed": lambda xmp: png_with(b"iTXt", PNG_HEAD + b"\1\0en\0x\0" + zlib.compress(xmp)),
+    "PNG, tEXt": lambda xmp: png_with(b"tEXt", PNG_HEAD + xmp),
+    "PNG, hexadecimal": lambda xmp: png_with(b"tEXt", b"Raw profile type xmp\0" + hexadecimal(xmp)),
+    "PNG, hexadecimal and compressed": lambda xmp: png_with(
+        b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(hexadecimal(xmp))
+    ),
+    "GIF": lambda xmp: gif_with(b"XMP DataXMP", xmp, False),
+    "GIF, in blocks": lambda xmp: gif_with(b"XMP DataXMP", xmp, True),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_data_mining_in_every_place_and_encoding(place, encoding):
+    """Padded, so that the value crosses the border of two blocks of a GIF."""
+    for padding in (0, 30, 60, 90):
+        for value, is_reserved in (("DMI-PROHIBITED", True), ("DMI-UNSPECIFIED", False)):
+            data = PLACES[place]((" " * padding + XMP.format(value)).encode(encoding))
+            assert image_opt_outs(data) == (["plus"] if is_reserved else [])
+
+
+def test_extended_xmp_is_joined_wherever_it_is_cut():
+    xmp = XMP.format("DMI-PROHIBITED-AIMLTRAINING").encode()
+    for cut in range(1, len(xmp), 3):
+        assert image_opt_outs(extended(xmp, cut)) == image_opt_outs(extended(xmp, cut, -1)) == ["plus"]
+
+
+ELEMENT = "<plus:DataMining>{}</plus:DataMining>"
+VOCABULARY = "http://ns.useplus.org/ldf/vocab/"
+
+
+@pytest.mark.parametrize(
+    ("xmp", "is_reserved"),
+    [
+        (ELEMENT.format(VOCABULARY + "DMI-PROHIBITED-SEECONSTRAINT"), True),
+        (ELEMENT.format(VOCABULARY + "DMI-PROHIBITED-SEEEMBEDDEDRIGHTSEXPR"), True),
+        (ELEMENT.format(VOCABULARY + "DMI-PROHIBITED-SEELINKEDRIGHTSEXPR"), True),
+        (ELEMENT.format("DMI-PROHIBITED"), True),
+        (ELEMENT.format(" dmi-prohibited\n"), True),
+        ('<plus:DataMining rdf:resource="' + VOCABULARY + 'DMI-Prohibited"/>', True),
+        ('<p:DataMining xmlns:p="http://ns.useplus.org/ldf/xmp/1.0/">DMI-PROHIBITED', True),  # not closed
+        (ELEMENT.format(VOCABULARY + "DMI-ALLOWED") + ELEMENT.format(VOCABULARY + "DMI-PROHIBITED"), True),
+        (ELEMENT.format(VOCABULARY + "DMI-ALLOWED"), False),
+        (ELEMENT.format(VOCABULARY + "DMI-UNSPECIFIED"), False),
+        (ELEMENT.format(""), False),
+        ("<xmpRights:Marked>True</xmpRights:Marked>", False),
+    ],
+)
+def test_values_and_forms_of_data_mining(xmp, is_reserved):
+    """IPTC Photo Metadata 2023.1 lists the values; where two stand, the stricter one counts."""
+    assert image_opt_outs(PLACES["JPEG"](xmp.encode())) == (["plus"] if is_reserved else [])
+
+
+def test_content_credentials_of_other_formats_and_cut_within_their_name():
+    box = b"\0\0\0\xffjumb\0\0\0\x40jumdjson" + bytes(12) + b"\x03cawg.training-mining\0"
+    for use, found in (("notAllowed", ["c2pa"]), ("constrained", ["c2pa"]), ("allowed", [])):
+        for padding in (0, 180, 200, 220, 240):
+            content = bytes(padding) + box + cbor({"entries": {"cawg.ai_training": {"use": use}}})
+            assert image_opt_outs(gif_with(b"C2PA_GIF\1\0\0", content, True)) == found
+            assert image_opt_outs(png_with(b"caBX", content)) == found
+    for cut in range(20, 100):
+        assert image_opt_outs(with_credentials(cbor(entries(ai_training="notAllowed")), cut)) == ["c2pa"]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_files_that_are_cut_off_anywhere_do_not_fail(number):
+    xmp = XMP.format("DMI-PROHIBITED").encode()
+    whole = [extended(xmp, 200), PLACES["PNG, hexadecimal"](xmp), gif_with(b"XMP DataXMP", xmp, True), b"GIF89a"][
+        number
+    ]
+    for end in range(min(len(whole), 1500)):
+        image_opt_outs(whole[:end])
 
 
 def cbor(value) -> bytes:
