@@ -185,6 +185,47 @@ def test_short_references_in_another_language_are_refused_together() -> None:
     assert unchecked["rouge_l"] == 100.0
 
 
+def test_references_can_be_checked_before_anything_is_answered() -> None:
+    metric = MellaMetric("cs")
+    short = ["чайка", "красная рыба", "старый мост", "снег и лёд", "зелёное яблоко", "русская печь"]
+    with pytest.raises(MellaError, match="short references together are not in Czech"):
+        metric.check_references(short)
+    metric.check_references(short, languages=False)
+    metric.check_references(REFERENCES, KEYWORDS)
+    metric.check_references(short, [[text] for text in short])  # names alone are in no language
+    for languages_too in (True, False):
+        with pytest.raises(MellaError, match="reference"):
+            metric.check_references([*REFERENCES, "..."], languages=languages_too)
+        with pytest.raises(MellaError, match="references"):
+            metric.check_references("a text", languages=languages_too)  # type: ignore[arg-type]
+
+
+def test_a_subset_has_the_scores_of_its_items_and_the_floors_of_the_whole() -> None:
+    metric = MellaMetric("cs", resamples=0)
+    asked = {"predictions": PREDICTIONS, "references": REFERENCES, "keywords": KEYWORDS}
+    whole = metric.statistics(**asked)
+    part = whole.subset([2, 0])
+    alone = metric.score(metric.statistics(**{name: [values[2], values[0]] for name, values in asked.items()}))
+    scores = metric.score(part)
+    assert len(part) == 2 and part.table() == [whole.table()[2], whole.table()[0]]
+    for name in set(all_scores()) - {"cider"}:  # its weights are those of the whole corpus
+        assert scores[name] == alone[name], name
+    assert scores["signature"].startswith(whole.signature) and part.has_floor == whole.has_floor
+    # The floor of one item is its answer against another reference; alone, it has none.
+    single = metric.score(whole.subset([0]))
+    assert single["rouge_l_floor"] is not None
+    lone = metric.statistics(**{name: values[:1] for name, values in asked.items()})
+    assert metric.score(lone)["rouge_l_floor"] is None
+
+
+def test_the_repr_tells_the_signature() -> None:
+    metric = MellaMetric("cs")
+    assert repr(metric) == f"MellaMetric('cs'): {metric.signature}" and "|lang:cs|" in metric.signature
+    assert repr(MellaMetric("th", protocol="paper")).startswith(
+        "MellaMetric('th'): mella|protocol:paper|NOT COMPARABLE|"
+    )
+
+
 def test_unknown_settings() -> None:
     with pytest.raises(UnknownLanguageError, match="'xx'; choose one of ar, cs"):
         MellaMetric("xx")
