@@ -222,13 +222,13 @@ def patterns_of_regex() -> dict[str, Any]:
     from mella_hf.dataset import checks
     from mella_hf.languages.scripts import script_pattern
     from mella_hf.metrics import paper
-    from mella_hf.metrics.names import keywords
+    from mella_hf.metrics.names import spans
     from mella_hf.text import tokens
 
     made = [checks._VISIBLE, script_pattern(("Arab",)), script_pattern(("Hira", "Kana", "Hani"))]
     made += [paper._penn_pattern(), tokens._word_pattern()]
     # Of a sentence's beginning it is searched in _BEFORE characters alone; a dash is looked for in one place.
-    found = {name: pattern for name, pattern in keywords._patterns().items() if name not in ("sentence", "dash")}
+    found = {name: pattern for name, pattern in spans.patterns().items() if name not in ("sentence", "dash")}
     return found | {pattern.pattern: pattern for pattern in made}
 
 
