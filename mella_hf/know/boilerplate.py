@@ -18,14 +18,17 @@ _SPAM = re.compile(
     | (.)\1{5,}                                                # !!!!!!""",
     re.IGNORECASE | re.VERBOSE,
 )
+# "[Caution]" in any language: what DocBook's stylesheets write beside a paragraph's icon.
+_BRACKETED = re.compile(r"\[[^\[\]\s]{1,30}+(?: [^\[\]\s]{1,30}+){0,2}\]")
 MAX_REPEATED_WORDS = 0.5  # of the words beyond their first occurrence, from SPAM_WORDS on: Gopher's 0.3 is for lines
 MAX_COMMAS = 0.5  # of the words end in a separator: a list of search words; ours, of 400 judged texts it costs none
 SPAM_WORDS = 8  # words below which repetition says nothing; ours
 
 
 def is_boilerplate(text: str) -> bool:
-    """Whether a text only says what kind of file or button this is, whatever number it carries."""
-    return _bare(text) in _phrases(languages_state())
+    """Whether a text only says what kind of file or button this is, whatever number it carries, or is at most three
+    words in square brackets."""
+    return _BRACKETED.fullmatch(text.strip()) is not None or _bare(text) in _phrases(languages_state())
 
 
 def _bare(text: str) -> str:

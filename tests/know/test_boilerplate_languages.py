@@ -23,6 +23,19 @@ def test_names_stay(text: str) -> None:
     assert not is_boilerplate(text)
 
 
+@pytest.mark.parametrize("text", ["[احتياط]", "[مهم]", "[작은 정보]", "[Uwaga]", " [Тип 2] "])
+def test_the_labels_of_icons_in_manuals_describe_none(text: str) -> None:
+    """As the manuals of GIMP have them in Persian and Korean; in any language."""
+    assert is_boilerplate(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["[پل خواجو] در اصفهان", "پل [خواجو]", "[a b c d]", "[a] [b]", "[]", "[پل خواجو در شهر اصفهان]"]
+)
+def test_brackets_within_a_caption_stay(text: str) -> None:
+    assert not is_boilerplate(text)
+
+
 def test_a_users_language_brings_its_own_words() -> None:
     assert not is_boilerplate("sitelen")
     languages.register(replace(get_language("yo"), boilerplate=("Sitelen",)))
