@@ -137,19 +137,24 @@ def build_trainer(settings: Settings) -> Any:
     if model.device.type == "cpu":
         settings.training.dataloader_pin_memory = False
     set_seed(settings.training.seed)  # LoRA starts at random; older versions of TRL set the seed after that
-    trainer: Any = MellaTrainer(
-        model=model,
-        args=settings.training,
-        train_dataset=feed.dataset,
-        eval_dataset=feed.held or None,
-        processing_class=processor,
-        peft_config=peft_config,
-        data_collator=collator_for(processor),
-        callbacks=[MarkComplete()],
-        batches=feed.batches,
-        denominators=feed.denominators,
-        elastic=partial(_elastic, forgetting) if forgetting.ewc_lambda is not None else None,
-    )
+    try:
+        trainer: Any = MellaTrainer(
+            model=model,
+            args=settings.training,
+            train_dataset=feed.dataset,
+            eval_dataset=feed.held or None,
+            processing_class=processor,
+            peft_config=peft_config,
+            data_collator=collator_for(processor),
+            callbacks=[MarkComplete()],
+            batches=feed.batches,
+            denominators=feed.denominators,
+            elastic=partial(_elastic, forgetting) if forgetting.ewc_lambda is not None else None,
+        )
+    except MellaError:
+        raise
+    except ValueError as error:  # TRL and transformers check their own settings
+        raise MellaError(f"The settings are refused: {' '.join(str(error).split())}") from error
     check_devices(forgetting, trainer.accelerator.distributed_type.value)
     check_sharding(trainer)
     name = str(settings.model.model_name_or_path)

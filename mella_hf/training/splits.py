@@ -25,6 +25,10 @@ def load_source(dataset: str, data_dir: str | None, language: str, source: str, 
     try:
         return load_dataset(dataset, language, data_dir=data_dir, split=source, **options)
     except ValueError as error:
+        if "corresponds to no data" in str(error):  # files without a row
+            raise MellaError(
+                f"The split {source!r} of {language!r} is empty; build it, or remove the source from `sources`."
+            ) from None
         if not _NO_SPLIT.match(str(error)):
             raise
         raise MissingSplitError(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.training.arguments.parsing import parse_settings
+from mella_hf.training.arguments.parsing import parse_settings, recipe_settings
 from mella_hf.training.arguments.recipes import find_recipe, recipe_names
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
@@ -105,6 +105,68 @@ def test_errors(tmp_path: Path, text: str, flags: list[str], message: str) -> No
         parse_settings(["--config", str(recipe), "--output_dir", str(tmp_path), "--use_cpu", "true", *flags])
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rate: 1e-4\nlearning_rate: 1e-5", "is not YAML.*'learning_rate' is there twice.*line 9"),
+        ("source_weights: {know: 1, know: 2}", "'know' is there twice"),
+        ("\tseed: 1", "is not YAML.*cannot start any token"),
+        ("5: 3", "Unknown key '5'"),
+        ("seed: [" * 3000, "nests lists without an end"),
+        ("languages: 5", "languages is 5 in .*; give a list"),
+        ("sources: know", "sources is 'know' in .*; give a list"),
+        ("lora_r: many", "lora_r is 'many' in .*; give a whole number"),
+        ("lora_r: 4.5", "lora_r is 4.5 in .*; give a whole number"),
+        ("lora_r: true", "lora_r is True in .*; give a whole number"),
+        ("lora_r: null", "lora_r is None in .*; give a whole number"),
+        ("learning_rate: [1e-4]", r"learning_rate is \['1e-4'\] in .*; give a number"),
+        ("learning_rate: 1,5", "learning_rate is '1,5' in .*; give a number"),
+        ("learning_rate: .nan", "learning_rate is nan in .*; give a number"),
+        ("use_peft: perhaps", "use_peft is 'perhaps' in .*; give true or false"),
+        ("use_peft: []", r"use_peft is \[\] in .*; give true or false"),
+        ("max_samples: {know: 5}", "max_samples is .* in .*; give a whole number or null"),
+        ("output_dir: 5", "output_dir is 5 in .*; give a text or null"),
+        ("env: [A]", r"env is \['A'\] in .*; write environment variables"),
+        ("env: {'A=B': 1}", "env is .*; write environment variables"),
+        ("use_peft: true\nlora_r: 0", "lora_r is 0; give a positive number"),
+        ("num_train_epochs: 0", "num_train_epochs is 0; give a positive number"),
+        ("per_device_train_batch_size: -2", "per_device_train_batch_size is -2; give a positive number"),
+        ("gradient_accumulation_steps: 0", "gradient_accumulation_steps is 0; give a positive number"),
+        ("learning_rate: -1", "learning_rate is -1; give a positive number"),
+        ("seed: -1", "seed is -1; give a whole number from 0"),
+        ("use_peft: true\nlora_dropout: 1", "lora_dropout is 1; give a share"),
+        ("label_smoothing_factor: 0.1", "label_smoothing_factor is 0.1, but transformers does not shift the labels"),
+        ("completion_only_loss: false", "completion_only_loss is False"),
+        ("eval_on_start: true", "eval_on_start is true, but nothing is held out"),
+        (
+            "load_best_model_at_end: true\nsave_strategy: 'no'",
+            "load_best_model_at_end is true, but nothing is held out",
+        ),
+        ("accelerator_config: {split_batches: true}", "accelerator_config sets split_batches, but does nothing here"),
+    ],
+)
+def test_values_of_a_wrong_kind_are_named(tmp_path: Path, text: str, message: str) -> None:
+    """By both doors: the command and a program."""
+    recipe = tmp_path / "recipe.yaml"
+    start = BASE if not text.startswith("languages") else BASE.removeprefix("languages: [ar]\n")
+    recipe.write_text(f"{start}\nuse_cpu: true\nreport_to: none\n# comment\n{text}\n")
+    for read in (lambda: parse_settings(["--config", str(recipe)]), lambda: recipe_settings(recipe, {})):
+        with pytest.raises(MellaError, match=f"(?s){message}"):
+            read()
+
+
+def test_a_file_that_is_no_utf_8_and_a_flag_that_is_no_number(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_bytes(f"{BASE}\nuse_cpu: true\n".encode("utf-16"))
+    with pytest.raises(MellaError, match="is not YAML.*utf-8"):
+        parse_settings(["--config", str(recipe)])
+    recipe.write_bytes(b"\xef\xbb\xbf" + f"{BASE}\nuse_cpu: true\nlearning_rate: 1e-4\n".encode())
+    settings = parse_settings(["--config", str(recipe)])
+    assert settings.training.learning_rate == 1e-4
+    with pytest.raises(MellaError, match="argument --seed: invalid int value: 'abc'; see --help"):
+        parse_settings(["--config", str(recipe), "--seed", "abc"])
+
+
 def test_a_missing_recipe_is_named() -> None:
     with pytest.raises(MellaError, match="'nowhere.yaml' does not exist; give --config the path of a recipe"):
         parse_settings(["--config", "nowhere.yaml"])
@@ -122,6 +184,16 @@ def test_a_missing_recipe_is_named() -> None:
         ("auto_find_batch_size: true", "made once"),
         ("packing: true", "not packed"),
         ("resume_from_checkpoint: x", "resumes by itself"),
+        ("model_init_kwargs: {attn_implementation: eager}", "loaded with dtype, attn_implementation"),
+        ("chat_template_path: x", "chat_template.jinja"),
+        ("trust_remote_code: true", "only models of transformers itself"),
+        ("push_to_hub: true", "`mella push` uploads"),
+        ("dataset_kwargs: {skip_prepare_dataset: true}", "prepared as they are read"),
+        ("dataset_text_field: words", "conversations"),
+        ("truncation_mode: keep_end", "nothing is cut"),
+        ("length_column_name: tokens", "length_buckets decides"),
+        ("use_dora: true", "it needs use_peft: true"),
+        ("use_bnb_nested_quant: true", "it needs load_in_4bit: true"),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(tmp_path: Path, setting: str, instead: str) -> None:
@@ -137,3 +209,15 @@ def test_nothing_is_held_out_of_what_has_no_rows(tmp_path: Path, other: str) -> 
     recipe.write_text(f"{BASE}\nuse_cpu: true\noutput_dir: {tmp_path / 'out'}\neval_strategy: epoch\n{other}\n")
     with pytest.raises(MellaError, match="eval_strategy cannot hold out samples with"):
         parse_settings(["--config", str(recipe)])
+
+
+def test_all_languages_are_those_of_the_folder(tmp_path: Path) -> None:
+    for code in ("th", "ar"):
+        (tmp_path / code).mkdir()
+        (tmp_path / code / "know-00000-of-00001.parquet").touch()
+    settings = recipe_settings(
+        None,
+        {"model_name_or_path": "x", "languages": ["all"], "data_dir": tmp_path, "max_length": None, "use_cpu": True}
+        | {"bf16": False, "output_dir": tmp_path / "out", "report_to": "none"},
+    )
+    assert settings.data.languages == ["ar", "th"]

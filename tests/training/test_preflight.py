@@ -19,7 +19,9 @@ BASE = "max_length: null\nlanguages: [ar]\nuse_peft: true\nreport_to: none\nmode
 def parse(tmp_path: Path) -> Any:
     def parse(more: str = "", model: Path | str = "x", use_cpu: bool = True) -> Any:
         recipe = tmp_path / "recipe.yaml"
-        recipe.write_text(BASE.format(model=model, more=more))
+        replaced = {line.split(":")[0] for line in more.splitlines()}
+        kept = [line for line in BASE.splitlines() if line.split(":")[0] not in replaced]
+        recipe.write_text("\n".join(kept).format(model=model, more=more))
         flags = ["--config", str(recipe), "--output_dir", str(tmp_path / "out"), "--use_cpu", str(use_cpu)]
         return parse_settings([*flags, *([] if "bf16" in more else ["--bf16", "false"])])
 

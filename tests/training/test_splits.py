@@ -42,6 +42,15 @@ def test_the_watch_looks_at_what_is_there(builder: str, know_only: Path) -> None
     assert set(watch_set(name, data_dir, ["ar"], 2, 0)) == {("ar", "know")}
 
 
+def test_a_split_without_a_row_is_named(know_only: Path) -> None:
+    import pyarrow.parquet as pq
+
+    for path in know_only.rglob("know-*.parquet"):
+        pq.write_table(pq.read_table(path).slice(0, 0), path)
+    with pytest.raises(MellaError, match="The split 'know' of 'ar' is empty; build it, or remove the source"):
+        load_source("mella", str(know_only), "ar", "know")
+
+
 def test_other_errors_stay_what_they_are(know_only: Path) -> None:
     with pytest.raises(MellaError) as caught:
         load_source("mella", str(know_only), "cs", "know")

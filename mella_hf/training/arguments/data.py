@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mella_hf.errors import MellaError
-from mella_hf.languages.codes import read_codes
+from mella_hf.languages.codes import ALL, read_codes
 from mella_hf.sample import SOURCES
 
 
@@ -84,7 +84,7 @@ class DataArguments:
 
     def __post_init__(self) -> None:
         if self.languages:
-            self.languages = list(read_codes(self.languages))
+            self.languages = list(read_codes(self.languages, self._there()))
         wrong = [source for source in self.sources if source not in SOURCES]
         if wrong:
             raise MellaError(f"Unknown source {wrong[0]!r} in sources; choose among {', '.join(SOURCES)}.")
@@ -107,6 +107,14 @@ class DataArguments:
         if self.streaming and (self.max_samples is not None or self.transfer_set is not None):
             name = "max_samples" if self.max_samples is not None else "transfer_set"
             raise MellaError(f"{name} cannot be combined with streaming; remove it, or set streaming: false.")
+
+    def _there(self) -> list[str] | None:
+        """The languages of the folder, which "all" means; None where no folder is read for it."""
+        if self.data_dir is None or self.dataset != "mella" or ALL not in self.languages:
+            return None
+        from mella_hf.dataset.builder import config_names
+
+        return [code for code in config_names(self.data_dir) if code != ALL]
 
     @property
     def weights(self) -> dict[str, float] | None:

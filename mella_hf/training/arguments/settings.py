@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mella_hf.errors import MellaError
 from mella_hf.training.arguments.data import DataArguments
-from mella_hf.training.arguments.idle import check_idle
+from mella_hf.training.arguments.idle import check_idle, check_needed, check_sizes
 from mella_hf.training.arguments.preflight import check_machine
 from mella_hf.training.forgetting import ForgettingArguments, replayed_sources
 from mella_hf.training.watch import WatchArguments
@@ -39,6 +39,7 @@ class Settings:
                 "model_name_or_path is missing; name a backbone, as in --model_name_or_path Qwen/Qwen2-VL-7B-Instruct."
             )
         check_idle(self.model, self.training)
+        check_sizes(self.model, self.training)
         if self.training.eval_strategy != "no" and (self.data.streaming or self.data.transfer_set is not None):
             name = "streaming" if self.data.streaming else "transfer_set"
             raise MellaError(f"eval_strategy cannot hold out samples with {name}; remove one of the two.")
@@ -59,6 +60,7 @@ class Settings:
         if self.data.streaming:
             self._check_streaming()
         check_machine(self.data, self.model, self.training)
+        check_needed(self.model)
 
     def _check_streaming(self) -> None:
         if self.training.max_steps < 1:

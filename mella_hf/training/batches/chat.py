@@ -179,9 +179,10 @@ class TokenCounter:
             draw_prompt(language, source, sample_id, self.seed)
             for language, source, sample_id in zip(batch["language"], batch["source"], batch["id"], strict=True)
         ]
-        texts = self.tokenizer(batch["text"], add_special_tokens=False)["input_ids"]
+        said = [text or "" for text in batch["text"]]  # a text that is missing is told as an empty one
+        texts = self.tokenizer(said, add_special_tokens=False)["input_ids"]
         counted: dict[str, list[Any]] = {"sequence": [], "completion": [], "problem": []}
-        for size, prompt, text, ids in zip(sizes, asked, batch["text"], texts, strict=True):
+        for size, prompt, text, ids in zip(sizes, asked, said, texts, strict=True):
             image = self._images.get(size, "it has no width or height; `mella build` writes both")
             problem = image if isinstance(image, str) else self._problem(text, ids)
             completion = len(ids) + self._end_of_turn
