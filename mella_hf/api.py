@@ -4,6 +4,7 @@ Each function does what the command of the same name does, and the command calls
 languages are "ar", "ar,cs", ["ar", "cs"] or "all".
 """
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mella_hf.training.arguments.settings import Settings
 
 Languages = str | Sequence[str]
+_HUB_PAGE = re.compile(r"https?://(?:huggingface\.co|hf\.co)/datasets/([\w.-]+/[\w.-]+)(?:/(?:tree|viewer)/[^?#]*)?/?")
 TEST_SIZE = 200  # images a source and language (MELLA's own test split)
 
 
@@ -270,6 +272,11 @@ def build_dataset(
         MellaError: when `data` is not laid out as `source` says, or an option does not go with it.
     """
     codes = read_codes(languages)
+    if not isinstance(data, str | Path) and not hasattr(data, "units"):
+        raise MellaError(
+            f"DATA is a {type(data).__name__}, and not a folder, an address, a Hub repo or a source of your own. "
+            "Write it with its to_parquet to FOLDER/train.parquet, and build FOLDER with source='hf'."
+        )
     root = _data_root(data, source) if isinstance(data, str | Path) else None
     if isinstance(root, Place) and root.protocol == "memory":  # of this process
         workers, executor = 0, None
@@ -286,9 +293,12 @@ def build_dataset(
 
 def _data_root(data: str | Path, source: str) -> Path | Place:
     """DATA as a path or a place. Raises MellaError when it must be a folder and is not."""
-    root = root_of(data)
     if source == "hf":
-        return root
+        page = _HUB_PAGE.fullmatch(str(data))
+        if page:
+            raise MellaError(f"DATA {str(data)!r} is a page of the Hub; give the repo's name, {page[1]!r}.")
+        return root_of(data)
+    root = root_of(data)
     if isinstance(root, Place):
         root.require_folder()
     elif not root.is_dir():

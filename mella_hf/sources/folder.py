@@ -18,6 +18,7 @@ from mella_hf.sample import COLUMNS, SOURCES
 from mella_hf.sources.listings import byte_ranges, find_listings, flat_name, lines_of, parse_line
 
 EXTRA = tuple(name for name in COLUMNS if name not in COMPUTED)  # what a source may say beside image and text
+_KEYS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -84,5 +85,6 @@ class FolderSource:
             return Lost(where, "file_name_outside" if isinstance(name, str) else "file_name_missing")
         text = record.get(self.text_column)
         if not isinstance(text, str) or not text.strip():
-            return Lost(where, "caption_missing")
+            keys = ", ".join(sorted(record)[:_KEYS_SHOWN])
+            return Lost(where, "caption_missing", "" if self.text_column in record else f"the line has only {keys}")
         return Found(where, name, text.strip(), {key: record[key] for key in EXTRA if key in record})

@@ -164,11 +164,17 @@ def require_columns(where: str, features: Mapping[str, Any], image_column: str, 
     """Raise MellaError when a dataset lacks a column, or holds no images in that of the images."""
     for name in (image_column, *others):
         if name not in features:
-            raise MellaError(f"{where!r} has no column {name!r}; it has {', '.join(features)}.")
+            alike = next((column for column in features if column.strip().casefold() == name.casefold()), None)
+            hint = f" {alike!r} is written otherwise." if alike is not None else ""
+            raise MellaError(
+                f"{where!r} has no column {name!r}; it has {', '.join(features)}.{hint} "
+                "Name yours with --image-column, --text-column or --column."
+            )
     if not _holds_images(features[image_column]):
         raise MellaError(
             f"The column {image_column!r} of {where!r} holds no images: {features[image_column]}. It must hold "
-            "images, their bytes, or {'bytes', 'path'}; name another with --image-column."
+            "images, their bytes, or {'bytes', 'path'}; name another with --image-column. For paths of image files, "
+            "write a metadata.jsonl with file_name and text into the images' folder, and use --source folder."
         )
 
 

@@ -47,7 +47,8 @@ def find_listings(folder: Path | Place, stem: str) -> list[Path | Place]:
         elif alike.fullmatch(path.name) and not path.name.endswith("~"):
             raise MellaError(
                 f"{str(path)!r} looks like a listing, and cannot be read: listings are JSON lines (.jsonl, .ndjson), "
-                "plain or packed by gzip, bzip2, xz or zstd. Convert it, or remove it."
+                "plain or packed by gzip, bzip2, xz or zstd. Convert it, or remove it; "
+                "--source hf reads a metadata.csv, too."
             )
     return found
 

@@ -13,6 +13,7 @@ from dataset_samples import picture
 from image_folders import rows, write_folder
 from release_tree import make_release
 
+from mella_hf import api
 from mella_hf.dataset.building.build import build_dataset
 from mella_hf.dataset.building.candidate import is_inside
 from mella_hf.errors import MellaError
@@ -149,8 +150,9 @@ def test_an_imagefolder_brings_its_own_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"text_column": "title"}, "has no column 'title'; it has image, text"),
-        ({"image_column": "text"}, "The column 'text' of .* holds no images"),
+        ({"text_column": "title"}, "has no column 'title'; it has image, text. Name yours with"),
+        ({"text_column": "Text"}, "has no column 'Text'; it has image, text. 'text' is written otherwise. Name yours"),
+        ({"image_column": "text"}, "The column 'text' of .* holds no images: .* and use --source folder"),
         ({"split": "test"}, "Cannot load the split 'test'"),
         ({"columns": {"colour": "text"}}, "The record has no column 'colour' to fill; choose among page_url"),
     ],
@@ -265,3 +267,24 @@ def test_a_row_never_gets_the_image_of_another(tmp_path: Path) -> None:
     write_hf(tmp_path / "in", [as_image(b""), as_image(picture(1))], text=["bốn", "hai"])
     report = built(HfSource(str(path), "vi"), tmp_path / "out")
     assert report.kept == 1 and [row["text"] for row in rows(tmp_path / "out", "vi", "know")] == ["hai"]
+
+
+def test_a_line_with_other_keys_says_which(tmp_path: Path) -> None:
+    write_folder(tmp_path / "in", [{"file_name": "0.jpg", "Text": "chùa"}], {"0.jpg": picture(0)})
+    source = FolderSource(tmp_path / "in", ("vi",), "know")
+    (lost,) = [found for unit in source.units(tmp_path) for found in source.scan(unit)]
+    assert (lost.reason, lost.detail) == ("caption_missing", "the line has only Text, file_name")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (datasets.Dataset.from_dict({"text": ["chùa"]}), "DATA is a Dataset, and not a folder, .* its to_parquet"),
+        ([{"text": "chùa"}], "DATA is a list, and not a folder"),
+        ("https://huggingface.co/datasets/org/photos", "is a page of the Hub; give the repo's name, 'org/photos'."),
+        ("https://huggingface.co/datasets/org/photos/tree/main/data", "give the repo's name, 'org/photos'."),
+    ],
+)
+def test_data_that_no_source_reads_is_refused_with_what_to_give(tmp_path: Path, data: object, message: str) -> None:
+    with pytest.raises(MellaError, match=message):
+        api.build_dataset(data, tmp_path / "out", "vi", source="hf", workers=0, progress=False)  # type: ignore[arg-type]
