@@ -1,4 +1,4 @@
-"""`Naming`: how a language writes names, for the rules that find names by capital letters."""
+"""`Naming`: how a language writes names, for the rules that find them."""
 
 import re
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ class Naming:
     Attributes:
         place_nouns: common nouns in the names of places: bridge, square, castle.
         street_nouns: those of them after which a name stands in any case: street, square.
+        town_nouns: those of them whose name says in which town they are: "Универзитет у Београду".
         nouns_last: a place's noun follows its name, whatever the name is: "Margit híd", "Nemzeti Múzeum".
         place_adjectives: regular expression of adjectives that are made of names: "Karlův", "Невский".
         common_adjectives: how adjectives begin that end alike, but are not made of names.
@@ -27,14 +28,21 @@ class Naming:
         surnames: endings of surnames, after which the word before is a given name.
         likely_surnames: endings of surnames that other words have, too.
         institutions: what an institution is, as its name begins: "bảo tàng".
-        not_in_names: words that are said before a name, in a language without a spelling dictionary.
+        not_in_names: words that are said before a name, such as what a person is.
+        works: kinds of works whose title may follow without quotation marks: film, novel.
+        syllable: regular expression of any syllable in small letters, where each is written as a word; other words are
+            foreign, and names.
         family_name_first: whether the family name stands before the given name.
         parts_agree: whether the parts of a name stand in the same case.
         apostrophe_endings: whether an apostrophe stands before the ending of a name: "Ankara'da".
+        customs: dishes, feasts and customs, which are named though they may be written small: "halászlé". Every
+            language can have these, whether it has capitals or not.
+        custom_heads: what ends the word for a dish or a festival, in Korean.
     """
 
     place_nouns: frozenset[str] = frozenset()
     street_nouns: frozenset[str] = frozenset()
+    town_nouns: frozenset[str] = frozenset()
     nouns_last: bool = False
     place_adjectives: str = ""
     common_adjectives: tuple[str, ...] = ()
@@ -46,9 +54,13 @@ class Naming:
     likely_surnames: tuple[str, ...] = ()
     institutions: frozenset[str] = frozenset()
     not_in_names: frozenset[str] = frozenset()
+    works: frozenset[str] = frozenset()
+    syllable: str = ""
     family_name_first: bool = False
     parts_agree: bool = False
     apostrophe_endings: bool = False
+    customs: frozenset[str] = frozenset()
+    custom_heads: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, said: Any, where: str) -> "Naming":

@@ -26,7 +26,7 @@ _ORDINARY = """
 البيت المنزل القرية المدينة الخضار الخضروات الفواكه السمك المشاة البحر الحيوان الحيوانات الأطفال الرمل الغرفة
 السيارة المدرسة المسجد الكنيسة الذهب الطعام الملابس الحي البلدة النهر المحل المطبخ المطعم الفندق الحديقة الشمس
 القمر الطيور الزهور الألعاب كبير كبيرة صغير صغيرة قديم قديمة جديد جديدة عال عالي عالية جميل جميلة خشبي حديدي
-حجري حجرية مفتوح مغلق مزدحم مزدحمة ضيق واسع أثري أثرية تاريخي تاريخية شعبي تقليدي أبيض أسود أحمر أخضر أزرق في
+كرة حجري حجرية مفتوح مغلق مزدحم مزدحمة ضيق واسع أثري أثرية تاريخي تاريخية شعبي تقليدي أبيض أسود أحمر أخضر أزرق في
 من على إلى عن مع عند أمام خلف تحت فوق بين قرب بجانب وسط حول ليلا نهارا مساء صباحا و أو ثم هو هي التي الذي هذا
 هذه كل بعض يوم قبل بعد داخل خارج بلا أو جدا الكبير الكبيرة القديم القديمة الجديد الجديدة الجميل الجميلة الصغير
 الصغيرة أثناء خلال حيث عندما بينما الرئيسي الرئيسية العام العامة الأثري الأثرية
@@ -49,6 +49,17 @@ _PLACES = """
 سوريا مصر العراق الأردن فلسطين غزة الخليل نابلس يافا حيفا عكا صيدا صور البتراء تدمر الجيزة بورسعيد السويس
 دمياط الفيوم سيناء الرباط الدار_البيضاء طنجة تطوان أغادير وهران قسنطينة عنابة تلمسان تونس القيروان صفاقس سوسة
 بنغازي الخرطوم أم_درمان نواكشوط الدوحة المنامة مسقط صلالة أبها الطائف جدة الدمام الظهران العلا
+""".split()
+# What a person is, before the name, and what somebody is the head of: وزير الخارجية.
+_PROFESSIONS = """
+الكاتب الكاتبة الشاعر الشاعرة الفنان الفنانة المطرب المطربة المغني المغنية اللاعب اللاعبة المخرج المخرجة الممثل الممثلة
+الوزير الوزيرة الرئيس الروائي الروائية الرسام الرسامة المهندس المهندسة الدكتور الدكتورة المدرب النجم النجمة الصحفي
+الصحفية الإعلامي الإعلامية السفير السفيرة النحات المصور المصورة
+""".split()
+_HEADS = "وزير وزيرة رئيس رئيسة مدير مديرة سفير سفيرة".split()
+# What an institution or a festival is, which is part of its name.
+_INSTITUTIONS = """
+منظمة مؤسسة وزارة جمعية اتحاد مهرجان مهرجانات حزب بنك وكالة صحيفة قناة معهد أكاديمية دار نقابة هيئة
 """.split()
 _STREETS = "ساحة شارع ميدان حي محطة باب".split()  # named after other sights
 _TITLES = "الملك الأمير الأميرة الشيخ السلطان الإمام السيدة السيد الشهيد الرئيس الملكة".split()
@@ -75,6 +86,8 @@ class _Words:
         self.streets, self.titles, self.ordinals = known(_STREETS), known(_TITLES), known(_ORDINALS)
         self.article = "ال"
         places = {place[0] for place in self.places}
+        self.professions, self.heads = known(_PROFESSIONS), known(_HEADS)
+        self.institutions = known(_INSTITUTIONS)
         self.openers = self.sights | self.definite | self.given | self.starts | places
 
 
@@ -91,6 +104,10 @@ def arabic_names(words: Sequence[str], breaks: frozenset[int], language: Languag
     """
     known = _words(language)
     for at, word in enumerate(words):
+        if (person := _professional(words, at, breaks, known)) is not None:
+            yield person
+        if word in known.institutions and (end := _institution_end(words, at, breaks, known)) is not None:
+            yield at, end
         if word not in known.openers:
             continue
         ends = _person_end(words, at, breaks, known), _sight_end(words, at, breaks, known)
@@ -126,6 +143,47 @@ def _person_end(words: Sequence[str], at: int, breaks: frozenset[int], known: _W
     while end < len(words) and end - at < _LONGEST and end not in breaks and _goes_on(words, end, known):
         end += 2 if words[end] in known.between and end + 1 < len(words) else 1
     return end if end - at > 1 or words[at] in known.alone else None
+
+
+def _professional(words: Sequence[str], at: int, breaks: frozenset[int], known: _Words) -> tuple[int, int] | None:
+    """The two words of a person's name after what the person is: للفنان جواد سليم, وزير الخارجية سامح شكري."""
+    word, after = words[at], at + 1
+    if word in known.heads:
+        if after >= len(words) or not words[after].startswith(known.article):
+            return None
+        after += 1
+    elif word not in known.professions and not (word.startswith("لل") and "ا" + word[1:] in known.professions):
+        return None
+    while after < len(words) and words[after].startswith(known.article) and words[after].endswith(_RELATIVE):
+        after += 1  # of which country: الكاتب المصري
+    end = after + 2
+    if end < len(words) and words[end - 1] in known.between:
+        end += 1  # كوثر بن هنية
+    if end > len(words) or any(part in breaks for part in range(at + 1, end)):
+        return None
+    if not all(_goes_on(words, part, known) for part in range(after, end)):
+        return None
+    if words[after + 1].startswith(known.article) and words[after] not in known.given:
+        return None  # "the writer, owner of the house"
+    return after, end
+
+
+_RELATIVE = ("ي", "يه", "ية")
+
+
+def _institution_end(words: Sequence[str], at: int, breaks: frozenset[int], known: _Words) -> int | None:
+    """The end of an institution's name, with the adjectives after it: منظمة الصحة العالمية; None for none."""
+    end = at + 1
+    if end >= len(words) or end in breaks or words[end] in known.ordinary:
+        return None
+    if not words[end].startswith(known.article) and (words[end],) not in known.places:
+        return None
+    end += 1
+    while end < len(words) and end not in breaks and words[end].startswith(known.article):
+        if not words[end].endswith(_RELATIVE) or words[end] in known.ordinary:
+            break
+        end += 1
+    return end
 
 
 def _goes_on(words: Sequence[str], at: int, known: _Words) -> bool:

@@ -6,9 +6,11 @@ capital or not at all. What a language's file says in `[naming]` tells the rest:
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from mella_hf.languages import Language
+from mella_hf.languages.sources import join_list
 from mella_hf.metrics.names.frequencies import DocumentFrequencies
 from mella_hf.metrics.names.gazetteer import place_key, places
 from mella_hf.metrics.names.measures import measured
@@ -39,7 +41,7 @@ def _capitalised(text: str, language: Language, frequencies: DocumentFrequencies
             at += 1
             continue
         while end < len(words) and words[end].group().isdigit() and end not in measures:
-            if not _follows(text, words, at, end):
+            if not _follows(text, words, at, end) or _is_score_or_year(text, words[end]):
                 break
             end += 1
         following = end
@@ -54,12 +56,20 @@ def _capitalised(text: str, language: Language, frequencies: DocumentFrequencies
         at = following
 
 
+def _is_score_or_year(text: str, number: Any) -> bool:
+    """Whether a number is no part of the name before it: "Újpest 2–1", "Lány 1932"."""
+    return _SCORE_OR_YEAR.match(text, number.start()) is not None
+
+
+_SCORE_OR_YEAR = re.compile(r"(?:\d+\s?[-–—:]\s?\d|(?:1[5-9]|20)\d\d(?!\d))")
+
+
 def _institution_end(text: str, words: list[Any], at: int, language: Language) -> int | None:
     """The end of an institution's name, which has syllables in small letters: "Bảo tàng Mỹ thuật Việt Nam"."""
-    if at + 2 >= len(words) or not _is_institution(words[at].group(), words[at + 1].group(), language):
+    end = _institution_head(words, at, language)
+    if end is None or end >= len(words) or not _is_capital(words[end].group()):
         return None
-    end = at + 2
-    if not _is_capital(words[end].group()) or not all(_follows(text, words, at, k) for k in (at + 1, end)):
+    if not all(_follows(text, words, at, k) for k in range(at + 1, end + 1)):
         return None
     while end < len(words) and _follows(text, words, at, end):
         if not _is_capital(words[end].group()):
@@ -73,8 +83,17 @@ def _institution_end(text: str, words: list[Any], at: int, language: Language) -
     return end
 
 
-def _is_institution(first: str, second: str, language: Language) -> bool:
-    return f"{first.lower()} {second}" in language.naming.institutions
+def _institution_head(words: list[Any], at: int, language: Language) -> int | None:
+    """The end of the words that say what an institution is: "Bảo tàng", "Vườn quốc gia"."""
+    written = [match.group() for match in words[at : at + _LONGEST_HEAD]]
+    written[0] = written[0].lower()
+    for length in range(len(written), 1, -1):
+        if " ".join(written[:length]) in language.naming.institutions:
+            return at + length
+    return None
+
+
+_LONGEST_HEAD = 4  # syllables
 
 
 def _as_written(text: str, language: Language) -> str:
@@ -101,8 +120,10 @@ def _as_written(text: str, language: Language) -> str:
 
 def _is_place_noun(word: str, language: Language, as_name: bool = False) -> bool:
     """Whether a word is a common noun in the names of places, or a form of one."""
-    dictionary = spelling(language)
-    return dictionary is not None and not language.naming.place_nouns.isdisjoint(dictionary.lemmas(word, as_name))
+    dictionary, nouns = spelling(language), language.naming.place_nouns
+    if dictionary is None:
+        return False
+    return word in nouns or not nouns.isdisjoint(dictionary.lemmas(word, as_name))  # tere, which has no base form
 
 
 def _capitalise_institutions(written: list[str], words: list[Any], language: Language) -> None:
@@ -135,14 +156,22 @@ def _named(
 ) -> Iterator[Span]:
     """The name in a run of capitalised words, without an opening word that is none and with the rest of a place's."""
     whole = _place_end(text, words, first, end, language)
+    if whole is None and (split := _two_names(words, first, end, language)) is not None:
+        yield from _named(text, words, first, split, language, frequencies)
+        yield from _named(text, words, split, end, language, frequencies)
+        return
     if whole is None and _opens_sentence(text, words[first]) and not _is_initial(text, words, first):
         whole = _end_after_head(words, first, end, language)
         if whole is None:
             whole = _place_adjectives(text, words, first, end, language)
         if whole is None and not _may_open(text, words[first:end], language, frequencies):
-            first += 1
+            if first + 1 < end:
+                yield from _named(text, words, first + 1, end, language, frequencies)
+            return
     if whole is None:
         whole = _with_noun(text, words, first, end, language) if first < end else end
+        if whole == end and first < end:
+            whole = _title_end(text, words, first, end, language) or whole
     # A number alone, or a letter (a size, a point on a map), is not a name.
     if any(_is_capital(match.group()) and len(match.group()) > 1 for match in words[first:whole]):
         last = words[whole - 1]
@@ -151,6 +180,36 @@ def _named(
 
 
 _APOSTROPHE = re.compile("['’]")
+
+
+def _two_names(words: list[Any], first: int, end: int, language: Language) -> int | None:
+    """Where the second of two names begins that stand side by side: "Финляндии Саули Ниинистё", "Léda Párizsban".
+
+    A place in another case than its base form is a name of its own, if all words after it, or before it where case
+    endings stand on the last word of a name alone, are in their base form.
+    """
+    dictionary = spelling(language)
+    if dictionary is None or end - first < _LEAST_OF_TWO[language.naming.family_name_first]:
+        return None
+    at = end - 1 if language.naming.family_name_first else first
+    word = words[at].group()
+    if not (language.naming.parts_agree or language.naming.family_name_first) or "-" in word:
+        return None
+    base = dictionary.lemmas(word)
+    if not base or language.normalizer(word) in base or place_key(word, language) not in places(language):
+        return None
+    if dictionary.is_ordinary(word):
+        return None
+    others = [match.group() for match in words[first:end] if match is not words[at]]
+    if any(dictionary.is_ordinary(other) or len(other) == 1 or other.isdigit() for other in others):
+        return None
+    forms = [(language.normalizer(other), dictionary.lemmas(other)) for other in others]
+    if any(found and other not in found for other, found in forms):
+        return None
+    return at if language.naming.family_name_first else first + 1
+
+
+_LEAST_OF_TWO = {True: 2, False: 3}  # words
 
 
 def _place_end(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
@@ -193,6 +252,8 @@ def _end_after_head(words: list[Any], first: int, end: int, language: Language) 
     saint = head and at < len(words) and words[at].group().lower().startswith(naming.saints)
     if saint and words[at].group().islower():
         at += 1
+    if head & naming.town_nouns and at + 1 < len(words) and _is_small(words[at].group()):
+        return at + 2 if _is_capital(words[at + 1].group()) else None
     if not head or at >= len(words) or not _is_capital(words[at].group()):
         return None
     forms = dictionary.lemmas(words[at].group())
@@ -251,6 +312,55 @@ def _follows(text: str, words: list[Any], first: int, at: int) -> bool:
     return text[words[at - 1].end() : words[at].start()] in (" ", "-")
 
 
+def _title_end(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
+    """The end of a title without quotation marks; None for none.
+
+    It begins with an ordinary word in a capital, and fills what stands between two commas ("Alfons Mucha, Slovanská
+    epopej, olej na plátně") or after the word for a work ("z filmu Ostře sledované vlaky").
+    """
+    dictionary = spelling(language)
+    if dictionary is None or first == 0 or not dictionary.is_ordinary(words[first].group()):
+        return None
+    listed = text[words[first - 1].end() : words[first].start()] == ", "
+    of_work = not listed and _follows(text, words, first - 1, first) and _is_work(words[first - 1].group(), language)
+    if not of_work and not (listed and end == first + 1):
+        return None
+    grammar, last = function_words(language), end
+    while last < len(words) and last - first < MAX_WORDS and _follows(text, words, first, last):
+        word = words[last].group()
+        capital_after = last + 1 < len(words) and _is_capital(words[last + 1].group())
+        is_grammar = word in grammar and word not in _conjunctions(language)
+        if is_grammar and (listed or capital_after):
+            break
+        if _is_capital(word) and listed:
+            return None
+        last += 1
+    closed = last == len(words) or not _follows(text, words, first, last)
+    if listed and (not closed or last - first > _LONGEST_LISTED or last == first + 1):
+        return None
+    return last
+
+
+_LONGEST_LISTED = 3  # words of a title between commas
+
+
+def _is_work(word: str, language: Language) -> bool:
+    """Whether a word in small letters is a kind of work: film, novel."""
+    dictionary = spelling(language)
+    return dictionary is not None and not language.naming.works.isdisjoint(dictionary.lemmas(word, False))
+
+
+@cache
+def _conjunctions(language: Language) -> frozenset[str]:
+    """The word for "and", which titles have."""
+    return frozenset(join_list(("1", "2"), language.code).replace("1", "").replace("2", "").split())
+
+
+def _is_small(word: str) -> bool:
+    """Whether a word is a preposition of a letter or two: у, v, ve."""
+    return word.islower() and len(word) <= 2  # noqa: PLR2004
+
+
 def _is_initial(text: str, words: list[Any], at: int) -> bool:
     """Whether a word is one letter that stands for a given name: "J. K. Rowling", "А.С. Пушкин"."""
     if at + 1 >= len(words) or len(words[at].group()) != 1 or not words[at].group().isupper():
@@ -275,9 +385,11 @@ def _may_open(text: str, run: list[Any], language: Language, frequencies: Docume
         # Nagy is "big", and the most frequent surname.
         surname = language.naming.family_name_first and dictionary is not None and dictionary.is_also_name(word)
         return surname and len(run) > 1 and _is_whole_by_its_last(run, language)
+    if word.lower() in language.naming.not_in_names:
+        return False
     if dictionary is None:
-        if word.lower() in language.naming.not_in_names:
-            return False
+        if language.naming.syllable and not re.fullmatch(language.naming.syllable, word.lower()):
+            return True  # a foreign word
         return _is_topic(text, run) or len(run) > 1 or _is_name(word, language, frequencies)
     if not dictionary.is_ordinary(word):
         return True

@@ -10,6 +10,7 @@ is given, words that are rare in it. Words that very many alt-texts contain (pho
 from mella_hf.languages import Language, get_language
 from mella_hf.metrics.names.capitals import capitalised_names
 from mella_hf.metrics.names.caseless import caseless_names
+from mella_hf.metrics.names.customs import customs
 from mella_hf.metrics.names.frequencies import DocumentFrequencies
 from mella_hf.metrics.names.korean import korean_names
 from mella_hf.metrics.names.spans import Span, latin, outermost, patterns, quoted
@@ -30,7 +31,7 @@ def extract_keywords(text: str, language: str | Language, frequencies: DocumentF
     entry = get_language(language) if isinstance(language, str) else language
     if entry.names == "none":
         return []
-    spans = list(quoted(text))
+    spans = [*quoted(text), *customs(text, entry)]
     if entry.names == "kiwi":
         spans += [*latin(text, entry), *korean_names(text, entry)]
     elif entry.names == "newmm":

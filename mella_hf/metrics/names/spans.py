@@ -34,7 +34,10 @@ def patterns() -> dict[str, Any]:
     word = r"[\p{L}\p{M}\p{N}]+(?:[-’'\u200c][\p{L}\p{M}\p{N}]+)*"
     return {
         "word": regex.compile(word),
-        "quoted": regex.compile(r"«([^«»]++)»|[“„]([^“”„]+)[”“]|\"([^\"]+)\"|''([^']+)''|(?<!\w)'([^']+)'(?!\w)"),
+        "quoted": regex.compile(
+            r"«([^«»]++)»|[“„]([^“”„]++)[”“]|\"([^\"]++)\"|''([^']++)''|(?<!\w)'([^']++)'(?!\w)"
+            r"|(?<!\w)‘([^‘’\n]++)’(?!\p{Ll})|「([^「」]++)」|『([^『』]++)』|《([^《》]++)》|〈([^〈〉]++)〉|»([^«»]++)«"
+        ),
         "thai": regex.compile(r"\p{Thai}"),
         "latin": regex.compile(r"(?<!\d)\d*+\p{Latin}[\p{Latin}\p{M}\d]*+(?:[- ][\p{Latin}\d][\p{Latin}\p{M}\d]*+)*+"),
         "dash": regex.compile(r"\s+[-–—]\s|,\s"),
@@ -57,7 +60,7 @@ def words_of(text: str) -> list[str]:
 def quoted(text: str) -> Iterator[Span]:
     """Names in quotation marks."""
     for match in patterns()["quoted"].finditer(text):
-        group = next(i for i in range(1, 6) if match.group(i) is not None)
+        group = match.lastindex
         name = match.group(group)
         start = match.start(group) + len(name) - len(name.lstrip())  # « name » has spaces inside
         if 0 < len(name.split()) <= MAX_WORDS:

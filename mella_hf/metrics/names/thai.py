@@ -21,22 +21,23 @@ _SIGHTS = frozenset(
 # What is not part of the name of what follows: หาดป่าตอง is ป่าตอง.
 _KINDS = frozenset("หาด ชายหาด ตลาด ตลาดน้ำ ตลาดนัด จังหวัด อำเภอ ตำบล เมือง ภูเขา ภูเขาไฟ ประเทศ หมู่บ้าน ทะเล".split())
 _TITLES = frozenset("นาย นาง นางสาว พลเอก พลโท พลตรี พันเอก ดร. คุณ นายกรัฐมนตรี ประธานาธิบดี นักร้อง นักแสดง".split())
+_TITLES |= frozenset(
+    """
+    นักเขียน ศิลปิน ผู้กำกับ นักฟุตบอล นักมวย นักเทนนิส นักการเมือง รัฐมนตรี โค้ช จิตรกร กวี อาจารย์ พระเอก นางเอก นางแบบ
+""".split()
+)
+_BY = frozenset("โดย ของ".split())  # before who made something
 # Words that a name does not go on with.
 _ORDINARY = frozenset(
     """
     ที่ ใน บน ใต้ ริม กับ และ หรือ ของ จาก ถึง ไป มา อยู่ เป็น คือ มี ยาม ตอน เวลา ช่วง หน้า หลัง ข้าง กลาง
     ใกล้ ตาม โดย เพื่อ ให้ ได้ แล้ว เก่า ใหม่ ใหญ่ เล็ก สูง ยาว สวย สวยงาม ร้าง โบราณ ไม้ ไทย จีน น้ำ สาย สี
     ขาว ดำ แดง เขียว กว้าง แคบ ข้าม ลอย แขวน หลวง สาธารณะ เดียว สอง สาม แห่ง นี้ นั้น หนึ่ง ทาง รถ คน วัน คืน
+    วันหยุด หน้าหนาว หน้าร้อน หน้าฝน ฤดูหนาว ฤดูร้อน ฤดูฝน ตอนเช้า ตอนเย็น ยามเช้า ยามเย็น ยามค่ำ ยามค่ำคืน
     เช้า เย็น กลางคืน กลางวัน แห่งชาติ ร้อน เงียบ ลูกรัง คอนกรีต ทราย หิน ชั้น สนาม แถว
     """.split()
 )
 _INSIDE = frozenset("หิน แดง ขาว ทราย แห่งชาติ ใหญ่".split())  # but that may begin one, before another word
-_FEASTS = frozenset(
-    """
-    สงกรานต์ ลอยกระทง ตรุษจีน สารทจีน คริสต์มาส ฮาโลวีน เข้าพรรษา ออกพรรษา มาฆบูชา วิสาขบูชา อาสาฬหบูชา ยี่เป็ง
-    บุญบั้งไฟ ผีตาโขน รอมฎอน
-    """.split()
-)
 _LONGEST = 4  # tokens of a sight's name after what it is
 _VERBS = tuple(
     """
@@ -64,8 +65,6 @@ def thai_names(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[i
             end = _sight_end(tokens, at)
             if end is not None:
                 yield (at if token in _SIGHTS else at + 1), end
-        if token in _FEASTS:
-            yield at, at + 1
         end = _title_end(tokens, at)
         if end is not None:
             yield at, end
@@ -173,7 +172,14 @@ def _sight_end(tokens: Sequence[str], at: int) -> int | None:
     end = at + 1
     while end < len(tokens) and end - at <= _LONGEST and _goes_on(tokens, end, end == at + 1):
         end += 1
-    return end if end > at + 1 else None
+    if end == at + 1:
+        return None
+    numbered = end + 1 < len(tokens) and tokens[end] == " " and tokens[end + 1].isdigit()  # สะพานพระราม 8
+    closed = end + 2 >= len(tokens) or tokens[end + 2].isspace()
+    return end + 2 if numbered and closed and len(tokens[end + 1]) < _YEAR else end
+
+
+_YEAR = 4  # digits
 
 
 def _goes_on(tokens: Sequence[str], at: int, first: bool) -> bool:
@@ -192,6 +198,9 @@ def _people_in(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[i
     for number, (first, end) in enumerate(chunks):
         titled = tokens[first] in _TITLES and end > first + 1
         first += titled
+        maker = max((at + 1 for at in range(first, end - 1) if tokens[at] in _BY), default=None)
+        if maker is not None:
+            first, titled = maker, titled or tokens[maker - 1] == "โดย"
         name = "".join(tokens[first:end])
         after = chunks[number + 1] if number + 1 < len(chunks) and tokens[end].isspace() else None
         is_given = name in given
