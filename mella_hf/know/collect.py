@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mella_hf.know.images import ImageSettings
     from mella_hf.know.relevance.stages import RelevanceSettings
 
-COLLECT_VERSION = 5  # a change of what the first two stages do to rows; makes them run again
+COLLECT_VERSION = 6  # a change of what the first two stages do to rows; makes them run again
 WORK, LOCK = ".collect", "lock.json"
 _PACKAGES = {  # module -> package
     "ada_url": "ada-url", "aiohttp": "aiohttp", "cchardet": "faust-cchardet", "fastwarc": "FastWARC",
