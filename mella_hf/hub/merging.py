@@ -123,7 +123,7 @@ def _question(processor: Any, prompt: str) -> Any:
     """A question about an image, as the model takes it: adapters may be on the vision tower, too."""
     from PIL import Image
 
-    image = Image.radial_gradient("L").convert("RGB")
+    image = Image.merge("RGB", 3 * [Image.radial_gradient("L")])
     turn = {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": prompt}]}
     return processor.apply_chat_template(
         [turn], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"

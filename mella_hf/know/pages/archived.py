@@ -52,6 +52,7 @@ def read_record(
     is_http: bool,
     content_type: str | None,
     conversion: bool = False,
+    has_length: bool = True,
     max_bytes: int,
 ) -> ArchivedRecord:
     """Read a record, but no more of it than a page may have.
@@ -59,6 +60,7 @@ def read_record(
     Args:
         length: of the block, as the archive says.
         content_type: of the record; it counts where there are no HTTP headers.
+        has_length: False if `length` is 0 only because the archive does not say it.
     """
     head = block.read(min(length, _HEAD_BYTES))
     http = http_headers(head) if is_http else None
@@ -77,7 +79,9 @@ def read_record(
             status, headers, start = http_headers(head + rest) or (0, {}, 0)
         head += rest
     complete = read >= (length if wanted and not too_large else min(length, _HEAD_BYTES))
-    return ArchivedRecord(at, url, conversion, status, headers, content_type, head[start:], complete, too_large)
+    return ArchivedRecord(
+        at, url, conversion, status, headers, content_type, head[start:], complete, too_large, has_length
+    )
 
 
 def http_headers(block: bytes) -> tuple[int, dict[str, list[str]], int] | None:

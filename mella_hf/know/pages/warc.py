@@ -178,19 +178,22 @@ def _iterate(
         if kind not in kinds:
             yield at, None
             continue
-        record = read_record(
-            found.reader,
-            found.content_length,
-            at=at,
-            url=(found.headers.get("WARC-Target-URI") or "").strip("<> "),
-            is_http=found.is_http,
-            content_type=found.headers.get("Content-Type"),
-            conversion=kind == WarcRecordType.conversion,
-            max_bytes=max_bytes,
-        )
         # FastWARC takes a length that it cannot read for 0.
         says_none = set((found.headers.get("Content-Length") or "").strip()) == {"0"}
-        yield at, record._replace(has_length=found.content_length > 0 or says_none)
+        yield (
+            at,
+            read_record(
+                found.reader,
+                found.content_length,
+                at=at,
+                url=(found.headers.get("WARC-Target-URI") or "").strip("<> "),
+                is_http=found.is_http,
+                content_type=found.headers.get("Content-Type"),
+                conversion=kind == WarcRecordType.conversion,
+                has_length=found.content_length > 0 or says_none,
+                max_bytes=max_bytes,
+            ),
+        )
 
 
 def _ends_in_lf(path: Path) -> bool:

@@ -3,11 +3,12 @@
 The words are those of the language's file: `customs` in its table `[naming]`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from mella_hf.languages import Language
 from mella_hf.metrics.names.spans import Span, patterns
+from mella_hf.metrics.names.thai_text import thai_words
 from mella_hf.text.spelling import spelling
 from mella_hf.text.tokens import arabic_bases, korean_morphemes, stem_words
 
@@ -99,9 +100,7 @@ _NOUN_TAGS = ("NN", "XPN", "XSN", "XR", "SL", "SN")  # Sejong tags
 
 
 def _thai(text: str, language: Language) -> Iterator[Span]:
-    from pythainlp.tokenize import word_tokenize
-
-    words: Sequence[str] = word_tokenize(text, engine="newmm", keep_whitespace=True, join_broken_num=False)
+    words = thai_words(text)
     starts = [0]
     for word in words:
         starts.append(starts[-1] + len(word))

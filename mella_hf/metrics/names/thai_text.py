@@ -14,15 +14,21 @@ from mella_hf.text import lid
 MIN_LETTERS = 2  # consonants and free vowels of a name
 
 
-def names_in_thai(text: str, language: Language) -> Iterator[Span]:
-    """Places, words tagged as proper nouns, and words the dictionary lacks: mostly foreign names in Thai letters."""
+def thai_words(text: str) -> list[str]:
+    """All words of a text, with what stands between them. Raises MissingExtraError."""
     try:
-        from pythainlp.tag import pos_tag
         from pythainlp.tokenize import word_tokenize
     except ImportError as error:
         raise MissingExtraError("pythainlp", "metrics", "Thai names in keywords") from error
 
-    words = word_tokenize(text, engine="newmm", keep_whitespace=True, join_broken_num=False)
+    return word_tokenize(text, engine="newmm", keep_whitespace=True, join_broken_num=False)
+
+
+def names_in_thai(text: str, language: Language) -> Iterator[Span]:
+    """Places, words tagged as proper nouns, and words the dictionary lacks: mostly foreign names in Thai letters."""
+    words = thai_words(text)
+    from pythainlp.tag import pos_tag
+
     known, known_places = _thai_dictionary(), places(language)
     starts = list(accumulate(map(len, words), initial=0))
     for first, end in thai_names(words, known):
@@ -46,6 +52,6 @@ def names_in_thai(text: str, language: Language) -> Iterator[Span]:
 
 @lru_cache(maxsize=1)
 def _thai_dictionary() -> frozenset[str]:
-    from pythainlp.corpus import thai_words
+    from pythainlp.corpus import thai_words as listed
 
-    return frozenset(thai_words())
+    return frozenset(listed())
