@@ -180,20 +180,18 @@ def _iterate(
             continue
         # FastWARC takes a length that it cannot read for 0.
         says_none = set((found.headers.get("Content-Length") or "").strip()) == {"0"}
-        yield (
-            at,
-            read_record(
-                found.reader,
-                found.content_length,
-                at=at,
-                url=(found.headers.get("WARC-Target-URI") or "").strip("<> "),
-                is_http=found.is_http,
-                content_type=found.headers.get("Content-Type"),
-                conversion=kind == WarcRecordType.conversion,
-                has_length=found.content_length > 0 or says_none,
-                max_bytes=max_bytes,
-            ),
+        record = read_record(
+            found.reader,
+            found.content_length,
+            at=at,
+            url=(found.headers.get("WARC-Target-URI") or "").strip("<> "),
+            is_http=found.is_http,
+            content_type=found.headers.get("Content-Type"),
+            conversion=kind == WarcRecordType.conversion,
+            has_length=found.content_length > 0 or says_none,
+            max_bytes=max_bytes,
         )
+        yield at, record
 
 
 def _ends_in_lf(path: Path) -> bool:
