@@ -11,7 +11,7 @@ from sft_runs import flags
 from mella_hf.errors import MellaError, SampleError
 from mella_hf.training.arguments.parsing import parse_settings
 from mella_hf.training.batches.bad_samples import SKIPPED_FILE, BadSamples
-from mella_hf.training.batches.chat import conversations, to_conversation
+from mella_hf.training.batches.chat import TokenCounter, conversations, to_conversation
 from mella_hf.training.feeding import hold_out
 from mella_hf.training.sft import train
 
@@ -40,6 +40,16 @@ def test_a_broken_image_is_named_with_its_mend(make_rows: Any, data: bytes) -> N
         SampleError, match=f"The sample '{name}' cannot be trained on: image_.*mella remove FOLDER --ids"
     ):
         conversations(42)(batch_of(rows))
+
+
+@pytest.mark.parametrize("text", [None, "", " \u200b\n"])
+def test_a_sample_without_a_text_is_named(make_rows: Any, tiny_qwen2vl: Path, text: str | None) -> None:
+    from transformers import AutoProcessor
+
+    rows = stored(make_rows(3), _1={"text": text})
+    counter = TokenCounter(AutoProcessor.from_pretrained(tiny_qwen2vl), 42)
+    with pytest.raises(SampleError, match=f"The sample '{rows[1]['id']}' cannot be trained on: text_"):
+        counter.strictly(batch_of(rows))
 
 
 def test_bad_samples_are_left_out_up_to_a_number(make_rows: Any, tmp_path: Path) -> None:
