@@ -29,10 +29,17 @@ from mella_hf.stage import (
 
 
 class Stubborn(Exception):
-    """Cannot be unpickled: its arguments are not those of its __init__."""
+    """Cannot be unpickled: its arguments are not those of its __init__, whoever pickles it.
+
+    Without a `__reduce__` of its own it could be, once `distributed` is imported, whose tblib pickles errors by their
+    attributes.
+    """
 
     def __init__(self, one: int, two: int):
         super().__init__(f"{one} and {two}")
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (str(self),)
 
 
 def shout(shard: Shard, output: ShardOutput) -> None:
@@ -142,7 +149,7 @@ def test_a_worker_knows_the_languages_of_its_caller_and_raises_errors_that_trave
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adopted: list[str] = []
-    monkeypatch.setitem(run_in_worker.__globals__, "adopt", adopted.append)  # also where tests imported it anew
+    monkeypatch.setattr("mella_hf.stage.adopt", adopted.append)
     good, failing, stubborn = shards(["a", "raise", "stubborn"], tmp_path)
     out = str(tmp_path / "out")
     assert run_in_worker(shout, good, out, {}, "the languages") == {"kept": 1}

@@ -28,6 +28,8 @@ def python36() -> str:
 def run(python: str, code: str, cache: Path) -> str:
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "HF_HUB_OFFLINE")}
     environment |= {"HF_DATASETS_CACHE": str(cache), "HF_HOME": str(cache), "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1"}
+    # At once: on a busy machine, a thread has aborted the interpreter at its end, after all was printed.
+    code += "\nimport os, sys; sys.stdout.flush(); os._exit(0)"
     done = subprocess.run([python, "-c", code], env=environment, capture_output=True, text=True, cwd=cache)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

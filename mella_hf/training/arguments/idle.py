@@ -1,5 +1,6 @@
 """Refuse settings of TRL and transformers that would have no effect here, or another one than their name says."""
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.errors import MellaError
@@ -7,12 +8,14 @@ from mella_hf.errors import MellaError
 if TYPE_CHECKING:
     from trl import ModelConfig, SFTConfig
 
+REMOTE_CODE = (False, "only models of transformers itself are trained; remove it")
 # Setting -> (its value when nobody set it, what to do instead).
 MODEL: dict[str, tuple[Any, str]] = {
     "lora_target_modules": (None, "name the parts to adapt with lora_scope"),
     "lora_target_parameters": (None, "name the parts to adapt with lora_scope"),
     "lora_modules_to_save": (None, "LoRA alone is trained; remove it"),
     "lora_task_type": ("CAUSAL_LM", "remove it"),
+    "trust_remote_code": REMOTE_CODE,  # here in older versions of TRL
 }
 # What only works together with another setting -> (its value when nobody set it, the other setting).
 NEEDS_PEFT = {"use_dora": False, "use_rslora": False}
@@ -40,7 +43,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "shuffle_dataset": (False, "batches are drawn by seed; remove it"),
     "train_sampling_strategy": ("random", "length_buckets decides the order of the samples"),
     "truncation_mode": ("keep_start", "nothing is cut; max_image_tokens bounds the images"),
-    "trust_remote_code": (False, "only models of transformers itself are trained; remove it"),
+    "trust_remote_code": REMOTE_CODE,
 }
 
 
@@ -51,9 +54,10 @@ def check_idle(model: "ModelConfig", training: "SFTConfig") -> None:
         MellaError: names the setting, its value and what to do instead.
     """
     for given, table in ((model, MODEL), (training, TRAINING)):
+        own = {field.name: field.default for field in fields(given)}  # another version may have other defaults
         for name, (default, instead) in table.items():
             value = getattr(given, name, default)
-            if value != default:
+            if value != default and value != own.get(name):
                 raise MellaError(f"{name} is {value!r}, but does nothing here: {instead}.")
     if training.label_smoothing_factor:
         raise MellaError(
