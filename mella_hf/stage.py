@@ -192,7 +192,8 @@ def run_in_worker(work: Work, shard: Shard, root: str, mark: Mark, languages: st
     except Exception as error:  # any error: it is raised again
         if _travels(error):
             raise
-        raise StageError(f"Shard {shard.name!r} failed with {type(error).__name__}: {error}") from None
+        said = f"Shard {shard.name!r} failed with {type(error).__name__}: {error}"
+    raise StageError(said)  # outside of `except`: Dask pickles an error with its context, which would not travel either
 
 
 def _travels(error: Exception) -> bool:
