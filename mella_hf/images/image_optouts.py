@@ -15,7 +15,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-# XMP is UTF-8, UTF-16 or UTF-32. The last zero bytes are left out, so that either order of bytes is found.
+# The word in UTF-8, UTF-16 and UTF-32. Zero bytes stand only between its letters, so big and little endian both match.
 _PROHIBITED = tuple(("\0" * zeros).join("DMI-PROHIBITED").encode() for zeros in (0, 1, 3))
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"  # of XMP over 64 kB in a JPEG
 _EXTENSION_HEAD = len(_EXTENSION) + 32 + 4 + 4  # its name, whole length and the place of the piece follow

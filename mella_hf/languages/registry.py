@@ -107,7 +107,7 @@ def register(language: Language) -> Language:
 
 
 def _frozen(code: str) -> dict[str, Any] | None:
-    """The current entry of a code in the form of `_freeze`; None without one. Nothing is imported for it."""
+    """The entry of a language as `_freeze` would write it, without importing anything; None if there is none."""
     for entries in (_inherited(), _adopted["entries"]):
         if code not in _registered and code in entries:
             return dict(entries[code])

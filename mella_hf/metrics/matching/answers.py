@@ -92,7 +92,7 @@ _ALI, _ON = "علي", "على"  # a given name, and the preposition that the nor
 
 
 def _joined_otherwise(wanted: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether the words name an Arabic compound in the other spelling, together or apart: عبدالله is عبد الله."""
+    """Whether the words contain an Arabic compound, written as one word or as two: عبدالله and عبد الله are equal."""
     letters = "".join(wanted)
     if len(letters) < MIN_COMPOUND or letters not in "".join(words):
         return False

@@ -279,7 +279,7 @@ def _place_adjectives(text: str, words: list[Any], first: int, end: int, languag
 
 
 def _is_of_place(word: str, language: Language) -> bool:
-    """Whether a word in small letters is an adjective such as a name has."""
+    """Whether a word, given in small letters, is an adjective that is made of a name: "karlův", "невский"."""
     naming = language.naming
     if not naming.place_adjectives or word.startswith(naming.common_adjectives):
         return False
@@ -468,6 +468,6 @@ def _is_name(word: str, language: Language, frequencies: DocumentFrequencies | N
 
 
 def _is_rare_name(word: str, language: Language, frequencies: DocumentFrequencies) -> bool:
-    """Whether a corpus has the word seldom, and never without a capital."""
+    """Whether the word is rare in the corpus and is always written with a capital there."""
     normalized = language.normalizer(word)
     return frequencies.is_rare(normalized) and normalized not in frequencies.lowercase
