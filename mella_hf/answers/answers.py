@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from mella_hf.answers.records import Answer, Prediction
+from mella_hf.answers.records import Answer, AnswersMeta, Prediction
 from mella_hf.errors import MellaError
 from mella_hf.files import json_lines, write_atomic
 from mella_hf.progress import progress_bar
@@ -141,7 +141,7 @@ def publish_answers(out: Path, lines: Iterable[Mapping[str, Any]] | None, meta: 
     """
     if lines is not None:
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        earlier = read_meta(out) if _meta_path(out).is_file() else {}
+        earlier: Mapping[str, Any] = read_meta(out) if _meta_path(out).is_file() else {}
         vouched = {**meta, "sha256": hashlib.sha256(text.encode("utf-8")).hexdigest()}
         if not vouched.get("notes") and earlier.get("fingerprint") == meta["fingerprint"]:
             vouched["notes"] = earlier.get("notes", {})
@@ -177,9 +177,9 @@ def read_predictions(path: Path | str) -> list[Prediction]:
     return [cast(Prediction, record) for _, record in json_lines(path)]
 
 
-def read_meta(path: Path | str) -> dict[str, Any]:
-    """Read what a file of answers was made from: identity, settings, versions, device, parameters."""
-    return json.loads(_meta_path(Path(path)).read_text("utf-8"))
+def read_meta(path: Path | str) -> AnswersMeta:
+    """Read what a file of answers was made from."""
+    return cast(AnswersMeta, json.loads(_meta_path(Path(path)).read_text("utf-8")))
 
 
 def _meta_path(out: Path) -> Path:

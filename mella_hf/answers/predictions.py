@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mella_hf.answers.answers import Answerer, Question, collect_answers, publish_answers
-from mella_hf.answers.records import Answer, ModelIdentity, Prediction
+from mella_hf.answers.records import Answer, AnswersMeta, ModelIdentity, Prediction
 from mella_hf.errors import MellaError
 from mella_hf.images.opening import on_white
 from mella_hf.languages import get_language
@@ -141,12 +141,13 @@ def open_image(rows: "Dataset", at: int) -> "Image":
 
 def describe_answers(
     answerer: Answerer, identity: ModelIdentity, settings: Mapping[str, Any], content: Sequence[Any]
-) -> dict[str, Any]:
+) -> AnswersMeta:
     """What answers are made from, for their meta file; `fingerprint` covers everything that they depend on."""
     named = {"base_hash": identity["base_hash"], "adapter_hash": identity["adapter_hash"]}  # names may change
     mark = fingerprint(named, settings, dict(answerer.facts), content)
     size = {"parameters": answerer.parameters, "rows": len(content)}
-    return {**identity, **settings, **answerer.facts, **size, "fingerprint": mark}
+    meta = {**identity, **settings, **answerer.facts, **size, "fingerprint": mark}
+    return cast(AnswersMeta, meta)
 
 
 def _check_rows(records: Sequence[Mapping[str, Any]], split: str) -> None:

@@ -1,6 +1,6 @@
 """What a system said, as it stands in the files of a run."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 
 class ModelIdentity(TypedDict):
@@ -15,6 +15,66 @@ class ModelIdentity(TypedDict):
     base_hash: str
     adapter: str | None
     adapter_hash: str | None
+
+
+class AnswersMeta(ModelIdentity, total=False):
+    """What a file of answers was made from. A benchmark's has keys of its own, too.
+
+    Attributes:
+        prompt: the question; a benchmark has one a row, and none here.
+        batch_size: answers per batch.
+        max_new_tokens: the longest answer, in tokens.
+        decoding: how tokens were chosen, such as "greedy".
+        device, dtype: where the model ran, and in which precision.
+        torch, transformers: their versions; an endpoint does not say them.
+        parameters: how many the model has; None if unknown.
+        rows: how many questions.
+        fingerprint: of everything that the answers depend on.
+        notes: what happened while asking, and how often.
+        sha256: of the file of answers.
+    """
+
+    prompt: str
+    batch_size: int
+    max_new_tokens: int
+    decoding: str
+    device: str
+    dtype: str
+    torch: str
+    transformers: str
+    parameters: int | None
+    rows: int
+    fingerprint: str
+    notes: dict[str, int]
+    sha256: str
+
+
+class TrainingRecord(TypedDict, total=False):
+    """An adapter's training, as reports show it.
+
+    Attributes:
+        samples: how many, by source.
+        tokens: how many it saw.
+        parameters: how many are trained, by part of the model.
+        log_history: the Trainer's log, with `step` and `loss`.
+    """
+
+    samples: dict[str, int]
+    tokens: int
+    parameters: dict[str, int]
+    log_history: list[dict[str, Any]]
+
+
+class TrainingFile(TrainingRecord, total=False):
+    """The whole of training.json, which training writes beside the adapter.
+
+    Attributes:
+        settings: every setting of the run.
+        identity: those that its result depends on.
+    """
+
+    settings: dict[str, Any]
+    identity: dict[str, Any]
 
 
 class SystemRecord(TypedDict, total=False):

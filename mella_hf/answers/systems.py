@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mella_hf.answers.answers import Answerer
 from mella_hf.answers.endpoint import Endpoint, endpoint_identity
@@ -20,7 +19,7 @@ from mella_hf.answers.identity import (
     recorded_revision,
 )
 from mella_hf.answers.models import load_model
-from mella_hf.answers.records import ModelIdentity, SystemRecord
+from mella_hf.answers.records import ModelIdentity, SystemRecord, TrainingFile
 from mella_hf.errors import MellaError
 
 
@@ -88,7 +87,7 @@ class System:
         trained_on = self.trained_on
         return {**record, "adapter": Path(self.adapter).resolve().name, "adapter_kind": kind, "trained_on": trained_on}
 
-    def training(self) -> dict[str, Any] | None:
+    def training(self) -> TrainingFile | None:
         """The training record beside its adapter; None if there is none."""
         path = Path(self.adapter).resolve().parent / "training.json" if self.adapter and not self.urls else None
         return json.loads(path.read_text("utf-8")) if path is not None and path.is_file() else None

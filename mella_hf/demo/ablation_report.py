@@ -116,7 +116,7 @@ def ablation_record(folders: Mapping[str, Sequence[Path]], titles: Mapping[str, 
             if {name, "ling_only", "two_stage"} <= set(folders)
         ],
         "signature": comparison.metric.signature,
-        "versions": {name: base[name] for name in ("torch", "transformers")},
+        "versions": {"torch": base["torch"], "transformers": base["transformers"]},
     }
 
 

@@ -45,19 +45,3 @@ class DataRecord(TypedDict):
     local: bool
     rows: dict[str, int]
     funnel: dict[str, dict[str, int]]
-
-
-class TrainingRecord(TypedDict, total=False):
-    """The adapter's training.
-
-    Attributes:
-        samples: how many, by source.
-        tokens: how many it saw.
-        parameters: how many are trained, by part of the model.
-        log_history: the Trainer's log, with `step` and `loss`.
-    """
-
-    samples: dict[str, int]
-    tokens: int
-    parameters: dict[str, int]
-    log_history: list[dict[str, Any]]

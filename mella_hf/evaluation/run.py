@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.answers import process_state, read_predictions
 from mella_hf.answers.predictions import answer_rows, check_before_asking
-from mella_hf.answers.records import Prediction
+from mella_hf.answers.records import Prediction, TrainingRecord
 from mella_hf.answers.systems import System, line_up
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.analysis import TrainingFacts
 from mella_hf.evaluation.questions.records import Finding
-from mella_hf.evaluation.records import DataRecord, GroupRecord, ModelRecord, ScoreRecord, TrainingRecord
+from mella_hf.evaluation.records import DataRecord, GroupRecord, ModelRecord, ScoreRecord
 from mella_hf.evaluation.scores_file import SCORES_FILE, predictions_path, write_scores
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import write_atomic

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 
 from mella_hf.answers.answers import read_meta, read_predictions
 from mella_hf.answers.predictions import count_answers
-from mella_hf.answers.records import Prediction
+from mella_hf.answers.records import Prediction, TrainingRecord
 from mella_hf.answers.systems import System
 from mella_hf.evaluation.analysis import TrainingFacts, analyse
-from mella_hf.evaluation.records import DataRecord, ModelRecord, ScoreRecord, TrainingRecord
+from mella_hf.evaluation.records import DataRecord, ModelRecord, ScoreRecord
 from mella_hf.files import write_atomic
 
 if TYPE_CHECKING:
@@ -107,17 +107,27 @@ def _model_record(system: System, files: Mapping[str, Path]) -> ModelRecord:
     """The model that answered, from the meta files, and its public name."""
     metas = {split: read_meta(path) for split, path in files.items()}
     first = next(iter(metas.values()))
-    names = ("base", "base_hash", "adapter", "adapter_hash", "parameters", "batch_size", "decoding", "device", "dtype")
-    limits = {split: meta["max_new_tokens"] for split, meta in metas.items()}
-    record = {**{name: first[name] for name in names}, **system.record(), "max_new_tokens": limits}
-    return cast(ModelRecord, record)
+    record: ModelRecord = {
+        "base": first["base"],
+        "base_hash": first["base_hash"],
+        "adapter": first["adapter"],
+        "adapter_hash": first["adapter_hash"],
+        "parameters": first["parameters"],
+        "batch_size": first["batch_size"],
+        "decoding": first["decoding"],
+        "device": first["device"],
+        "dtype": first["dtype"],
+    }
+    record.update(system.record())  # type: ignore[typeddict-item]  # names as the report shows them
+    record["max_new_tokens"] = {split: meta["max_new_tokens"] for split, meta in metas.items()}
+    return record
 
 
 def _training_record(systems: Sequence[System]) -> TrainingRecord | None:
     """The training record beside the adapter, without paths: samples, parameters and loss curve."""
     record = next((system.training() for system in systems if system.name == "adapter"), None)
-    kept = ("samples", "tokens", "parameters", "log_history")
-    return None if record is None else cast(TrainingRecord, {key: record[key] for key in kept if key in record})
+    kept = TrainingRecord.__annotations__
+    return None if record is None else cast(TrainingRecord, {k: v for k, v in record.items() if k in kept})
 
 
 def _versions() -> dict[str, str]:

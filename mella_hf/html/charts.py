@@ -6,7 +6,7 @@ Charts are our own HTML and SVG, so labels remain text and keep their size on a 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 STEPS = (1, 2, 2.5, 5, 10)  # tick distances that are easy to read
 LABEL_WIDTH, LABEL_HEIGHT = 8.0, 4.5  # percent of the plot, on a phone
@@ -144,38 +144,66 @@ def _spread_labels(points: list[dict[str, Any]]) -> None:
         point["label_y"] = round(y, 2)
 
 
-def frequency_plots(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+class FrequencyBin(TypedDict):
+    """A bin: its label, how many names it holds, and where its middle is, in percent of the width."""
+
+    label: str
+    names: int
+    at: float
+
+
+class FrequencyMark(TypedDict):
+    """A system's accuracy in a bin: where it stands, in percent of the width; the others in percent, from the top."""
+
+    system: str
+    at: float
+    value: float
+    low: float
+    high: float
+
+
+class FrequencyPlot(TypedDict):
+    """Accuracy by how often training names the entity, in one language and split.
+
+    Attributes:
+        y_ticks: (position in percent from the top, label).
+    """
+
+    language: str
+    split: str
+    bins: list[FrequencyBin]
+    marks: list[FrequencyMark]
+    y_ticks: list[tuple[float, str]]
+
+
+def frequency_plots(records: Sequence[Mapping[str, Any]]) -> list[FrequencyPlot]:
     """Accuracy by how often training names the entity, ready to draw: a plot per language and split.
 
     Args:
         records: as `mella_hf.evaluation.reports.questions.rare_names` gives them.
-
-    Returns:
-        Dicts of `language`, `split`, `bins` (label, how many names, where its middle is), `marks` (system, where it
-        stands and `value`, `low`, `high`; in percent of the plot, y from the top) and `y_ticks`.
     """
     plots: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for record in records:
         plots.setdefault((record["language"], record["split"]), []).append(record)
-    return [
-        {"language": language, "split": split, **_frequency_plot(shown)} for (language, split), shown in plots.items()
-    ]
+    return [_frequency_plot(language, split, shown) for (language, split), shown in plots.items()]
 
 
-def _frequency_plot(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _frequency_plot(language: str, split: str, records: Sequence[Mapping[str, Any]]) -> FrequencyPlot:
     labels = list(dict.fromkeys(record["bin"] for record in records))
     systems = list(dict.fromkeys(record["system"] for record in records))
     marks_y = ticks(max((record["high"] or 0.0 for record in records), default=0.0))
     width = 100 / len(labels)
 
-    def mark(record: Mapping[str, Any]) -> dict[str, Any]:
+    def mark(record: Mapping[str, Any]) -> FrequencyMark:
         # Systems stand beside each other in the middle of their bin, so that intervals do not hide one another.
         offset = (systems.index(record["system"]) - (len(systems) - 1) / 2) * min(0.2, 0.7 / len(systems))
-        ends = {end: round(100 - 100 * record[key] / marks_y[-1], 2) for end, key in zip(ENDS, _ACCURACY, strict=True)}
-        middle = (labels.index(record["bin"]) + 0.5) * width
-        return {"system": record["system"], "at": round(middle + offset * width, 2), **ends}
+        value, low, high = (round(100 - 100 * record[key] / marks_y[-1], 2) for key in _ACCURACY)
+        at = round((labels.index(record["bin"]) + 0.5 + offset) * width, 2)
+        return {"system": record["system"], "at": at, "value": value, "low": low, "high": high}
 
     return {
+        "language": language,
+        "split": split,
         "bins": [
             {
                 "label": label,

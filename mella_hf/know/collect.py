@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import pyarrow.parquet as pq
 
@@ -157,6 +157,14 @@ def _check_extra() -> None:
             raise MissingExtraError(package, "collect", "Collecting from web pages")
 
 
+class Engine(TypedDict):
+    """Where stages run: see `mella_hf.stage.run_stage`."""
+
+    workers: int | None
+    executor: Executor | None
+    progress: bool
+
+
 @dataclass
 class _Run:
     """The stages of one collection: each leaves its report, and the files that the next one reads."""
@@ -168,7 +176,7 @@ class _Run:
     progress: bool
 
     @property
-    def engine(self) -> dict[str, Any]:
+    def engine(self) -> Engine:
         """Where the stages run."""
         return {"workers": self.workers, "executor": self.executor, "progress": self.progress}
 

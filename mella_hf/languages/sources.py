@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mella_hf.languages.scripts import RTL, unicode_scripts
 
@@ -48,13 +48,22 @@ def _locale(code: str) -> Any:
         return None
 
 
+class CldrFacts(TypedDict, total=False):
+    """What CLDR says of a language. `scripts` are ISO 15924 codes, `rtl` says whether it is written from the right."""
+
+    name: str
+    native_name: str
+    scripts: tuple[str, ...]
+    rtl: bool
+
+
 @cache
-def cldr_facts(code: str) -> dict[str, Any]:
+def cldr_facts(code: str) -> CldrFacts:
     """`name`, `native_name`, `scripts` and `rtl` as CLDR has them; what it lacks is left out."""
     from babel import Locale
     from babel.core import get_global
 
-    locale, facts = _locale(code), dict[str, Any]()
+    locale, facts = _locale(code), CldrFacts()
     name = Locale("en").languages.get(code.replace("-", "_"))
     if name is not None:
         facts["name"] = str(name)

@@ -22,9 +22,27 @@ EVEN = 1e-6  # scores that differ by less are equal
 LENGTHS = {"up to 50 words": 50, "51 to 100": 100, "more than 100": 1 << 30}
 
 
+class Candidate(TypedDict, total=False):
+    """One translation of a caption.
+
+    Attributes:
+        translator: who made it.
+        text: the translation.
+        forms: how it writes the names that it must keep, by name.
+        problem: why it cannot be used, as a reason that is counted; None if it can.
+        qe_score: COMETKiwi's score; None where none was asked for.
+    """
+
+    translator: str
+    text: str
+    forms: dict[str, str]
+    problem: str | None
+    qe_score: float | None
+
+
 def judge_all(
     rows: Sequence[Mapping[str, Any]], language: str, scorer: Scorer | None, threshold: float
-) -> list[list[dict[str, Any]]]:
+) -> list[list[Candidate]]:
     """Judge every translation of every row; equal translations of a caption are judged once.
 
     Args:
@@ -41,16 +59,18 @@ def judge_all(
     pairs.update(zip(pairs, judge(list(pairs), language, scorer, threshold), strict=True))
     judged = []
     for row in rows:
-        candidates = []
+        candidates: list[Candidate] = []
         for candidate in row["candidates"]:
             verdict = pairs.get((row["caption_en"], candidate["text"])) if candidate.get("problem") is None else None
-            found = {"qe_score": None} if verdict is None else {"qe_score": verdict.score, "problem": verdict.problem}
-            candidates.append({**candidate, **found})
+            found: Candidate = {**candidate, "qe_score": None}
+            if verdict is not None:
+                found["qe_score"], found["problem"] = verdict.score, verdict.problem
+            candidates.append(found)
         judged.append(candidates)
     return judged
 
 
-def best(candidates: Sequence[Mapping[str, Any]]) -> int:
+def best(candidates: Sequence[Candidate]) -> int:
     """The index of the best candidate: one that passed before one that did not, then by score, then the first."""
     return max(
         range(len(candidates)),
@@ -58,13 +78,13 @@ def best(candidates: Sequence[Mapping[str, Any]]) -> int:
     )
 
 
-def margin(candidates: Sequence[Mapping[str, Any]]) -> float | None:
+def margin(candidates: Sequence[Candidate]) -> float | None:
     """By how much the best score of those that passed exceeds the second; None if fewer than two were scored."""
     scores = sorted((_score(c) for c in candidates if c["problem"] is None and c["qe_score"] is not None), reverse=True)
     return scores[0] - scores[1] if len(scores) > 1 else None
 
 
-def _score(candidate: Mapping[str, Any]) -> float:
+def _score(candidate: Candidate) -> float:
     return -1.0 if candidate["qe_score"] is None else float(candidate["qe_score"])
 
 
@@ -86,7 +106,7 @@ class TournamentResult(TypedDict):
     won_by: str | None
     qe_score: float | None
     margin: float | None
-    candidates: list[dict[str, Any]]
+    candidates: list[Candidate]
 
 
 def write_results(out: Path, verdicts: Mapping[str, StageReport]) -> list[TournamentResult]:

@@ -8,7 +8,7 @@ METEOR differs: nltk looks for the alignment in another way, and counts a word i
 from collections.abc import Sequence
 from importlib.metadata import version
 from statistics import fmean
-from typing import Any
+from typing import Any, TypedDict
 
 from mella_hf.compat import chrf_on_tokens
 from mella_hf.languages import Language
@@ -36,9 +36,18 @@ def recompute(predictions: Sequence[str], references: Sequence[str], language: L
     }
 
 
+class Difference(TypedDict):
+    """A score of ours, the same by another package (`by`, with its version), and ours less theirs."""
+
+    ours: float
+    theirs: float
+    difference: float
+    by: str
+
+
 def differences(
     scores: dict[str, Any], predictions: Sequence[str], references: Sequence[str], language: Language
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Difference]:
     """Our scores beside those of `recompute`: score -> `ours`, `theirs`, `difference` (ours less theirs) and `by`."""
     theirs = recompute(predictions, references, language)
     return {

@@ -1,6 +1,7 @@
 """One reviewer's session: show samples and record decisions."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from mella_hf.errors import MellaError
@@ -19,6 +20,24 @@ REASONS = (
 )
 
 
+class PageSettings(TypedDict):
+    """What the page needs once; `mode` is "judge" or "compare", `guidelines` is HTML."""
+
+    reviewer: str
+    mode: str
+    reasons: Sequence[str]
+    guidelines: str
+
+
+class Progress(TypedDict):
+    """How many samples there are, are done, are done by this reviewer (`mine`), and are left in each order."""
+
+    samples: int
+    done: int
+    mine: int
+    orders: Mapping[str, int]
+
+
 class Review:
     """Queue and store behind the application.
 
@@ -34,12 +53,12 @@ class Review:
         self.queue, self.store = queue, store
         self.pairs = {pair.item.key: pair for pair in pairs} if pairs is not None else None
 
-    def page_settings(self, reviewer: str) -> dict[str, Any]:
+    def page_settings(self, reviewer: str) -> PageSettings:
         """The settings that the page loads once."""
         mode = "judge" if self.pairs is None else "compare"
         return {"reviewer": reviewer, "mode": mode, "reasons": REASONS, "guidelines": self.guidelines}
 
-    def progress(self, reviewer: str) -> dict[str, Any]:
+    def progress(self, reviewer: str) -> Progress:
         """How many samples there are, how many are decided, by whom, and how many each order still has."""
         mine, total = self.queue.decided_by(reviewer), len(self.queue.items)
         return {

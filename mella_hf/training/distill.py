@@ -28,7 +28,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mella_hf.errors import MellaError
 from mella_hf.files import json_lines, write_atomic
@@ -47,6 +47,25 @@ QUESTIONS = {
 }
 SWITCHED, TRANSLATED = 0.5, 0.1  # code-switched and translation samples for each image
 TURNS_FILE, RECORD_FILE = "turns.jsonl", "transfer.json"
+
+
+class TransferRecord(TypedDict):
+    """What a transfer set was made from.
+
+    Attributes:
+        fingerprint: of everything that its samples depend on.
+        base, revision: the model that was asked; the revision is None for a folder.
+        translator, translator_version: of its answers.
+        counts: of samples, and of answers that were left out, by reason.
+    """
+
+    fingerprint: str
+    base: str
+    revision: str | None
+    language: str
+    translator: str
+    translator_version: str
+    counts: dict[str, int]
 
 
 def build_transfer_set(
@@ -90,7 +109,7 @@ def build_transfer_set(
             f"No answer of {base!r} can be used for the transfer set: {dict(counts)}. Use another base or translator."
         )
     write_atomic(out / TURNS_FILE, "".join(line + "\n" for line in lines))
-    record = {
+    record: TransferRecord = {
         "fingerprint": mark,
         "base": str(base),
         "revision": revision,
@@ -112,7 +131,7 @@ def transfer_set_hash(folder: Path | str) -> str:
     return hashlib.sha256((Path(folder) / TURNS_FILE).read_bytes()).hexdigest()
 
 
-def read_record(folder: Path | str) -> dict[str, Any]:
+def read_record(folder: Path | str) -> TransferRecord:
     """What a finished transfer set was made from, and its counts."""
     return json.loads((Path(folder) / RECORD_FILE).read_text("utf-8"))
 

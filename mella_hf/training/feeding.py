@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mella_hf.errors import MellaError
 from mella_hf.training.arguments.data import DataArguments
@@ -27,6 +27,26 @@ if TYPE_CHECKING:
 FIRST_ROWS = 4  # samples of a kind that are tried before the first step, until one is sound
 
 
+class DataFacts(TypedDict, total=False):
+    """Numbers for the log. What is not known beforehand, as in a stream, is left out.
+
+    Attributes:
+        samples: how many, by source.
+        tokens: of all samples.
+        padding_share: of the tokens of the first epoch's batches.
+        loss_share: each source's share of the loss; None where nobody asked for one and the data is a stream.
+        streamed: whether the data is a stream.
+        answer_tokens_estimated: of one answer, by source, from the first rows of a stream.
+    """
+
+    samples: dict[str, int]
+    tokens: int
+    padding_share: float
+    loss_share: dict[str, float] | None
+    streamed: bool
+    answer_tokens_estimated: dict[str, float]
+
+
 @dataclass(frozen=True)
 class Feed:
     """The input of a trainer.
@@ -35,7 +55,7 @@ class Feed:
         dataset: conversations; images are decoded on access.
         batches: their order in an epoch.
         denominators: divisor of each source's summed loss in a step; None divides by the step's tokens.
-        facts: about the data, as JSON.
+        facts: about the data.
         held: conversations that are held out, by "<language>_<source>".
         lengths: tokens of each sample; None where they are not known beforehand.
         kinds: a few samples of each kind, by "<language> <source>".
@@ -44,7 +64,7 @@ class Feed:
     dataset: Any
     batches: Any
     denominators: dict[str, float] | None
-    facts: dict[str, Any]
+    facts: DataFacts
     held: dict[str, Any] = field(default_factory=dict)
     lengths: Any = None
     kinds: dict[str, list[int]] = field(default_factory=dict)
@@ -182,8 +202,8 @@ def _without_problems(dataset: "Dataset", tokens: TokenCounts, bad: BadSamples) 
 
 def facts(
     tokens: TokenCounts, sources: list[str], batches: LengthBuckets, per_step: int, weights: dict[str, float] | None
-) -> dict[str, Any]:
-    """Numbers for the log: samples, tokens, padding of the first epoch, and each source's share of the loss."""
+) -> DataFacts:
+    """What the run says about its data before it starts."""
     order = list(batches)
     shares = weights or loss_shares(tokens.completion, sources, order, per_step)
     return {

@@ -20,7 +20,7 @@ from mella_hf.training.arguments.data import DataArguments
 from mella_hf.training.arguments.settings import Settings
 from mella_hf.training.batches.batching import ROUNDS_PER_BUCKET, LengthBuckets, loss_denominators
 from mella_hf.training.batches.chat import COUNTED_COLUMNS, Conversation, TokenCounter, to_conversation
-from mella_hf.training.feeding import Feed
+from mella_hf.training.feeding import DataFacts, Feed
 from mella_hf.training.splits import load_source
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def build_stream_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
         denominators = loss_denominators(
             data.weights, window, sum(rounds.values()) / training.gradient_accumulation_steps
         )
-    facts = {
+    facts: DataFacts = {
         "streamed": True,
         "answer_tokens_estimated": {source: round(value, 1) for source, value in mean.items()},
         "loss_share": data.weights,

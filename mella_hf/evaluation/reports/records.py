@@ -2,6 +2,7 @@
 
 from typing import TypedDict
 
+from mella_hf.answers.records import TrainingRecord
 from mella_hf.evaluation.judging.records import (
     CorrectedPreference,
     JudgedDifference,
@@ -13,7 +14,7 @@ from mella_hf.evaluation.judging.records import (
     VerdictAgreement,
 )
 from mella_hf.evaluation.questions.records import EntitySummary, FrequencyScore
-from mella_hf.evaluation.records import DataRecord, GroupRecord, ModelRecord, ScoreRecord, TrainingRecord
+from mella_hf.evaluation.records import DataRecord, GroupRecord, ModelRecord, ScoreRecord
 from mella_hf.evaluation.reports.systems import MeasuredSystem
 from mella_hf.metrics.rates import RateDifference
 
