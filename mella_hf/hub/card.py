@@ -12,6 +12,7 @@ from mella_hf.evaluation.export import hub_results
 from mella_hf.evaluation.titles import metric_titles
 from mella_hf.files import template_path, write_atomic
 from mella_hf.html.page import MINIATURE_PARAMETERS
+from mella_hf.hub.records import Provenance
 from mella_hf.languages import get_language
 from mella_hf.languages.standing import standing
 from mella_hf.metrics.installed import all_scores
@@ -49,6 +50,7 @@ def write_adapter_card(
     source = template_path("adapter_card.md.j2").read_text("utf-8")
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["score"] = lambda value: "–" if value is None else f"{value:.1f}"
+    parameters = facts["models"]["base"]["parameters"]  # None of a model that an endpoint serves
     title = repo_id or name or folder.resolve().name
     body = environment.from_string(source).render(
         facts=facts,
@@ -62,7 +64,7 @@ def write_adapter_card(
         scores={(s["model"], s["split"]): s for s in facts["scores"] if s["subset"] == "all"},
         unseen={(s["model"], s["split"]): s for s in facts["scores"] if s["subset"] == "unseen"},
         splits=list(dict.fromkeys(s["split"] for s in facts["scores"])),
-        miniature=facts["models"]["base"]["parameters"] < MINIATURE_PARAMETERS,
+        miniature=parameters is not None and parameters < MINIATURE_PARAMETERS,
         merged=facts.get("merged"),
     )
     card = f"---\n{card_metadata(facts, title)}\n---\n\n{body}"
@@ -103,7 +105,7 @@ def keep_edited(folder: Path, edited: CardChoice) -> bool:
     return edited == "keep"
 
 
-def card_metadata(facts: dict[str, Any], title: str) -> str:
+def card_metadata(facts: Provenance, title: str) -> str:
     """The card's YAML: base_model, language, datasets, licence, and a model-index with signatures."""
     from huggingface_hub import ModelCardData
 
@@ -127,7 +129,7 @@ def card_metadata(facts: dict[str, Any], title: str) -> str:
     return data.to_yaml()
 
 
-def read_provenance(folder: Path) -> dict[str, Any]:
+def read_provenance(folder: Path) -> Provenance:
     """The facts behind a prepared adapter's card. Raises MellaError when the folder is not one."""
     path = folder / PROVENANCE
     if not path.is_file():

@@ -11,6 +11,7 @@ from mella_hf.answers.records import ModelIdentity
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.hub.card import CARD, CardChoice, is_edited, keep_edited, read_provenance, write_adapter_card
+from mella_hf.hub.records import MergeRecord, Provenance
 from mella_hf.languages import get_language
 
 if TYPE_CHECKING:
@@ -87,8 +88,13 @@ def merge_adapter(
             f"The merged model answers as the base does: in {dtype}, nothing is left of the adapter "
             f"{facts['models']['adapter']['adapter']!r}. If it was trained, push the adapter itself, without --merge."
         )
-    facts["merged"] = {**_hashes(identity), "dtype": dtype.removeprefix("torch.")}
-    facts["merged"] |= {"difference": difference, "tolerance": TOLERANCES[dtype]}
+    facts["merged"] = {
+        "base_hash": identity["base_hash"],
+        "adapter_hash": identity["adapter_hash"],
+        "dtype": dtype.removeprefix("torch."),
+        "difference": difference,
+        "tolerance": TOLERANCES[dtype],
+    }
     if kept:
         shutil.copy2(out / CARD, aside / CARD)
     _describe(aside, facts, edited, name=out.name)
@@ -97,20 +103,16 @@ def merge_adapter(
     return out
 
 
-def _hashes(identity: ModelIdentity) -> dict[str, str | None]:
-    """The content hashes of an identity, without its paths."""
-    return {"base_hash": identity["base_hash"], "adapter_hash": identity["adapter_hash"]}
-
-
-def _merged(out: Path, identity: ModelIdentity) -> dict[str, Any] | None:
+def _merged(out: Path, identity: ModelIdentity) -> MergeRecord | None:
     """What `out` says of its merge, where that is of the same base and adapter."""
     if not (out / PROVENANCE).is_file():
         return None
-    merged = read_provenance(out).get("merged") or {}
-    return merged if merged.items() >= _hashes(identity).items() else None
+    merged = read_provenance(out).get("merged")
+    same = merged is not None and all(merged.get(key) == identity[key] for key in ("base_hash", "adapter_hash"))
+    return merged if same else None
 
 
-def _describe(folder: Path, facts: dict[str, Any], edited: CardChoice, name: str | None = None) -> None:
+def _describe(folder: Path, facts: Provenance, edited: CardChoice, name: str | None = None) -> None:
     """Write provenance and card; a card that is kept stays known as an edited one."""
     facts.pop("card_sha256", None)
     if not is_edited(folder) and (folder / CARD).is_file():

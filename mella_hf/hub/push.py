@@ -26,12 +26,14 @@ from mella_hf.answers.identity import (
     read_adapter_config,
 )
 from mella_hf.answers.models import processor_source
+from mella_hf.answers.records import TrainingRecord
 from mella_hf.dataset.write import shard_paths
 from mella_hf.errors import MellaError
 from mella_hf.evaluation.benchmarks.cost import benchmark_costs
 from mella_hf.evaluation.run import Run, load_run
 from mella_hf.files import write_atomic
 from mella_hf.hub.card import CARD, CardChoice, card_hash, is_edited, keep_edited, write_adapter_card
+from mella_hf.hub.records import Provenance
 from mella_hf.hub_errors import FIRST_WAIT, hub_errors, require_online, retried
 
 if TYPE_CHECKING:
@@ -211,7 +213,7 @@ def _upload(api: "HfApi", folder: Path, repo_id: str, create_pr: bool, leave: li
     return info.pr_url or info.commit_url
 
 
-def _provenance(adapter: Path, config: dict[str, Any], run: Run) -> dict[str, Any]:
+def _provenance(adapter: Path, config: dict[str, Any], run: Run) -> Provenance:
     """What the card states: who was trained on what and how, and what came of it."""
     evaluated = run.models.get("adapter")
     if evaluated is None:
@@ -224,12 +226,14 @@ def _provenance(adapter: Path, config: dict[str, Any], run: Run) -> dict[str, An
         )
     weights = next(adapter / name for name in ADAPTER_WEIGHTS if (adapter / name).is_file())
     settings = _training_settings(adapter)
+    training: TrainingRecord = {**(run.training or {})}
+    training.pop("log_history", None)
     return {
         "language": run.language,
         "models": run.models,
         "weights": {"file": weights.name, "bytes": weights.stat().st_size},
         "lora": {key: config[key] for key in LORA_SETTINGS if key in config},
-        "training": {key: value for key, value in (run.training or {}).items() if key != "log_history"},
+        "training": training,
         "recipe": {key: settings[key] for key in RECIPE_SETTINGS if settings.get(key) not in (None, False, -1)},
         "data": run.data,
         "licenses": _licenses(settings),
@@ -262,7 +266,7 @@ def _licenses(settings: dict[str, Any]) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def _base_revision(facts: dict[str, Any], revision: str | None) -> str | None:
+def _base_revision(facts: Provenance, revision: str | None) -> str | None:
     """The base's commit on the Hub; None where it is not there, or nobody says which one it is."""
     if facts["base_is_local"]:
         if revision is not None:
