@@ -22,7 +22,7 @@ EVEN = 1e-6  # scores that differ by less are equal
 LENGTHS = {"up to 50 words": 50, "51 to 100": 100, "more than 100": 1 << 30}
 
 
-class Candidate(TypedDict, total=False):
+class TranslationCandidate(TypedDict, total=False):
     """One translation of a caption.
 
     Attributes:
@@ -42,7 +42,7 @@ class Candidate(TypedDict, total=False):
 
 def judge_all(
     rows: Sequence[Mapping[str, Any]], language: str, scorer: Scorer | None, threshold: float
-) -> list[list[Candidate]]:
+) -> list[list[TranslationCandidate]]:
     """Judge every translation of every row; equal translations of a caption are judged once.
 
     Args:
@@ -59,10 +59,10 @@ def judge_all(
     pairs.update(zip(pairs, judge(list(pairs), language, scorer, threshold), strict=True))
     judged = []
     for row in rows:
-        candidates: list[Candidate] = []
+        candidates: list[TranslationCandidate] = []
         for candidate in row["candidates"]:
             verdict = pairs.get((row["caption_en"], candidate["text"])) if candidate.get("problem") is None else None
-            found: Candidate = {**candidate, "qe_score": None}
+            found: TranslationCandidate = {**candidate, "qe_score": None}
             if verdict is not None:
                 found["qe_score"], found["problem"] = verdict.score, verdict.problem
             candidates.append(found)
@@ -70,7 +70,7 @@ def judge_all(
     return judged
 
 
-def best(candidates: Sequence[Candidate]) -> int:
+def best(candidates: Sequence[TranslationCandidate]) -> int:
     """The index of the best candidate: one that passed before one that did not, then by score, then the first."""
     return max(
         range(len(candidates)),
@@ -78,13 +78,13 @@ def best(candidates: Sequence[Candidate]) -> int:
     )
 
 
-def margin(candidates: Sequence[Candidate]) -> float | None:
+def margin(candidates: Sequence[TranslationCandidate]) -> float | None:
     """By how much the best score of those that passed exceeds the second; None if fewer than two were scored."""
     scores = sorted((_score(c) for c in candidates if c["problem"] is None and c["qe_score"] is not None), reverse=True)
     return scores[0] - scores[1] if len(scores) > 1 else None
 
 
-def _score(candidate: Candidate) -> float:
+def _score(candidate: TranslationCandidate) -> float:
     return -1.0 if candidate["qe_score"] is None else float(candidate["qe_score"])
 
 
@@ -106,7 +106,7 @@ class TournamentResult(TypedDict):
     won_by: str | None
     qe_score: float | None
     margin: float | None
-    candidates: list[Candidate]
+    candidates: list[TranslationCandidate]
 
 
 def write_results(out: Path, verdicts: Mapping[str, StageReport]) -> list[TournamentResult]:
