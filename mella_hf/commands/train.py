@@ -32,7 +32,7 @@ def train(
         bool,
         typer.Option(
             "--check",
-            help="Try all that the run does, without training: memory, samples, answers, disk; tell the time.",
+            help="Try all that the run does, without training: every sample, memory, answers, disk; tell the time.",
         ),
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="List every setting with its default.")] = False,

@@ -26,7 +26,7 @@ The method is adapted from text to images, and simplified:
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -36,7 +36,7 @@ from mella_hf.languages import get_language
 from mella_hf.ling.translators.translator import Translator
 from mella_hf.stage import fingerprint
 from mella_hf.training.batches.bad_samples import BadSamples
-from mella_hf.training.batches.chat import Conversation, draw_prompt, to_conversations
+from mella_hf.training.batches.chat import Conversation, draw_prompt, sound_conversations
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -164,11 +164,16 @@ def ask_about(
         turn |= sizes[turn["row"]]
     images = pictures.select_columns(["image"])
 
+    def shown(asked: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        return ({**turn, "image": images[turn["row"]]["image"]} for turn in asked)
+
+    def others(source: str) -> Iterator[dict[str, Any]]:
+        return shown(turn for turn in turns if turn["source"] == source)
+
     def transform(batch: dict[str, list[Any]]) -> Conversation:
-        shown = images[batch["row"]]["image"]
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        asked = [{**row, "image": image} for row, image in zip(rows, shown, strict=True)]
-        return to_conversations(asked, seed=0, jpeg=jpeg, bad=bad)
+        made = sound_conversations(list(shown(rows)), seed=0, jpeg=jpeg, bad=bad, others=others)
+        return {key: [turn[key] for turn in made] for key in made[0]}
 
     return Dataset.from_list(turns), transform
 

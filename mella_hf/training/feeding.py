@@ -3,18 +3,18 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from mella_hf.errors import MellaError
+from mella_hf.errors import MellaError, SampleError
 from mella_hf.training.arguments.data import DataArguments
 from mella_hf.training.arguments.settings import Settings
-from mella_hf.training.batches.bad_samples import SKIPPED_FILE, BadSamples
+from mella_hf.training.batches.bad_samples import SKIPPED_FILE, BadSamples, bad_sample
 from mella_hf.training.batches.batching import LengthBuckets, loss_denominators, loss_shares, padding_share
-from mella_hf.training.batches.chat import TURN_COLUMNS, TokenCounts, conversations, count_tokens
+from mella_hf.training.batches.chat import TURN_COLUMNS, Others, TokenCounts, conversations, count_tokens
+from mella_hf.training.batches.image_check import broken_images
 from mella_hf.training.distill import ask_about
 from mella_hf.training.forgetting import draw_replay, replayed_sources
 from mella_hf.training.splits import load_source
@@ -22,9 +22,6 @@ from mella_hf.training.splits import load_source
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import ProcessorMixin
-
-
-FIRST_ROWS = 4  # samples of a kind that are tried before the first step, until one is sound
 
 
 class DataFacts(TypedDict, total=False):
@@ -37,6 +34,7 @@ class DataFacts(TypedDict, total=False):
         loss_share: each source's share of the loss; None where nobody asked for one and the data is a stream.
         streamed: whether the data is a stream.
         answer_tokens_estimated: of one answer, by source, from the first rows of a stream.
+        left_out: how many samples cannot be trained on and are left out.
     """
 
     samples: dict[str, int]
@@ -45,6 +43,7 @@ class DataFacts(TypedDict, total=False):
     loss_share: dict[str, float] | None
     streamed: bool
     answer_tokens_estimated: dict[str, float]
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Feed:
         facts: about the data.
         held: conversations that are held out, by "<language>_<source>".
         lengths: tokens of each sample; None where they are not known beforehand.
-        kinds: a few samples of each kind, by "<language> <source>".
+        kinds: a sample of each kind, by "<language> <source>".
     """
 
     dataset: Any
@@ -67,7 +66,7 @@ class Feed:
     facts: DataFacts
     held: dict[str, Any] = field(default_factory=dict)
     lengths: Any = None
-    kinds: dict[str, list[int]] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
 
 
 def load_training_data(data: DataArguments, replay_share: float | None = None, seed: int = 0) -> "Dataset":
@@ -81,12 +80,10 @@ def load_training_data(data: DataArguments, replay_share: float | None = None, s
     from datasets import concatenate_datasets
 
     replayed = replayed_sources(data.sources) if replay_share is not None else []
-    # A run names all samples that it cannot train on, or leaves them out; the loader would stop at the first text.
-    unchecked = {"check_texts": False} if data.dataset == "mella" else {}
     parts = []
     for code in data.languages:
         for source in [*data.sources, *replayed]:
-            part = load_source(data.dataset, data.data_dir, code, source, **unchecked)
+            part = load_source(data.dataset, data.data_dir, code, source, **unchecked(data))
             if not len(part):
                 raise MellaError(
                     f"The split {source!r} of {code!r} is empty; build it, or remove the source from `sources`."
@@ -99,7 +96,18 @@ def load_training_data(data: DataArguments, replay_share: float | None = None, s
     return concatenate_datasets(parts)
 
 
-def hold_out(dataset: "Dataset", samples: int, seed: int) -> tuple["Dataset", dict[str, "Dataset"]]:
+def unchecked(data: DataArguments) -> dict[str, Any]:
+    """What our loader needs to let every text pass: a run names all that it cannot train on, or leaves them out."""
+    return {"check_texts": False} if data.dataset == "mella" else {}
+
+
+def bad_samples(settings: Settings) -> BadSamples | None:
+    """The list of samples that the run leaves out; None where it may leave out none."""
+    most = settings.data.skip_bad_samples
+    return BadSamples(Path(str(settings.training.output_dir)) / SKIPPED_FILE, most) if most else None
+
+
+def hold_out(dataset: "Dataset", samples: int, seed: int) -> tuple[list[int], dict[str, list[int]]]:
     """Take rows out of training, drawn by seed, of each language and source; no image of theirs stays in training.
 
     Returns:
@@ -120,10 +128,10 @@ def hold_out(dataset: "Dataset", samples: int, seed: int) -> tuple["Dataset", di
             )
         held[f"{language}_{source}"] = sorted(random.Random(f"eval/{seed}/{language}/{source}").sample(rows, samples))
     taken = {names[row] for rows in held.values() for row in rows}
-    rest = dataset.select([row for row, name in enumerate(names) if name not in taken])
-    if not len(rest):
+    rest = [row for row, name in enumerate(names) if name not in taken]
+    if not rest:
         raise MellaError(f"eval_samples is {samples}: nothing stays to train on; give a smaller number.")
-    return rest, {kind: dataset.select(rows) for kind, rows in held.items()}
+    return rest, held
 
 
 def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
@@ -135,22 +143,24 @@ def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
     from datasets import Image
 
     data, training = settings.data, settings.training
-    bad = BadSamples(Path(str(training.output_dir)) / SKIPPED_FILE, data.skip_bad_samples)
+    bad = bad_samples(settings)
     looks: dict[str, Any] = {"jpeg": data.jpeg_augment, "bad": bad}
+    transform = None
     with training.main_process_first(desc="counting tokens"):  # the others find it in the cache
         dataset = load_training_data(data, settings.forgetting.replay_share, training.seed)
         dataset = dataset.cast_column("image", Image(decode=False))  # the transform decodes, and names what is broken
-        transform = conversations(data.prompt_seed, **looks)
-        held: dict[str, Dataset] = {}
-        if training.eval_strategy != "no":
-            dataset, held = hold_out(dataset, data.eval_samples, training.seed)
+        broken = broken_images(dataset, training.dataset_num_proc)
         if data.transfer_set is not None:
             dataset, transform = ask_about(dataset, data.transfer_set, **looks)
-        count = partial(count_tokens, processor=processor, seed=data.prompt_seed, num_proc=training.dataset_num_proc)
-        tokens = count(dataset, most_bad=data.skip_bad_samples)
-        for part in held.values():
-            count(part)
-    dataset, tokens = _without_problems(dataset, tokens, bad)
+            broken = {turn: broken[row] for turn, row in enumerate(dataset["row"]) if row in broken}
+        tokens = count_tokens(dataset, processor, data.prompt_seed, training.dataset_num_proc, most_bad=len(dataset))
+    problems = {**broken, **tokens.problems}
+    dataset, tokens = _without_problems(dataset, tokens, problems, bad)
+    held: dict[str, Dataset] = {}
+    if training.eval_strategy != "no":
+        rest, taken = hold_out(dataset, data.eval_samples, training.seed)
+        held = {kind: dataset.select(rows) for kind, rows in taken.items()}
+        dataset, tokens = dataset.select(rest), TokenCounts(tokens.sequence[rest], tokens.completion[rest])
     sources = list(dataset["source"])
     batches = LengthBuckets(
         tokens.sequence if data.length_buckets else [1] * len(sources),
@@ -164,24 +174,37 @@ def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
     if data.weights is not None:
         answers = {name: int(tokens.completion[members].sum()) for name, members in batches.members.items()}
         denominators = loss_denominators(data.weights, answers, math.ceil(len(batches) / per_step))
+    about = facts(tokens, sources, batches, per_step, data.weights)
+    if problems:
+        about["left_out"] = len(problems)
     return Feed(
-        _turns_of(dataset, transform),
+        _turns_of(dataset, transform or conversations(data.prompt_seed, **looks, others=rows_of(dataset))),
         batches,
         denominators,
-        facts(tokens, sources, batches, per_step, data.weights),
-        {kind: _turns_of(part, conversations(data.prompt_seed)) for kind, part in held.items()},
+        about,
+        {
+            kind: _turns_of(part, conversations(data.prompt_seed, bad=bad, others=rows_of(part)))
+            for kind, part in held.items()
+        },
         tokens.sequence,
         _kinds(dataset["language"], sources),
     )
 
 
-def _kinds(languages: Iterable[str], sources: Iterable[str]) -> dict[str, list[int]]:
-    """The first samples of each language and source."""
-    found: dict[str, list[int]] = {}
+def rows_of(dataset: "Dataset") -> Others:
+    """A source's rows of a dataset, read one after the other."""
+
+    def rows(source: str) -> Iterator[dict[str, Any]]:
+        return (dataset[row] for row, own in enumerate(dataset["source"]) if own == source)
+
+    return rows
+
+
+def _kinds(languages: Iterable[str], sources: Iterable[str]) -> dict[str, int]:
+    """The first sample of each language and source."""
+    found: dict[str, int] = {}
     for row, (language, source) in enumerate(zip(languages, sources, strict=True)):
-        rows = found.setdefault(f"{language} {source}", [])
-        if len(rows) < FIRST_ROWS:
-            rows.append(row)
+        found.setdefault(f"{language} {source}", row)
     return found
 
 
@@ -190,13 +213,20 @@ def _turns_of(rows: "Dataset", transform: Any) -> Any:
     return rows.select_columns([name for name in rows.column_names if name in TURN_COLUMNS]).with_transform(transform)
 
 
-def _without_problems(dataset: "Dataset", tokens: TokenCounts, bad: BadSamples) -> tuple["Dataset", TokenCounts]:
-    """Leave out the samples that cannot be trained on, and list them."""
-    if not tokens.problems:
+def _without_problems(
+    dataset: "Dataset", tokens: TokenCounts, problems: Mapping[int, str], bad: BadSamples | None
+) -> tuple["Dataset", TokenCounts]:
+    """Leave out the samples that cannot be trained on, and list them. Raises SampleError if they are too many."""
+    if not problems:
         return dataset, tokens
-    for row, problem in tokens.problems.items():
-        bad.leave_out(dataset[row]["id"], problem)
-    good = [row for row in range(len(dataset)) if row not in tokens.problems]
+    names = dataset["id"]
+    reasons = {names[row]: problem for row, problem in sorted(problems.items())}
+    if bad is None:
+        raise bad_sample(*next(iter(reasons.items())), count=len(reasons))
+    bad.leave_out(reasons)
+    good = [row for row in range(len(dataset)) if row not in problems]
+    if not good:
+        raise SampleError(f"None of the {len(dataset)} samples can be trained on: see {bad.path}.")
     return dataset.select(good), TokenCounts(tokens.sequence[good], tokens.completion[good])
 
 

@@ -19,7 +19,7 @@ import torch
 from accelerate.utils import send_to_device
 
 from mella_hf.answers.attention import no_plans
-from mella_hf.errors import MellaError, SampleError
+from mella_hf.errors import MellaError
 from mella_hf.training.batches.batching import LengthBuckets
 from mella_hf.training.failures import named_errors
 from mella_hf.training.feeding import Feed
@@ -37,6 +37,8 @@ class Rehearsal:
     """What was tried, and what the run needs.
 
     Attributes:
+        samples: that can be trained on, by their texts, sizes and images; None for a stream.
+        left_out: how many cannot.
         kinds: languages and sources of which a sample was made.
         largest: tokens of the batch with the most, padding counted.
         longest: tokens of the longest sample.
@@ -46,6 +48,8 @@ class Rehearsal:
         disk: bytes of checkpoints and adapter.
     """
 
+    samples: int | None
+    left_out: int
     kinds: list[str]
     largest: int
     longest: int
@@ -59,9 +63,13 @@ class Rehearsal:
         time_needed = "not tried: the model is split over the processes only when training begins"
         if self.seconds is not None:
             time_needed = f"about {_spoken(self.seconds)}, by the two batches that were tried"
+        sound = "those of a stream are checked as they are read"
+        if self.samples is not None:
+            sound = f"{self.samples:,} have sound texts, sizes and images, {self.left_out:,} are left out"
         found = [
-            f"samples: one each of {', '.join(self.kinds)} made; the largest batch has {self.largest:,} tokens, the "
-            f"longest sample {self.longest:,}",
+            f"samples: {sound}",
+            f"tried: one each of {', '.join(self.kinds)}; the largest batch, {self.largest:,} tokens; the longest "
+            f"sample, {self.longest:,}",
             f"steps: {self.steps:,}",
             f"time: {time_needed}",
             f"disk: {math.ceil(self.disk / MIB):,} MiB for checkpoints and adapter",
@@ -90,13 +98,15 @@ def rehearse(trainer: Any, feed: Feed, watched: Any = None) -> Rehearsal:
     largest = int(positions.max()) if len(positions) else 0
     if trainer.accelerator.distributed_type.value not in SPLIT:
         with named_errors(trainer):
-            spent, samples, tokens, memory = _try_batches(trainer, feed, batches, positions)
+            spent, tried, tokens, memory = _try_batches(trainer, feed, batches, positions)
             if watched:
                 _try_answers(trainer, watched)
         per_step = positions.mean() if len(positions) else tokens
         seconds = spent / max(tokens, 1) * per_step * trainer.args.gradient_accumulation_steps * steps
-        longest, largest = longest or tokens // samples, largest or tokens
-    return Rehearsal(kinds, largest, longest, steps, seconds, memory, disk)
+        longest, largest = longest or tokens // tried, largest or tokens
+    samples = None if feed.lengths is None else len(feed.lengths) + sum(map(len, feed.held.values()))
+    left_out = feed.facts.get("left_out", 0)
+    return Rehearsal(samples, left_out, kinds, largest, longest, steps, seconds, memory, disk)
 
 
 def _steps(trainer: Any, feed: Feed) -> int:
@@ -137,14 +147,8 @@ def _check_room(trainer: Any, steps: int) -> int:
 
 def _one_of_each(trainer: Any, feed: Feed) -> list[str]:
     """Make a batch of one sample of each kind, as training will."""
-    for rows in feed.kinds.values():
-        for row in rows:
-            try:
-                trainer.data_collator([trainer.train_dataset[row]])
-                break
-            except SampleError:
-                if row == rows[-1] or len(rows) == 1:
-                    raise
+    for row in feed.kinds.values():
+        trainer.data_collator([trainer.train_dataset[row]])
     return list(feed.kinds) or ["the stream's first batch"]
 
 

@@ -21,6 +21,7 @@ from mella_hf.training.arguments.preflight import check_backbone
 from mella_hf.training.arguments.settings import Settings
 from mella_hf.training.backbones import lora_targets, trainable_by_part
 from mella_hf.training.batches import image_bounds
+from mella_hf.training.batches.bad_samples import SKIPPED_FILE
 from mella_hf.training.batches.collating import collator_for
 from mella_hf.training.checkpoints import (
     ADAPTER_FOLDER,
@@ -176,11 +177,13 @@ def check(settings: Settings) -> Rehearsal:
         MellaError, TrainingError: as `train`, for all that can be known before the first step.
     """
     output_dir = Path(str(settings.training.output_dir))
-    existed = output_dir.exists()
-    trainer, _ = build_trainer(settings)
+    existed, listed = output_dir.exists(), (output_dir / SKIPPED_FILE).exists()
     try:
+        trainer, _ = build_trainer(settings)
         return trainer.rehearse()
     finally:
+        if not listed:
+            (output_dir / SKIPPED_FILE).unlink(missing_ok=True)
         if not existed and output_dir.is_dir() and not any(output_dir.iterdir()):
             output_dir.rmdir()  # a Trainer makes it when it is made
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch.utils.data import IterableDataset
 
-from mella_hf.errors import MellaError
+from mella_hf.errors import MellaError, SampleError
 from mella_hf.training.arguments.data import DataArguments
 from mella_hf.training.arguments.settings import Settings
+from mella_hf.training.batches.bad_samples import SKIPPED_FILE, BadSamples, bad_sample
 from mella_hf.training.batches.batching import ROUNDS_PER_BUCKET, LengthBuckets, loss_denominators
-from mella_hf.training.batches.chat import COUNTED_COLUMNS, Conversation, TokenCounter, to_conversation
-from mella_hf.training.feeding import DataFacts, Feed
+from mella_hf.training.batches.chat import COUNTED_COLUMNS, Conversation, TokenCounter, sound_conversations
+from mella_hf.training.feeding import DataFacts, Feed, bad_samples, unchecked
 from mella_hf.training.splits import load_source
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
 Row = dict[str, Any]
+COUNTS = ("sequence", "completion")
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class BatchStream(IterableDataset):
         counter: counts the tokens of rows.
         per_rank: samples in a batch.
         jpeg: whether images lose quality, as in `to_conversation`.
+        bad: samples that cannot be trained on are left out and put on this list; without one, they are an error.
     """
 
     def __init__(
@@ -117,15 +120,18 @@ class BatchStream(IterableDataset):
         rank: int = 0,
         ranks: int = 1,
         jpeg: bool = False,
+        bad: BadSamples | None = None,
     ):
-        self.jpeg = jpeg
+        self.jpeg, self.bad = jpeg, bad
         self.sources, self.rounds, self.counter = dict(sources), dict(rounds), counter
         self.per_rank, self.seed, self.rank, self.ranks = per_rank, seed, rank, ranks
         self.start = StreamPlace(starts={source: [0, 0] for source in self.sources})
+        self._sound = False  # whether there was a sample that can be trained on
 
     def go_on(self, place: str) -> None:
         """Start the next iteration after the batch that came with this place."""
         self.start = StreamPlace(**json.loads(place))
+        self._sound = True
 
     def __iter__(self) -> Iterator[tuple[str, list[Conversation]]]:
         place = self.start
@@ -133,6 +139,8 @@ class BatchStream(IterableDataset):
         while True:
             starts = {source: rows.position() for source, rows in self.sources.items()}
             if all(start is None for start in starts.values()):
+                if not self._sound:
+                    raise SampleError("No sample of the stream can be trained on; look at them with `mella verify`.")
                 place = replace(place, epoch=place.epoch + 1)
                 self._open(place.epoch, {source: [0, 0] for source in self.sources})
                 continue
@@ -145,29 +153,47 @@ class BatchStream(IterableDataset):
             rows.open(epoch, starts[source])
 
     def _window(self, place: StreamPlace) -> Iterator[tuple[str, list[Conversation]]]:
-        rows = self.read_window()
+        rows, counts = self.read_window()
+        if not rows:
+            return
+        self._sound = True
         buckets = LengthBuckets(
-            self.counter.strictly(columns(rows))["sequence"],
-            [row["source"] for row in rows],
-            self.per_rank,
-            self.seed,
-            ranks=self.ranks,
+            counts["sequence"], [row["source"] for row in rows], self.per_rank, self.seed, ranks=self.ranks
         )
         buckets.set_epoch(place.window)
         for number, batch in enumerate(buckets):
             done, rank = divmod(number, self.ranks)
             if rank == self.rank and done >= place.rounds:
                 after = json.dumps(asdict(replace(place, rounds=done + 1)))
-                yield after, [self.conversation(rows[i]) for i in batch]
+                yield after, self.conversations([rows[i] for i in batch], rows)
 
-    def read_window(self) -> list[Row]:
-        """The rows of the next window, all sources."""
+    def read_window(self) -> tuple[list[Row], dict[str, list[int]]]:
+        """The rows of the next window that can be trained on, all sources, and the tokens of each."""
         size = self.per_rank * self.ranks
-        return [row for source, rows in self.sources.items() for row in rows.take(self.rounds[source] * size)]
+        rows = [row for source, own in self.sources.items() for row in own.take(self.rounds[source] * size)]
+        counted = self.counter(columns(rows))
+        good = []
+        for at, problem in enumerate(counted["problem"]):
+            if problem is None:
+                good.append(at)
+            elif self.bad is None:
+                raise bad_sample(rows[at]["id"], problem)
+            else:
+                self.bad.leave_out({rows[at]["id"]: problem})
+        for source in self.sources:  # each rank needs a batch
+            own = [at for at in good if rows[at]["source"] == source]
+            good += own[:1] * (self.ranks - len(own))
+        return [rows[at] for at in good], {name: [counted[name][at] for at in good] for name in COUNTS}
 
-    def conversation(self, row: Row) -> Conversation:
-        """The row as a conversation, its image decoded."""
-        return to_conversation(row, self.counter.seed, self.jpeg)
+    def conversations(self, batch: list[Row], window: list[Row]) -> list[Conversation]:
+        """The rows as conversations, their images decoded; `window` has a row to stand for a batch of broken ones."""
+        return sound_conversations(
+            batch,
+            self.counter.seed,
+            jpeg=self.jpeg,
+            bad=self.bad,
+            others=lambda source: (row for row in window if row["source"] == source),
+        )
 
 
 def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
@@ -182,7 +208,7 @@ def open_sources(data: DataArguments, seed: int, ranks: int) -> dict[str, Source
     sources = {}
     for source in data.sources:
         streams = [
-            load_source(data.dataset, data.data_dir, code, source, streaming=True).cast_column(
+            load_source(data.dataset, data.data_dir, code, source, streaming=True, **unchecked(data)).cast_column(
                 "image", Image(decode=False)
             )
             for code in data.languages
@@ -216,11 +242,15 @@ def build_stream_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
         rank=training.process_index,
         ranks=training.world_size,
         jpeg=data.jpeg_augment,
+        bad=bad_samples(settings),
     )
-    first = batches.read_window()
+    first, counts = batches.read_window()
     answers: dict[str, list[int]] = {source: [] for source in sources}
-    for row, count in zip(first, counter.strictly(columns(first))["completion"], strict=True):
+    for row, count in zip(first, counts["completion"], strict=True):
         answers[row["source"]].append(count)
+    lacking = [source for source, found in answers.items() if not found]
+    if lacking:
+        raise SampleError(f"None of the first samples of {lacking[0]!r} can be trained on: see {SKIPPED_FILE}.")
     mean = {source: float(np.mean(counts)) for source, counts in answers.items()}
     denominators = None
     if data.weights is not None:
@@ -235,5 +265,5 @@ def build_stream_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
         "loss_share": data.weights,
     }
     # TRL reads one conversation to see that there are images; the batches come from the stream.
-    shown = {key: [value] for key, value in batches.conversation(first[0]).items()}
+    shown = {key: [value] for key, value in batches.conversations(first[:1], first)[0].items()}
     return Feed(Dataset.from_dict({"row": [0]}).with_transform(lambda batch: shown), batches, denominators, facts)

@@ -64,8 +64,10 @@ def test_bad_samples_are_left_out_up_to_a_number(make_rows: Any, tmp_path: Path)
     assert all("image_format" in entry["reason"] for entry in listed)
     with pytest.raises(SampleError, match=f"{rows[3]['id']}.* There are 2 such samples"):
         conversations(42, bad=one)(batch_of(rows))
-    with pytest.raises(SampleError, match="No sample of a batch can be trained on"):
+    with pytest.raises(SampleError, match="No sample of 'know' can be trained on"):
         conversations(42, bad=two)(batch_of([rows[1], rows[3]]))
+    others = conversations(42, bad=two, others=lambda source: [rows[3], rows[2]])  # one sound row stands for them
+    assert others(batch_of([rows[1]]))["completion"] == conversations(42)(batch_of([rows[2]]))["completion"]
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +88,10 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory, make_rows: Any) -> tuple[Pa
 
 
 def test_a_run_names_them_before_its_first_step(tiny_qwen2vl: Path, spoilt: Any, tmp_path: Path) -> None:
-    folder, (_, wide, _) = spoilt
+    folder, (cut, _, _) = spoilt
     settings = parse_settings(flags(tiny_qwen2vl, folder, tmp_path / "run", sources="know"))
     with pytest.raises(
-        SampleError, match=f"The sample '{wide}' .*9000 x 10 px does not fit .*There are 2 such samples"
+        SampleError, match=f"The sample '{cut}' cannot be trained on: image_broken.*There are 3 such samples"
     ):
         train(settings)
 
@@ -100,7 +102,7 @@ def test_a_run_goes_on_without_them(tiny_qwen2vl: Path, spoilt: Any, tmp_path: P
     train(parse_settings(flags(tiny_qwen2vl, folder, tmp_path / "run", **more)))
     listed = [json.loads(line)["id"] for line in (tmp_path / "run" / SKIPPED_FILE).read_text().splitlines()]
     assert sorted(listed) == sorted(bad)
-    assert json.loads((tmp_path / "run/training.json").read_text())["samples"] == {"know": 10}
+    assert json.loads((tmp_path / "run/training.json").read_text())["samples"] == {"know": 9}
 
 
 def test_a_loader_s_worker_says_it_as_plainly(make_rows: Any) -> None:
@@ -140,11 +142,12 @@ def test_no_image_is_both_held_out_and_trained_on(make_rows: Any) -> None:
     from datasets import concatenate_datasets
 
     know, ling = make_rows(12), make_rows(10, source="ling", start=6)  # six images are in both
+    names = concatenate_datasets([know, ling])["id"]
     rest, held = hold_out(concatenate_datasets([know, ling]), 3, seed=1)
     assert {kind: len(rows) for kind, rows in held.items()} == {"ar_know": 3, "ar_ling": 3}
-    out = {name for rows in held.values() for name in rows["id"]}
-    assert not out & set(rest["id"])
-    assert {*rest["id"], *out} == {*know["id"], *ling["id"]}
+    out = {names[row] for rows in held.values() for row in rows}
+    assert not out & {names[row] for row in rest}
+    assert {*(names[row] for row in rest), *out} == {*know["id"], *ling["id"]}
     with pytest.raises(MellaError, match="eval_samples is 7, but 'know' of 'ar' has only 12 samples"):
         hold_out(know, 7, seed=1)
 
@@ -166,7 +169,8 @@ def test_the_loss_on_held_out_rows_by_language_and_source(
     from mella_hf.training.feeding import load_training_data
 
     settings = parse_settings(flags(tiny_qwen2vl, tiny_dataset, tmp_path / "other", **more))
-    _, held = hold_out(load_training_data(settings.data), 2, settings.training.seed)
+    loaded = load_training_data(settings.data)
+    _, held = hold_out(loaded, 2, settings.training.seed)
     model = PeftModel.from_pretrained(
         AutoModelForImageTextToText.from_pretrained(tiny_qwen2vl), tmp_path / "run/adapter"
     )
@@ -174,7 +178,7 @@ def test_the_loss_on_held_out_rows_by_language_and_source(
     last = {key: value for entry in record["log_history"] if entry["step"] == 8 for key, value in entry.items()}
     for source in ("know", "ling"):
         losses = []
-        for turn in held[f"ar_{source}"].with_transform(conversations(settings.data.prompt_seed)):
+        for turn in loaded.select(held[f"ar_{source}"]).with_transform(conversations(settings.data.prompt_seed)):
             texts = [
                 processor.apply_chat_template(turn["prompt"], add_generation_prompt=True),
                 processor.apply_chat_template(turn["prompt"] + turn["completion"]),

@@ -33,7 +33,8 @@ def test_the_command_tries_all_and_leaves_nothing(tiny_qwen2vl: Path, tiny_datas
     assert found["seconds"] > 0 and found["memory"] is None
     assert not (tmp_path / "run").exists()
     spoken = CliRunner().invoke(app, ["train", "--check", *given])
-    assert "samples: one each of ar know, ar ling made" in spoken.stdout and "time: about" in spoken.stdout
+    assert "samples: 22 have sound texts, sizes and images, 0 are left out" in spoken.stdout
+    assert "tried: one each of ar know, ar ling" in spoken.stdout and "time: about" in spoken.stdout
 
 
 def test_the_largest_and_the_longest_batch_are_tried(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

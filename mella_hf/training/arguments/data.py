@@ -98,8 +98,6 @@ class DataArguments:
             raise MellaError(f"skip_bad_samples is {self.skip_bad_samples}; give 0 or more.")
         if self.eval_samples < 1:
             raise MellaError(f"eval_samples is {self.eval_samples}; give a positive number.")
-        if self.streaming and self.skip_bad_samples:
-            raise MellaError("skip_bad_samples does not work with streaming; set streaming: false.")
         if self.weights is not None and not self.length_buckets:
             raise MellaError("source_weights needs length_buckets: true, because then each batch has one source.")
         if self.streaming and not self.length_buckets:

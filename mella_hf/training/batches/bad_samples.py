@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from mella_hf.errors import SampleError
@@ -19,7 +20,8 @@ def bad_sample(sample_id: str, reason: str, count: int = 1) -> SampleError:
     others = f" There are {count} such samples." if count > 1 else ""
     return SampleError(
         f"The sample {sample_id!r} cannot be trained on: {reason}.{others} Take it out: `echo {sample_id} > bad.txt` "
-        "and `mella remove FOLDER --ids bad.txt`; or let the run leave out up to N such samples: --skip_bad_samples N."
+        "and `mella remove FOLDER --ids bad.txt`; or let the run leave out up to N such samples: --skip_bad_samples N. "
+        "A run that has begun goes on with the latter; other data would be another run."
     )
 
 
@@ -34,17 +36,20 @@ class BadSamples:
     def __init__(self, path: Path, limit: int):
         self.path, self.limit = path, limit
 
-    def leave_out(self, sample_id: str, reason: str) -> None:
-        """Put a sample on the list. Raises SampleError if that is one too many."""
+    def leave_out(self, reasons: Mapping[str, str]) -> None:
+        """Put samples on the list: id and reason. Raises SampleError if they are too many; then none is put there."""
         listed = {entry["id"] for _, entry in json_lines(self.path)} if self.path.is_file() else set()
-        if sample_id in listed:
+        new = {name: reason for name, reason in reasons.items() if name not in listed}
+        if not new:
             return
-        if len(listed) >= self.limit:
-            raise bad_sample(sample_id, reason, len(listed) + 1)
+        if len(listed) + len(new) > self.limit:
+            first = next(iter(new))
+            raise bad_sample(first, new[first], len(listed) + len(new))
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"id": sample_id, "reason": reason}, ensure_ascii=False) + "\n"
+        entries = [{"id": name, "reason": reason} for name, reason in new.items()]
+        lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            os.write(file, line.encode())  # one call, so that lines of several processes do not mix
+            os.write(file, lines.encode())  # one call, so that lines of several processes do not mix
         finally:
             os.close(file)

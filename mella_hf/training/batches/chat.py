@@ -5,7 +5,7 @@ A sample becomes one user turn, an image and a prompt in the sample's language, 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ from mella_hf.answers.processors import takes_suffix
 from mella_hf.compat import dataset_fingerprint
 from mella_hf.dataset.checks import text_problem
 from mella_hf.errors import SampleError
-from mella_hf.images.opening import Rejected, guarded, on_white, open_image
+from mella_hf.images.opening import Rejected, on_white, open_image
 from mella_hf.languages import get_language
 from mella_hf.training.batches.bad_samples import BadSamples, bad_sample
+from mella_hf.training.batches.image_check import check_size, decoded
 from mella_hf.training.batches.image_sizes import image_tokens
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 JPEG_QUALITY = (75, 100)  # internvl/train/dataset.py of OpenGVLab/InternVL, `qualities`
 Conversation = dict[str, Any]
+Others = Callable[[str], Iterable[dict[str, Any]]]  # a source's rows
 # `prompt` and `row` only in a transfer set, whose questions are part of the data and whose images lie elsewhere.
 TURN_COLUMNS = ("id", "image", "text", "language", "source", "prompt", "row")
 
@@ -57,7 +59,7 @@ def to_conversation(row: dict[str, Any], seed: int, jpeg: bool = False) -> Conve
     """A record as TRL's prompt-completion format with `images`, and its source.
 
     Args:
-        row: its image is decoded, or as `datasets` stores it: {"bytes": …, "path": …}.
+        row: its image is decoded, or as `datasets` stores it: {"bytes": …, "path": …}, or None.
         seed: of the draw of a prompt.
         jpeg: whether the image loses quality as by saving it as JPEG, of a quality drawn by id.
 
@@ -65,23 +67,20 @@ def to_conversation(row: dict[str, Any], seed: int, jpeg: bool = False) -> Conve
         SampleError: if the image cannot be decoded; names the sample.
     """
     prompt = row["prompt"] if "prompt" in row else draw_prompt(row["language"], row["source"], row["id"], seed)
-    image = _decoded(row["id"], row["image"]) if isinstance(row["image"], dict) else on_white(row["image"])
+    image = row["image"]
+    if image is None or isinstance(image, dict):
+        try:
+            image = decoded(image)
+            check_size(image, (row.get("width"), row.get("height")))
+        except Rejected as error:
+            raise bad_sample(row["id"], str(error)) from error
+    image = on_white(image)
     return {
         "images": [degraded(image, row["id"], seed) if jpeg else image],
         "prompt": [user_turn(prompt)],
         "completion": [assistant_turn(row["text"])],
         "source": row["source"],
     }
-
-
-def _decoded(sample_id: str, stored: dict[str, Any]) -> "Image.Image":
-    from datasets import Image
-
-    try:
-        with guarded():
-            return on_white(Image().decode_example(stored))  # type: ignore[arg-type]
-    except Rejected as error:
-        raise bad_sample(sample_id, str(error)) from error
 
 
 def degraded(image: "Image.Image", sample_id: str, seed: int) -> "Image.Image":
@@ -97,27 +96,43 @@ def degraded(image: "Image.Image", sample_id: str, seed: int) -> "Image.Image":
 
 
 def conversations(
-    seed: int, *, jpeg: bool = False, bad: BadSamples | None = None
+    seed: int, *, jpeg: bool = False, bad: BadSamples | None = None, others: Others | None = None
 ) -> Callable[[dict[str, list[Any]]], Conversation]:
     """A batch transform for `Dataset.set_transform`: images are decoded when a batch asks for them.
 
     Args:
         seed: of the draw of a prompt.
         jpeg: as in `to_conversation`.
-        bad: samples whose image cannot be decoded are left out of the batch and put on this list.
+        bad, others: as in `sound_conversations`.
     """
 
     def transform(batch: dict[str, list[Any]]) -> Conversation:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        return to_conversations(rows, seed, jpeg=jpeg, bad=bad)
+        turns = sound_conversations(rows, seed, jpeg=jpeg, bad=bad, others=others)
+        return {key: [turn[key] for turn in turns] for key in turns[0]}
 
     return transform
 
 
-def to_conversations(
-    rows: list[dict[str, Any]], seed: int, *, jpeg: bool = False, bad: BadSamples | None = None
-) -> Conversation:
-    """Records as columns of conversations; see `conversations`."""
+def sound_conversations(
+    rows: list[dict[str, Any]],
+    seed: int,
+    *,
+    jpeg: bool = False,
+    bad: BadSamples | None = None,
+    others: Others | None = None,
+) -> list[Conversation]:
+    """The conversations of a batch, without those that cannot be trained on.
+
+    Args:
+        rows: as in `to_conversation`.
+        bad: the list on which samples are put whose image cannot be decoded; without one, they are an error.
+        others: rows of a source. The first sound one stands for a batch of which nothing is left, because all
+            processes of a run need equally many batches.
+
+    Raises:
+        SampleError: for a sample that cannot be trained on, if there is no list or it is full.
+    """
     turns = []
     for row in rows:
         try:
@@ -125,13 +140,15 @@ def to_conversations(
         except SampleError as error:
             if bad is None:
                 raise
-            bad.leave_out(row["id"], str(error.__cause__ or error))
+            bad.leave_out({row["id"]: str(error.__cause__ or error)})
+    for row in others(rows[0]["source"]) if others and not turns else ():
+        try:
+            return [to_conversation(row, seed, jpeg)]
+        except SampleError:
+            continue  # its own batch leaves it out
     if not turns:
-        raise SampleError(
-            f"No sample of a batch can be trained on: {', '.join(row['id'] for row in rows)}. Take them out with "
-            "`mella remove`."
-        )
-    return {key: [turn[key] for turn in turns] for key in turns[0]}
+        raise SampleError(f"No sample of {rows[0]['source']!r} can be trained on; look at them with `mella verify`.")
+    return turns
 
 
 @dataclass(frozen=True)
