@@ -7,7 +7,7 @@ look like several languages, and many pages declare the language of their templa
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -26,7 +26,7 @@ from mella_hf.know.rows import RowFailed, one_row
 from mella_hf.languages import get_language, known_languages, language_codes, languages_state
 from mella_hf.languages.sources import canonical_code
 from mella_hf.stage import Shard, ShardOutput
-from mella_hf.text.identifiers import identifier_name
+from mella_hf.text.identifiers import identifier, identifier_name
 from mella_hf.text.lid import (
     LONG,
     SCRIPT_SHARE,
@@ -124,11 +124,12 @@ def filter_rows(
 def judge(row: Mapping[str, Any], languages: Sequence[str]) -> tuple[str | None, Kept | Dropped]:
     """(language, verdict) of one candidate by itself; the language of a drop is what the page declares, if asked for.
 
-    The declared language is tried first, then the others in order.
+    The declared language is tried first. Where the page declares none, several languages may have written a short text:
+    the one that the text and the words around it are likeliest in has it.
     """
     declared = declared_language(row["page_language"], row["site"])
     order = sorted(languages, key=lambda code: code != declared)
-    reasons = []
+    reasons, kept = [], {}
     for code in order:
         verdict = check_alt_text(row["alt"], code)
         if isinstance(verdict, Dropped):
@@ -136,12 +137,23 @@ def judge(row: Mapping[str, Any], languages: Sequence[str]) -> tuple[str | None,
                 return declared if declared in languages else None, verdict
             reasons.append(verdict.reason)
         elif agrees(verdict.text, code, declared, context_of(row)):
-            return code, verdict
+            if code == declared or letter_count(verdict.text) >= LONG:
+                return code, verdict
+            kept[code] = verdict
         else:
             reasons.append("wrong_language")
+    if kept:
+        code = next(iter(kept)) if len(kept) == 1 else likeliest(f"{row['alt']} {context_of(row)}", kept)
+        return code, kept[code]
     # Of the declared language, which came first; of an undeclared one, how near the text came to any.
     known = declared in languages
     return declared if known else None, Dropped(reasons[0] if known else max(reasons, key=_NEARNESS.index))
+
+
+def likeliest(text: str, codes: Iterable[str]) -> str:
+    """The language of `codes` that a text is most probably in; the first of equals."""
+    ranked = identifier().rank(text)
+    return max(codes, key=lambda code: sum(ranked.get(label, 0.0) for label in labels_of(get_language(code))))
 
 
 def declared_language(page_language: str | None, site: str) -> str | None:

@@ -56,6 +56,25 @@ def test_a_text_that_is_not_in_the_declared_language_may_be_in_another(probabili
     assert judge(candidate(LATIN_40, "cs"), ("cs", "hu")) == ("hu", Kept(LATIN_40))
 
 
+def test_of_several_languages_that_may_have_written_it_the_likeliest(probabilities: Use) -> None:
+    probabilities(ru=0.3, sr=0.5)
+    for languages in (("ru", "sr"), ("sr", "ru")):
+        assert judge(candidate("Обична слика", None), languages) == ("sr", Kept("Обична слика"))
+
+
+@pytest.mark.parametrize(
+    ("alt", "heading", "code"),
+    [
+        ("Главни прозор Арка.", "Поглавље 1. Увод", "sr"),
+        ("Поставке сервиса.", "Сервиси", "sr"),
+        ("Окно", "Настройки", "ru"),
+    ],
+)
+def test_short_words_on_pages_that_declare_nothing(alt: str, heading: str, code: str) -> None:
+    """Two of the alt-texts of KDE's manual in Serbian, which had been taken for Russian."""
+    assert judge(candidate(alt, None) | {"heading": heading}, ("ar", "ru", "sr"))[0] == code
+
+
 def test_serbian_in_latin_letters_must_be_declared(probabilities: Use) -> None:
     probabilities(sr=1.0)
     assert agrees("malina", "sr", "sr", "") and not agrees("malina", "sr", None, "")
