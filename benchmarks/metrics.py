@@ -81,7 +81,7 @@ def peers(predictions: list[str], references: list[str], stems: dict[str, str]) 
 
     from mella_hf.metrics.scores.meteor import NoWordNet, StemTable, meteor
     from mella_hf.metrics.scores.rouge_l import rouge_l
-    from mella_hf.metrics.vocabulary import Vocabulary
+    from mella_hf.metrics.texts.vocabulary import Vocabulary
 
     n = len(predictions)
     pairs = list(zip(predictions, references, strict=True))

@@ -89,7 +89,7 @@ def score(
             "--check."
         )
     from mella_hf.metrics import MellaMetric
-    from mella_hf.metrics.check import differences
+    from mella_hf.metrics.peers import differences
     from mella_hf.metrics.predictions.join import joined, with_references
     from mella_hf.metrics.predictions.read import read_predictions
 

@@ -12,7 +12,7 @@ from mella_hf.answers.chat.requests import reasons
 from mella_hf.answers.request_cache import Asked, RequestCache
 from mella_hf.errors import MellaError, StageError
 from mella_hf.metrics.degenerate import REPETITION_LIMIT, REPETITION_ORDER, has_loop
-from mella_hf.metrics.ngrams import NGrams, repetition
+from mella_hf.metrics.texts.ngrams import NGrams, repetition
 from mella_hf.plugins import blame
 from mella_hf.text import lid
 

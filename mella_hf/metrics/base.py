@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mella_hf.metrics.texts import MetricSettings, Text
+from mella_hf.metrics.texts.prepared import MetricSettings, Text
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mella_hf.errors import MellaError
 from mella_hf.languages import Language
 from mella_hf.metrics.degenerate import other_language
 from mella_hf.metrics.rates import rate_interval
-from mella_hf.metrics.sequences import Lazy
+from mella_hf.metrics.texts.sequences import Lazy
 from mella_hf.text.lid import (
     ENGLISH,
     LONG,

@@ -9,7 +9,7 @@ from mella_hf.errors import MellaError
 from mella_hf.metrics import significance
 from mella_hf.metrics.installed import all_scores, own_difference_intervals, score_sums
 from mella_hf.metrics.metric import DIGITS, ItemStatistics, number
-from mella_hf.metrics.tables import JoinedTables, column_sums
+from mella_hf.metrics.texts.tables import JoinedTables, column_sums
 
 # The result of `compare`. A plain dict, because every installed metric adds keys of its own.
 Comparison = dict[str, Any]

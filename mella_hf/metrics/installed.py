@@ -16,7 +16,7 @@ import numpy as np
 from mella_hf.errors import MellaError
 from mella_hf.metrics import scores as own
 from mella_hf.metrics.base import Metric, Score
-from mella_hf.metrics.tables import Compact
+from mella_hf.metrics.texts.tables import Compact
 from mella_hf.plugins import blame, find_plugins, load_plugin, make_plugin, origin
 
 GROUP = "mella_hf.metrics"

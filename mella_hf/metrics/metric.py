@@ -29,10 +29,10 @@ from mella_hf.metrics.installed import (
 from mella_hf.metrics.matching import Mode
 from mella_hf.metrics.results import Scores
 from mella_hf.metrics.scores.meteor import METEORS
-from mella_hf.metrics.sequences import Lazy
 from mella_hf.metrics.statistics import FLAGS, Corpus, ItemCounts, count_items
-from mella_hf.metrics.tables import JoinedTables, blocks, column_sums
-from mella_hf.metrics.texts import MetricSettings
+from mella_hf.metrics.texts.prepared import MetricSettings
+from mella_hf.metrics.texts.sequences import Lazy
+from mella_hf.metrics.texts.tables import JoinedTables, blocks, column_sums
 from mella_hf.text.identifiers import DEFAULT, identifier_name
 from mella_hf.text.lid import is_identifiable
 from mella_hf.text.tokens import stemmer_version, tokenizer_version
@@ -149,7 +149,7 @@ class MellaMetric:
         protocol: "mella", or "paper" to reproduce the author's published averages (`mella_hf.metrics.paper`),
             which are not comparable with anything else and say so in their signature.
         check: `compute` also recomputes BLEU and chrF++ with sacrebleu, ROUGE-L with rouge_score and METEOR with nltk
-            on the same tokens, and puts both beside each other (`mella_hf.metrics.check`).
+            on the same tokens, and puts both beside each other (`mella_hf.metrics.peers`).
         keyword_plain: keywords match without the diacritics of Latin letters, too ("u Nisu" names Niš).
         keywords_by: what found the keywords, such as "ner:ORG/MODEL" or "rules-0.1.0", for the signature.
         answer_cleaning: score answers without `<think>` blocks, "Answer:" and Markdown (`mella_hf.metrics.cleaning`).
@@ -398,7 +398,7 @@ class MellaMetric:
         if return_items:
             result["items"] = statistics.table()
         if self.check:
-            from mella_hf.metrics.check import differences
+            from mella_hf.metrics.peers import differences
 
             texts = self.answers(as_list(predictions, "predictions")), as_list(references, "references")
             result["check"] = differences(result, *texts, self.language)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from mella_hf.errors import MellaError
-from mella_hf.metrics.tables import NumberTable, blocks, column_sums
+from mella_hf.metrics.texts.tables import NumberTable, blocks, column_sums
 
 RESAMPLES = 1000  # Koehn (2004) and sacrebleu
 SEED = 12345  # sacrebleu's

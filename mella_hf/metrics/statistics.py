@@ -17,9 +17,9 @@ import numpy as np
 from mella_hf.errors import MellaError
 from mella_hf.metrics.base import Metric
 from mella_hf.metrics.installed import all_metrics
-from mella_hf.metrics.tables import Compact
-from mella_hf.metrics.texts import MetricSettings, Text
-from mella_hf.metrics.vocabulary import Vocabulary
+from mella_hf.metrics.texts.prepared import MetricSettings, Text
+from mella_hf.metrics.texts.tables import Compact
+from mella_hf.metrics.texts.vocabulary import Vocabulary
 from mella_hf.plugins import blame
 from mella_hf.progress import progress_bar
 from mella_hf.text.tokens import TokenAnalysis, analyze

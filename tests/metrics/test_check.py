@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from mella_hf import languages
 from mella_hf.cli import app
 from mella_hf.metrics import MellaMetric
-from mella_hf.metrics.check import recompute
+from mella_hf.metrics.peers import recompute
 
 PAIRS = {
     "cs": [("Turisté stojí na mostě.", "Turisté stojí na starém mostě."), ("", "Kostel ve městě"), ("Pes", "Kočka")],

@@ -12,7 +12,7 @@ import pytest
 
 from mella_hf.metrics import MellaMetric
 from mella_hf.metrics.scores.meteor import meteor
-from mella_hf.metrics.vocabulary import Vocabulary
+from mella_hf.metrics.texts.vocabulary import Vocabulary
 from mella_hf.text.tokens import analyze
 
 CORPUS = Path(__file__).parent / "corpus"

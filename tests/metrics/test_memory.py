@@ -12,7 +12,7 @@ from mella_hf.cli import app
 from mella_hf.metrics import MellaMetric
 from mella_hf.metrics.installed import all_metrics, columns
 from mella_hf.metrics.statistics import FLAGS, Chunk, Corpus, Span
-from mella_hf.metrics.tables import Compact, JoinedTables, blocks, column_sums
+from mella_hf.metrics.texts.tables import Compact, JoinedTables, blocks, column_sums
 
 MOST = 500  # bytes a line: a million lines fit in 1 GB, beside what Python and the dictionaries take
 
@@ -80,6 +80,6 @@ def test_blocks_change_no_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     order = np.random.RandomState(2).permutation(1000)
     side = JoinedTables((table, table), order)
     whole = np.hstack((rows, rows))[order]
-    monkeypatch.setattr("mella_hf.metrics.tables.BLOCK", 7)
+    monkeypatch.setattr("mella_hf.metrics.texts.tables.BLOCK", 7)
     assert np.array_equal(column_sums(side), whole.sum(axis=0))
     assert np.array_equal(np.concatenate([part for _, part in blocks(side)]), whole)

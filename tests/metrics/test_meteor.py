@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mella_hf.languages import get_language
 from mella_hf.metrics.paper import clean_prediction, penn_tokens
 from mella_hf.metrics.scores.meteor import Meteor, longest_runs_first, meteor, score_by_nltk
-from mella_hf.metrics.texts import MetricSettings
-from mella_hf.metrics.vocabulary import Vocabulary
+from mella_hf.metrics.texts.prepared import MetricSettings
+from mella_hf.metrics.texts.vocabulary import Vocabulary
 
 
 def exact(prediction: list[str], reference: list[str]) -> float:

@@ -8,11 +8,11 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
 from mella_hf.languages import get_language
-from mella_hf.metrics.ngrams import NGrams, characters, repetition
 from mella_hf.metrics.scores.bleu import BLEU_ORDER, bleu_score, bleu_statistics
 from mella_hf.metrics.scores.chrf import CHAR_ORDER, Chrf, chrf_score, chrf_statistics
 from mella_hf.metrics.scores.rouge_l import rouge_l
-from mella_hf.metrics.vocabulary import Vocabulary
+from mella_hf.metrics.texts.ngrams import NGrams, characters, repetition
+from mella_hf.metrics.texts.vocabulary import Vocabulary
 
 WORDS = st.lists(st.sampled_from("a b c d e".split()), max_size=12)
 PAIRS = st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6)
@@ -69,7 +69,7 @@ ODD_TEXTS = st.text(st.sampled_from(list("aAbé Ωя.,!?'\"()-«»…ก็한ا
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(ODD_TEXTS, ODD_TEXTS), min_size=1, max_size=5))
 def test_plain_chrf_equals_sacrebleu_on_texts_as_they_come(pairs: list[tuple[str, str]]) -> None:
-    from mella_hf.metrics.texts import MetricSettings, Text
+    from mella_hf.metrics.texts.prepared import MetricSettings, Text
     from mella_hf.text.tokens import analyze
 
     metric, vocabulary, language = Chrf(), Vocabulary(), get_language("en")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from mella_hf.metrics.sequences import Lazy
+from mella_hf.metrics.texts.sequences import Lazy
 
 Row = dict[str, Any]
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from mella_hf.metrics.base import Metric, Score
-from mella_hf.metrics.ngrams import NGrams
-from mella_hf.metrics.texts import MetricSettings, Text
+from mella_hf.metrics.texts.ngrams import NGrams
+from mella_hf.metrics.texts.prepared import MetricSettings, Text
 
 BLEU_ORDER = 4
 

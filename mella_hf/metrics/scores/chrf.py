@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mella_hf.metrics.base import Metric, Score
-from mella_hf.metrics.ngrams import NGrams, characters
-from mella_hf.metrics.texts import MetricSettings, Text
+from mella_hf.metrics.texts.ngrams import NGrams, characters
+from mella_hf.metrics.texts.prepared import MetricSettings, Text
 
 CHAR_ORDER, WORD_ORDER = 6, 2  # chrF++ (Popović 2017)
 CHRF_BETA = 2.0

@@ -15,8 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from mella_hf.metrics.base import Metric, Score
-from mella_hf.metrics.ngrams import ngram_keys
-from mella_hf.metrics.texts import MetricSettings, Text
+from mella_hf.metrics.texts.ngrams import ngram_keys
+from mella_hf.metrics.texts.prepared import MetricSettings, Text
 
 ORDER = 4
 SIGMA = 6.0  # words: how fast a difference in length lowers the score

@@ -8,7 +8,7 @@ import numpy as np
 from mella_hf.metrics.base import Metric, Score
 from mella_hf.metrics.matching import keyword_hits
 from mella_hf.metrics.rates import clustered_rate_interval, rate_difference_interval
-from mella_hf.metrics.texts import MetricSettings, Text
+from mella_hf.metrics.texts.prepared import MetricSettings, Text
 from mella_hf.text.spelling import spelling, spelling_version
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mella_hf.metrics.base import Metric, Score
-from mella_hf.metrics.texts import MetricSettings, Text
+from mella_hf.metrics.texts.prepared import MetricSettings, Text
 from mella_hf.text.tokens import TokenAnalysis
 
 ALPHA = 0.75  # weight of recall against precision

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mella_hf.metrics.base import Metric, Score
-from mella_hf.metrics.texts import MetricSettings, Text
+from mella_hf.metrics.texts.prepared import MetricSettings, Text
 
 
 class RougeL(Metric):

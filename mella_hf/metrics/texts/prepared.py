@@ -10,8 +10,8 @@ import numpy as np
 from mella_hf.languages import Language
 from mella_hf.metrics import degenerate
 from mella_hf.metrics.matching import Mode
-from mella_hf.metrics.ngrams import NGrams, characters, repetition
-from mella_hf.metrics.vocabulary import Vocabulary
+from mella_hf.metrics.texts.ngrams import NGrams, characters, repetition
+from mella_hf.metrics.texts.vocabulary import Vocabulary
 from mella_hf.text.tokens import TokenAnalysis, analyze
 
 TOKEN_ORDER, CHARACTER_ORDER = 4, 6  # the longest n-grams that a metric asks for: BLEU's and chrF's
