@@ -51,7 +51,7 @@ def peak(path: Path, lines: int, traced: bool = True) -> int:
 def test_scoring_holds_little_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Corpus, "count", quick_count)
     # What is worked on at a time is bounded, at sizes that a test cannot reach.
-    for bound in ("tables.BLOCK", "significance._BLOCK_DRAWS", "significance._HELD", "scores.cider._NGRAMS"):
+    for bound in ("texts.tables.BLOCK", "significance._BLOCK_DRAWS", "significance._HELD", "scores.cider._NGRAMS"):
         monkeypatch.setattr(f"mella_hf.metrics.{bound}", 500)
     monkeypatch.setattr("mella_hf.metrics.scores.cider._TEXTS", 500)
     monkeypatch.setattr("mella_hf.metrics.statistics._PARALLEL_FROM", 0)  # as for a large file
