@@ -38,6 +38,24 @@ class Naming:
         customs: dishes, feasts and customs, which are named though they may be written small: "halászlé". Every
             language can have these, whether it has capitals or not.
         custom_heads: what ends the word for a dish or a festival, in Korean.
+
+    Where no capital marks a name (Arabic, Thai), these tell one, too:
+
+    Attributes:
+        definite_places: nouns of places with the article, before an adjective of a name: المسجد الأموي.
+        places: places that speech mentions often, or whose names are other words too.
+        ordinary: words with which no name goes on.
+        given_names: people's given names.
+        names_alone: those of them that are no other word.
+        name_openers: how names of two words and more begin: عبد, أم.
+        name_particles: what stands within a name: بن; or begins the rest of one.
+        professions: what a person is, before the name.
+        heads: the head of an office, which follows: وزير الخارجية.
+        titles: titles that are part of a place's name: جسر الملك فهد.
+        ordinals: ordinal numbers of kings.
+        makers: words before who made something.
+        verbs: how verbs begin.
+        formed: how words begin that are formed from others: nouns of verbs, tools.
     """
 
     place_nouns: frozenset[str] = frozenset()
@@ -61,6 +79,20 @@ class Naming:
     apostrophe_endings: bool = False
     customs: frozenset[str] = frozenset()
     custom_heads: frozenset[str] = frozenset()
+    definite_places: frozenset[str] = frozenset()
+    places: frozenset[str] = frozenset()
+    ordinary: frozenset[str] = frozenset()
+    given_names: frozenset[str] = frozenset()
+    names_alone: frozenset[str] = frozenset()
+    name_openers: frozenset[str] = frozenset()
+    name_particles: frozenset[str] = frozenset()
+    professions: frozenset[str] = frozenset()
+    heads: frozenset[str] = frozenset()
+    titles: frozenset[str] = frozenset()
+    ordinals: frozenset[str] = frozenset()
+    makers: frozenset[str] = frozenset()
+    verbs: tuple[str, ...] = ()
+    formed: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, said: Any, where: str) -> "Naming":

@@ -1,93 +1,36 @@
 """Find names in Arabic alt-texts, where no capital letter marks them.
 
-A person is found by the given name, a place by the word for its kind (mosque, castle).
-
-The word lists below were written for this library, from everyday use.
+A person is found by the given name, a place by the word for its kind (mosque, castle). The words are those of the
+language's file, in its table `[naming]`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from mella_hf.languages import Language
 
-# What a sight is, which is part of its name: برج خليفة, قلعة حلب.
-_SIGHTS = """
-برج قلعة جامع مسجد قصر سوق جبل شارع ميدان متحف جسر بحيرة معبد جزيرة
-باب كنيسة مطار جامعة ساحة واحة وادي خليج كاتدرائية دير ضريح
-مقام كوبري نهر هرم ملعب فندق مضيق حصن استاد مئذنة رأس كورنيش مكتبة مرفأ حي
-""".split()
-# What is not part of the name of what follows: مدينة مراكش.
-_KINDS = "مدينة محافظة دولة قرية بلدة منطقة ولاية إمارة مملكة جمهورية عاصمة المدينة نادي منتخب فريق مشهد".split()
-# The same with the article, before an adjective of a name: المسجد الأموي.
-_DEFINITE = "المسجد الجامع الحرم القصر البرج المتحف السد الجسر البحر الخليج الصحراء المحيط المدرسة الكعبة".split()
-# Ordinary words after what a sight is: باب البيت, سوق الخضار, جبل عال.
-_ORDINARY = """
-بعيد بعيدة قريب قريبة
-البيت المنزل القرية المدينة الخضار الخضروات الفواكه السمك المشاة البحر الحيوان الحيوانات الأطفال الرمل الغرفة
-السيارة المدرسة المسجد الكنيسة الذهب الطعام الملابس الحي البلدة النهر المحل المطبخ المطعم الفندق الحديقة الشمس
-القمر الطيور الزهور الألعاب كبير كبيرة صغير صغيرة قديم قديمة جديد جديدة عال عالي عالية جميل جميلة خشبي حديدي
-كرة حجري حجرية مفتوح مغلق مزدحم مزدحمة ضيق واسع أثري أثرية تاريخي تاريخية شعبي تقليدي أبيض أسود أحمر أخضر أزرق في
-من على إلى عن مع عند أمام خلف تحت فوق بين قرب بجانب وسط حول ليلا نهارا مساء صباحا و أو ثم هو هي التي الذي هذا
-هذه كل بعض يوم قبل بعد داخل خارج بلا أو جدا الكبير الكبيرة القديم القديمة الجديد الجديدة الجميل الجميلة الصغير
-الصغيرة أثناء خلال حيث عندما بينما الرئيسي الرئيسية العام العامة الأثري الأثرية
-""".split()
-_GIVEN = """
-محمد أحمد محمود مصطفى علي حسن حسين عمر عثمان خالد طارق يوسف إبراهيم إسماعيل موسى عيسى داود سليمان فيصل سلمان
-سعود تركي نايف بندر ماجد وليد زياد سامي رامي هاني عادل كريم أنور جمال كمال نبيل نجيب صلاح صالح سعد سعيد فهد
-فؤاد فريد رشيد ياسر ياسين عمرو حمزة بلال أسامة أيمن أشرف حازم حسام عصام هشام وائل باسم باسل بشار حافظ حليم
-معمر قابوس زايد راشد مكتوم حمدان منصور ناصر طه زكريا عدنان غسان مروان نزار جورج ميشال إلياس بطرس جبران ميخائيل
-إدوارد طلال غازي سمير منير أمين رفيق فاطمة عائشة خديجة مريم زينب ليلى سلمى سميرة فيروز نانسي هيفاء نوال أسماء
-أصالة شيرين ماجدة وردة صباح سعاد فاتن شادية يسرا نجاة رانيا حنان لطيفة سميحة نجوى إليسا أحلام بلقيس أنغام رياض
-نادية سامية هند رقية سارة لجين ياسمين
-""".split()
-_ALONE = "فيروز نانسي هيفاء إليسا أصالة بلقيس يسرا نانسي".split()  # given names that are no other word
-_STARTS = "عبد أبو أبا أبي أم ابن بن آل".split()  # names of two words and more: عبد الحليم, أم كلثوم
-_BETWEEN = ("بن", "ابن", "بنت", "أبو", "عبد", "آل", "الدين")
-# Places that films speak of often, or whose names are other words too.
-_PLACES = """
-القدس الأقصر أسوان بعلبك فاس البصرة الموصل طرابلس صنعاء عدن مكة المدينة_المنورة الكويت البحرين قطر عمان لبنان
-سوريا مصر العراق الأردن فلسطين غزة الخليل نابلس يافا حيفا عكا صيدا صور البتراء تدمر الجيزة بورسعيد السويس
-دمياط الفيوم سيناء الرباط الدار_البيضاء طنجة تطوان أغادير وهران قسنطينة عنابة تلمسان تونس القيروان صفاقس سوسة
-بنغازي الخرطوم أم_درمان نواكشوط الدوحة المنامة مسقط صلالة أبها الطائف جدة الدمام الظهران العلا
-""".split()
-# What a person is, before the name, and what somebody is the head of: وزير الخارجية.
-_PROFESSIONS = """
-الكاتب الكاتبة الشاعر الشاعرة الفنان الفنانة المطرب المطربة المغني المغنية اللاعب اللاعبة المخرج المخرجة الممثل الممثلة
-الوزير الوزيرة الرئيس الروائي الروائية الرسام الرسامة المهندس المهندسة الدكتور الدكتورة المدرب النجم النجمة الصحفي
-الصحفية الإعلامي الإعلامية السفير السفيرة النحات المصور المصورة
-""".split()
-_HEADS = "وزير وزيرة رئيس رئيسة مدير مديرة سفير سفيرة".split()
-# What an institution or a festival is, which is part of its name.
-_INSTITUTIONS = """
-منظمة مؤسسة وزارة جمعية اتحاد مهرجان مهرجانات حزب بنك وكالة صحيفة قناة معهد أكاديمية دار نقابة هيئة
-""".split()
-_STREETS = "ساحة شارع ميدان حي محطة باب".split()  # named after other sights
-_TITLES = "الملك الأمير الأميرة الشيخ السلطان الإمام السيدة السيد الشهيد الرئيس الملكة".split()
-_ORDINALS = "الأول الثاني الثالث الرابع الخامس السادس".split()  # of kings
 _LONGEST = 4  # words of a person's name
 
 
-@cache
-def _normalized(words: tuple[str, ...], language: Language) -> frozenset[tuple[str, ...]]:
-    return frozenset(tuple(map(language.normalizer, word.split("_"))) for word in words)
-
-
 class _Words:
-    """The lists as the language's normaliser writes them."""
+    """The words of the language's file as its normaliser writes them."""
 
     def __init__(self, language: Language):
-        def known(words: Sequence[str]) -> frozenset[str]:
+        def known(words: Iterable[str]) -> frozenset[str]:
             return frozenset(map(language.normalizer, words))
 
-        self.sights, self.kinds, self.definite = known(_SIGHTS), known(_KINDS), known(_DEFINITE)
-        self.ordinary, self.given, self.alone = known(_ORDINARY), known(_GIVEN), known(_ALONE)
-        self.starts, self.between = known(_STARTS), known(_BETWEEN)
-        self.places = _normalized(tuple(_PLACES), language)
-        self.streets, self.titles, self.ordinals = known(_STREETS), known(_TITLES), known(_ORDINALS)
+        naming = language.naming
+        self.sights, self.kinds, self.definite = map(
+            known, (naming.place_nouns, naming.not_in_names, naming.definite_places)
+        )
+        self.ordinary, self.given, self.alone = map(known, (naming.ordinary, naming.given_names, naming.names_alone))
+        self.starts, self.between = known(naming.name_openers), known(naming.name_particles)
+        self.places = frozenset(tuple(map(language.normalizer, place.split())) for place in naming.places)
+        self.streets, self.titles, self.ordinals = map(known, (naming.street_nouns, naming.titles, naming.ordinals))
         self.article = "ال"
+        self.professions, self.heads = known(naming.professions), known(naming.heads)
+        self.institutions = known(naming.institutions)
         places = {place[0] for place in self.places}
-        self.professions, self.heads = known(_PROFESSIONS), known(_HEADS)
-        self.institutions = known(_INSTITUTIONS)
         self.openers = self.sights | self.definite | self.given | self.starts | places
 
 
@@ -104,10 +47,12 @@ def arabic_names(words: Sequence[str], breaks: frozenset[int], language: Languag
     """
     known = _words(language)
     for at, word in enumerate(words):
-        if (person := _professional(words, at, breaks, known)) is not None:
+        person = _professional(words, at, breaks, known)
+        if person is not None:
             yield person
-        if word in known.institutions and (end := _institution_end(words, at, breaks, known)) is not None:
-            yield at, end
+        institution = _institution_end(words, at, breaks, known) if word in known.institutions else None
+        if institution is not None:
+            yield at, institution
         if word not in known.openers:
             continue
         ends = _person_end(words, at, breaks, known), _sight_end(words, at, breaks, known)

@@ -6,19 +6,27 @@ capital or not at all. What a language's file says in `[naming]` tells the rest:
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from mella_hf.languages import Language
-from mella_hf.languages.sources import join_list
+from mella_hf.metrics.names.capital_words import (
+    MIN_TOPIC,
+    conjunctions,
+    is_adjective,
+    is_capital,
+    is_initial,
+    is_of_place,
+    is_place_noun,
+    is_small,
+    is_work,
+    may_open,
+    opens_sentence,
+)
 from mella_hf.metrics.names.frequencies import DocumentFrequencies
 from mella_hf.metrics.names.gazetteer import place_key, places
 from mella_hf.metrics.names.measures import measured
 from mella_hf.metrics.names.spans import MAX_WORDS, Span, patterns
 from mella_hf.text.spelling import function_words, spelling
-
-_BEFORE = 40  # characters before a word that say whether it opens a sentence
-MIN_TOPIC = 3  # letters; shorter words before a comma are not places
 
 
 def capitalised_names(text: str, language: Language, frequencies: DocumentFrequencies | None) -> list[Span]:
@@ -33,7 +41,7 @@ def _capitalised(text: str, language: Language, frequencies: DocumentFrequencies
     at = 0
     while at < len(words):
         end = at
-        while end < len(words) and _is_capital(words[end].group()) and end not in measures:
+        while end < len(words) and is_capital(words[end].group()) and end not in measures:
             if not _follows(text, words, at, end):
                 break
             end += 1
@@ -67,17 +75,17 @@ _SCORE_OR_YEAR = re.compile(r"(?:\d+\s?[-–—:]\s?\d|(?:1[5-9]|20)\d\d(?!\d))"
 def _institution_end(text: str, words: list[Any], at: int, language: Language) -> int | None:
     """The end of an institution's name, which has syllables in small letters: "Bảo tàng Mỹ thuật Việt Nam"."""
     end = _institution_head(words, at, language)
-    if end is None or end >= len(words) or not _is_capital(words[end].group()):
+    if end is None or end >= len(words) or not is_capital(words[end].group()):
         return None
     if not all(_follows(text, words, at, k) for k in range(at + 1, end + 1)):
         return None
     while end < len(words) and _follows(text, words, at, end):
-        if not _is_capital(words[end].group()):
+        if not is_capital(words[end].group()):
             # The second syllable of a word whose first has a capital: Mỹ thuật, Bách khoa.
             closes = end + 1 == len(words) or not _follows(text, words, at, end + 1)
-            if words[end].group() in function_words(language) or not _is_capital(words[end - 1].group()):
+            if words[end].group() in function_words(language) or not is_capital(words[end - 1].group()):
                 break
-            if not closes and not _is_capital(words[end + 1].group()):
+            if not closes and not is_capital(words[end + 1].group()):
                 break
         end += 1
     return end
@@ -109,21 +117,13 @@ def _as_written(text: str, language: Language) -> str:
         word = match.group().lower()
         if not dictionary.is_ordinary(word):
             word = "-".join(map(str.capitalize, word.split("-")))
-        if match.start() == words[0].start() or _opens_sentence(text, match):
+        if match.start() == words[0].start() or opens_sentence(text, match):
             word = word[0].upper() + word[1:]
         if len(word) == len(match.group()):
             written[match.start() : match.end()] = word
     if language.naming.nouns_last:
         _capitalise_institutions(written, words, language)
     return "".join(written)
-
-
-def _is_place_noun(word: str, language: Language, as_name: bool = False) -> bool:
-    """Whether a word is a common noun in the names of places, or a form of one."""
-    dictionary, nouns = spelling(language), language.naming.place_nouns
-    if dictionary is None:
-        return False
-    return word in nouns or not nouns.isdisjoint(dictionary.lemmas(word, as_name))  # tere, which has no base form
 
 
 def _capitalise_institutions(written: list[str], words: list[Any], language: Language) -> None:
@@ -135,8 +135,8 @@ def _capitalise_institutions(written: list[str], words: list[Any], language: Lan
         if at > 0 and "".join(written[words[at - 1].end() : match.start()]) != " ":
             start = at
         before = [word.group().lower() for word in words[start:at]]
-        named = any(not dictionary.is_ordinary(w) or _is_of_place(w, language) for w in before)
-        if named and _is_place_noun(match.group(), language):
+        named = any(not dictionary.is_ordinary(w) or is_of_place(w, language) for w in before)
+        if named and is_place_noun(match.group(), language):
             for word in words[start : at + 1]:
                 written[word.start()] = word.group()[0]
 
@@ -156,15 +156,16 @@ def _named(
 ) -> Iterator[Span]:
     """The name in a run of capitalised words, without an opening word that is none and with the rest of a place's."""
     whole = _place_end(text, words, first, end, language)
-    if whole is None and (split := _two_names(words, first, end, language)) is not None:
+    split = _two_names(words, first, end, language) if whole is None else None
+    if split is not None:
         yield from _named(text, words, first, split, language, frequencies)
         yield from _named(text, words, split, end, language, frequencies)
         return
-    if whole is None and _opens_sentence(text, words[first]) and not _is_initial(text, words, first):
+    if whole is None and opens_sentence(text, words[first]) and not is_initial(text, words, first):
         whole = _end_after_head(words, first, end, language)
         if whole is None:
             whole = _place_adjectives(text, words, first, end, language)
-        if whole is None and not _may_open(text, words[first:end], language, frequencies):
+        if whole is None and not may_open(text, words[first:end], language, frequencies):
             if first + 1 < end:
                 yield from _named(text, words, first + 1, end, language, frequencies)
             return
@@ -173,7 +174,7 @@ def _named(
         if whole == end and first < end:
             whole = _title_end(text, words, first, end, language) or whole
     # A number alone, or a letter (a size, a point on a map), is not a name.
-    if any(_is_capital(match.group()) and len(match.group()) > 1 for match in words[first:whole]):
+    if any(is_capital(match.group()) and len(match.group()) > 1 for match in words[first:whole]):
         last = words[whole - 1]
         cut = _APOSTROPHE.search(last.group()) if language.naming.apostrophe_endings else None
         yield Span(words[first].start(), last.end() if cut is None else last.start() + cut.start())
@@ -214,14 +215,14 @@ _LEAST_OF_TWO = {True: 2, False: 3}  # words
 
 def _place_end(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
     """The end of a place of two words or more that the gazetteer has: "Нови Сад", "Ústí nad Labem"; None for none."""
-    joined = end + 1 < len(words) and _is_capital(words[end + 1].group())
+    joined = end + 1 < len(words) and is_capital(words[end + 1].group())
     joined = joined and _follows(text, words, first, end) and _follows(text, words, first, end + 1)
     for last in ([end + 2] if joined else []) + ([end] if end > first + 1 else []):
         if place_key(text[words[first].start() : words[last - 1].end()], language) in places(language):
             return last
-    by_river = joined and words[end].group() in language.naming.rivers
-    if by_river and (dictionary := spelling(language)) and not dictionary.is_ordinary(words[end - 1].group()):
-        return end + 2
+    dictionary = spelling(language)
+    if joined and words[end].group() in language.naming.rivers and dictionary is not None:
+        return end + 2 if not dictionary.is_ordinary(words[end - 1].group()) else None
     return None
 
 
@@ -231,9 +232,10 @@ def _with_noun(text: str, words: list[Any], first: int, end: int, language: Lang
     if dictionary is None or end >= len(words) or not _follows(text, words, first, end):
         return end
     last = words[end - 1].group()
-    if words[end].group().islower() and (noun := _noun_end(text, words, end, language)) is not None:
-        return noun if naming.nouns_last or _is_adjective(last.lower(), language) else end
-    if end != first + 1 or end + 1 >= len(words) or not _is_capital(words[end + 1].group()):
+    noun = _noun_end(text, words, end, language) if words[end].group().islower() else None
+    if noun is not None:
+        return noun if naming.nouns_last or is_adjective(last.lower(), language) else end
+    if end != first + 1 or end + 1 >= len(words) or not is_capital(words[end + 1].group()):
         return end
     head = not naming.place_nouns.isdisjoint(dictionary.lemmas(last)) and dictionary.is_ordinary(last)
     return end + 2 if head and _follows(text, words, first, end + 1) else end
@@ -252,9 +254,9 @@ def _end_after_head(words: list[Any], first: int, end: int, language: Language) 
     saint = head and at < len(words) and words[at].group().lower().startswith(naming.saints)
     if saint and words[at].group().islower():
         at += 1
-    if head & naming.town_nouns and at + 1 < len(words) and _is_small(words[at].group()):
-        return at + 2 if _is_capital(words[at + 1].group()) else None
-    if not head or at >= len(words) or not _is_capital(words[at].group()):
+    if head & naming.town_nouns and at + 1 < len(words) and is_small(words[at].group()):
+        return at + 2 if is_capital(words[at + 1].group()) else None
+    if not head or at >= len(words) or not is_capital(words[at].group()):
         return None
     forms = dictionary.lemmas(words[at].group())
     oblique = bool(forms) and language.normalizer(words[at].group()) not in forms
@@ -266,7 +268,7 @@ def _place_adjectives(text: str, words: list[Any], first: int, end: int, languag
 
     Only adjectives that are made of names have these endings, and a few others, which are listed.
     """
-    if not _is_of_place(words[first].group().lower(), language):
+    if not is_of_place(words[first].group().lower(), language):
         return None
     if end == first + 1:
         return _noun_end(text, words, end, language)
@@ -278,19 +280,6 @@ def _place_adjectives(text: str, words: list[Any], first: int, end: int, languag
     return None
 
 
-def _is_of_place(word: str, language: Language) -> bool:
-    """Whether a word, given in small letters, is an adjective that is made of a name: "karlův", "невский"."""
-    naming = language.naming
-    if not naming.place_adjectives or word.startswith(naming.common_adjectives):
-        return False
-    return re.search(naming.place_adjectives, word) is not None
-
-
-def _is_adjective(word: str, language: Language) -> bool:
-    """Whether a word in small letters ends as the language's adjectives do."""
-    return bool(language.naming.adjectives) and re.search(language.naming.adjectives, word) is not None
-
-
 def _noun_end(text: str, words: list[Any], at: int, language: Language) -> int | None:
     """The end of a place's common noun that stands here, after one more adjective or none; None for none."""
     if not language.naming.place_nouns:
@@ -298,16 +287,16 @@ def _noun_end(text: str, words: list[Any], at: int, language: Language) -> int |
     for noun in (at, at + 1):
         if noun >= len(words) or not words[noun].group().islower() or not _follows(text, words, at - 1, noun):
             return None
-        if _is_place_noun(words[noun].group(), language, as_name=True):
+        if is_place_noun(words[noun].group(), language, as_name=True):
             return noun + 1
-        if not _is_adjective(words[noun].group(), language) or len(words[noun].group()) <= MIN_TOPIC:
+        if not is_adjective(words[noun].group(), language) or len(words[noun].group()) <= MIN_TOPIC:
             return None
     return None
 
 
 def _follows(text: str, words: list[Any], first: int, at: int) -> bool:
     """Whether a space, a hyphen or an initial's point stands between a word and the one before; True for the first."""
-    if at == first or _is_initial(text, words, at - 1):
+    if at == first or is_initial(text, words, at - 1):
         return True
     return text[words[at - 1].end() : words[at].start()] in (" ", "-")
 
@@ -322,17 +311,17 @@ def _title_end(text: str, words: list[Any], first: int, end: int, language: Lang
     if dictionary is None or first == 0 or not dictionary.is_ordinary(words[first].group()):
         return None
     listed = text[words[first - 1].end() : words[first].start()] == ", "
-    of_work = not listed and _follows(text, words, first - 1, first) and _is_work(words[first - 1].group(), language)
+    of_work = not listed and _follows(text, words, first - 1, first) and is_work(words[first - 1].group(), language)
     if not of_work and not (listed and end == first + 1):
         return None
     grammar, last = function_words(language), end
     while last < len(words) and last - first < MAX_WORDS and _follows(text, words, first, last):
         word = words[last].group()
-        capital_after = last + 1 < len(words) and _is_capital(words[last + 1].group())
-        is_grammar = word in grammar and word not in _conjunctions(language)
+        capital_after = last + 1 < len(words) and is_capital(words[last + 1].group())
+        is_grammar = word in grammar and word not in conjunctions(language)
         if is_grammar and (listed or capital_after):
             break
-        if _is_capital(word) and listed:
+        if is_capital(word) and listed:
             return None
         last += 1
     closed = last == len(words) or not _follows(text, words, first, last)
@@ -342,132 +331,3 @@ def _title_end(text: str, words: list[Any], first: int, end: int, language: Lang
 
 
 _LONGEST_LISTED = 3  # words of a title between commas
-
-
-def _is_work(word: str, language: Language) -> bool:
-    """Whether a word in small letters is a kind of work: film, novel."""
-    dictionary = spelling(language)
-    return dictionary is not None and not language.naming.works.isdisjoint(dictionary.lemmas(word, False))
-
-
-@cache
-def _conjunctions(language: Language) -> frozenset[str]:
-    """The word for "and", which titles have."""
-    return frozenset(join_list(("1", "2"), language.code).replace("1", "").replace("2", "").split())
-
-
-def _is_small(word: str) -> bool:
-    """Whether a word is a preposition of a letter or two: у, v, ve."""
-    return word.islower() and len(word) <= 2  # noqa: PLR2004
-
-
-def _is_initial(text: str, words: list[Any], at: int) -> bool:
-    """Whether a word is one letter that stands for a given name: "J. K. Rowling", "А.С. Пушкин"."""
-    if at + 1 >= len(words) or len(words[at].group()) != 1 or not words[at].group().isupper():
-        return False
-    return text[words[at].end() : words[at + 1].start()] in (". ", ".") and _is_capital(words[at + 1].group())
-
-
-def _is_capital(word: str) -> bool:
-    return not word.islower() and any(character.isupper() for character in word if character.isalpha())
-
-
-def _opens_sentence(text: str, word: Any) -> bool:
-    """Whether a word is the first of a sentence, where every word has a capital."""
-    return patterns()["sentence"].search(text[max(0, word.start() - _BEFORE) : word.start()]) is not None
-
-
-def _may_open(text: str, run: list[Any], language: Language, frequencies: DocumentFrequencies | None) -> bool:
-    """Whether the first word of a run that opens a sentence is part of a name."""
-    word = run[0].group()
-    dictionary = spelling(language)
-    if word.lower() in function_words(language):
-        # Nagy is "big", and the most frequent surname.
-        surname = language.naming.family_name_first and dictionary is not None and dictionary.is_also_name(word)
-        return surname and len(run) > 1 and _is_whole_by_its_last(run, language)
-    if word.lower() in language.naming.not_in_names:
-        return False
-    if dictionary is None:
-        if language.naming.syllable and not re.fullmatch(language.naming.syllable, word.lower()):
-            return True  # a foreign word
-        return _is_topic(text, run) or len(run) > 1 or _is_name(word, language, frequencies)
-    if not dictionary.is_ordinary(word):
-        return True
-    if len(run) > 1 and run[-1].group().endswith(language.naming.surnames):
-        return True
-    if language.naming.family_name_first and len(run) > 1 and _is_whole_by_its_last(run, language):
-        return True
-    if _is_topic(text, run) and dictionary.is_also_name(word) and place_key(word, language) in places(language):
-        return True  # "Szeged, a vár": also a form of another word
-    # Its own base form: not "Nevím, co to je".
-    base = _is_topic(text, run) and dictionary.lemmas(word, False) == {language.normalizer(word)}
-    if not dictionary.is_also_name(word):
-        return base and len(word) > MIN_TOPIC and place_key(word, language) in places(language)
-    if base or (frequencies is not None and _is_rare_name(word, language, frequencies)):
-        return True
-    if _is_place_noun(word, language):
-        return False  # "Hrad Karlštejn" is Karlštejn, a castle
-    # A word that is also a name, before another name: "Вук Караџић", but not "На Дунаву".
-    if len(run) == 1:
-        return False
-    if _shows_the_rest(run, language):
-        return False
-    second = run[1].group()
-    if not dictionary.is_ordinary(second) or second.endswith(language.naming.likely_surnames):
-        return True
-    return place_key(word, language) in places(language)  # "Ростов Великий"
-
-
-def _shows_the_rest(run: list[Any], language: Language) -> bool:
-    """Whether an opening word is a picture or statue of who follows, though it is a name too: "Busta Bedřicha Smetany".
-
-    The parts of a name agree, but in Hungarian: after a word in its base form, all others of a name have theirs.
-    """
-    dictionary = spelling(language)
-    assert dictionary is not None
-    opening = language.normalizer(run[0].group())
-    lemmas = dictionary.lemmas(run[0].group(), False)
-    if lemmas & language.naming.depictions:
-        return True
-    if not language.naming.parts_agree:
-        return False
-    forms = [(language.normalizer(match.group()), dictionary.lemmas(match.group())) for match in run[1:]]
-    return opening in lemmas and all(found and word not in found for word, found in forms)
-
-
-def _is_whole_by_its_last(run: list[Any], language: Language) -> bool:
-    """Whether capitalised words are a person, whose given name comes last, or an institution: "Nemzeti Múzeum"."""
-    dictionary, last = spelling(language), run[-1].group()
-    assert dictionary is not None
-    if _is_place_noun(last, language, as_name=True):
-        return len(run) > 2
-    is_base = language.normalizer(last) in dictionary.lemmas(last)  # not "Szüret Tokajban"
-    if "-" in last and _is_place_noun(last.rsplit("-", 1)[1], language):
-        return True  # "Szent Anna-kápolna"
-    given = is_base and dictionary.is_also_name(last) and not dictionary.is_ordinary(last)
-    return given and place_key(last, language) not in places(language)
-
-
-def _is_topic(text: str, run: list[Any]) -> bool:
-    """Whether the text is "Name - what it is" or "Name, what it is"."""
-    if len(run) > 1 or _BLANK.match(text).end() != run[0].start():  # type: ignore[union-attr]
-        return False
-    return patterns()["dash"].match(text, run[0].end()) is not None
-
-
-_BLANK = re.compile(r"\s*")
-
-
-def _is_name(word: str, language: Language, frequencies: DocumentFrequencies | None) -> bool:
-    """Whether a word is a name even at the start of a sentence, in a language without a dictionary."""
-    if len(word) > 1 and (any(map(str.isdigit, word)) or any(map(str.isupper, word[1:]))):
-        return True
-    if place_key(word, language) in places(language):
-        return True
-    return frequencies is not None and _is_rare_name(word, language, frequencies)
-
-
-def _is_rare_name(word: str, language: Language, frequencies: DocumentFrequencies) -> bool:
-    """Whether the word is rare in the corpus and is always written with a capital there."""
-    normalized = language.normalizer(word)
-    return frequencies.is_rare(normalized) and normalized not in frequencies.lowercase

@@ -3,47 +3,38 @@
 A sight is found by the word for what it is (temple, island), a person by the given name, and other names as titles of
 Wikipedia that have a seldom word or say what they are.
 
-The lists of people's names, the titles, the dictionaries and the counts of words are PyThaiNLP's; the others are
-written for this, from everyday use.
+The lists of people's names, the titles, the dictionaries and the counts of words are PyThaiNLP's; the others are those
+of the language's file, in its table `[naming]`.
 """
 
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-# What a sight is, which is part of its name: วัดอรุณ, เกาะสมุย.
-_SIGHTS = frozenset(
-    """
-    วัด เกาะ ดอย ภู เขา แม่น้ำ ถนน น้ำตก เขื่อน หอ ปราสาท พระราชวัง วัง สะพาน อุทยาน อุทยานแห่งชาติ อ่าว
-    ทะเลสาบ ถ้ำ แหลม คลอง ศาลเจ้า มหาวิทยาลัย โรงเรียน สนามบิน มัสยิด โบสถ์ พระธาตุ ป้อม กำแพง แยก ซอย
-    สนามหลวง พิพิธภัณฑ์ อนุสาวรีย์ โรงพยาบาล วิทยาลัย ท่าอากาศยาน พระที่นั่ง หอศิลป์ สนามกีฬา ห้าง พระตำหนัก
-    """.split()
-)
-# What is not part of the name of what follows: หาดป่าตอง is ป่าตอง.
-_KINDS = frozenset("หาด ชายหาด ตลาด ตลาดน้ำ ตลาดนัด จังหวัด อำเภอ ตำบล เมือง ภูเขา ภูเขาไฟ ประเทศ หมู่บ้าน ทะเล".split())
-_TITLES = frozenset("นาย นาง นางสาว พลเอก พลโท พลตรี พันเอก ดร. คุณ นายกรัฐมนตรี ประธานาธิบดี นักร้อง นักแสดง".split())
-_TITLES |= frozenset(
-    """
-    นักเขียน ศิลปิน ผู้กำกับ นักฟุตบอล นักมวย นักเทนนิส นักการเมือง รัฐมนตรี โค้ช จิตรกร กวี อาจารย์ พระเอก นางเอก นางแบบ
-""".split()
-)
-_BY = frozenset("โดย ของ".split())  # before who made something
-# Words that a name does not go on with.
-_ORDINARY = frozenset(
-    """
-    ที่ ใน บน ใต้ ริม กับ และ หรือ ของ จาก ถึง ไป มา อยู่ เป็น คือ มี ยาม ตอน เวลา ช่วง หน้า หลัง ข้าง กลาง
-    ใกล้ ตาม โดย เพื่อ ให้ ได้ แล้ว เก่า ใหม่ ใหญ่ เล็ก สูง ยาว สวย สวยงาม ร้าง โบราณ ไม้ ไทย จีน น้ำ สาย สี
-    ขาว ดำ แดง เขียว กว้าง แคบ ข้าม ลอย แขวน หลวง สาธารณะ เดียว สอง สาม แห่ง นี้ นั้น หนึ่ง ทาง รถ คน วัน คืน
-    วันหยุด หน้าหนาว หน้าร้อน หน้าฝน ฤดูหนาว ฤดูร้อน ฤดูฝน ตอนเช้า ตอนเย็น ยามเช้า ยามเย็น ยามค่ำ ยามค่ำคืน
-    เช้า เย็น กลางคืน กลางวัน แห่งชาติ ร้อน เงียบ ลูกรัง คอนกรีต ทราย หิน ชั้น สนาม แถว
-    """.split()
-)
-_INSIDE = frozenset("หิน แดง ขาว ทราย แห่งชาติ ใหญ่".split())  # but that may begin one, before another word
+from mella_hf.languages import get_language
+
 _LONGEST = 4  # tokens of a sight's name after what it is
-_VERBS = tuple(
-    """
-    ยืน นั่ง เดิน วิ่ง กิน ยิง ถ่าย เล่น ตอน ยาม ชก แถลง ร้อง เต้น ขาย ซื้อ ให้ ปั่น ขี่ ฉลอง ซ้อม
-    """.split()
-)
+
+
+class _Words:
+    """The words of the language's file, in its table `[naming]`."""
+
+    def __init__(self) -> None:
+        naming = get_language("th").naming
+        self.sights, self.kinds, self.titles = naming.place_nouns, naming.not_in_names, naming.professions
+        self.ordinary, self.inside = naming.ordinary, naming.name_particles
+        self.works, self.makers = naming.works, naming.makers
+        self.verbs, self.formed = naming.verbs, naming.formed
+        self.no_title = self.kinds | self.titles | self.ordinary | {"งาน", "สะพานข้าม"}
+        self.no_name = self.ordinary | self.kinds | self.sights
+        self.long_sights = tuple(sight for sight in self.sights if len(sight) > _SHORT_SIGHT)
+
+
+_SHORT_SIGHT = 3  # letters and signs; so short a word may begin another
+
+
+@cache
+def _words() -> _Words:
+    return _Words()
 
 
 @cache
@@ -61,10 +52,10 @@ def thai_names(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[i
         known: the words of the dictionary.
     """
     for at, token in enumerate(tokens):
-        if token in _SIGHTS or token in _KINDS:
+        if token in _words().sights or token in _words().kinds:
             end = _sight_end(tokens, at)
             if end is not None:
-                yield (at if token in _SIGHTS else at + 1), end
+                yield (at if token in _words().sights else at + 1), end
         end = _title_end(tokens, at)
         if end is not None:
             yield at, end
@@ -73,7 +64,7 @@ def thai_names(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[i
 
 def may_be_name(word: str) -> bool:
     """Whether a word that the tagger takes for a name can be one: not a common word, nor one that is built of two."""
-    if word in _common_words() or word.startswith(_FORMED):
+    if word in _common_words() or word.startswith(_words().formed):
         return False
     return word in _titles() or not _is_built(word)
 
@@ -116,24 +107,16 @@ def _is_built(word: str) -> bool:
     return any(word[:cut] in common and word[cut:] in common for cut in range(2, len(word) - 1))
 
 
-# Words with these are formed from others: nouns of verbs, people by what they do, tools, shops, colours.
-_FORMED = tuple(
-    """
-    การ ความ ผู้ นัก ชาว คน เครื่อง ร้าน โรง สี ภาพ ลูก ดอก ฤดู เด็ก ยาม ตอน
-    """.split()
-)
 _SELDOM = 60_000  # of 27 thousand million letters that PyThaiNLP counted: a word that is written less is seldom
 _OFTEN = 10 * _SELDOM
-_NEVER_FIRST = _KINDS | _TITLES | _ORDINARY | {"งาน", "สะพานข้าม"}
 _LONGEST_TITLE = 6  # tokens
 _LEAST_TITLE = 5  # letters and signs
-_WORKS = ("หนังสือ", "ปกหนังสือ", "นวนิยาย", "นิยาย", "ภาพยนตร์", "หนัง", "ละคร", "เพลง", "ภาพวาด", "โปสเตอร์")
 
 
 def _title_end(tokens: Sequence[str], at: int) -> int | None:
     """The end of the longest title that begins here and is a name; None for none."""
     token = tokens[at]
-    if not token.strip() or token in _NEVER_FIRST or token.startswith((*_FORMED, *_VERBS)):
+    if not token.strip() or token in _words().no_title or token.startswith((*_words().formed, *_words().verbs)):
         if not (token in ("สี่", "สาม", "สอง") and _is_work(tokens, at)):
             return None
     for end in range(min(len(tokens), at + _LONGEST_TITLE), at, -1):
@@ -142,11 +125,11 @@ def _title_end(tokens: Sequence[str], at: int) -> int | None:
             continue
         parts = tokens[at:end]
         if end == at + 1:
-            kind = next((kind for kind in _LONG_SIGHTS if token.startswith(kind)), None)
+            kind = next((kind for kind in _words().long_sights if token.startswith(kind)), None)
             if kind is not None and not _is_everyday(token[len(kind) :]):
                 return end
             continue
-        if token in _SIGHTS and not all(part in _ORDINARY for part in parts[1:]):
+        if token in _words().sights and not all(part in _words().ordinary for part in parts[1:]):
             return end
         if _is_work(tokens, at) or min(_said().get(part, 0) for part in parts) < _SELDOM:
             return end
@@ -156,16 +139,16 @@ def _title_end(tokens: Sequence[str], at: int) -> int | None:
 def _is_work(tokens: Sequence[str], at: int) -> bool:
     """Whether the word for a book, a film or a song stands before."""
     before = at - 1 - (at > 1 and not tokens[at - 1].strip())
-    return at > 0 and before >= 0 and tokens[before] in _WORKS
+    return at > 0 and before >= 0 and tokens[before] in _words().works
 
 
 def _is_everyday(word: str) -> bool:
-    return word in _ORDINARY or (word in _common_words() and _said().get(word, 0) >= _OFTEN)
+    return word in _words().ordinary or (word in _common_words() and _said().get(word, 0) >= _OFTEN)
 
 
 def is_kind(token: str) -> bool:
     """Whether a token says what a thing is, and is no name by itself."""
-    return token in _SIGHTS or token in _KINDS or token in _TITLES or token in ("เจดีย์", "พระ")
+    return token in _words().sights or token in _words().kinds or token in _words().titles or token in ("เจดีย์", "พระ")
 
 
 def _sight_end(tokens: Sequence[str], at: int) -> int | None:
@@ -184,11 +167,11 @@ _YEAR = 4  # digits
 
 def _goes_on(tokens: Sequence[str], at: int, first: bool) -> bool:
     token = tokens[at]
-    if not token.strip() or not token[0].isalpha() or token.startswith(_VERBS) or token in _KINDS:
+    if not token.strip() or not token[0].isalpha() or token.startswith(_words().verbs) or token in _words().kinds:
         return False
-    if token in _INSIDE:
+    if token in _words().inside:
         return first and at + 1 < len(tokens) and _goes_on(tokens, at + 1, False)
-    return token not in _ORDINARY
+    return token not in _words().ordinary
 
 
 def _people_in(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[int, int]]:
@@ -196,9 +179,9 @@ def _people_in(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[i
     given, _ = _people()
     chunks = _chunks(tokens)
     for number, (first, end) in enumerate(chunks):
-        titled = tokens[first] in _TITLES and end > first + 1
+        titled = tokens[first] in _words().titles and end > first + 1
         first += titled
-        maker = max((at + 1 for at in range(first, end - 1) if tokens[at] in _BY), default=None)
+        maker = max((at + 1 for at in range(first, end - 1) if tokens[at] in _words().makers), default=None)
         if maker is not None:
             first, titled = maker, titled or tokens[maker - 1] == "โดย"
         name = "".join(tokens[first:end])
@@ -216,7 +199,9 @@ def _people_in(tokens: Sequence[str], known: frozenset[str]) -> Iterator[tuple[i
 
 def _is_place(tokens: Sequence[str]) -> bool:
     """Whether tokens are a province or a country, or begin with what a sight is."""
-    return "".join(tokens) in _known_places() or tokens[0] in _SIGHTS or tokens[0].startswith(_LONG_SIGHTS)
+    return (
+        "".join(tokens) in _known_places() or tokens[0] in _words().sights or tokens[0].startswith(_words().long_sights)
+    )
 
 
 @cache
@@ -226,9 +211,6 @@ def _known_places() -> frozenset[str]:
     return frozenset((*countries(), *map(str, provinces()), "อยุธยา", "กรุงเทพ"))
 
 
-_LONG_SIGHTS = tuple(sight for sight in _SIGHTS if len(sight) > 3)  # noqa: PLR2004
-
-
 def _family_end(tokens: Sequence[str], first: int, end: int, known: frozenset[str], sure: bool) -> int | None:
     """The end of a family name that opens what stands after a space; None for none.
 
@@ -236,7 +218,7 @@ def _family_end(tokens: Sequence[str], first: int, end: int, known: frozenset[st
         sure: a given name stands before.
     """
     given, family = _people()
-    if tokens[first].startswith((*_VERBS, *_FORMED)) or tokens[first] in _ORDINARY | _KINDS | _SIGHTS:
+    if tokens[first].startswith((*_words().verbs, *_words().formed)) or tokens[first] in _words().no_name:
         return None
     for stop in range(end, first, -1):
         last = "".join(tokens[first:stop])
@@ -253,7 +235,7 @@ def _family_end(tokens: Sequence[str], first: int, end: int, known: frozenset[st
 
 def _is_unusual(tokens: Sequence[str]) -> bool:
     """Whether tokens that stand together are no phrase: no function word or verb is among them."""
-    return not any(t in _ORDINARY or t in _KINDS or t in _SIGHTS or t.startswith(_VERBS) for t in tokens)
+    return not any(token in _words().no_name or token.startswith(_words().verbs) for token in tokens)
 
 
 def _chunks(tokens: Sequence[str]) -> list[tuple[int, int]]:
