@@ -74,7 +74,8 @@ def collect(
         warc: WARC files; or `urls`: a text file of page URLs, or the URLs; or `pages`: a folder of saved pages.
         base_url: where `pages` is on the web.
         common_crawl: instead, crawls such as "CC-MAIN-2026-43": pages that its index labels with the languages.
-        sites, tlds: of these, only pages of such hosts (with all below them), or top-level domains.
+        sites: of these, only pages of such hosts, with all below them.
+        tlds: of these, only pages of such top-level domains.
         pages_per_site: of these, the most of one host; 0 for all.
         requests_per_second: to Common Crawl's servers.
         crawl_base: where a copy of Common Crawl lies; its own address by default.
@@ -258,7 +259,8 @@ def build_dataset(
         text_column: column or key of the text.
         image_column: column of the image (hf).
         columns: name in MELLA's record -> name in the dataset (hf).
-        config, split: of the dataset (hf).
+        config: of the dataset (hf).
+        split: of the dataset (hf).
         test_size: images in each test split, at most a fifth of the rows.
         verify: read, hash and decode every image, and leave out near-duplicates.
         replace: take away what other sources gave to these languages.

@@ -81,7 +81,8 @@ class Metric(ABC):
         """[width] statistics of an answer against a reference.
 
         Args:
-            prediction, reference: what `prepare` made of them.
+            prediction: what `prepare` made of the answer.
+            reference: what `prepare` made of the reference.
             keywords: names that the answer should mention; empty if unknown.
         """
 

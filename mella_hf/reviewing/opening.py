@@ -41,7 +41,10 @@ def open_queue(
     """Read a queue, or the pairs of a blind comparison, with the decisions so far.
 
     Args:
-        queue, state, double, answers: as `review` takes them.
+        queue: as in `review`.
+        state: as in `review`.
+        double: as in `review`.
+        answers: as in `review`.
         read_only: write nothing into the file of decisions.
 
     Raises:
@@ -75,7 +78,8 @@ def review(
         queue: dataset folder, as `describe` writes it, or a Parquet file.
         reviewers: names; each gets a new link.
         state: SQLite file of the decisions; QUEUE.review.sqlite by default.
-        host, port: where to listen.
+        host: where to listen.
+        port: where to listen.
         double: share of the samples that two reviewers judge.
         answers: two predictions files to choose between blindly instead, on the queue's test images.
         say: receives each line, the links among them.

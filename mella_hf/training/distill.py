@@ -143,7 +143,8 @@ def ask_about(
 
     Args:
         pictures: rows with the images; samples refer to them by id, so each image is stored once.
-        jpeg, bad: as in `conversations`.
+        jpeg: as in `conversations`.
+        bad: as in `conversations`.
 
     Raises:
         MellaError: if the folder is not a transfer set, or an image is missing.

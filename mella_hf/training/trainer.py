@@ -83,7 +83,8 @@ class MellaTrainer(SFTTrainer):
             step's tokens where None. Samples then need the key `source`, as `conversations` gives it.
         elastic: called with the trainer when its model is ready; gives what holds the weights near an earlier
             stage's (EWC).
-        args, kwargs: of `SFTTrainer`. Set `max_length=None` in its `SFTConfig`: TRL would cut answers at 1024 tokens.
+        *args: of `SFTTrainer`. Set `max_length=None` in its `SFTConfig`: TRL would cut answers at 1024 tokens.
+        **kwargs: of `SFTTrainer`.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """The documentation site builds without a warning, and its pages ask no other host for anything."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -27,7 +28,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
@@ -59,6 +60,17 @@ def test_the_pages_load_from_their_own_server_only(site: Path, new_page: Callabl
 def test_the_reference_shows_public_names_with_their_docstrings(site: Path) -> None:
     page = (site / "reference/metric.html").read_text("utf-8")
     assert "mella_hf.metrics.metric.MellaMetric" in page and "Caption scores for one language" in page
+
+
+def test_make_docs_fails_on_a_dead_link(tmp_path: Path) -> None:
+    recipe = re.search(r"^docs:.*\n\t.*mkdocs (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert recipe is not None and "strict: true" in (ROOT / "mkdocs.yml").read_text("utf-8")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/index.md").write_text("[a page](nowhere.md)", "utf-8")
+    (tmp_path / "mkdocs.yml").write_text("site_name: a site\nstrict: true\n", "utf-8")
+    command = [sys.executable, "-m", "mkdocs", *recipe[1].split()]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert built.returncode == 1 and "nowhere.md" in built.stderr, built.stderr
 
 
 def test_a_dead_link_into_the_repository_fails(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ def conversations(
     Args:
         seed: of the draw of a prompt.
         jpeg: as in `to_conversation`.
-        bad, others: as in `sound_conversations`.
+        bad: as in `sound_conversations`.
+        others: as in `sound_conversations`.
     """
 
     def transform(batch: dict[str, list[Any]]) -> Conversation:
