@@ -4,8 +4,8 @@ A text is normalised, cut into tokens (words, numbers, single punctuation marks)
 metric works on the result. A token never contains a space.
 """
 
-import os
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -48,13 +48,15 @@ def _unicode_words(text: str) -> Tagged:
 
 
 @lru_cache(maxsize=1)
-def _kiwi(process: int) -> Any:
-    """Kiwi, one instance a process: its threads do not survive a fork."""
+def _kiwi() -> Any:
+    """Kiwi without threads of its own: in a forked process it would wait for them for ever when it ends."""
     try:
         from kiwipiepy import Kiwi
     except ImportError as error:
         raise MissingExtraError("kiwipiepy", _EXTRA, "Korean tokenisation") from error
-    return Kiwi(num_workers=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what 0 meant before Kiwi 0.21
+        return Kiwi(num_workers=0)
 
 
 _LONG_WORD = re.compile(r"\S{1000}")
@@ -75,7 +77,7 @@ def korean_morphemes(text: str) -> list[Morpheme]:
     """Kiwi's morphemes. Kiwi needs time that grows with the square of a word's length, so very long ones are cut."""
     is_long = _LONG_WORD.search(text) is not None
     pieces = [(piece.start(), piece.group()) for piece in _PIECE.finditer(text)] if is_long else [(0, text)]
-    tokenize = _kiwi(os.getpid()).tokenize
+    tokenize = _kiwi().tokenize
     return [
         Morpheme(m.form, str(m.tag), start + m.start, start + m.end, m.score)
         for start, piece in pieces

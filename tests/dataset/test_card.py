@@ -116,7 +116,7 @@ def test_median_and_ninetieth_percentile(counts: list[int], expected: tuple[int,
 
 
 def test_tokens_that_cannot_be_counted_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mella_hf.text.tokens._kiwi", lambda process: korean_is_not_installed())
+    monkeypatch.setattr("mella_hf.text.tokens._kiwi", lambda: korean_is_not_installed())
     for language in ("ko", "qzz"):
         write_split([record(ord(language[0]), language)], tmp_path, language, "know")
     text = write_card(tmp_path).read_text("utf-8")

@@ -1,5 +1,6 @@
 """Spellings that a reader takes for one word are one word to the metric; different words stay different."""
 
+import multiprocessing
 import sys
 
 import pytest
@@ -106,6 +107,21 @@ def test_korean_tokens_are_morphemes_and_hold_no_space() -> None:
     tokens = text.tokenize("서울의 한강에서 찍은 사진이다.", "ko")
     assert tokens[:4] == ["서울", "의", "한강", "에서"]
     assert all(token.split() == [token] for token in tokens)
+
+
+def test_korean_is_cut_in_a_fork_of_a_process_that_has_cut_korean() -> None:
+    # As workers of a DataLoader and of `datasets.map(num_proc=2)` are. Kiwi's own threads would not be there.
+    assert text.korean_morphemes("한강")
+    fork = multiprocessing.get_context("fork")
+    sent, received = fork.SimpleQueue(), []
+    worker = fork.Process(target=lambda: sent.put([m.form for m in text.korean_morphemes("서울의 다리")]), daemon=True)
+    worker.start()
+    worker.join(60)  # seconds; it hung for ever
+    if worker.exitcode is None:
+        worker.kill()
+    else:
+        received = sent.get()
+    assert received == ["서울", "의", "다리"]
 
 
 def test_thai_is_cut_into_words() -> None:
