@@ -77,7 +77,7 @@ def _copy(to: Path) -> None:
             shutil.copyfile(source, target)
 
 
-def _configure(folder: Path, module: str, tests: str) -> None:
+def _configure(folder: Path, module: str, tests: str, isolation: str) -> None:
     beside = ["recipes", "dataset_scripts", "model_cards", "docs", "README.md", "benchmarks"]
     settings = {
         "source_paths": ["mella_hf"],
@@ -85,7 +85,9 @@ def _configure(folder: Path, module: str, tests: str) -> None:
         "also_copy": beside,
         "pytest_add_cli_args_test_selection": tests.split(),
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "-x"],
-        "timeout_constant": 4,  # x 15: a minute beyond what the tests take, for imports on a busy machine
+        "process_isolation": isolation,
+        "timeout_multiplier": 5,
+        "timeout_constant": 6,  # x 5: 30 s beyond five times what the tests take, for a busy machine
     }
     lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
     project = (folder / "pyproject.toml").read_text("utf-8").split("\n[tool.mutmut]\n")[0]
@@ -108,14 +110,16 @@ def mutate(module: str, tests: str, folder: Path, processes: int, again: bool) -
         again: run only those that no test noticed the last time, where the module is what it was then.
     """
     results = folder.with_name(f"{folder.name}.json")
-    earlier = _earlier(results, module) if again else {}
+    meta = folder / "mutants" / "mella_hf" / f"{module}.py.meta"
+    earlier = _earlier(results, meta, module) if again else {}
     shutil.rmtree(folder, ignore_errors=True)
     _copy(folder)
-    _configure(folder, module, tests)
+    # Each run is a fork of a process that has run the tests once, so that dictionaries and models are loaded already.
+    _configure(folder, module, tests, "fork")
+    results.write_text(json.dumps({"source": _source(module), "statuses": earlier}), "utf-8")
     mutmut = Path(sys.executable).with_name("mutmut")
     log = folder.with_name(f"{folder.name}.log")
-    meta = folder / "mutants" / "mella_hf" / f"{module}.py.meta"
-    left = [name for name, status in earlier.items() if status not in NOTICED]
+    left = [name for name, status in earlier.items() if status not in NOTICED or status in ENDLESS]
     command = [mutmut, "run", "--max-children", str(processes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
@@ -123,9 +127,11 @@ def mutate(module: str, tests: str, folder: Path, processes: int, again: bool) -
         subprocess.run([*command, *left], cwd=folder, stdout=file, stderr=file, env=environment, check=False)
         if not meta.exists():
             raise SystemExit(f"mutmut made no mutants of {module}; its log is {log}")
-        # On a busy machine a run can reach its limit although the mutant hangs nothing. Only the second time counts.
+        # A run can reach its limit although the mutant hangs nothing: on a busy machine, or because a library waits for
+        # threads that a fork left behind. Only the second time counts, in a process that has imported the tests alone.
         endless = [name for name, status in _statuses(meta).items() if status in ENDLESS]
         if endless:
+            _configure(folder, module, tests, "forkserver")
             subprocess.run([*command, *endless], cwd=folder, stdout=file, stderr=file, env=environment, check=False)
     statuses = {name: earlier.get(name) if status is None else status for name, status in _statuses(meta).items()}
     results.write_text(json.dumps({"source": _source(module), "statuses": statuses}), "utf-8")
@@ -143,12 +149,15 @@ def _statuses(meta: Path) -> dict[str, int | None]:
     return statuses
 
 
-def _earlier(results: Path, module: str) -> dict[str, int | None]:
-    """The statuses of the last run; nothing where there was none, or the module has changed since."""
+def _earlier(results: Path, meta: Path, module: str) -> dict[str, int | None]:
+    """The statuses of the last run, finished or not; nothing where there was none, or the module has changed since."""
     if not results.exists():
         return {}
     last = json.loads(results.read_text("utf-8"))
-    return dict(last["statuses"]) if last["source"] == _source(module) else {}
+    if last["source"] != _source(module):
+        return {}
+    ran = {name: status for name, status in _statuses(meta).items() if status is not None} if meta.exists() else {}
+    return {**dict.fromkeys(_statuses(meta) if meta.exists() else ()), **last["statuses"], **ran}
 
 
 def _source(module: str) -> str:

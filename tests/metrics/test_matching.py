@@ -3,7 +3,9 @@
 import pytest
 
 from mella_hf.errors import MellaError
-from mella_hf.metrics.matching import keyword_hits
+from mella_hf.languages import get_language
+from mella_hf.metrics.matching import contains, keyword_hits
+from mella_hf.text.tokens import analyze
 
 HITS = [
     ("cs", "Most", "hrad most u lesa"),  # a text without capitals
@@ -60,12 +62,42 @@ MISSES = [
 ]
 
 
-@pytest.mark.parametrize(("language", "keyword", "answer"), HITS)
+# Sentences that say a name in an inflected form, and such that say another word.
+NAMED = [
+    ("hu", "Duna", "A Dunán hajók úsznak."), ("hu", "Buda", "Kilátás Budáról."),
+    ("hu", "Csaba", "Csabának integetnek."),
+    ("hu", "pálinka", "Két pohár pálinkát isznak."), ("hu", "Eger", "Egerben szüretelnek."),
+    ("hu", "Győr", "Győrből indul a vonat."), ("hu", "Vác", "Vácnál kanyarodik a folyó."),
+    ("sr", "Ниш", "Тврђава у Нишу."), ("sr", "Ниш", "Tvrđava u Nišu."), ("sr", "Вук", "Споменик Вуку у парку."),
+    ("sr", "Нови Сад", "Шетња по Новом Саду."), ("sr", "Тара", "Одмор на Тари."), ("sr", "Гуча", "Трубачи у Гучи."),
+    ("ru", "Чехов", "Дом Чехова в Ялте."), ("ru", "Киев", "Улица в Киеве."), ("ru", "Попов", "Портрет Попова."),
+    ("ru", "Тула", "Пряник из Тулы."), ("ru", "Омск", "Зима в Омске."),
+    ("ru", "Юрий Гагарин", "Памятник Юрию Гагарину."),
+    ("cs", "Olomouc", "Kašna v Olomouci."), ("cs", "Praha", "Večer v Praze."), ("cs", "Plzeň", "Pivo z Plzně."),
+    ("cs", "Hus", "Pomník Husa."), ("cs", "Zlín", "Dům ve Zlíně."), ("cs", "svíčková", "Talíř se svíčkovou."),
+    ("hu", "Vác", "Vácott készült."), ("cs", "trdelník", "Prodavač peče trdelníky."),
+    ("ar", "أم درمان", "سوق بأم درمان."), ("ar", "محمد علي", "تمثال محمد على باشا."),
+    ("th", "เลย", "จังหวัดน่าน แพร่ และเลย"), ("th", "แพร่", "ภาพถ่ายจากแพร่"),
+    ("ko", "부산", "부산에서 찍은 사진"), ("ko", "전주", "전주역 앞"), ("pl", "Kraków", "Rynek w Krakowie."),
+]  # fmt: skip
+NOT_NAMED = [
+    ("ru", "Кострома", "Сидят у костра."), ("ru", "Тверь", "Твердая почва под ногами."),
+    ("hu", "Pest", "Budapest este"),
+    ("hu", "Buda", "Egy pohár budai bor."), ("hu", "Eger", "Az egerek a padláson vannak."),
+    ("ko", "부산", "아이들이 부산하게 움직인다."), ("ko", "전주", "피아노 전주곡을 듣는다."),
+    ("cs", "Hus", "Na dvoře jsou husy."),
+    ("hu", "Tisza", "Tiszta ruha."), ("hu", "lángos", "A láng nagyot lobban."),
+    ("ar", "علي", "قطة على الكرسي."), ("th", "เลย", "สวยมากเลย"), ("th", "กระบี่", "นักรบถือกระบี่"),
+    ("sr", "Ниш", "Кип стоји у ниши."), ("sr", "Тара", "Стара кућа на брду."), ("vi", "Huế", "Đóng thuế."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "keyword", "answer"), HITS + NAMED)
 def test_hits(language: str, keyword: str, answer: str) -> None:
     assert keyword_hits(answer, [keyword], language) == (1, 1)
 
 
-@pytest.mark.parametrize(("language", "keyword", "answer"), MISSES)
+@pytest.mark.parametrize(("language", "keyword", "answer"), MISSES + NOT_NAMED)
 def test_misses(language: str, keyword: str, answer: str) -> None:
     assert keyword_hits(answer, [keyword], language) == (0, 1)
 
@@ -115,3 +147,38 @@ def test_diacritics_do_not_count_where_that_is_asked_for(language: str, keyword:
 def test_unknown_mode() -> None:
     with pytest.raises(MellaError, match="Unknown keyword mode 'lemma'; choose one of exact, stem, fuzzy"):
         keyword_hits("a", ["b"], "cs", "lemma")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("language", "keyword", "answer", "hit"),
+    [
+        ("ar", "أم قصر", "ميناء أمقصر", True),  # a compound needs five letters
+        ("ar", "عمان", "قال عم أن البيت بعيد", False),
+        ("cs", "Brno", "Hlavní nádraží brno", True),  # no ordinary word has these letters
+        ("cs", "Karlův most", "Most", False),
+        ("th", "วัดอรุณ", "ภาพถ่ายวัดอรุณยามเช้า", True),  # only a common word must stand where a place does
+    ],
+)
+def test_where_a_rule_ends(language: str, keyword: str, answer: str, hit: bool) -> None:
+    assert keyword_hits(answer, [keyword], language) == (int(hit), 1)
+
+
+def test_a_keyword_that_is_once_written_with_a_capital_is_a_name() -> None:
+    assert keyword_hits("Kamenný most přes řeku", ["Most", "most"], "cs") == (0, 1)
+    assert keyword_hits("Kamenný most přes řeku", ["most"], "cs") == (1, 1)
+
+
+def test_exact_korean_words_stand_one_after_another() -> None:
+    # A particle between them, and the copula after them, which is no word of a name.
+    answer = "창덕궁의 후원이다"
+    assert keyword_hits(answer, ["창덕궁 후원"], "ko", "exact") == (0, 1)
+    assert keyword_hits(answer, ["창덕궁 후원"], "ko") == (1, 1)
+
+
+def test_an_analysed_answer_is_searched_as_its_text_is() -> None:
+    answer = analyze("Lidé na Karlově mostě", "cs")
+    assert keyword_hits(answer, ["Karlův most", "Brno"], get_language("cs")) == (1, 2)
+    assert contains(answer, "karlův most") and not contains(answer, "brno")
+    assert not contains(answer, "—")  # without a word
+    nis = analyze("most u Nisu", "sr")
+    assert contains(nis, "niš", plain=True) and not contains(nis, "niš")

@@ -1,4 +1,4 @@
-"""Names in alt-texts that were written for this, and whether answers name them, in four parts.
+"""Names in alt-texts that were written for this, in four parts.
 
 Each part was written before the rules of the next ones: "tune" and "held" first, then "second", then "third".
 """
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mella_hf.metrics import keyword_hits
 from mella_hf.metrics.names.keywords import extract_keywords
 
 FOLDER = Path(__file__).parent / "names"
@@ -47,45 +46,6 @@ def test_names_are_found_whole(language: str, half: str) -> None:
 )  # fmt: skip
 def test_sentences_without_names_have_none(text: str, language: str) -> None:
     assert extract_keywords(text, language) == []
-
-
-NAMED = [
-    ("hu", "Duna", "A Dunán hajók úsznak."), ("hu", "Buda", "Kilátás Budáról."),
-    ("hu", "Csaba", "Csabának integetnek."),
-    ("hu", "pálinka", "Két pohár pálinkát isznak."), ("hu", "Eger", "Egerben szüretelnek."),
-    ("hu", "Győr", "Győrből indul a vonat."), ("hu", "Vác", "Vácnál kanyarodik a folyó."),
-    ("sr", "Ниш", "Тврђава у Нишу."), ("sr", "Ниш", "Tvrđava u Nišu."), ("sr", "Вук", "Споменик Вуку у парку."),
-    ("sr", "Нови Сад", "Шетња по Новом Саду."), ("sr", "Тара", "Одмор на Тари."), ("sr", "Гуча", "Трубачи у Гучи."),
-    ("ru", "Чехов", "Дом Чехова в Ялте."), ("ru", "Киев", "Улица в Киеве."), ("ru", "Попов", "Портрет Попова."),
-    ("ru", "Тула", "Пряник из Тулы."), ("ru", "Омск", "Зима в Омске."),
-    ("ru", "Юрий Гагарин", "Памятник Юрию Гагарину."),
-    ("cs", "Olomouc", "Kašna v Olomouci."), ("cs", "Praha", "Večer v Praze."), ("cs", "Plzeň", "Pivo z Plzně."),
-    ("cs", "Hus", "Pomník Husa."), ("cs", "Zlín", "Dům ve Zlíně."), ("cs", "svíčková", "Talíř se svíčkovou."),
-    ("hu", "Vác", "Vácott készült."), ("cs", "trdelník", "Prodavač peče trdelníky."),
-    ("ar", "أم درمان", "سوق بأم درمان."), ("ar", "محمد علي", "تمثال محمد على باشا."),
-    ("th", "เลย", "จังหวัดน่าน แพร่ และเลย"), ("th", "แพร่", "ภาพถ่ายจากแพร่"),
-    ("ko", "부산", "부산에서 찍은 사진"), ("ko", "전주", "전주역 앞"), ("pl", "Kraków", "Rynek w Krakowie."),
-]  # fmt: skip
-NOT_NAMED = [
-    ("ru", "Кострома", "Сидят у костра."), ("ru", "Тверь", "Твердая почва под ногами."),
-    ("hu", "Pest", "Budapest este"),
-    ("hu", "Buda", "Egy pohár budai bor."), ("hu", "Eger", "Az egerek a padláson vannak."),
-    ("ko", "부산", "아이들이 부산하게 움직인다."), ("ko", "전주", "피아노 전주곡을 듣는다."),
-    ("cs", "Hus", "Na dvoře jsou husy."),
-    ("hu", "Tisza", "Tiszta ruha."), ("hu", "lángos", "A láng nagyot lobban."),
-    ("ar", "علي", "قطة على الكرسي."), ("th", "เลย", "สวยมากเลย"), ("th", "กระบี่", "นักรบถือกระบี่"),
-    ("sr", "Ниш", "Кип стоји у ниши."), ("sr", "Тара", "Стара кућа на брду."), ("vi", "Huế", "Đóng thuế."),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("language", "keyword", "answer"), NAMED)
-def test_an_inflected_name_is_named(language: str, keyword: str, answer: str) -> None:
-    assert keyword_hits(answer, [keyword], language) == (1, 1)
-
-
-@pytest.mark.parametrize(("language", "keyword", "answer"), NOT_NAMED)
-def test_another_word_is_no_name(language: str, keyword: str, answer: str) -> None:
-    assert keyword_hits(answer, [keyword], language) == (0, 1)
 
 
 WHOLE = [  # by kind: initials, measures, all capitals, works, institutions, statues, clitics
