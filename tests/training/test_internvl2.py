@@ -285,7 +285,10 @@ def edit(path: Path, change: Any) -> None:
             lambda c: c["llm_config"].update(architectures=["Qwen2ForCausalLM"]),
             "The language model is Qwen2ForCausalLM",
         ),
-        (lambda c: c["llm_config"].pop("rms_norm_eps"), "config.json of the checkpoint lacks 'rms_norm_eps'"),
+        (
+            lambda c: c["llm_config"].pop("rms_norm_eps"),
+            "config.json .* lacks 'llm_config.rms_norm_eps'",
+        ),
         (lambda c: c.pop("vision_config"), "lacks 'vision_config'"),
         (
             lambda c: c["llm_config"].update(num_hidden_layers=3),
@@ -367,10 +370,14 @@ INDEX = "model.safetensors.index.json"
         ('{"weight_map": {"a": "one/m.safetensors", "b": "two/m.safetensors"}}', "names the file 'one/m.safetensors'"),
         ('{"weight_map": {"a": "pytorch_model.bin"}}', "names the file 'pytorch_model.bin'"),
         ('{"weight_map": {"a": "gone.safetensors"}}', "lacks gone.safetensors"),
+        ('{"weight_map": {"a": "' + "a" * 5000 + '.safetensors"}}', "names the file 'aaa"),
+        ('{"weight_map": {"a": "b.safetensors", "a": "c.safetensors"}}', "the key 'a' is there twice"),
+        ('{"weight_map": {"a": "b\\u0000.safetensors"}}', "only .safetensors files beside it are read"),
+        ("", "is not JSON"),
         ("[" * 200_000, "is not JSON"),
         ("\x80", "is not JSON"),
     ],
-    ids=range(11),
+    ids=range(15),
 )
 def test_hostile_indexes_end_in_one_line(broken: Path, tmp_path: Path, index: str, message: str) -> None:
     (broken / INDEX).write_bytes(index.encode("latin-1"))
@@ -407,5 +414,108 @@ def test_sizes_that_no_model_has_are_refused(broken: Path, tmp_path: Path, part:
     config = json.loads((broken / "config.json").read_text())
     config[part][key] = value
     (broken / "config.json").write_text(json.dumps(config))
-    with pytest.raises(MellaError, match=f"config.json has {part}.{key} .*whole number from 1 to"):
+    with pytest.raises(MellaError, match=f"config.json has {part}.{key} .*: Input should be"):
         convert_internvl2(broken, tmp_path / "out")
+
+
+def rewrite(path: Path, change: Any) -> None:
+    """Change the header of a safetensors file: 8 bytes of its length, JSON, then the numbers."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    first = next(name for name in header if name != "__metadata__")
+    written = change(header, first)
+    encoded = written if isinstance(written, bytes) else json.dumps(header).encode()
+    path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + data[8 + length :])
+
+
+def integers(header: dict[str, Any], first: str) -> None:
+    header[first]["dtype"] = {"F32": "I32"}[header[first]["dtype"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda header, first: header[first].update(data_offsets=[-8, 8]), "is not a complete safetensors file"),
+        (lambda header, first: header[first].update(data_offsets=[8, 0]), "is not a complete safetensors file"),
+        (lambda header, first: header[first].update(data_offsets=[0, 2**63]), "is not a complete safetensors file"),
+        (lambda header, first: header[first].update(shape=[2**40, 2**40]), "is not a complete safetensors file"),
+        (lambda header, first: header[first].update(dtype="F7"), "is not a complete safetensors file"),
+        (lambda header, first: b"[" * 100_000, "is not a complete safetensors file"),
+        (lambda header, first: b"{}", "is not a complete safetensors file"),
+        (integers, r"1 no floating-point numbers \(language_model\S+ is I32\)"),
+        (lambda header, first: header.update({f"{first}.more": header.pop(first)}), "1 unexpected .*3 missing"),
+    ],
+    ids=range(9),
+)
+def test_hostile_shards_end_in_one_line(broken: Path, tmp_path: Path, change: Any, message: str) -> None:
+    rewrite(broken / SHARD, change)
+    with pytest.raises(MellaError, match=message) as caught:
+        convert_internvl2(broken, tmp_path / "out")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1500
+    assert not (tmp_path / "out").exists() and not (tmp_path / ".out.partial").exists()
+
+
+@pytest.mark.parametrize("length", [2**63, 2**64 - 1, 0, 1])
+def test_a_header_that_is_longer_than_its_file(broken: Path, tmp_path: Path, length: int) -> None:
+    (broken / SHARD).write_bytes(length.to_bytes(8, "little") + (broken / SHARD).read_bytes()[8:])
+    with pytest.raises(MellaError, match=f"{SHARD} is not a complete safetensors file"):
+        convert_internvl2(broken, tmp_path / "out")
+
+
+def test_an_index_must_say_what_its_files_hold(broken: Path, tmp_path: Path) -> None:
+    """A parameter that only the index has, one that the index does not have, and one that lies elsewhere."""
+    whole = (broken / INDEX).read_text()
+    name = json.loads(whole)["weight_map"]
+    first = next(iter(name))
+    other = next(file for file in name.values() if file != name[first])
+    for change in (
+        lambda index: index["weight_map"].update(more=SHARD),
+        lambda index: index["weight_map"].pop(first),
+        lambda index: index["weight_map"].update({first: other}),
+    ):
+        (broken / INDEX).write_text(whole)
+        edit(broken / INDEX, change)
+        with pytest.raises(MellaError, match=r": 1 in another file than the index says"):
+            convert_internvl2(broken, tmp_path / "out")
+    (broken / INDEX).write_text(whole)
+    shutil.copy(broken / SHARD, broken / "model.safetensors")
+    with pytest.raises(MellaError, match="has both model.safetensors and the files of"):
+        convert_internvl2(broken, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "value"),
+    [
+        ("config.json", "downsample_ratio", None),
+        ("config.json", "downsample_ratio", 0.3),
+        ("config.json", "force_image_size", float("nan")),
+        ("config.json", "force_image_size", 50),
+        ("config.json", "torch_dtype", "bfloat17"),
+        ("config.json", "llm_config.bias", "x"),
+        ("config.json", "llm_config.hidden_act", "x"),
+        ("config.json", "llm_config.rms_norm_eps", float("inf")),
+        ("config.json", "llm_config.rope_theta", [1]),
+        ("config.json", "llm_config.rope_scaling", "x"),
+        ("config.json", "llm_config.rope_scaling.type", "yarn"),
+        ("config.json", "llm_config.num_key_value_heads", 3),
+        ("config.json", "vision_config.norm_type", {}),
+        ("tokenizer_config.json", "added_tokens_decoder", "x"),
+        ("tokenizer_config.json", "added_tokens_decoder", {"x": {"content": "a"}}),
+        ("tokenizer_config.json", "added_tokens_decoder.0", []),
+        ("tokenizer_config.json", "added_tokens_decoder.1.content", 1),
+        ("tokenizer_config.json", "added_tokens_decoder.1.content", "other"),
+        ("tokenizer_config.json", "model_max_length", -1),
+    ],
+)
+def test_values_that_no_checkpoint_has(broken: Path, tmp_path: Path, file: str, keys: str, value: Any) -> None:
+    content = json.loads((broken / file).read_text())
+    *way, last = keys.split(".")
+    place = content
+    for key in way:
+        place = place[key]
+    place[last] = value
+    (broken / file).write_text(json.dumps(content))
+    with pytest.raises(MellaError, match=f"{file} has |The tokenizer has no token") as caught:
+        convert_internvl2(broken, tmp_path / "out")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600

@@ -18,6 +18,7 @@ from mella_hf.files import write_atomic
 from mella_hf.progress import progress_bar
 from mella_hf.stage import fingerprint
 from mella_hf.training.internvl2.config import native_config, save_configuration
+from mella_hf.training.internvl2.original import read_config, read_json
 from mella_hf.training.internvl2.tokenizer import load_tokenizer
 from mella_hf.training.internvl2.weights import Shape, native_names, native_shapes, native_tensors
 
@@ -32,8 +33,8 @@ MAX_PATCHES = 6  # tiles of an image in the paper's training, a thumbnail not co
 _VERSION = 1  # version of the conversion; after a change it runs again
 _HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "tokenizer.model")
 _SHOWN = 5  # names in an error
-_MOST_JSON = 64 << 20  # bytes of a JSON file; the index of InternVL2-8B has 0.1 MB
-_SHARD = re.compile(r"[\w][\w.+-]*\.safetensors")  # a file's name without a folder
+_SHARD = re.compile(r"[\w][\w.+-]{0,99}\.safetensors")  # a file's name without a folder
+_FLOATS = ("F32", "F16", "BF16")  # as safetensors calls them
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,16 @@ def convert_internvl2(
     source, out = _source_folder(str(source), revision), Path(out)
     if max_patches < 1:
         raise MellaError(f"max_patches is {max_patches}; give at least 1.")
-    original = _read_json(source / "config.json")
+    original = read_config(source / "config.json")
     tokenizer = load_tokenizer(source)
     config = native_config(original, tokenizer)
-    heads = Heads(original["llm_config"]["num_attention_heads"], original["llm_config"]["num_key_value_heads"])
-    shards = checkpoint_shards(source)
-    check_parameters(shards, config, heads)
+    heads = Heads(original.llm_config.num_attention_heads, original.llm_config.num_key_value_heads)
+    shards, index = checkpoint_shards(source)
+    check_parameters(shards, config, heads, index)
     mark = fingerprint(
         _VERSION, max_patches, [(path.name, *_stamp(path)) for path in [*shards, source / "config.json"]]
     )
-    if (out / RECORD).is_file() and json.loads((out / RECORD).read_text("utf-8"))["source"] == mark:
+    if (out / RECORD).is_file() and read_json(out / RECORD).get("source") == mark:
         say(f"{out} is converted already.")
         return out
     if out.exists():
@@ -96,19 +97,21 @@ def convert_internvl2(
     return out
 
 
-def checkpoint_shards(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint, in order.
+def checkpoint_shards(folder: Path) -> tuple[list[Path], dict[str, str] | None]:
+    """The safetensors files of a checkpoint, in order, and its index: parameter -> file; None where there is none.
 
     Raises:
         MellaError: when there are none (pickles are not read: loading one runs code), or one of the index is missing.
     """
-    if (folder / INDEX).is_file():
-        names = _indexed(_read_json(folder / INDEX), folder / INDEX)
-    else:
-        names = [SINGLE]
+    index = _read_index(folder / INDEX) if (folder / INDEX).is_file() else None
+    if index is not None and (folder / SINGLE).is_file() and SINGLE not in index.values():
+        raise MellaError(
+            f"{folder} has both {SINGLE} and the files of {INDEX}, so the model could be either; move one of them away."
+        )
+    names = [SINGLE] if index is None else sorted(set(index.values()))
     missing = [name for name in names if not (folder / name).is_file()]
     if not missing:
-        return [folder / name for name in names]
+        return [folder / name for name in names], index
     pickled = sorted(folder.glob("*.bin"))
     if missing == [SINGLE] and pickled:
         raise MellaError(
@@ -120,40 +123,48 @@ def checkpoint_shards(folder: Path) -> list[Path]:
     )
 
 
-def check_parameters(shards: list[Path], config: "InternVLConfig", heads: Heads) -> None:
+def check_parameters(
+    shards: list[Path], config: "InternVLConfig", heads: Heads, index: dict[str, str] | None = None
+) -> None:
     """Raise MellaError unless the checkpoint has just the parameters of the native model, in its shapes.
 
     Reads the headers of the files only.
+
+    Args:
+        index: parameter -> file, as the index says; compared with the files.
     """
     import torch
-    from safetensors import SafetensorError, safe_open
     from transformers import InternVLForConditionalGeneration
 
     with torch.device("meta"):
         native = InternVLForConditionalGeneration(config).state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in native.items()}
     found: dict[str, Shape] = {}
-    unknown: list[str] = []
-    twice: list[str] = []
+    problems: dict[str, list[str]] = {
+        "unexpected": [], "missing": [], "there twice": [], "of another shape": [], "no floating-point numbers": [],
+        "in another file than the index says": [],
+    }  # fmt: skip
     for path in shards:
-        try:
-            with safe_open(path, "pt") as file:
-                for name in file.keys():  # noqa: SIM118  (not a mapping)
-                    shapes = native_shapes(name, tuple(file.get_slice(name).get_shape()), heads.queries, heads.keys)
-                    names = native_names(name)
-                    twice += [name] if any(native in found for native in names) else []
-                    found.update(zip(names, shapes, strict=bool(names)))
-                    unknown += [] if names else [name]
-        except SafetensorError as error:
-            raise MellaError(f"{path} is not a complete safetensors file ({error}); download it again.") from error
-    unknown += sorted(found.keys() - expected.keys())
-    missing = sorted(expected.keys() - found.keys())
-    wrong = [
+        for name, (shape, kind) in _header(path).items():
+            names = native_names(name)
+            shapes = native_shapes(name, shape, heads.queries, heads.keys)
+            if not names:
+                problems["unexpected"].append(name)
+            if kind not in _FLOATS:
+                problems["no floating-point numbers"].append(f"{name} is {kind}")
+            if any(native in found for native in names):
+                problems["there twice"].append(name)
+            if index is not None and index.pop(name, None) != path.name:
+                problems["in another file than the index says"].append(name)
+            found.update(zip(names, shapes, strict=bool(names)))
+    problems["unexpected"] += sorted(found.keys() - expected.keys())
+    problems["missing"] += sorted(expected.keys() - found.keys())
+    problems["in another file than the index says"] += sorted(index or ())
+    problems["of another shape"] += [
         f"{name} is {list(found[name])}, not {list(shape)}"
         for name, shape in expected.items()
         if name in found and found[name] != shape
     ]
-    problems = {"unexpected": unknown, "missing": missing, "there twice": twice, "of another shape": wrong}
     said = [f"{len(names)} {what} ({_some(names)})" for what, names in problems.items() if names]
     if said:
         raise MellaError(
@@ -162,13 +173,25 @@ def check_parameters(shards: list[Path], config: "InternVLConfig", heads: Heads)
         )
 
 
+def _header(path: Path) -> dict[str, tuple[Shape, str]]:
+    """Shape and type of each parameter of a safetensors file. Raises MellaError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+            return {name: (tuple(one.get_shape()), one.get_dtype()) for name, one in slices.items()}
+    except (SafetensorError, OSError) as error:
+        raise MellaError(f"{path} is not a complete safetensors file ({error}); download it again.") from error
+
+
 def convert_shards(shards: list[Path], out: Path, heads: Heads, progress: bool = True) -> dict[str, dict[str, int]]:
     """Write each shard that is not written yet, under its own name.
 
     Returns:
         File name -> native parameter -> bytes.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import save_file
 
     sizes: dict[str, dict[str, int]] = {}
@@ -180,7 +203,10 @@ def convert_shards(shards: list[Path], out: Path, heads: Heads, progress: bool =
                 for name in file.keys():  # noqa: SIM118
                     tensors.update(native_tensors(name, file.get_tensor(name), heads.queries, heads.keys))
                 aside = out / f".{path.name}.tmp"
-                save_file(tensors, aside, metadata={"format": "pt"})
+                try:
+                    save_file(tensors, aside, metadata={"format": "pt"})
+                except SafetensorError as error:  # the disk is full
+                    raise MellaError(f"{target} cannot be written ({error}); the same command goes on.") from error
             del tensors
             os.replace(aside, target)
         with safe_open(target, "pt") as file:
@@ -231,32 +257,15 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _indexed(index: dict[str, Any], path: Path) -> list[str]:
-    """The files that an index names: names without folders, so that none leaves the checkpoint or stands for two."""
-    files = index.get("weight_map")
+def _read_index(path: Path) -> dict[str, str]:
+    """Parameter -> file. Files are names without folders, so that none leaves the checkpoint or stands for two."""
+    files = read_json(path).get("weight_map")
     if not isinstance(files, dict) or not files or not all(isinstance(name, str) for name in files.values()):
         raise MellaError(f"{path} has no weight_map of parameters to files; download it again.")
-    names = sorted(set(files.values()))
-    for name in names:
+    for name in sorted(set(files.values())):
         if not _SHARD.fullmatch(name):
             raise MellaError(
                 f"{path} names the file {name[:80]!r}; only .safetensors files beside it are read. Move all files into "
                 "one folder, and write their names into the index."
             )
-    return names
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise MellaError(
-            f"{path.parent} is not a checkpoint: it has no {path.name}. Give the folder of the whole repo."
-        )
-    if path.stat().st_size > _MOST_JSON:
-        raise MellaError(f"{path} has {path.stat().st_size:,} bytes, which no {path.name} has; download it again.")
-    try:
-        read = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested without end
-        raise MellaError(f"{path} is not JSON ({str(error)[:200]}); download it again.") from error
-    if not isinstance(read, dict):
-        raise MellaError(f"{path} holds no JSON object, but {type(read).__name__}; download it again.")
-    return read
+    return files

@@ -4,12 +4,12 @@ The original tokenizer is remote code around sentencepiece. The rules come from 
 tokenization_internlm2_fast.py; everything else is read from the sentencepiece model.
 """
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.compat import bpe_merges, sentencepiece_model
 from mella_hf.errors import MellaError, MissingExtraError
+from mella_hf.training.internvl2.original import OriginalTokenizer, read_tokenizer_config
 
 if TYPE_CHECKING:
     from tokenizers import AddedToken, Tokenizer
@@ -38,14 +38,8 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     from transformers import PreTrainedTokenizerFast
 
     proto = _read_model(folder / MODEL)
-    added = _added_tokens(folder / CONFIG)
-    tokenizer = build_tokenizer(proto, added)
-    missing = [token for token in _NEEDED if tokenizer.token_to_id(token) is None]
-    if missing:
-        raise MellaError(
-            f"The tokenizer in {folder} has no token {missing[0]!r}; download {MODEL} and {CONFIG} again, "
-            "or add it to added_tokens_decoder there."
-        )
+    config = read_tokenizer_config(folder / CONFIG)
+    tokenizer = build_tokenizer(proto, _added_tokens(config))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token="<unk>",
@@ -53,7 +47,7 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
         eos_token="</s>",
         pad_token="</s>",
         extra_special_tokens={**IMAGE_TOKENS, "video_token": _stand_in_for_video(proto)},
-        model_max_length=_read_json(folder / CONFIG).get("model_max_length", 8192),
+        model_max_length=int(config.model_max_length),
         padding_side="left",
         model_input_names=["input_ids", "attention_mask"],
         clean_up_tokenization_spaces=False,
@@ -85,6 +79,7 @@ def build_tokenizer(proto: Any, added: dict[int, "AddedToken"]) -> "Tokenizer":
                 f"{CONFIG} gives {token.content!r} the id {index}, but it would get {found}. "
                 "Download the tokenizer files again."
             )
+    _check_tokens(tokenizer)
     spec = proto.normalizer_spec
     steps: list[Any] = [normalizers.Precompiled(spec.precompiled_charsmap)] if spec.precompiled_charsmap else []
     if spec.remove_extra_whitespaces:
@@ -96,9 +91,18 @@ def build_tokenizer(proto: Any, added: dict[int, "AddedToken"]) -> "Tokenizer":
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
     )
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", pair="<s> $A <s> $B:1", special_tokens=[("<s>", vocabulary["<s>"])]
+        single="<s> $A", pair="<s> $A <s> $B:1", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
     )
     return tokenizer
+
+
+def _check_tokens(tokenizer: "Tokenizer") -> None:
+    missing = [token for token in _NEEDED if tokenizer.token_to_id(token) is None]
+    if missing:
+        raise MellaError(
+            f"The tokenizer has no token {missing[0]!r}; download {MODEL} and {CONFIG} again, or add it to "
+            f"added_tokens_decoder in {CONFIG}."
+        )
 
 
 def _read_model(path: Path) -> Any:
@@ -118,6 +122,8 @@ def _read_model(path: Path) -> Any:
             f"{path} is not a sentencepiece model ({error}). The file may be incomplete or a Git LFS pointer; "
             "download it again."
         ) from error
+    if not all(isinstance(piece.piece, str) for piece in proto.pieces):  # bytes, where they are no UTF-8
+        raise MellaError(f"{path} has pieces that are no UTF-8; download it again.")
     if proto.trainer_spec.model_type != _BPE or not proto.trainer_spec.byte_fallback:
         raise MellaError(
             f"{path} is not a BPE model with byte fallback, as InternLM2's is. Use the model's own tokenizer files."
@@ -125,17 +131,20 @@ def _read_model(path: Path) -> Any:
     return proto
 
 
-def _added_tokens(path: Path) -> dict[int, "AddedToken"]:
+def _added_tokens(config: OriginalTokenizer) -> dict[int, "AddedToken"]:
     """Tokens that the configuration adds to the model's pieces or renames, by id."""
     from tokenizers import AddedToken
 
-    entries = _read_json(path).get("added_tokens_decoder")
-    if not entries:
-        raise MellaError(f"{path} has no added_tokens_decoder, which names the image tokens; download it again.")
-    flags = ("single_word", "lstrip", "rstrip", "special")
     return {
-        int(index): AddedToken(entry["content"], normalized=False, **{flag: entry.get(flag, False) for flag in flags})
-        for index, entry in entries.items()
+        index: AddedToken(
+            token.content,
+            normalized=False,
+            single_word=token.single_word,
+            lstrip=token.lstrip,
+            rstrip=token.rstrip,
+            special=token.special,
+        )
+        for index, token in config.added_tokens_decoder.items()
     }
 
 
@@ -143,12 +152,3 @@ def _stand_in_for_video(proto: Any) -> str:
     """An unused token. The processor needs one for videos, and a new token would have no embedding."""
     unused = (piece.piece for piece in proto.pieces if piece.piece.startswith("[UNUSED_TOKEN_"))
     return next(unused, "<quad>")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise MellaError(f"The checkpoint has no {path.name}: {path} is missing; download it from the model's repo.")
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except json.JSONDecodeError as error:
-        raise MellaError(f"{path} is not JSON ({error}); download it again.") from error

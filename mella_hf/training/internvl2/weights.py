@@ -62,6 +62,8 @@ def native_names(name: str) -> tuple[str, ...]:
 
 def native_shapes(name: str, shape: Shape, heads: int, kv_heads: int) -> list[Shape]:
     """Shapes of the native tensors of a parameter, in the order of `native_names`."""
+    if not shape:  # a single number, which no part of the native model is
+        return [shape] * len(native_names(name))
     if ".attention.wqkv." in name:
         head = shape[0] // (heads + 2 * kv_heads)
         return [(rows * head, *shape[1:]) for rows in (heads, kv_heads, kv_heads)]
