@@ -37,7 +37,7 @@ def image_opt_outs(data: bytes) -> list[str]:
 
 
 def _prohibits(part: bytes) -> bool:
-    upper = part.upper()
+    upper = part.upper().replace(b"&#45;", b"-").replace(b"&#X2D;", b"-")  # XML may write the hyphen by its number
     return any(upper.find(value) >= 0 for value in _PROHIBITED)
 
 

@@ -12,9 +12,9 @@ from mella_hf.errors import MellaError
 PRODUCT = "mella_hf"  # the name that rules may address
 # The directives of robots meta tags and X-Robots-Tag that forbid; "none" is "noindex, nofollow".
 DIRECTIVES = frozenset({"noai", "noimageai", "noml", "noindex", "noimageindex", "none"})
-SIGNALS = (*sorted(DIRECTIVES), "tdm", "content_usage", "content_signal", "ai_txt", "plus", "c2pa")
+SIGNALS = (*sorted(DIRECTIVES), "tdm", "content_usage", "content_signal", "ai_txt", "rsl", "plus", "c2pa")
 TDM_DIRECTIVE = "tdm-reservation"  # how a page's TDM reservation stands among its directives
-TDM, USAGE, SIGNAL = "tdm", "content_usage", "content_signal"
+TDM, USAGE, SIGNAL, RSL = "tdm", "content_usage", "content_signal", "rsl"
 _WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
 # "none" of a preview is not the directive "none"
 _PREVIEW = re.compile(r"max-(?:snippet|image-preview|video-preview)[ \t]*+:[ \t]*+(?:none|standard|large|-?\d++)")

@@ -1,8 +1,8 @@
 """Before publishing, fetch the sites' rules again and find samples whose sites have opted out since.
 
-Sites change their minds after a collection. The rule files are asked for (robots.txt, tdmrep.json, ai.txt) of each
-image's site and of its page's, politely, as `mella collect` does. Headers and tags of single pages and images are not:
-that would fetch them all again. What has since been withdrawn is listed in a file for `mella remove --ids`.
+Sites change their minds after a collection. Rule files are asked for (robots.txt, its licences, tdmrep.json, ai.txt)
+of each image's site and of its page's, politely, as `mella collect` does. Headers and tags of single pages and images
+are not: that would fetch them all again. What has since been withdrawn is listed in a file for `mella remove --ids`.
 """
 
 import asyncio

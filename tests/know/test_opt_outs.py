@@ -16,13 +16,14 @@ from PIL import Image
 from mella_hf.errors import MellaError
 from mella_hf.images.image_optouts import image_opt_outs
 from mella_hf.images.opening import Rejected
+from mella_hf.know.fetching.download import Response
 from mella_hf.know.fetching.fetch import fetch
-from mella_hf.know.fetching.robots import Policy, Rules
+from mella_hf.know.fetching.robots import Policy, Rules, rules_text
 from mella_hf.know.fetching.robots_txt import our_group
 from mella_hf.know.fetching.settings import FetchSettings
 from mella_hf.know.image_check import ImageSettings, check_image
 from mella_hf.know.images import license_flags
-from mella_hf.know.optouts import SIGNALS, named_opt_outs, opt_outs, robots_directives
+from mella_hf.know.optouts import SIGNALS, named_opt_outs, opt_outs, robots_directives, usage_opt_outs
 from mella_hf.know.pages.extract import page_candidates
 from mella_hf.know.pages.warc import Page, read_warc
 from mella_hf.know.records import REQUESTS, ROWS
@@ -267,6 +268,73 @@ def test_files_of_tdmrep(file, is_reserved):
     assert Rules(Policy("", file)).is_reserved("https://a.example/a/1.jpg") is is_reserved
 
 
+@pytest.mark.parametrize(
+    ("file", "is_reserved"),
+    [
+        ('\ufeff[{"location": "/", "tdm-reservation": 1}]', True),
+        ('[{"location": "/", "tdm-reservation": 1},]', True),  # no JSON, by a comma
+        ("[{'location': '/', 'tdm-reservation': '1'}]", True),
+        ('// ours\n[{"location": "/a", "tdm-reservation" : 1}', True),
+        ('[{"location": "/", "tdm-reservation": 0},]', False),
+        ("<html>tdm-reservation: 1</html>", True),  # of what cannot be read the stricter reading
+        ("<html>Not found</html>", False),
+        ('[{"location": "/a/*.jpg$", "tdm-reservation": 1}]', True),
+        ('[{"location": "/*/1.png", "tdm-reservation": 1}]', False),
+        ('[{"location": "", "tdm-reservation": 1}]', True),  # RFC 9309: an empty path; here the whole site
+        (
+            '[{"location": "/", "tdm-policy": "https://a.example/policy.json"}]',
+            False,
+        ),  # a policy alone reserves nothing
+        ('[{"location": "/%61/", "tdm-reservation": 1}]', True),
+        ("[" * 100_000, False),
+    ],
+)
+def test_files_of_tdmrep_as_people_write_them(file, is_reserved):
+    text = rules_text(Response(status=200, body=file.encode()))
+    assert Rules(Policy("", text)).is_reserved("https://a.example/a/1.jpg") is is_reserved
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "is_reserved"),
+    [
+        ("# Spawning AI\n\nUser-Agent: *\nDisallow: *.jpg\nDisallow: *.png\nAllow: *.txt\n", "/a/1.jpg", True),
+        ("User-Agent: *\nDisallow: *.jpg", "/a/1.JPG", True),  # a kind of file, in whatever letters
+        ("User-Agent: *\nDisallow: *.jpg", "/a.jpg?w=300", True),
+        ("User-Agent: *\nDisallow: *.jpg", "/a.jpeg", False),
+        ("User-Agent: *\nDisallow: /\nDisallow: *", "/a", True),
+        ("User-Agent: *\nDisallow:", "/a.jpg", False),
+        ("User-Agent: *\nDisallow: /\nAllow: /open/", "/open/a.jpg", False),
+        ("User-Agent: otherbot\nDisallow: /", "/a.jpg", False),
+        ("User-Agent: *\nAllow: /\nUser-Agent: mella_hf\nDisallow: *.jpg", "/a.jpg", True),
+        ("Disallow: *.jpg", "/a.jpg", True),  # for nobody in particular
+        ("<html><p>User-Agent: none. Disallow: /</html>", "/a.jpg", False),
+    ],
+)
+def test_files_of_spawning(file, path, is_reserved):
+    assert Rules(Policy("", "", file)).opt_outs(f"https://a.example{path}") == (["ai_txt"] if is_reserved else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "is_reserved"),
+    [
+        ("train-ai=n;q=1, search=y", True),
+        ("search=y, train-ai=?0", True),
+        ("train-ai", False),  # true, as a dictionary of RFC 9651 has it
+        ("train-ai=y, bots=n", False),
+        ("bots=n, search=y", True),
+        ("train-ai=(n)", False),  # a list: no preference
+        ("train-ai=n,, search=y", True),
+        ("\ttrain-ai=n\t", True),
+        ("train-genai=n, train-ai=y", True),  # a part of it
+        ("x-train-ai=n", False),
+        ('a="\\", train-ai=n"', False),  # within quotes
+        ('a="\\"", train-ai=n', True),
+    ],
+)
+def test_preferences_of_aipref(said, is_reserved):
+    assert usage_opt_outs([said], ()) == (["content_usage"] if is_reserved else [])
+
+
 # RFC 9309, 2.2.1 and 2.2.3, and what Google documents beyond it: (robots.txt, path, whether it may be fetched)
 ROBOTS = [
     ("User-agent: mella_hf\nContent-Signal: search=yes\nUser-agent: *\nDisallow: /x", "/x", False),
@@ -420,6 +488,32 @@ def test_data_mining_in_every_place_and_encoding(place, encoding):
         for value, is_reserved in (("DMI-PROHIBITED", True), ("DMI-UNSPECIFIED", False)):
             data = PLACES[place]((" " * padding + XMP.format(value)).encode(encoding))
             assert image_opt_outs(data) == (["plus"] if is_reserved else [])
+
+
+@pytest.mark.parametrize(
+    "kind", ["WEBP", "AVIF", "TIFF tag of a JPEG", "TIFF tag of a PNG", "TIFF tag of a WebP", "HEIC"]
+)
+@pytest.mark.parametrize(
+    "value", ["DMI-PROHIBITED", "dmi-prohibited-AIMLTRAINING", "DMI&#45;PROHIBITED", "DMI&#x2d;PROHIBITED"]
+)
+def test_data_mining_in_other_places(kind, value):
+    xmp = XMP.format(value).encode()
+    if kind == "HEIC":  # ISO/IEC 23008-12: an item of the type "mime", whose bytes stand in an mdat
+        data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + struct.pack(">I", 8 + len(xmp)) + b"mdat" + xmp
+        assert image_opt_outs(data) == ["plus"]
+        return
+    image = Image.radial_gradient("L").resize((320, 240)).convert("RGB")
+    out = io.BytesIO()
+    if kind.startswith("TIFF"):
+        exif = Image.Exif()
+        exif[700] = xmp  # XMLPacket
+        image.save(out, {"JPEG": "JPEG", "PNG": "PNG", "WebP": "WEBP"}[kind.rpartition(" ")[2]], exif=exif)
+    elif kind in Image.SAVE or (Image.init(), kind in Image.SAVE)[1]:
+        image.save(out, kind, xmp=xmp)
+    else:
+        pytest.skip(f"This Pillow writes no {kind}.")
+    with pytest.raises(Rejected, match="reserved_plus"):
+        check_image(out.getvalue(), ImageSettings())
 
 
 def test_extended_xmp_is_joined_wherever_it_is_cut():

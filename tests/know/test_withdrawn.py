@@ -17,7 +17,13 @@ from mella_hf.dataset.write import write_split
 
 IMAGES, PAGES, BROKEN, QUIET = HOSTS[:4]
 ROUTES = {
-    f"{IMAGES} /robots.txt": reply(b"User-agent: *\nDisallow: /gone/\nContent-Usage: /used/ train-ai=n\n"),
+    f"{IMAGES} /robots.txt": reply(
+        b"User-agent: *\nDisallow: /gone/\nContent-Usage: /used/ train-ai=n\nLicense: /l.xml"
+    ),
+    f"{IMAGES} /l.xml": reply(
+        b'<rsl xmlns="https://rslstandard.org/rsl"><content url="/licensed/"><license>'
+        b'<prohibits type="usage">ai-all</prohibits></license></content></rsl>'
+    ),
     f"{IMAGES} /.well-known/tdmrep.json": reply(b'[{"location": "/tdm/*.jpg", "tdm-reservation": 1}]'),
     f"{IMAGES} /ai.txt": reply(b"User-Agent: *\nDisallow: /ai/\n"),
     f"{PAGES} /robots.txt": reply(b"User-agent: *\nContent-Signal: search=yes, ai-train=no\n"),
@@ -33,6 +39,7 @@ def made(folder: Path, server: HostileServer) -> dict[str, str]:
         "used": (server.url("/used/1.jpg", IMAGES), quiet),
         "tdm": (server.url("/tdm/1.jpg", IMAGES), None),
         "ai": (server.url("/ai/1.jpg", IMAGES), quiet),
+        "licensed": (server.url("/licensed/1.jpg", IMAGES), quiet),
         "page": (server.url("/open/1.jpg", IMAGES), server.url("/p", PAGES)),
         "unknown": (server.url("/1.jpg", BROKEN), quiet),
         "page_unknown": (server.url("/open/2.jpg", IMAGES), server.url("/p", BROKEN)),
@@ -59,17 +66,17 @@ def test_what_is_withdrawn_is_listed_and_removed(tmp_path: Path) -> None:
         result = json.loads(done.stdout)
         assert result["problems"] == [] and result["withdrawn"] == {
             "robots_disallow": 1, "reserved_content_usage": 1, "reserved_tdm": 1, "reserved_ai_txt": 1,
-            "reserved_content_signal": 2,
+            "reserved_content_signal": 2, "reserved_rsl": 1,
         }  # fmt: skip
         assert sum(result["unknown"].values()) == 2
-        rule_files = {"/robots.txt", "/.well-known/tdmrep.json", "/ai.txt"}
+        rule_files = {"/robots.txt", "/.well-known/tdmrep.json", "/ai.txt", "/l.xml"}
         assert {request.path for request in server.requests} == rule_files
         lines = listed.read_text("utf-8").splitlines()
         assert lines[0] == "id,reason,url"
-        gone = {"gone", "used", "tdm", "ai", "page", "page_only"}
+        gone = {"gone", "used", "tdm", "ai", "licensed", "page", "page_only"}
         assert {line.split(",")[0] for line in lines[1:]} == {ids[kind] for kind in gone}
         removed = CliRunner().invoke(app, ["remove", str(folder), "--ids", str(listed)])
-        assert removed.exit_code == 0 and "6 rows removed" in removed.output
+        assert removed.exit_code == 0 and "7 rows removed" in removed.output
         again = CliRunner().invoke(app, ["verify", *words, *private])
         assert again.exit_code == 0 and "Sound." in again.output and "unknown: " in again.output
         ignored = CliRunner().invoke(app, ["verify", *words, *private, "--ignore-opt-outs", "nonsense"])

@@ -20,7 +20,7 @@ from mella_hf.know.fetching.robots import Rules, response_opt_outs
 from mella_hf.know.fetching.schedule import Host, Job, Schedule
 from mella_hf.know.fetching.settings import IMAGE_KINDS, FetchSettings
 from mella_hf.know.fetching.visitor import Visitor
-from mella_hf.know.optouts import SIGNAL, TDM, USAGE
+from mella_hf.know.optouts import RSL, SIGNAL, TDM, USAGE
 
 _ACCEPT_IMAGES = "image/webp,image/jpeg,image/png,image/gif;q=0.9,*/*;q=0.1"
 _ACCEPT_PAGES = "text/html,application/xhtml+xml"
@@ -202,7 +202,7 @@ class Crawler:
             return found
         host = self._schedule.host_of(page)
         of_page = (await self._visitor.rules_of(page, host)).opt_outs(page)
-        return list(dict.fromkeys(found + [signal for signal in of_page if signal in (TDM, USAGE, SIGNAL)]))
+        return list(dict.fromkeys(found + [signal for signal in of_page if signal in (TDM, USAGE, SIGNAL, RSL)]))
 
     def _judge(self, job: Job, host: Host, response: Response) -> None:
         """Finish a job, or send it on."""

@@ -26,7 +26,7 @@ _GZIP = b"\x1f\x8b"
 # Statuses of a server that may do better later: RFC 9110, RFC 6585, and Cloudflare's 52x.
 _RETRYABLE = re.compile(
     r"http_(408|425|429|5\d\d)|timeout_\w+|incomplete|host_gave_up|(?:record|index)_(?:busy|incomplete|unreachable)"
-    r"|(?:page_)?(?:dns_error|connect_error|timeout_connect|robots_unavailable)"
+    r"|(?:page_)?(?:dns_error|connect_error|timeout_connect|robots_unavailable|rsl_unavailable)"
 )
 _NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 

@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE TABLE IF NOT EXISTS results (
     url TEXT PRIMARY KEY, final_url TEXT, status INTEGER, reason TEXT, overridden TEXT, kind TEXT, content_type TEXT,
     content_language TEXT, x_robots_tag TEXT, etag TEXT, last_modified TEXT, fetched_at REAL, body BLOB);
-CREATE TABLE IF NOT EXISTS rules (origin TEXT PRIMARY KEY, at REAL, robots TEXT, tdm TEXT, ai TEXT);
+CREATE TABLE IF NOT EXISTS policies (
+    origin TEXT PRIMARY KEY, at REAL, robots TEXT, tdm TEXT, ai TEXT, licences TEXT);
 CREATE TABLE IF NOT EXISTS hosts (name TEXT PRIMARY KEY, not_before REAL);
 CREATE TABLE IF NOT EXISTS settings (value TEXT);
 """
@@ -76,6 +77,7 @@ class FetchLog:
             self._database.execute("DELETE FROM settings")
             self._database.execute("INSERT INTO settings VALUES (?)", (settings,))
             self._database.execute("DELETE FROM results WHERE reason IS NOT NULL OR overridden IS NOT NULL")
+            self._database.execute("DELETE FROM policies")  # licences are read only where they are honoured
             self.commit()
 
     def _begin(self) -> None:
@@ -153,14 +155,14 @@ class FetchLog:
     def policy(self, origin: str, oldest: float) -> Policy | None:
         """What an origin said, if it was asked after `oldest`."""
         found = self._database.execute(
-            "SELECT robots, tdm, ai FROM rules WHERE origin = ? AND at >= ?", (origin, oldest)
+            "SELECT robots, tdm, ai, licences FROM policies WHERE origin = ? AND at >= ?", (origin, oldest)
         ).fetchone()
         return Policy(*found) if found else None
 
     def keep_policy(self, origin: str, policy: Policy, at: float) -> None:
         """Remember what an origin said."""
         row = (origin, at, *policy)
-        self._database.execute("INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?)", row)
+        self._database.execute("INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def not_before(self) -> dict[str, float]:
         """Hosts that asked to be left alone, and until when."""

@@ -1,8 +1,9 @@
 """Decide from a site's rules and a response's headers whether a URL may be fetched and kept.
 
 robots.txt as in RFC 9309, with the lines Content-Signal and Content-Usage; tdmrep.json of the TDM Reservation Protocol
-(https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/); Spawning's ai.txt; and the headers that say the
-same of one response. If a site's rules cannot be read, nothing is fetched from it.
+(https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/); Spawning's ai.txt; the RSL licences that
+robots.txt names; and the headers that say the same of one response. If a site's rules cannot be read, nothing is
+fetched from it.
 """
 
 import codecs
@@ -10,14 +11,15 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
 
 from multidict import CIMultiDictProxy
 
 from mella_hf.errors import MissingExtraError
 from mella_hf.know.fetching.download import Response
 from mella_hf.know.fetching.robots_txt import Group, our_group
-from mella_hf.know.optouts import PRODUCT, TDM, is_reserved, opt_outs, robots_directives, usage_opt_outs
+from mella_hf.know.optouts import PRODUCT, RSL, TDM, is_reserved, opt_outs, robots_directives, usage_opt_outs
+from mella_hf.know.paths import covers, path_of
+from mella_hf.know.rsl import links_to_rsl, parse_rsl, reserves
 
 try:
     from protego import Protego
@@ -26,19 +28,23 @@ except ImportError as error:
 
 MAX_ROBOTS_BYTES = 500 << 10  # RFC 9309, 2.5: a crawler must parse at least 500 KiB; the rest is left
 MAX_ROBOTS_REDIRECTS = 5  # RFC 9309, 2.3.1.2: follow five at least; after more there is no such file
+MAX_LICENCES = 8  # that one robots.txt may name
 MAX_AGE = 24 * 3600.0  # seconds; RFC 9309, 2.4: not to be used longer than a day
-_PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
+_RESERVATION = re.compile(r"""tdm-reservation["']?+\s*+:\s*+["']?+1\b""", re.IGNORECASE)
 # Why a site cannot be reached at all; every other failure to read its rules is "robots_unavailable".
 _UNREACHABLE = frozenset({"blocked_address", "dns_error", "connect_error", "timeout_connect", "tls_error", "bad_url"})
 
 
 class Policy(NamedTuple):
-    """What one origin (scheme, host, port) says: its robots.txt, tdmrep.json and ai.txt, "" where there is none."""
+    """What one origin (scheme, host, port) says: its robots.txt, tdmrep.json and ai.txt, "" where there is none.
+
+    `licences` are the files that robots.txt names as its licences, as a JSON list.
+    """
 
     robots: str
     tdm: str
     ai: str = ""
+    licences: str = "[]"
 
 
 class Unreadable(Exception):
@@ -50,11 +56,14 @@ class Rules:
 
     def __init__(self, policy: Policy | Unreadable):
         self.closed: str | None = policy.args[0] if isinstance(policy, Unreadable) else None  # why it is unreadable
-        robots, tdm, ai = ("", "", "") if isinstance(policy, Unreadable) else policy
+        robots, tdm, ai, licences = Policy("", "") if isinstance(policy, Unreadable) else policy
         self._group = our_group(robots)
         self._robots = Protego.parse(self._group.text())
+        if "user-agent" not in ai.lower():
+            ai = f"User-agent: *\n{ai}"  # rules for nobody in particular are for everyone
         self._ai = Protego.parse(_rooted(our_group(ai)).text())
         self._reservations = parse_tdmrep(tdm)
+        self._licences = [parse_rsl(licence) for licence in json.loads(licences)]
 
     def refusal(self, url: str) -> str | None:
         """Why a URL must not be fetched, as a drop reason: `robots_disallow`, or why the rules are unknown."""
@@ -67,16 +76,20 @@ class Rules:
 
     def is_reserved(self, url: str) -> bool:
         """Whether the origin's tdmrep.json reserves a URL. The first rule that matches decides."""
-        path = _path_of(url)
+        path = path_of(url)
         return next((reserved for location, reserved in self._reservations if covers(location, path)), False)
 
     def opt_outs(self, url: str) -> list[str]:
-        """The signals of robots.txt, tdmrep.json and ai.txt that speak against the use of a URL."""
-        path = _path_of(url)
+        """The signals of robots.txt, its licences, tdmrep.json and ai.txt that speak against the use of a URL."""
+        path = path_of(url)
         found = usage_opt_outs(self._said("content-usage", path), self._said("content-signal", path))
         if self.is_reserved(url):
             found.append(TDM)
-        return found if self._ai.can_fetch(url, PRODUCT) else [*found, "ai_txt"]
+        if any(reserves(licence, url) for licence in self._licences):
+            found.append(RSL)
+        # An ai.txt names kinds of files: "*.jpg" means a.JPG, too.
+        may_use = self._ai.can_fetch(url, PRODUCT) and self._ai.can_fetch(url.lower(), PRODUCT)
+        return found if may_use else [*found, "ai_txt"]
 
     def _said(self, name: str, path: str) -> list[str]:
         """The values that the lines of that name give to a path: those with the longest prefix, one or several."""
@@ -95,6 +108,7 @@ def response_opt_outs(headers: CIMultiDictProxy[str], tags: Iterable[str], of_si
     """
     found = opt_outs(robots_directives(tags))
     found += usage_opt_outs(headers.getall("Content-Usage", ()), headers.getall("Content-Signal", ()))
+    found += [RSL] if links_to_rsl(headers.getall("Link", ())) else []
     said = headers.getall("TDM-Reservation", ())
     reserved = is_reserved(", ".join(said)) if said else None
     found += [signal for signal in of_site if signal != TDM or reserved is None]
@@ -110,11 +124,6 @@ def _usage_line(line: str) -> tuple[str, str]:
 def _rooted(group: Group) -> Group:
     """The rules of an ai.txt, which names kinds of files by "*.jpg", as those of a robots.txt."""
     return Group([(name, path if path[:1] in ("", "/") else "/" + path) for name, path in group.rules])
-
-
-def _path_of(url: str) -> str:
-    parts = urlsplit(url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _is_number(value: str) -> bool:
@@ -144,11 +153,14 @@ def _decoded(body: bytes) -> str:
 
 
 def parse_tdmrep(text: str) -> list[tuple[str, bool]]:
-    """The rules of a tdmrep.json, in order, as (location, reserved). Any other file has no rules."""
+    """The rules of a tdmrep.json, in order, as (location, reserved). Any other file has no rules.
+
+    One that is not JSON, by a comma too much, reserves everything if it reserves anything.
+    """
     try:
         rules = json.loads(text)
-    except (ValueError, RecursionError):
-        return []  # many servers answer any address with a page
+    except (ValueError, RecursionError):  # many servers answer any address with a page
+        return [("/", True)] if _RESERVATION.search(text) else []
     if isinstance(rules, dict):
         rules = [rules]  # one rule without its list
     if not isinstance(rules, list):
@@ -170,37 +182,6 @@ def _location(place: str) -> str:
     if place.lower().startswith(("http://", "https://")):
         place = "/" + place.split("/", 3)[3] if place.count("/") > 2 else "/"
     return place if place[:1] in ("/", "*", "") else "/" + place
-
-
-def covers(location: str, path: str) -> bool:
-    """Whether a location covers a path. It is a prefix; * stands for anything, a final $ for the end (robots.txt).
-
-    Each piece is taken where it first stands, so that a hostile file cannot make this slower than the file is long.
-    """
-    location, path = _comparable(location), _comparable(path)
-    ends = location.endswith("$")
-    first, *others = location.removesuffix("$").split("*")
-    if not others:
-        return path == first if ends else path.startswith(first)
-    if not path.startswith(first):
-        return False
-    at = len(first)
-    for piece in others[:-1]:
-        found = path.find(piece, at)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    return path[at:].endswith(others[-1]) if ends else others[-1] in path[at:]
-
-
-def _comparable(path: str) -> str:
-    """A path as RFC 9309, 2.2.2 compares them: UTF-8 percent-encoded, and unreserved characters not."""
-
-    def one(found: re.Match[str]) -> str:
-        byte = int(found[1], 16)
-        return chr(byte) if byte in _UNRESERVED else f"%{found[1].upper()}"
-
-    return _PERCENT.sub(one, quote(path, safe="/%:@!$&'()*+,;=?#[]~-._ "))
 
 
 def _is_one(value: Any) -> bool:

@@ -15,7 +15,7 @@ _TOKEN = re.compile(r"[A-Za-z_-]*")
 _NAMES = {
     **dict.fromkeys(("user-agent", "useragent", "user agent"), "user-agent"),
     **dict.fromkeys(("disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw"), "disallow"),
-    **{name: name for name in ("allow", "crawl-delay", "content-signal", "content-usage")},
+    **{name: name for name in ("allow", "crawl-delay", "content-signal", "content-usage", "license")},
 }
 _MAX_LINE = 16_664  # bytes; as Google's, eight times the longest URL
 
@@ -62,10 +62,15 @@ def our_group(text: str, product: str = PRODUCT) -> Group:
             in_agents = False
             for group in current if has_agents else ():
                 group.rules.append((name, value))
-        else:
+        elif name != "license":
             for group in current:
                 group.others.append((name, value))
     return named if is_named else everyone
+
+
+def licences_of(text: str) -> list[str]:
+    """The licence files that a robots.txt names (RSL 1.0, 4.4), each once: such a line is for all robots."""
+    return list(dict.fromkeys(value for name, value in _pairs(text) if name == "license" and value))
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

@@ -1,9 +1,10 @@
 """Fetch a URL of a host: wait until the host may be asked, fetch, and write the result to the log.
 
-A site's rules (robots.txt, tdmrep.json) are read before any other URL of it.
+A site's rules (robots.txt, its licences, tdmrep.json, ai.txt) are read before any other URL of it.
 """
 
 import asyncio
+import json
 import random
 import time
 from dataclasses import replace
@@ -14,6 +15,7 @@ from mella_hf.know.fetching.download import Check, Limits, Response, download, i
 from mella_hf.know.fetching.log import FetchLog
 from mella_hf.know.fetching.robots import (
     MAX_AGE,
+    MAX_LICENCES,
     MAX_ROBOTS_BYTES,
     MAX_ROBOTS_REDIRECTS,
     Policy,
@@ -21,8 +23,11 @@ from mella_hf.know.fetching.robots import (
     Unreadable,
     rules_text,
 )
+from mella_hf.know.fetching.robots_txt import licences_of
 from mella_hf.know.fetching.schedule import Host, Schedule
 from mella_hf.know.fetching.settings import FetchSettings
+from mella_hf.know.links import absolute_url
+from mella_hf.know.optouts import RSL
 from mella_hf.retry import retry_after
 
 
@@ -88,14 +93,29 @@ class Visitor:
             try:
                 robots = await self._read_rule_file(f"{origin}/robots.txt", host)
                 tdm = await self._read_rule_file(f"{origin}/.well-known/tdmrep.json", host)
-                policy = Policy(robots, tdm, await self._read_rule_file(f"{origin}/ai.txt", host))
+                ai = await self._read_rule_file(f"{origin}/ai.txt", host)
+                policy = Policy(robots, tdm, ai, json.dumps(await self._read_licences(robots, origin)))
             except Unreadable as error:
                 return Rules(error)
             self._log.keep_policy(origin, policy, now)
         return Rules(policy)
 
+    async def _read_licences(self, robots: str, origin: str) -> list[str]:
+        """The licence files that a robots.txt names, wherever they lie. Raises Unreadable."""
+        if self._settings.ignores(RSL):
+            return []
+        addresses = (absolute_url(origin + "/", named)[0] for named in licences_of(robots)[:MAX_LICENCES])
+        try:
+            return [
+                await self._read_rule_file(address, self._schedule.host_of(address))
+                for address in addresses
+                if address is not None
+            ]
+        except Unreadable:
+            raise Unreadable("rsl_unavailable") from None
+
     async def _read_rule_file(self, url: str, host: Host) -> str:
-        """robots.txt or tdmrep.json: its text, "" where there is none. Raises Unreadable."""
+        """robots.txt, tdmrep.json and the like: its text, "" where there is none. Raises Unreadable."""
         target, failures, hops = url, 0, 0
         while not self.is_hopeless(host):
             response = await self.request(

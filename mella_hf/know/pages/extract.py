@@ -12,12 +12,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mella_hf.know.links import absolute_url
-from mella_hf.know.optouts import PRODUCT, TDM_DIRECTIVE, is_reserved, robots_directives, usage_opt_outs
+from mella_hf.know.optouts import PRODUCT, RSL, TDM_DIRECTIVE, is_reserved, robots_directives, usage_opt_outs
 from mella_hf.know.pages.charset import decode_page
 from mella_hf.know.pages.image_source import Attributes, PictureSources, declared_size, image_source
 from mella_hf.know.pages.tree import HEADINGS, PageTree, is_html, may_have_images, open_self_closed, parse_page
 from mella_hf.know.pages.warc import Page
 from mella_hf.know.records import bucket_of, site_of
+from mella_hf.know.rsl import names_rsl, parse_rsl, reserves
 from mella_hf.stage import DROPPED
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def page_candidates(page: Page, counts: Counter[str]) -> list[Candidate]:
     text, encoding = decode_page(page.body, page.content_type)
     if text.startswith("<?xml") or "xhtml" in (page.content_type or ""):
         text = open_self_closed(text)
-    return list(_Reader(page, parse_page(text), encoding).candidates(counts))
+    may_name_rsl = "rsl+xml" in text or "RSL+XML" in text
+    return list(_Reader(page, parse_page(text), encoding, may_name_rsl).candidates(counts))
 
 
 class _Image(NamedTuple):
@@ -75,7 +77,7 @@ class _Image(NamedTuple):
 class _Reader:
     """One parsed page, and what holds for all of its images."""
 
-    def __init__(self, page: Page, tree: PageTree, encoding: str):
+    def __init__(self, page: Page, tree: PageTree, encoding: str, may_name_rsl: bool = False):
         self.page, self.document, self.encoding = page, tree.document, encoding
         self.base: str | None = None
         self.has_figures = False
@@ -83,6 +85,8 @@ class _Reader:
         self.robots = robots_directives(page.robots)
         self.fallback = language_tag(page.content_language)
         self.images = self._survey(tree.elements)
+        if may_name_rsl and self._is_reserved_by_rsl():
+            self.robots.append(RSL)
 
     def _survey(self, elements: "list[Element]") -> list[_Image]:
         """The images; what else the page says is taken over on the way."""
@@ -165,6 +169,13 @@ class _Reader:
                 self.robots += usage_opt_outs([content], ())
             elif name == "content-signal":
                 self.robots += usage_opt_outs((), [content])
+
+    def _is_reserved_by_rsl(self) -> bool:
+        """Whether the page links to an RSL licence, which is not read here, or holds one that reserves it."""
+        if any(names_rsl(link.attr("rel"), link.attr("type")) for link in self.document.select("link[rel][type]")):
+            return True
+        scripts = (one for one in self.document.select("script[type]") if names_rsl("license", one.attr("type")))
+        return any(reserves(parse_rsl(script.text), self.page.url) for script in scripts)
 
     def _figures(self, licenses: "list[Element]") -> "dict[Node, _Figure]":
         """The figures that have a caption or a license.

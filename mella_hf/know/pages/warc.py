@@ -17,12 +17,13 @@ from typing import IO, Any, NamedTuple
 
 from mella_hf.errors import MellaError
 from mella_hf.know.fetching.sniff import SNIFF_BYTES, sniff
-from mella_hf.know.optouts import TDM_DIRECTIVE, is_reserved, usage_opt_outs
+from mella_hf.know.optouts import RSL, TDM_DIRECTIVE, is_reserved, usage_opt_outs
 from mella_hf.know.pages.arc import arc_records, is_arc
 from mella_hf.know.pages.archived import ArchivedRecord, may_be_html, read_record
 from mella_hf.know.pages.bodies import MAX_PAGE_BYTES, UnreadableBody, decode_body
 from mella_hf.know.pages.zstd_dictionary import FRAME, dictionary_frame
 from mella_hf.know.rows import RowFailed, one_row
+from mella_hf.know.rsl import links_to_rsl
 
 _MAGIC = (b"\x1f\x8b\x08", FRAME, b"WARC/")  # a gzip member, a zstd frame, a plain record
 
@@ -267,6 +268,7 @@ def _page(record: ArchivedRecord, name: str, max_bytes: int) -> Page | LostPage:
         return LostPage(f"{name}@{record.at} {record.url}", reason)
     robots = [*headers.get("x-robots-tag", ())]
     robots += [TDM_DIRECTIVE] if is_reserved(", ".join(headers.get("tdm-reservation", ()))) else []
+    robots += [RSL] if links_to_rsl(headers.get("link", ())) else []
     robots += usage_opt_outs(headers.get("content-usage", ()), headers.get("content-signal", ()))
     language = headers.get("content-language", [None])[0]
     return Page(record.url, body, record.content_type, language, tuple(robots))
