@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from dataset_samples import picture, record
 from datasets import load_dataset
+from other_encoders import DUAL, NO_DUAL, other_encoder
 from scipy.stats import kstest, mannwhitneyu
 from tiny_encoders import KINDS, make_encoder
 from typer.testing import CliRunner
@@ -137,6 +139,32 @@ def test_an_encoder_of_transformers(kind, tmp_path):
             tokens = encoder._processor.tokenizer(["Chó con"], return_tensors="pt")
         own = model.get_text_features(**tokens).pooler_output
     np.testing.assert_allclose(said[:1], torch.nn.functional.normalize(own).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", DUAL)
+def test_encoders_of_other_kinds(kind, tmp_path):
+    """In a batch or alone, whatever side the checkpoint pads on; texts are cut where its positions end."""
+    from PIL import Image
+
+    encoder = DualEncoder(str(other_encoder(kind, tmp_path / kind)), "cpu")
+    pictures = [Image.effect_noise(size, 90).convert("RGB") for size in ((40, 60), (32, 32), (90, 30))]
+    texts = ["Chó con", "नमस्ते " * 50, "กา"]
+    for encode, values in ((encoder.images, pictures), (encoder.texts, texts)):
+        found = encode(values)
+        assert found.shape == (3, 16) and np.abs(found[0] - found[1]).max() > 1e-4
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+        np.testing.assert_allclose(np.concatenate([encode([value]) for value in values]), found, atol=2e-6)
+    np.testing.assert_allclose(encoder.texts([texts[1] + "กา"]), encoder.texts(texts)[1:2], atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", NO_DUAL)
+def test_models_of_other_kinds_are_refused_in_one_line(kind, dataset, tmp_path):
+    from mella_hf.cli import main
+
+    with pytest.raises(SystemExit) as end:
+        main(["relevance", str(dataset), "--model", str(other_encoder(kind, tmp_path / kind)), "--workers", "0"])
+    (said,) = str(end.value.code).splitlines()
+    assert "siglip2" in said and re.search("not a dual encoder|one space", said)
 
 
 def test_what_is_no_dual_encoder(tmp_path, tiny_qwen2vl):

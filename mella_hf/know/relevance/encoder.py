@@ -48,10 +48,32 @@ class DualEncoder:
             )
         self._model = made.to(self.device).eval()
         self._lower = made.config.model_type in _SIGLIP
-        limits = (self._processor.tokenizer.model_max_length, made.config.text_config.max_position_embeddings)
-        self._longest = min(*limits, _LONGEST)
+        tokenizer = self._processor.tokenizer
+        tokenizer.padding_side = tokenizer.truncation_side = "right"  # else a text's vector depends on its batch
+        self._longest = min(tokenizer.model_max_length, _positions(made), _LONGEST)
         size = self._processor.image_processor.size
         self.side = max((value for value in dict(size or {}).values() if isinstance(value, int)), default=512)
+        self._require_one_space(model)
+
+    def _require_one_space(self, model: str) -> None:
+        """Raise MellaError unless an image and a text get a vector each, of one length."""
+        from PIL import Image
+
+        try:
+            shapes = [self.images([Image.new("RGB", (64, 64))]).shape, self.texts(["a"]).shape]
+        except self._torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # any: a model that wants more than an image or a text fails in its own way
+            why = " ".join(str(error).split())[:200]
+            raise MellaError(
+                f"{model!r} ({type(self._model).__name__}) cannot encode an image and a text by themselves: "
+                f"{type(error).__name__}: {why}. Give another, such as google/siglip2-base-patch16-256."
+            ) from error
+        if len(shapes[0]) != 2 or shapes[0] != shapes[1]:
+            raise MellaError(
+                f"{model!r} ({type(self._model).__name__}) does not put images and texts into one space: its vectors "
+                f"are {shapes[0][1:]} and {shapes[1][1:]} long. Give one such as google/siglip2-base-patch16-256."
+            )
 
     def images(self, images: "Sequence[Image]") -> np.ndarray:
         """Vectors of unit length, [N, D]; NaN where the model gives none."""
@@ -88,6 +110,14 @@ class DualEncoder:
             return np.concatenate([self._encoded(features, inputs, part) for part in (values[:half], values[half:])])
         vectors = getattr(found, "pooler_output", found)
         return torch.nn.functional.normalize(vectors.float(), dim=-1).cpu().numpy()
+
+
+def _positions(model: Any) -> int:
+    """Tokens of a text that a model has positions for; those of RoBERTa's kind begin behind the padding's."""
+    most = getattr(model.config.get_text_config(), "max_position_embeddings", _LONGEST)
+    names = ((name, module) for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    padding = (getattr(module, "padding_idx", None) for _, module in names)
+    return int(most) - max((number + 1 for number in padding if number is not None), default=0)
 
 
 def default_device() -> str:
