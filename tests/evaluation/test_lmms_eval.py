@@ -71,7 +71,7 @@ def test_there_is_a_task_for_every_language_and_source(tmp_path: Path) -> None:
         asked = entry["generation_kwargs"]
         assert asked["max_new_tokens"] == MAX_NEW_TOKENS[source]
         assert (asked["until"], asked["do_sample"], asked["temperature"], asked["num_beams"]) == ([], False, 0, 1)
-        assert entry["metadata"]["version"].startswith(f"mella|v:6|lang:{language}|")
+        assert entry["metadata"]["version"].startswith(f"mella|v:7|lang:{language}|")
         metrics = {metric["metric"]: metric for metric in entry["metric_list"]}
         assert tuple(metrics) == task.SCORES
         assert {n: m["aggregation"].__name__ for n, m in metrics.items()} == {n: n for n in metrics}
@@ -100,7 +100,7 @@ def test_a_users_own_language_has_tasks(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     entry = definition("mella_eu_ling.yaml", Path(done.stdout.strip()))
     assert (entry["dataset_name"], entry["test_split"]) == ("eu", "ling_test")
-    assert entry["metadata"]["version"].startswith("mella|v:6|lang:eu|")
+    assert entry["metadata"]["version"].startswith("mella|v:7|lang:eu|")
 
 
 def test_versions_are_of_languages() -> None:

@@ -43,6 +43,21 @@ from mella_hf.metrics import extract_keywords
         ("A Centrál kávéházban", "hu", ["Centrál kávéházban"]),
         # Words that are no Vietnamese syllable are foreign names.
         ("Ảnh: Getty", "vi", ["Getty"]), ("Vinamilk ra mắt sản phẩm", "vi", ["Vinamilk"]),
+        # An ordinary word in a capital within a sentence, and the rest of the name in small letters.
+        ("Policisté stojí před Nejvyšším soudem", "cs", ["Nejvyšším soudem"]),
+        ("Úředníci z Ústavu pro kontrolu léčiv", "cs", ["Ústavu pro kontrolu"]),
+        ("Скуп испред Агенције за лекове", "sr", ["Агенције за лекове"]),
+        ("Часовой у здания Министерства обороны", "ru", ["Министерства обороны"]),
+        ("Cổng vào Bộ Ngoại giao ở Hà Nội", "vi", ["Bộ Ngoại giao", "Hà Nội"]),
+        ("Bên trong Trung tâm Nghiên cứu giống Cần Thơ", "vi", ["Trung tâm Nghiên cứu giống Cần Thơ"]),
+        ("Kẹt xe ở TP.HCM", "vi", ["TP.HCM"]),
+        # Dates, the number of a ruler, an initial after an acronym.
+        ("Výstava Brno 3. května", "cs", ["Brno"]), ("A tér közepén IV. Béla áll", "hu", ["IV. Béla"]),
+        ("Tiskový mluvčí NATO P. Novák", "cs", ["NATO", "P. Novák"]),
+        # A common noun that is written together with a name.
+        ("한국시간 오전 아홉 시", "ko", ["한국"]),
+        # A clitic before what a sight is, and a name that both the dictionary and films lack.
+        ("طلاب بجامعة القاهرة", "ar", ["جامعة القاهرة"]), ("تمثال للفيلسوف سبينوزا", "ar", ["سبينوزا"]),
         # A number after a sight, and people whom a word before the name tells.
         ("สะพานพระราม 5 ยามเย็น", "th", ["สะพานพระราม 5"]),
     ],
@@ -57,7 +72,9 @@ def test_names_of_each_kind_are_found_whole(text: str, language: str, names: lis
         ("Két tányér leves és kenyér", "hu"), ("Děti jedí polévku", "cs"), ("Щенок пьёт молоко", "ru"),
         ("Чаша млека и хлеб", "sr"), ("Đĩa rau và bát cơm", "vi"),
         ("찌개를 끓이는 냄비", "ko"), ("طبق من الأرز الأبيض", "ar"),
-        ("ไข่ดาวบนจาน", "th"), ("الكاتب يجلس أمام الطاولة", "ar"), ("اللاعب صاحب الكرة", "ar"),
+        ("ไข่ดาวบนจาน", "th"), ("„Jdeme domů,“ volá muž", "cs"), ("Az „új” ház előtt", "hu"),
+        ("تراجع الصادرات الزراعية", "ar"), ("العمال يستوردون المحاصيل ويصدرونها", "ar"),
+        ("الكاتب يجلس أمام الطاولة", "ar"), ("اللاعب صاحب الكرة", "ar"),
     ],
 )  # fmt: skip
 def test_other_food_and_people_are_no_names(text: str, language: str) -> None:

@@ -35,6 +35,15 @@ HITS = [
     ("ar", "عبدالله", "صورة للملك عبد الله"),
     ("ar", "بورسعيد", "ميناء في بور سعيد"),
     ("ar", "أبو ظبي", "أبراج بأبوظبي ليلا"),
+    ("ar", "القاهرة", "وللقاهرة تاريخ"),
+    ("sr", "Шабац", "Живи у Шапцу"),  # a vowel is lost, and a consonant is written as it is said
+    ("sr", "Врбас", "Мост у Врбасу"),
+    ("ko", "김구", "이것은 김구이다"),  # the copula
+    ("ko", "서울", "서울역 앞"),  # what the place is, written together
+    ("ko", "강릉", "강릉시청에서"),
+    ("vi", "Sa Pa", "Một ngày ở Sapa"),
+    ("vi", "Sapa", "Một ngày ở Sa Pa"),
+    ("th", "น่าน", "เรือในแม่น้ำน่าน"),
 ]
 MISSES = [
     ("cs", "Most", "Kamenný most přes řeku"),  # ordinary words in small letters
@@ -50,6 +59,14 @@ MISSES = [
     ("ko", "부산", "시장이 부산하게 움직인다"),
     ("ru", "Кострома", "Люди сидят у костра"),
     ("ar", "قطر", "قطرات الماء"),
+    ("ar", "القاهرة", "قاهر الظلام"),  # without the article: who conquers, a sport, nobility
+    ("ar", "الرياض", "ملعب رياضي"),
+    ("ar", "العراق", "عراقة البناء"),
+    ("ar", "الخرطوم", "خرطوم الفيل طويل"),
+    ("hu", "Sopron", "Soproni torony a ködben"),
+    ("ko", "김구", "구운 김구이 한 접시"),  # roast laver; the subject of 김구 is 김구가
+    ("ko", "광주", "광주리에 담은 과일"),
+    ("sr", "Шабац", "Дебели шапат у Шапи"),
     ("ar", "عبد الله", "عبد الرحمن والله معه"),
     ("ar", "بورسعيد", "بور سعيدة"),
     ("sr", "Niš", "most u Nisu"),

@@ -128,7 +128,7 @@ def test_two_runs_are_equal_to_the_digit() -> None:
     result = compute()
     assert result == compute()
     stemmer = f"czech-{Stemmer.version()}"
-    assert result["signature"].startswith(f"mella|v:6|lang:cs|norm:text|tok:words|stem:{stemmer}|bleu:corpus,exp|chrf:")
+    assert result["signature"].startswith(f"mella|v:7|lang:cs|norm:text|tok:words|stem:{stemmer}|bleu:corpus,exp|chrf:")
     assert result["signature"].endswith(f"|kw:micro,stem,ci:exact,{spelling_version()}|n:4|bs:1000|seed:12345")
 
 

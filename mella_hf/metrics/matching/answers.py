@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, get_args
 
 from mella_hf.errors import MellaError
@@ -14,6 +15,7 @@ from mella_hf.text.tokens import TokenAnalysis, analyze, arabic_bases
 
 Mode = Literal["exact", "stem", "fuzzy"]
 
+MIN_JOINED = 4  # letters of a Vietnamese name that may be written together or apart
 MIN_COMPOUND = 5  # letters of an Arabic name that may be written together or apart
 
 
@@ -85,7 +87,9 @@ def contains(
     forms = WordForms(text, alone=len(wanted.words) == 1, fuzzy=mode == "fuzzy", plain=plain, capital=capital)
     if _contiguous(wanted.words, text.words, forms.match, is_name):
         return True
-    return text.language.stemmer == "arabic" and _joined_otherwise(wanted.words, text.words)
+    if text.language.stemmer == "arabic":
+        return _joined_otherwise(wanted.words, text.words)
+    return text.language.stemmer is None and _syllables_joined(wanted.words, words)
 
 
 _ALI, _ON = "علي", "على"  # a given name, and the preposition that the normaliser makes equal to it
@@ -105,6 +109,16 @@ def _joined_otherwise(wanted: Sequence[str], words: Sequence[str]) -> bool:
             if span == letters:
                 return True
     return False
+
+
+def _syllables_joined(wanted: Sequence[str], words: Sequence[str]) -> bool:
+    """Whether the words have a name of syllables in another spacing, as Vietnamese has: Sa Pa, Sapa."""
+    letters = "".join(wanted)
+    if len(letters) < MIN_JOINED:
+        return False
+    if len(wanted) > 1:
+        return letters in words
+    return any(first + second == letters for first, second in pairwise(words))
 
 
 @lru_cache(maxsize=65536)

@@ -49,7 +49,7 @@ def text_of_place(name: str, text: TokenAnalysis) -> str:
 
 _LEADS_TO_PLACE = tuple(
     """
-    จังหวัด เมือง อำเภอ จ. อ. ที่ ใน จาก ของ ไป ถึง และ กับ หรือ ชาว คน
+    จังหวัด เมือง อำเภอ แม่น้ำ สนามบิน สถานี จ. อ. ที่ ใน จาก ของ ไป ถึง และ กับ หรือ ชาว คน
     """.split()
 )
 _AFTER_PLACE = tuple(
@@ -61,11 +61,39 @@ _AFTER_PLACE = tuple(
 
 MIN_KOREAN = 2  # syllables of a name that is found before particles, whatever the analyser cut
 
-# Particles of case, topic and focus, up to three after each other, and the copula.
-_PARTICLES = re.compile(
-    r"(?:에서|에게|한테|에|으로|로|까지|부터|과|와|하고|이랑|랑|만|보다|처럼|마다|조차|마저|밖)?"
-    r"(?:까지|부터|만|에)?(?:은|는|도|의|이|가|을|를|나|이나)?(?:이다|이며|이고|인|입니다|이었다|였다|이라는|이라고)?"
+# Particles of case, topic and focus, up to three after each other, and the copula, after a name that ends in a vowel
+# and after one that ends in a consonant: 김구가, but 서울이. What a place is may stand before them: 서울역, 강릉시청.
+_PLACE = r"(?:국제공항|공항|시청|군청|구청|도청|대학교|역|시|도|군|구|항|대)?"
+_FIRST = r"(?:에서|에게|한테|에|까지|부터|하고|만|보다|처럼|마다|조차|마저|밖|{})?(?:까지|부터|만|에)?"
+_COPULA = r"(?:{})?"
+_AFTER_VOWEL = re.compile(
+    _FIRST.format("로|와|랑")
+    + r"(?:는|도|의|가|를|나)?"
+    + _COPULA.format("이다|다|이며|며|이고|고|인|입니다|이었다|였다|이라는|라는|이라고|라고")
 )
+_AFTER_CONSONANT = re.compile(
+    _FIRST.format("으로|로|과|이랑")
+    + r"(?:은|도|의|이|을|이나)?"
+    + _COPULA.format("이다|이며|이고|인|입니다|이었다|이라는|이라고")
+)
+_PLACES = re.compile(_PLACE)
+
+
+def _are_particles(name: str, ending: str) -> bool:
+    """Whether what stands after a name is a particle, as its last letter takes them, or nothing."""
+    for known in {"", _PLACES.match(ending).group()}:  # type: ignore[union-attr]
+        last = (name + known)[-1]
+        in_hangul = "가" <= last <= "힣"
+        has_consonant = in_hangul and (ord(last) - ord("가")) % _FINALS > 0
+        rest = ending[len(known) :]
+        if not has_consonant and _AFTER_VOWEL.fullmatch(rest):
+            return True
+        if (has_consonant or not in_hangul) and _AFTER_CONSONANT.fullmatch(rest):
+            return True
+    return False
+
+
+_FINALS = 28  # ways in which a syllable of Hangul ends
 
 
 def _before_particles(name: str, text: str) -> bool:
@@ -81,7 +109,7 @@ def _before_particles(name: str, text: str) -> bool:
             if len(span) >= len(name) or not name.startswith(span):
                 break
             span += following
-        if span.startswith(name) and _PARTICLES.fullmatch(span, len(name)):
+        if span.startswith(name) and _are_particles(name, span[len(name) :]):
             return True
     return False
 

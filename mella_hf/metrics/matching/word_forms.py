@@ -3,9 +3,11 @@
 For the languages that write spaces between words.
 """
 
+import re
 import unicodedata
 from functools import lru_cache
 
+from mella_hf.metrics.names.gazetteer import places
 from mella_hf.text.spelling import Dictionary, spelling
 from mella_hf.text.tokens import TokenAnalysis, arabic_bases, stem_words
 
@@ -23,7 +25,11 @@ _ENDINGS = {  # of nouns in the singular, and the most frequent ones of the plur
     "ru": frozenset("а е и о у ы ю я ой ей ом ем ам ах ью ами ях ями".split()),
     "sr": frozenset("a e i o u om em ama ima ju ja jem".split()),
 }
+_FLEETING = {"sr": re.compile("(.+)([bcčćdfgjklmnprsštvzž])a([ckrl])")}  # the last vowel is lost before an ending
+_VOICELESS = {"b": "p", "d": "t", "g": "k", "z": "s", "ž": "š"}  # as a consonant is written before a voiceless one
+_NEVER = re.compile("(?!)")
 _LENGTHENED = {"hu": {"a": "á", "e": "é"}}  # a final vowel before an ending
+_ADJECTIVES = {"hu": ("i",)}  # endings of adjectives that are made of names
 _INSTRUMENTALS = {"hu": ("al", "el")}  # whose v becomes the consonant that it follows: Ajúnnal
 FUZZY_LENGTH = 5  # letters: below it, one other letter makes another word
 FUZZY_RATIO = 85.0  # rapidfuzz ratio: one or two letters in ten differ
@@ -79,6 +85,8 @@ class WordForms:
         unlisted, has_capital = not dictionary.is_ordinary(wanted), self._has_capital(word, dictionary)
         if unlisted and self.capital is not False and not has_capital:
             return False  # "у костра" does not name Кострома
+        if unlisted and word in (wanted + ending for ending in _ADJECTIVES.get(self.text.language.code, ())):
+            return False  # "Soproni" is an adjective, also where it opens a sentence
         ours, theirs = dictionary.lemmas(wanted), dictionary.lemmas(word, has_capital)
         if not has_capital and self.alone and len(wanted) <= SHORT_STEM and dictionary.is_also_name(wanted):
             return wanted in theirs  # "husy", geese, does not name Hus
@@ -108,6 +116,10 @@ class WordForms:
         ours, theirs = _stems(wanted, self.stemmer), _stems(word, self.stemmer)
         if self.stemmer == "arabic":
             # Clitics can be removed from any word, an ending only if a long stem remains.
+            known = places(self.text.language)
+            place = (wanted,) in known or (wanted.removeprefix(_AL),) in known
+            if _has_article(wanted) != _has_article(word) and (place or ours[0].isdisjoint(theirs[0])):
+                return False  # "قاهر", who conquers, is not القاهرة, nor "خرطوم", a trunk, الخرطوم
             if not ours[0].isdisjoint(theirs[0]):
                 return True
         # A short stem counts only where an ending was exchanged, not added: Brno, Brně; not Hus, husy.
@@ -134,11 +146,24 @@ def _is_other_ending(wanted: str, word: str, code: str) -> bool:
     if endings is None or len(wanted) < MIN_NAME:
         return False
     stems = {wanted, wanted[:-1]} if wanted[-1] in endings and len(wanted) > MIN_NAME else {wanted}
+    fleeting = _FLEETING.get(code, _NEVER).fullmatch(wanted)
+    if fleeting is not None:  # Šabac, Šapca
+        start, before, last = fleeting.groups()
+        stems |= {start + before + last, start + _VOICELESS.get(before, before) + last}
     if wanted[-1] in _LENGTHENED.get(code, {}):
         stems.add(wanted[:-1] + _LENGTHENED[code][wanted[-1]])
     if any(word.startswith(stem) and word[len(stem) :] in endings for stem in stems):
         return True
     return word in (wanted + wanted[-1] + ending for ending in _INSTRUMENTALS.get(code, ()))
+
+
+_AL = "ال"
+_ARTICLE = re.compile("[وفبك]?ال|[وف]?لل")
+
+
+def _has_article(word: str) -> bool:
+    """Whether an Arabic word has the article, perhaps after a clitic."""
+    return _ARTICLE.match(word) is not None
 
 
 @lru_cache(maxsize=65536)

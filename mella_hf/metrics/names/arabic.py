@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from mella_hf.languages import Language
+from mella_hf.metrics.names.everyday import is_everyday
 
 _LONGEST = 4  # words of a person's name
 
@@ -19,6 +20,7 @@ class _Words:
         def known(words: Iterable[str]) -> frozenset[str]:
             return frozenset(map(language.normalizer, words))
 
+        self.language = language
         naming = language.naming
         self.sights, self.kinds, self.definite = map(
             known, (naming.place_nouns, naming.not_in_names, naming.definite_places)
@@ -39,11 +41,14 @@ def _words(language: Language) -> _Words:
     return _Words(language)
 
 
-def arabic_names(words: Sequence[str], breaks: frozenset[int], language: Language) -> Iterator[tuple[int, int]]:
+def arabic_names(
+    words: Sequence[str], breaks: frozenset[int], long_places: frozenset[int], language: Language
+) -> Iterator[tuple[int, int]]:
     """The places [first, end) of names among normalised words.
 
     Args:
         breaks: the words that something other than a space stands before, where a name cannot go on.
+        long_places: the words with which a place of several words begins, where a person's name cannot go on.
     """
     known = _words(language)
     for at, word in enumerate(words):
@@ -55,7 +60,7 @@ def arabic_names(words: Sequence[str], breaks: frozenset[int], language: Languag
             yield at, institution
         if word not in known.openers:
             continue
-        ends = _person_end(words, at, breaks, known), _sight_end(words, at, breaks, known)
+        ends = _person_end(words, at, breaks | long_places, known), _sight_end(words, at, breaks, known)
         yield from ((at, end) for end in ends if end)
         for length in (2, 1):
             place = tuple(words[at : at + length])
@@ -68,6 +73,17 @@ def is_ordinary(word: str, language: Language) -> bool:
     """Whether a word is none of a name by itself, however seldom it is said."""
     known = _words(language)
     return word in known.sights or word in known.ordinary
+
+
+def is_opener(word: str, language: Language) -> bool:
+    """Whether a word says what a sight or an institution is, and stands first in its name."""
+    known = _words(language)
+    return word in known.sights or word in known.institutions
+
+
+def is_given(word: str, language: Language) -> bool:
+    """Whether a word is a person's given name, or also one."""
+    return word in _words(language).given
 
 
 def is_kind(word: str, language: Language) -> bool:
@@ -86,6 +102,8 @@ def _person_end(words: Sequence[str], at: int, breaks: frozenset[int], known: _W
     else:
         return None
     while end < len(words) and end - at < _LONGEST and end not in breaks and _goes_on(words, end, known):
+        if end - at > 1 and words[end] not in known.given | known.between and is_everyday(words[end], known.language):
+            break  # "Bashar al-Assad, the people": a third part is a name by itself
         end += 2 if words[end] in known.between and end + 1 < len(words) else 1
     return end if end - at > 1 or words[at] in known.alone else None
 

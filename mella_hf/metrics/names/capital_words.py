@@ -29,10 +29,26 @@ def is_small(word: str) -> bool:
 
 
 def is_initial(text: str, words: list[Any], at: int) -> bool:
-    """Whether a word is one letter that stands for a given name: "J. K. Rowling", "А.С. Пушкин"."""
-    if at + 1 >= len(words) or len(words[at].group()) != 1 or not words[at].group().isupper():
+    """Whether a word is a letter that stands for a given name, or a ruler's number: "J. K. Rowling", "II. Lipót"."""
+    if at + 1 >= len(words):
+        return False
+    word = words[at].group()
+    if not (len(word) == 1 and word.isupper()) and not _RULER.fullmatch(word):
         return False
     return text[words[at].end() : words[at + 1].start()] in (". ", ".") and is_capital(words[at + 1].group())
+
+
+_RULER = re.compile("[IVX]+")
+
+
+def follows(text: str, words: list[Any], first: int, at: int, language: Language) -> bool:
+    """Whether a name can go on here: after a space, a hyphen, an initial's point, or that of "TP.HCM"."""
+    if at == first or is_initial(text, words, at - 1):
+        return True
+    gap, before = text[words[at - 1].end() : words[at].start()], words[at - 1].group()
+    if gap in (".", ". ") and before.isupper() and len(before) > 1:
+        return before.lower() in language.naming.institutions
+    return gap in (" ", "-")
 
 
 def opens_sentence(text: str, word: Any) -> bool:
@@ -125,6 +141,9 @@ def _shows_the_rest(run: list[Any], language: Language) -> bool:
     lemmas = dictionary.lemmas(run[0].group(), False)
     if lemmas & language.naming.depictions:
         return True
+    surname = run[-1].group().lower().endswith(language.naming.likely_surnames)
+    if surname and dictionary.is_also_name(run[0].group()):
+        return False  # "Лев Яшин"
     if not language.naming.parts_agree:
         return False
     forms = [(language.normalizer(match.group()), dictionary.lemmas(match.group())) for match in run[1:]]

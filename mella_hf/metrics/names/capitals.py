@@ -12,6 +12,7 @@ from mella_hf.languages import Language
 from mella_hf.metrics.names.capital_words import (
     MIN_TOPIC,
     conjunctions,
+    follows,
     is_adjective,
     is_capital,
     is_initial,
@@ -25,6 +26,7 @@ from mella_hf.metrics.names.capital_words import (
 from mella_hf.metrics.names.frequencies import DocumentFrequencies
 from mella_hf.metrics.names.gazetteer import place_key, places
 from mella_hf.metrics.names.measures import measured
+from mella_hf.metrics.names.phrases import phrase_end
 from mella_hf.metrics.names.spans import MAX_WORDS, Span, patterns
 from mella_hf.text.spelling import function_words, spelling
 
@@ -42,14 +44,14 @@ def _capitalised(text: str, language: Language, frequencies: DocumentFrequencies
     while at < len(words):
         end = at
         while end < len(words) and is_capital(words[end].group()) and end not in measures:
-            if not _follows(text, words, at, end):
+            if not follows(text, words, at, end, language) or _is_after_acronym(text, words, at, end):
                 break
             end += 1
         if end == at:
             at += 1
             continue
         while end < len(words) and words[end].group().isdigit() and end not in measures:
-            if not _follows(text, words, at, end) or _is_score_or_year(text, words[end]):
+            if not follows(text, words, at, end, language) or patterns()["number"].match(text, words[end].start()):
                 break
             end += 1
         following = end
@@ -64,12 +66,10 @@ def _capitalised(text: str, language: Language, frequencies: DocumentFrequencies
         at = following
 
 
-def _is_score_or_year(text: str, number: Any) -> bool:
-    """Whether a number is no part of the name before it: "Újpest 2–1", "Lány 1932"."""
-    return _SCORE_OR_YEAR.match(text, number.start()) is not None
-
-
-_SCORE_OR_YEAR = re.compile(r"(?:\d+\s?[-–—:]\s?\d|(?:1[5-9]|20)\d\d(?!\d))")
+def _is_after_acronym(text: str, words: list[Any], first: int, at: int) -> bool:
+    """Whether a person's initial stands after an acronym: "OSN B. Ghali"."""
+    before = words[at - 1].group()
+    return at > first and len(before) > 1 and before.isupper() and is_initial(text, words, at)
 
 
 def _institution_end(text: str, words: list[Any], at: int, language: Language) -> int | None:
@@ -77,25 +77,45 @@ def _institution_end(text: str, words: list[Any], at: int, language: Language) -
     end = _institution_head(words, at, language)
     if end is None or end >= len(words) or not is_capital(words[end].group()):
         return None
-    if not all(_follows(text, words, at, k) for k in range(at + 1, end + 1)):
+    if not all(follows(text, words, at, k, language) for k in range(at + 1, end + 1)):
         return None
-    while end < len(words) and _follows(text, words, at, end):
-        if not is_capital(words[end].group()):
-            # The second syllable of a word whose first has a capital: Mỹ thuật, Bách khoa.
-            closes = end + 1 == len(words) or not _follows(text, words, at, end + 1)
-            if words[end].group() in function_words(language) or not is_capital(words[end - 1].group()):
-                break
-            if not closes and not is_capital(words[end + 1].group()):
-                break
+    begin = end
+    while end < len(words) and follows(text, words, at, end, language):
+        if not is_capital(words[end].group()) and not _is_syllable_of(text, words, begin, end, language):
+            break
         end += 1
     return end
+
+
+def _is_syllable_of(text: str, words: list[Any], begin: int, at: int, language: Language) -> bool:
+    """Whether a syllable in small letters is of a name that began before: the second of a word, or before a capital."""
+    if words[at].group() in function_words(language) or not words[at].group().isalpha():
+        return False
+
+    def capital(place: int) -> bool:
+        return begin <= place < len(words) and is_capital(words[place].group())
+
+    # The second syllable of a word whose first has a capital: Mỹ thuật, Bách khoa. A place's name is whole: Huế.
+    syllable = words[at - 1].group()
+    lone = capital(at - 1) and not capital(at - 2)
+    if (
+        lone
+        and re.fullmatch(language.naming.syllable, syllable.lower())
+        and place_key(syllable, language) not in places(language)
+    ):
+        return syllable.lower() not in function_words(language)
+    after = [place for place in (at + 1, at + 2) if place < len(words)]
+    gaps = all(follows(text, words, begin, place, language) for place in after)
+    if not capital(at - 1):  # "Kiểm soát bệnh tật Quảng Trị"
+        return gaps and any(map(capital, after))
+    return capital(at + 1) or at + 1 == len(words) or not follows(text, words, begin, at + 1, language)
 
 
 def _institution_head(words: list[Any], at: int, language: Language) -> int | None:
     """The end of the words that say what an institution is: "Bảo tàng", "Vườn quốc gia"."""
     written = [match.group() for match in words[at : at + _LONGEST_HEAD]]
     written[0] = written[0].lower()
-    for length in range(len(written), 1, -1):
+    for length in range(len(written), 0, -1):
         if " ".join(written[:length]) in language.naming.institutions:
             return at + length
     return None
@@ -155,6 +175,9 @@ def _named(
     text: str, words: list[Any], first: int, end: int, language: Language, frequencies: DocumentFrequencies | None
 ) -> Iterator[Span]:
     """The name in a run of capitalised words, without an opening word that is none and with the rest of a place's."""
+    if end == first + 1 < len(words):
+        if f"{words[first].group()} {words[end].group()}".lower() in language.naming.not_in_names:
+            return  # what a person is, in a capital: "Giám đốc"
     whole = _place_end(text, words, first, end, language)
     split = _two_names(words, first, end, language) if whole is None else None
     if split is not None:
@@ -173,6 +196,8 @@ def _named(
         whole = _with_noun(text, words, first, end, language) if first < end else end
         if whole == end and first < end:
             whole = _title_end(text, words, first, end, language) or whole
+        if whole == end == first + 1 and not opens_sentence(text, words[first]):
+            whole = phrase_end(text, words, first, language) or whole
     # A number alone, or a letter (a size, a point on a map), is not a name.
     if any(is_capital(match.group()) and len(match.group()) > 1 for match in words[first:whole]):
         last = words[whole - 1]
@@ -216,7 +241,7 @@ _LEAST_OF_TWO = {True: 2, False: 3}  # words
 def _place_end(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
     """The end of a place of two words or more that the gazetteer has: "Нови Сад", "Ústí nad Labem"; None for none."""
     joined = end + 1 < len(words) and is_capital(words[end + 1].group())
-    joined = joined and _follows(text, words, first, end) and _follows(text, words, first, end + 1)
+    joined = joined and follows(text, words, first, end, language) and follows(text, words, first, end + 1, language)
     for last in ([end + 2] if joined else []) + ([end] if end > first + 1 else []):
         if place_key(text[words[first].start() : words[last - 1].end()], language) in places(language):
             return last
@@ -229,7 +254,7 @@ def _place_end(text: str, words: list[Any], first: int, end: int, language: Lang
 def _with_noun(text: str, words: list[Any], first: int, end: int, language: Language) -> int:
     """The end of a run with the common noun after it: "Karlův most"; or with what it is on: "Театра на Таганке"."""
     dictionary, naming = spelling(language), language.naming
-    if dictionary is None or end >= len(words) or not _follows(text, words, first, end):
+    if dictionary is None or end >= len(words) or not follows(text, words, first, end, language):
         return end
     last = words[end - 1].group()
     noun = _noun_end(text, words, end, language) if words[end].group().islower() else None
@@ -238,7 +263,7 @@ def _with_noun(text: str, words: list[Any], first: int, end: int, language: Lang
     if end != first + 1 or end + 1 >= len(words) or not is_capital(words[end + 1].group()):
         return end
     head = not naming.place_nouns.isdisjoint(dictionary.lemmas(last)) and dictionary.is_ordinary(last)
-    return end + 2 if head and _follows(text, words, first, end + 1) else end
+    return end + 2 if head and follows(text, words, first, end + 1, language) else end
 
 
 def _end_after_head(words: list[Any], first: int, end: int, language: Language) -> int | None:
@@ -285,20 +310,13 @@ def _noun_end(text: str, words: list[Any], at: int, language: Language) -> int |
     if not language.naming.place_nouns:
         return None
     for noun in (at, at + 1):
-        if noun >= len(words) or not words[noun].group().islower() or not _follows(text, words, at - 1, noun):
+        if noun >= len(words) or not words[noun].group().islower() or not follows(text, words, at - 1, noun, language):
             return None
         if is_place_noun(words[noun].group(), language, as_name=True):
             return noun + 1
         if not is_adjective(words[noun].group(), language) or len(words[noun].group()) <= MIN_TOPIC:
             return None
     return None
-
-
-def _follows(text: str, words: list[Any], first: int, at: int) -> bool:
-    """Whether a space, a hyphen or an initial's point stands between a word and the one before; True for the first."""
-    if at == first or is_initial(text, words, at - 1):
-        return True
-    return text[words[at - 1].end() : words[at].start()] in (" ", "-")
 
 
 def _title_end(text: str, words: list[Any], first: int, end: int, language: Language) -> int | None:
@@ -311,11 +329,13 @@ def _title_end(text: str, words: list[Any], first: int, end: int, language: Lang
     if dictionary is None or first == 0 or not dictionary.is_ordinary(words[first].group()):
         return None
     listed = text[words[first - 1].end() : words[first].start()] == ", "
-    of_work = not listed and _follows(text, words, first - 1, first) and is_work(words[first - 1].group(), language)
+    of_work = (
+        not listed and follows(text, words, first - 1, first, language) and is_work(words[first - 1].group(), language)
+    )
     if not of_work and not (listed and end == first + 1):
         return None
     grammar, last = function_words(language), end
-    while last < len(words) and last - first < MAX_WORDS and _follows(text, words, first, last):
+    while last < len(words) and last - first < MAX_WORDS and follows(text, words, first, last, language):
         word = words[last].group()
         capital_after = last + 1 < len(words) and is_capital(words[last + 1].group())
         is_grammar = word in grammar and word not in conjunctions(language)
@@ -324,7 +344,7 @@ def _title_end(text: str, words: list[Any], first: int, end: int, language: Lang
         if is_capital(word) and listed:
             return None
         last += 1
-    closed = last == len(words) or not _follows(text, words, first, last)
+    closed = last == len(words) or not follows(text, words, first, last, language)
     if listed and (not closed or last - first > _LONGEST_LISTED or last == first + 1):
         return None
     return last

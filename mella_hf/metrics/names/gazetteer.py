@@ -35,6 +35,12 @@ def places(language: Language) -> frozenset[tuple[str, ...]]:
     return frozenset(place_key(name, language) for name in names)
 
 
+@lru_cache(maxsize=16)
+def small_places(language: Language) -> frozenset[tuple[str, ...]]:
+    """Smaller cities, too, whose single words are often other words where no capital tells them."""
+    return frozenset(place_key(name, language) for name in _city_names(language, MIN_POPULATION))
+
+
 def place_key(name: str, language: Language) -> tuple[str, ...]:
     """The lookup key of a name: its words' stems, so that a case ending does not matter.
 
@@ -47,8 +53,9 @@ def place_key(name: str, language: Language) -> tuple[str, ...]:
     return tuple(words if language.stemmer == "arabic" else stem_words(words, language.stemmer))
 
 
-def _city_names(language: Language) -> set[str]:
-    least = MIN_POPULATION if has_case(language) else MIN_CASELESS_POPULATION
+def _city_names(language: Language, least: int | None = None) -> set[str]:
+    if least is None:
+        least = MIN_POPULATION if has_case(language) else MIN_CASELESS_POPULATION
     names = {name for population, names in _cities() if population >= least for name in names}
     return {name for name in names if _fits(name, language)}
 

@@ -31,7 +31,7 @@ def extract_keywords(text: str, language: str | Language, frequencies: DocumentF
     entry = get_language(language) if isinstance(language, str) else language
     if entry.names == "none":
         return []
-    spans = [*quoted(text), *customs(text, entry)]
+    spans = [*quoted(text, entry.names == "capitals"), *customs(text, entry)]
     if entry.names == "kiwi":
         spans += [*latin(text, entry), *korean_names(text, entry)]
     elif entry.names == "newmm":

@@ -8,7 +8,7 @@ from mella_hf.metrics.names.gazetteer import place_key, places
 from mella_hf.metrics.names.spans import Span
 from mella_hf.text.tokens import korean_morphemes
 
-UNKNOWN_SCORE = -20.0  # Kiwi's log-probability below which a noun is in no dictionary
+UNKNOWN_SCORE = -21.0  # Kiwi's log-probability below which a noun is in no dictionary
 MIN_UNKNOWN = 3  # syllables of an unknown Korean noun
 
 
@@ -25,15 +25,39 @@ def korean_names(text: str, language: Language) -> Iterator[Span]:
             if touches or (gap == 1 and _is_korean_name(morpheme) and _one_person(run[-1], morpheme, language)):
                 run.append(morpheme)
                 continue
-        if run:
+        run = _without_thing(run)
+        if any(part.tag != "SL" for part in run):  # Latin letters alone are found elsewhere
             yield Span(run[0].start, run[-1].end)
-        run = [morpheme] if morpheme is not None and _is_korean_name(morpheme) else []
+        opens = morpheme is not None and (_is_korean_name(morpheme) or morpheme.tag == "SL")
+        run = [morpheme] if opens else []
 
 
-_KOREAN_PARTS = ("NNP", "NNG", "SL", "SN")  # Sejong tags of what a name goes on with: nouns, Latin letters, numbers
+def _without_thing(run: list[Any]) -> list[Any]:
+    """A name without the common noun that is written together with it: "한국시각", Korean time.
+
+    The noun stays if it says what the name is (a place, an institution, a firm), or if one of both has one syllable:
+    that is a surname and a given name that the analyser does not know.
+    """
+    while (
+        len(run) > 1
+        and min(len(run[-2].form), len(run[-1].form)) > 1
+        and run[-1].tag == "NNG"
+        and not run[-1].form.endswith(_KOREAN_KINDS)
+    ):
+        run = run[:-1]
+    return run
+
+
+# Sejong tags of what a name goes on with: nouns, Latin letters, numbers, and a last syllable that is read as a prefix.
+_KOREAN_PARTS = ("NNP", "NNG", "SL", "SN", "XPN")
 _KOREAN_PLACE = tuple(
     "궁전사산강도시구동성문탑역항교원관대섬천굴폭"
 )  # last syllables of places: palace, temple, river ...
+# And of institutions, firms, ships and kings; with what hotels, cards, groups and halls are.
+_KOREAN_KINDS = (
+    *_KOREAN_PLACE, *"당단회사행부처청교팀전군호왕",
+    *"호텔 카드 그룹 마트 리그 빌딩 타워 마을 거리 시장 파크 센터 병원 네트워크 전자 항공 은행 신문 방송".split(),
+)  # fmt: skip
 
 
 def _one_person(first: Any, second: Any, language: Language) -> bool:

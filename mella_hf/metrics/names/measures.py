@@ -14,8 +14,9 @@ from mella_hf.text.spelling import function_words
 _UNITS = (
     "digital-gigabyte digital-megabyte digital-terabyte mass-kilogram mass-gram volume-liter volume-milliliter "
     "volume-deciliter length-kilometer length-meter length-centimeter length-millimeter power-watt "
-    "power-kilowatt electric-volt electric-ampere frequency-hertz frequency-gigahertz area-square-meter "
-    "area-hectare"
+    "power-kilowatt electric-volt electric-ampere frequency-hertz frequency-megahertz frequency-gigahertz "
+    "area-square-meter area-hectare "
+    "duration-minute duration-hour duration-day duration-week duration-month duration-year"
 ).split()
 _WITH_UNIT = re.compile(r"\d+([^\W\d]+)$")
 

@@ -48,7 +48,9 @@ def patterns() -> dict[str, Any]:
             r"(?::\s+(?P<title>[^\d\s,.:;()«»„“”\"!?][^,.:;()«»„“”\"!?]*+)(?=,\s)"
             r"|[.,]\s+(?P<title>[^\d\s,.:;()«»„“”\"!?][^,.:;()«»„“”\"!?]*?)(?=[.,]\s(?:.*\D)?(?:1[0-9]|20)\d\d(?!\d)))"
         ),
-        "sentence": regex.compile(r"(?:^|[.!?…:]\s+|\n|[–—]\s+)[\s\W]*$"),
+        "sentence": regex.compile(r"(?:^|[.!?…:]\s+|\n|[–—]\s+|\s-\s+)[\s\W]*$"),
+        # A score, a year, an ordinal number of a date: no part of the name before it.
+        "number": regex.compile(r"\d+\s?[-–—:]\s?\d|(?:1[5-9]|20)\d\d(?!\d)|\d{1,2}\.\s\p{Ll}"),
     }
 
 
@@ -57,11 +59,17 @@ def words_of(text: str) -> list[str]:
     return list(patterns()["word"].findall(text))
 
 
-def quoted(text: str) -> Iterator[Span]:
-    """Names in quotation marks."""
+def quoted(text: str, has_case: bool) -> Iterator[Span]:
+    """Names in quotation marks, but not what somebody says, which ends with a comma.
+
+    Args:
+        has_case: a name has a capital or a digit.
+    """
     for match in patterns()["quoted"].finditer(text):
         group = match.lastindex
         name = match.group(group)
+        if name.rstrip().endswith(",") or (has_case and not any(c.isupper() or c.isdigit() for c in name)):
+            continue
         start = match.start(group) + len(name) - len(name.lstrip())  # « name » has spaces inside
         if 0 < len(name.split()) <= MAX_WORDS:
             yield Span(start, start + len(name.strip()))
