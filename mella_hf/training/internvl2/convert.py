@@ -191,7 +191,7 @@ def convert_shards(shards: list[Path], out: Path, heads: Heads, progress: bool =
     Returns:
         File name -> native parameter -> bytes.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
     from safetensors.torch import save_file
 
     sizes: dict[str, dict[str, int]] = {}
@@ -203,10 +203,7 @@ def convert_shards(shards: list[Path], out: Path, heads: Heads, progress: bool =
                 for name in file.keys():  # noqa: SIM118
                     tensors.update(native_tensors(name, file.get_tensor(name), heads.queries, heads.keys))
                 aside = out / f".{path.name}.tmp"
-                try:
-                    save_file(tensors, aside, metadata={"format": "pt"})
-                except SafetensorError as error:  # the disk is full
-                    raise MellaError(f"{target} cannot be written ({error}); the same command goes on.") from error
+                save_file(tensors, aside, metadata={"format": "pt"})
             del tensors
             os.replace(aside, target)
         with safe_open(target, "pt") as file:
