@@ -27,6 +27,7 @@ from mella_hf.know.funnel import CollectReport
 from mella_hf.know.pages.sources import extract_shard, fetched_shards, warc_shards
 from mella_hf.know.records import rows_of
 from mella_hf.know.requests import bucket_shards, page_request_shards, write_requests
+from mella_hf.languages import own_entries
 from mella_hf.locks import sole_use
 from mella_hf.stage import Shard, StageReport, Work, run_stage
 
@@ -118,9 +119,10 @@ def _collect(
         polite = replace(settings.fetch, kinds=PAGE_KINDS)
         shards = fetched_shards(run.fetch("page_bodies", requests, polite, settings.retry))
     candidates = run("pages", extract_shard, shards)
-    chosen = {"version": COLLECT_VERSION, **asdict(settings.filter)}
+    languages = settings.filter.languages
+    chosen = {"version": COLLECT_VERSION, **asdict(settings.filter), **own_entries(languages)}
     choose = partial(filter_bucket, settings=settings.filter)
-    usual = asdict(FilterSettings(settings.filter.languages))
+    usual = asdict(FilterSettings(languages))
     alt_texts = run("alt_texts", choose, bucket_shards(candidates), chosen, usual)
     if settings.fetch is not None and not settings.texts_only:
         requests = run("requests", write_requests, bucket_shards(alt_texts))

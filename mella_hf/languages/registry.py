@@ -5,10 +5,11 @@ is started from here inherits, and `travelling` says them in a text that `adopt`
 """
 
 import difflib
+import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import lru_cache
 from importlib import import_module
@@ -150,6 +151,8 @@ def _folder_entries(folders: str) -> dict[str, Language | MellaError]:
 def add_folder(folder: Path) -> None:
     """Know the languages of a folder of TOML files, here and in the processes started from here.
 
+    Files are read once a process; call it again after a change.
+
     Raises:
         MellaError: it is not a folder, has no TOML file, or has one that cannot be used.
     """
@@ -161,6 +164,8 @@ def add_folder(folder: Path) -> None:
             raise entry
     known = [place for place in os.environ.get(FOLDERS, "").split(os.pathsep) if place]
     os.environ[FOLDERS] = os.pathsep.join(dict.fromkeys([*known, str(folder.resolve())]))
+    _folder_entries.cache_clear()
+    _publish()
 
 
 def read_folder(folder: Path) -> dict[str, Language | MellaError]:
@@ -237,6 +242,16 @@ def _freeze(language: Language) -> dict[str, Any]:
     said["naming"] = language.naming.said()
     said["normalizer"] = f"{module}:{normalizer.__qualname__}"
     return json.loads(json.dumps(said))  # type: ignore[no-any-return]
+
+
+def own_entries(codes: Iterable[str]) -> dict[str, str]:
+    """What users' own files say of these languages, hashed; empty where none has one.
+
+    For the settings of a stage: when a user changes a language's file, what was worked out with it is done again.
+    """
+    own = {code: _freeze(get_language(code)) for code in sorted(set(codes) & _own_codes()) if _is_sound(code)}
+    said = json.dumps(own, sort_keys=True)
+    return {"own_languages": hashlib.sha256(said.encode()).hexdigest()[:16]} if own else {}
 
 
 class _Normalizer:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mella_hf.answers.request_cache import RequestCache
-from mella_hf.languages import get_language
+from mella_hf.languages import get_language, own_entries
 from mella_hf.ling.caption import PROMPT_VERSION, UNANSWERED, Captioner, caption_images
 from mella_hf.ling.comet import Scorer, open_scorer
 from mella_hf.ling.describe_settings import DescribeSettings, short_name
@@ -118,7 +118,7 @@ class Description:
         ]
         settings = {"captioner": s.captioner, "label": s.captioner_label, "prompt": PROMPT_VERSION}
         if language is not None:
-            settings |= {"context": language, "claims": claims.PROMPT_VERSION}
+            settings |= {"context": language, "claims": claims.PROMPT_VERSION, **own_entries([language])}
         return self._run("caption", partial(self._caption_shard, language=language), shards, settings)
 
     def translate(self, captions: StageReport, language: str) -> StageReport:
@@ -128,12 +128,13 @@ class Description:
         # A server may move; an option of a package's translator is not an address, and may change its answers.
         named = [replace(route, urls=tuple(url for url in route.urls if not is_address(url))) for route in routes]
         settings: dict[str, Any] = {"translators": [asdict(route) for route in named], "label": s.translator_label}
+        settings |= own_entries([language])
         return self._run(f"translate-{language}", self._translate_shard, _after(captions, language), settings)
 
     def judge(self, translations: StageReport, language: str) -> StageReport:
         """Keep the translations that pass the checks."""
         s = self._settings
-        settings = {"model": s.qe_model, "threshold": s.threshold}
+        settings = {"model": s.qe_model, "threshold": s.threshold, **own_entries([language])}
         shards = _after(translations, language, JUDGED_SHARDS)
         return self._run(f"judge-{language}", self._judge_shard, shards, settings)
 

@@ -26,6 +26,7 @@ ADAPTER_FOLDER = "adapter"
 # The keys of an identity that mark a content, and what they stand for.
 CONTENT = {
     "backbone": "the base model (its commit, or the content of its folder)",
+    "prompts": "the prompts of a language",
     "data": "the dataset (its name, or the content of data_dir)",
     "init_adapter": "the content of init_adapter",
     "transfer_set": "the content of transfer_set",

@@ -34,9 +34,10 @@ from mella_hf.errors import MellaError
 from mella_hf.files import json_lines, write_atomic
 from mella_hf.languages import get_language
 from mella_hf.ling.translators.translator import Translator
+from mella_hf.sample import SOURCES
 from mella_hf.stage import fingerprint
 from mella_hf.training.batches.bad_samples import BadSamples
-from mella_hf.training.batches.chat import Conversation, draw_prompt, sound_conversations
+from mella_hf.training.batches.chat import Conversation, draw_prompt, prompts_mark, sound_conversations
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -99,7 +100,8 @@ def build_transfer_set(
     """
     out = Path(out)
     answers = _english_answers(base, revision, rows, out, batch_size, max_new_tokens or {}, seed, progress)
-    mark = fingerprint(answers, language, translator.name, translator.version, seed, SWITCHED, TRANSLATED)
+    prompts = prompts_mark((language, source) for source in SOURCES)
+    mark = fingerprint(answers, language, translator.name, translator.version, seed, SWITCHED, TRANSLATED, prompts)
     if (out / RECORD_FILE).is_file() and read_record(out)["fingerprint"] == mark:
         return out
     counts: Counter[str] = Counter()

@@ -7,12 +7,15 @@ it logs or saves, may change in between.
 import hashlib
 import json
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.identity import hub_commit
 from mella_hf.dataset.write import shard_paths
+from mella_hf.sample import SOURCES
 from mella_hf.training.arguments.settings import Settings
+from mella_hf.training.batches.chat import prompts_mark
 from mella_hf.training.distill import transfer_set_hash
 from mella_hf.training.forgetting import adapter_hash
 
@@ -78,6 +81,7 @@ def run_identity(settings: Settings) -> dict[str, Any]:
     folder = Path(str(settings.model.model_name_or_path))
     identity["backbone"] = _folder_mark(folder) if folder.is_dir() else settings.model.model_revision
     identity["data"] = _data_mark(settings)
+    identity["prompts"] = prompts_mark(product(settings.data.languages, SOURCES))
     first, asked = settings.forgetting.init_adapter, settings.data.transfer_set
     identity["init_adapter"] = None if first is None else adapter_hash(first)
     identity["transfer_set"] = None if asked is None else transfer_set_hash(asked)

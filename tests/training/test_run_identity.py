@@ -56,6 +56,24 @@ def test_what_changes_the_result_makes_another_run(settings_with: Any, name: str
     assert run_identity(settings_with(**{name: ANOTHER_RUN[name]})) != run_identity(settings_with())
 
 
+def test_other_prompts_make_another_run(settings_with: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def identity(folder: str, prompt: str) -> dict[str, Any]:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "qu.toml").write_text(
+            f'[prompts]\nby = "speaker"\nknow = ["{prompt}"]\nling = ["?"]\n', "utf-8"
+        )
+        monkeypatch.setenv("MELLA_LANGUAGES", str(tmp_path / folder))
+        return run_identity(settings_with(languages="qu"))
+
+    draft = identity("drafts", "Imataq kay?")
+    assert identity("same", "Imataq kay?") == draft
+    spoken = identity("spoken", "Kayqa imataq?")
+    (tmp_path / "checkpoint-2").mkdir()
+    claim(tmp_path, draft, False)
+    with pytest.raises(MellaError, match="holds a run with other settings: the prompts of a language changed"):
+        claim(tmp_path, spoken, False)
+
+
 def test_watching_counts_only_where_it_may_end_the_run(settings_with: Any) -> None:
     watched = settings_with(watch_steps=2)
     assert run_identity(watched) == run_identity(settings_with())

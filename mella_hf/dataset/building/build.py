@@ -44,6 +44,7 @@ from mella_hf.dataset.write import SHARD_BYTES, languages_in, open_writer, requi
 from mella_hf.files import json_line, json_lines, link_file, sweep
 from mella_hf.funnel import HEADER, Step, funnel_table
 from mella_hf.html.notebook import Shown, ShownTable
+from mella_hf.languages import own_entries
 from mella_hf.locks import sole_use
 from mella_hf.metrics.names.finders import RULES
 from mella_hf.places import Place
@@ -234,6 +235,7 @@ def _scan(
     settings: dict[str, Any] = {"version": BUILD_VERSION, "verify": asked.verify}
     if asked.ner != RULES:  # so that builds of earlier versions stay done
         settings |= {"ner": asked.ner}
+    settings |= own_entries({unit.language for unit in units})  # which words are names is in their files
     report = run("scan", scan, shards, work / "scan", settings=settings).require_all()
     given = [
         Holding(

@@ -5,8 +5,10 @@ A sample becomes one user turn, an image and a prompt in the sample's language, 
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.answers.processors import takes_suffix
@@ -43,6 +45,12 @@ def draw_prompt(language: str, source: str, sample_id: str, seed: int) -> str:
     prompts = get_language(language).prompts(source)
     digest = hashlib.sha256(f"{seed}/{source}/{sample_id}".encode()).digest()
     return prompts[int.from_bytes(digest[:8], "big") % len(prompts)]
+
+
+def prompts_mark(kinds: Iterable[tuple[str, str]]) -> str:
+    """A hash of the prompts that samples of these (language, source) can be asked with."""
+    prompts = {f"{language} {source}": get_language(language).prompts(source) for language, source in kinds}
+    return hashlib.sha256(json.dumps(prompts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def user_turn(prompt: str) -> dict[str, Any]:
@@ -274,6 +282,8 @@ def count_tokens(
     columns = dataset.select_columns([name for name in dataset.column_names if name in COUNTED_COLUMNS])
     image_settings = processor.image_processor.to_dict()
     parts = [dataset_fingerprint(columns), processor.tokenizer.backend_tokenizer.to_str(), processor.chat_template]
+    if "prompt" not in columns.column_names:  # prompts are drawn from the languages' files, which may change
+        parts.append(prompts_mark(product(columns.unique("language"), columns.unique("source"))))
     counted = columns.map(
         TokenCounter(processor, seed),
         batched=True,
