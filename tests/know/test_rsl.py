@@ -167,6 +167,12 @@ def test_pages(head, expected):
     assert opt_outs(row.robots) == expected
 
 
+def test_a_page_in_utf_16_holds_one():
+    text = f"<html><script type=application/rsl+xml>{rsl(NO_TRAINING)}</script><img src=a.jpg alt=Kůň>"
+    (row,) = page_candidates(Page("http://a.example/", b"\xff\xfe" + text.encode("utf-16-le")), Counter())
+    assert opt_outs(row.robots) == ["rsl"]
+
+
 def test_the_header_of_a_page_in_an_archive(tmp_path: Path):
     from test_warc import record
 
