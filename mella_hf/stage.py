@@ -283,38 +283,32 @@ class _Run:
     total: int
 
     def with_processes(self, shards: Sequence[Shard], workers: int | None) -> list[str]:
-        """Use local processes; rebuild a pool that a dying worker broke. Return the shards set aside."""
+        """Use local processes; after the death of one, look which shard kills them. Return the shards set aside."""
         if workers == 0:
             with self._bar() as bar:
                 for shard in shards:
                     self.counts[shard.name] = run_shard(self.work, shard, str(self.out), self.marks[shard.name])
                     bar.update()
             return []
-        missing, deaths, set_aside = list(shards), Counter[str](), list[str]()
         size = workers or os.cpu_count() or 1
-        while missing:
-            try:
-                with ProcessPoolExecutor(size, get_context("spawn"), initializer=end_with_parent) as pool:
-                    self._collect(missing, pool)
-            except BrokenProcessPool:
-                suspects = [shard for shard in missing if shard.name not in self.counts]
-                set_aside += self._find_killers(suspects, deaths)
-            missing = [s for s in missing if s.name not in self.counts and s.name not in set_aside]
-        return set_aside
+        try:
+            with ProcessPoolExecutor(size, get_context("spawn"), initializer=end_with_parent) as pool:
+                self._collect(shards, pool)
+        except BrokenProcessPool:
+            return self._find_killers([shard for shard in shards if shard.name not in self.counts])
+        return []
 
-    def _find_killers(self, suspects: Sequence[Shard], deaths: Counter[str]) -> list[str]:
+    def _find_killers(self, suspects: Sequence[Shard]) -> list[str]:
         """Run each suspect in its own pool, because a broken pool does not say which shard broke it."""
         killers = []
         for shard in suspects:
-            while shard.name not in self.counts:
-                try:
+            for _ in range(MAX_WORKER_DEATHS):
+                with suppress(BrokenProcessPool):
                     with ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with_parent) as pool:
                         self._collect([shard], pool)
-                except BrokenProcessPool:
-                    deaths[shard.name] += 1
-                    if deaths[shard.name] >= MAX_WORKER_DEATHS:
-                        killers.append(shard.name)
-                        break
+                    break
+            else:
+                killers.append(shard.name)
         return killers
 
     def with_executor(self, shards: Sequence[Shard], executor: Executor) -> list[str]:

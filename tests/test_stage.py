@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ import pytest
 from mella_hf.errors import MissingExtraError, StageError
 from mella_hf.files import write_atomic
 from mella_hf.stage import (
+    MAX_WORKER_DEATHS,
     Shard,
     ShardOutput,
     StageReport,
@@ -26,6 +28,7 @@ from mella_hf.stage import (
     run_shard,
     run_stage,
 )
+from mella_hf.workers import end_with_parent
 
 
 class Stubborn(Exception):
@@ -364,6 +367,47 @@ def test_a_shard_that_a_cluster_gave_up_runs_once_more_alone(tmp_path: Path, mon
     assert sorted(cluster.asked[3:]) == ["s0", "s1"] and report.ran == 2
     with pytest.raises(ZeroDivisionError):  # any other error is the caller's
         on_cluster(Cluster(s1=[ZeroDivisionError()]), tmp_path)
+
+
+@pytest.fixture
+def pools(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The pools that a stage makes: (size, how processes start, what they call first). All are its first item."""
+    made: list[Any] = []
+
+    def make(size: int, context: Any, *, initializer: Any) -> Cluster:
+        made.append((size, context.get_start_method(), initializer))
+        return made[0]
+
+    monkeypatch.setattr("mella_hf.stage.ProcessPoolExecutor", make)
+    return made
+
+
+def test_workers_are_spawned_and_a_shard_that_may_have_killed_one_runs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pools: list[Any]
+) -> None:
+    """Of six shards, two broke the pool that ran all; one of these breaks each pool that it gets."""
+    cluster = Cluster(s1=[BrokenProcessPool() for _ in range(1 + MAX_WORKER_DEATHS)], s2=[BrokenProcessPool()])
+    adopted: list[str] = []
+    monkeypatch.setattr("mella_hf.stage.travelling", lambda: "the languages")
+    monkeypatch.setattr("mella_hf.stage.adopt", adopted.append)
+    pools.append(cluster)
+    work = shards(["a", "b", "c", "d", "e", "f"], tmp_path)
+    report = run_stage("t", shout, work, tmp_path / "out", workers=3, progress=False)
+    assert report.set_aside == ["s1"] and report.ran == 5
+    assert [path.name for path in report.outputs] == ["s0", "s2", "s3", "s4", "s5"]
+    assert cluster.asked == ["s0", "s1", "s2", "s3", "s4", "s5"] + ["s1"] * MAX_WORKER_DEATHS + ["s2"]
+    assert pools[1:] == [(3, "spawn", end_with_parent)] + [(1, "spawn", end_with_parent)] * (MAX_WORKER_DEATHS + 1)
+    assert adopted == ["the languages"] * 5
+
+
+@pytest.mark.parametrize(("cores", "size"), [(3, 3), (None, 1)])
+def test_there_are_as_many_workers_as_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pools: list[Any], cores: int | None, size: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    pools.append(Cluster())
+    run_stage("t", shout, shards(["a"], tmp_path), tmp_path / "out", progress=False)
+    assert pools[1:] == [(size, "spawn", end_with_parent)]
 
 
 def test_a_cluster_that_goes_away_is_said(tmp_path: Path) -> None:
