@@ -154,10 +154,31 @@ def test_modes_widen() -> None:
         ("vi", "Huế", "thue nha", False),
         ("hu", "Győr", "Gyor belvarosa", True),
         ("hu", "Pécs", "a pecsenye", False),
+        ("sr", "Dorde Vajfert", "portret: Đorđe Vajfert", True),
+        ("cs", "Plzeň", "Praha v zimě", False),
+        ("cs", "Hus", "Na dvoře pobíhají husy", False),
+        ("vi", "Huế", "Huy hiệu", False),
     ],
 )
 def test_diacritics_do_not_count_where_that_is_asked_for(language: str, keyword: str, answer: str, hit: bool) -> None:
     assert keyword_hits(answer, [keyword], language, plain=True) == (int(hit), 1)
+    assert keyword_hits(answer, [keyword], language) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("language", "keyword", "answer", "hit"),
+    [
+        ("ar", "مراكش", "سوق مراكيش", True),
+        ("cs", "Osaka", "Ulice v Osakka", True),  # of five letters
+        ("cs", "Oslo", "Ulice v Osloh", False),
+        ("cs", "Bratislava", "Vratislava v zimě", False),  # another town: the first letter is another
+        ("ko", "산티아고 데 콤포스텔라", "산티아고 데 콤포스텔로", True),
+        ("ko", "산티아고 데 콤포스텔라", "바르셀로나 데 몬세라트", False),
+        ("th", "กรุงเทพมหานคร", "กรุงเทพมหานคอ", True),
+    ],
+)
+def test_words_that_are_spelled_almost_alike(language: str, keyword: str, answer: str, hit: bool) -> None:
+    assert keyword_hits(answer, [keyword], language, "fuzzy") == (int(hit), 1)
     assert keyword_hits(answer, [keyword], language) == (0, 1)
 
 
@@ -174,6 +195,17 @@ def test_unknown_mode() -> None:
         ("cs", "Brno", "Hlavní nádraží brno", True),  # no ordinary word has these letters
         ("cs", "Karlův most", "Most", False),
         ("th", "วัดอรุณ", "ภาพถ่ายวัดอรุณยามเช้า", True),  # only a common word must stand where a place does
+        ("ko", "영주", "영주하는 외국인", False),  # to reside
+        ("ar", "أم كلثوم", "بنت كلثوم", False),  # the daughter of another
+        ("ar", "قطرات", "دولة قطر", False),  # drops, and the state of Qatar
+        ("ar", "مسلم", "المسلمون في الحج", True),  # a stem of four letters
+        ("cs", "langoš", "Fronta na langoších", True),  # by its stem: the dictionary has no such word
+        ("cs", "Nara", "Cesta za Narou", True),  # its stem is short, its endings are those of a name
+        ("hu", "Kent", "Ház Kentnél", True),  # "kent" is an ordinary word, too, but within a sentence it has a capital
+        ("hu", "Mérida", "Méridából indul", True),  # a capital where a sentence begins
+        ("hu", "Ron", "Beszélgetés Ronnal", True),
+        ("ru", "голубь", "голубой шар", False),  # a pigeon, and blue: the dictionary has the paradigms of both
+        ("sr", "Darin", "Darija na plaži", False),
     ],
 )
 def test_where_a_rule_ends(language: str, keyword: str, answer: str, hit: bool) -> None:

@@ -46,7 +46,7 @@ class WordForms:
         capital: whether the keyword is written with a capital; None: not known.
     """
 
-    def __init__(self, text: TokenAnalysis, alone: bool, fuzzy: bool, plain: bool = False, capital: bool | None = None):
+    def __init__(self, text: TokenAnalysis, alone: bool, fuzzy: bool, plain: bool, capital: bool | None):
         self.text, self.capital = text, capital
         self.alone = alone
         self.stemmer = text.language.stemmer
