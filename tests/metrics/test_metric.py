@@ -1,7 +1,9 @@
 """The whole metric: what must not change a score, what identical texts score, and what is refused."""
 
 import random
+import warnings
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import Stemmer
@@ -13,6 +15,7 @@ from mella_hf.errors import MellaError, UnknownLanguageError
 from mella_hf.metrics import MellaMetric, compare
 from mella_hf.metrics.installed import all_scores
 from mella_hf.metrics.metric import floor_partners
+from mella_hf.metrics.texts.sequences import Lazy
 from mella_hf.text.spelling import spelling_version
 
 REFERENCES = [
@@ -138,6 +141,9 @@ def test_items_come_in_the_callers_order() -> None:
     )
     assert [row["empty"] for row in result["items"]] == [False, True, False, False]
     assert [row["keywords"] for row in result["items"]] == [2, 1, 0, 1]
+    assert [row["keyword_hits"] for row in result["items"]] == [1, 0, 0, 0]
+    assert [row["keyword_micro"] for row in result["items"]] == [50.0, 0.0, None, 0.0]
+    assert [row["language"] for row in result["items"]] == ["und", "und", "und", "cs"]  # 18, 0, 19 and 22 letters
     assert result["rouge_l"] == pytest.approx(sum(row["rouge_l"] for row in result["items"]) / 4, abs=1e-3)
 
 
@@ -196,7 +202,7 @@ def test_references_can_be_checked_before_anything_is_answered() -> None:
     for languages_too in (True, False):
         with pytest.raises(MellaError, match="reference"):
             metric.check_references([*REFERENCES, "..."], languages=languages_too)
-        with pytest.raises(MellaError, match="references"):
+        with pytest.raises(MellaError, match="^(The )?references "):
             metric.check_references("a text", languages=languages_too)  # type: ignore[arg-type]
 
 
@@ -226,13 +232,102 @@ def test_the_repr_tells_the_signature() -> None:
     )
 
 
-def test_unknown_settings() -> None:
+@pytest.mark.parametrize(
+    ("language", "given", "message"),
+    [
+        ("cs", {"meteor": "wordnet"}, "Unknown meteor 'wordnet'; choose one of exact+stem, nltk."),
+        ("cs", {"keyword_mode": "lemma"}, "Unknown keyword mode 'lemma'; choose one of exact, stem, fuzzy."),
+        ("cs", {"protocol": "other"}, "Unknown protocol 'other'; choose one of mella, paper."),
+        ("cs", {"resamples": -1}, "The number of resamples is -1; give a whole number, 0 for no intervals."),
+        ("cs", {"resamples": 9.5}, "The number of resamples is 9.5; give a whole number, 0 for no intervals."),
+        (
+            "ko",
+            {"keyword_plain": True},
+            "Korean is not written in Latin letters, so keyword_plain does nothing; leave it out.",
+        ),
+        (
+            "cs",
+            {"answer_cleaning": True, "protocol": "paper"},
+            "The paper's protocol cleans answers in its own way; leave answer_cleaning out.",
+        ),
+    ],
+)
+def test_unknown_settings(language: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(MellaError) as caught:
+        MellaMetric(language, **given)
+    assert str(caught.value) == message
+
+
+def test_an_unknown_language() -> None:
     with pytest.raises(UnknownLanguageError, match="'xx'; choose one of ar, cs"):
         MellaMetric("xx")
-    with pytest.raises(MellaError, match="Unknown meteor"):
-        MellaMetric("cs", meteor="wordnet")
-    with pytest.raises(MellaError, match="Unknown protocol"):
-        MellaMetric("cs", protocol="other")  # type: ignore[arg-type]
+
+
+def test_the_signature_says_what_differs_from_the_defaults() -> None:
+    plain = MellaMetric("cs").signature
+    assert MellaMetric("cs", answer_cleaning=True, keywords_by="ner:ORG").signature == f"{plain}|clean:1|kwby:ner:ORG"
+    drafted = replace(languages.get_language("cs"), code="qqq", prompts_by="draft", lid=frozenset({"qqq"}))
+    languages.register(drafted)
+    try:
+        assert MellaMetric("qqq").signature.endswith("|prompts:draft|lid:none")
+    finally:
+        languages.unregister("qqq")
+    asked = {"predictions": PREDICTIONS, "references": REFERENCES}
+    by = ["rules-1", None, "ner:ORG", "rules-1"]
+    assert MellaMetric("cs").statistics(**asked, keywords_by=by).signature == f"{plain}|kwby:ner:ORG,rules-1"
+    told = MellaMetric("cs", keywords_by="me")
+    assert told.statistics(**asked, keywords_by=by).signature == told.signature == f"{plain}|kwby:me"
+
+
+def test_answers_are_scored_without_what_is_no_answer() -> None:
+    thought = [f"<think>Co to je?</think>{text}" for text in PREDICTIONS]
+    with pytest.warns(UserWarning) as warned:
+        unclean = compute(thought)
+    assert [str(warning.message) for warning in warned] == [
+        '100% of the answers have <think> blocks, "Answer:" or Markdown, which are scored as words; '
+        "--answer-cleaning, in Python MellaMetric(answer_cleaning=True), leaves them out."
+    ]
+    assert warned[0].filename.endswith("metric.py")  # `compute`, whose caller is the reader's program
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clean = compute(thought, answer_cleaning=True)
+        plain = compute()
+    assert {name: clean[name] for name in all_scores()} == {name: plain[name] for name in all_scores()}
+    assert unclean["rouge_l"] < plain["rouge_l"]
+    metric = MellaMetric("cs", answer_cleaning=True)
+    lazy = metric.answers(Lazy(4, lambda at: thought[at]))
+    assert isinstance(lazy, Lazy) and len(lazy) == 4 and list(lazy) == metric.answers(thought) == PREDICTIONS
+    assert MellaMetric("cs").answers(thought) is thought
+
+
+def test_the_papers_protocol_has_its_own_scores_alone() -> None:
+    result = compute(protocol="paper")
+    assert set(result) == {"bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "meteor", "n", "signature"}
+    assert result["n"] == 4 and result["signature"].startswith("mella|protocol:paper|NOT COMPARABLE|")
+    for change, message in REFUSED[:2]:
+        with pytest.raises(MellaError, match=message):
+            compute(protocol="paper", **change)
+
+
+def test_without_resamples_only_scores_that_count_have_intervals() -> None:
+    result = compute(resamples=0)
+    assert result["keyword_micro_low"] is not None and result["keyword_micro_low"] < 25 < result["keyword_micro_high"]
+    assert all(result[f"{name}_{end}"] is None for name in ("bleu", "rouge_l") for end in ("low", "high"))
+    assert result["rouge_l_over_floor_low"] is None and result["rouge_l_floor"] is not None
+    assert result["signature"].endswith("|n:4|bs:0|seed:12345")
+
+
+def test_rates_and_lengths_by_hand() -> None:
+    """One of four answers is empty, one is a loop; 1 + 0 + 9 + 2 words over 2 + 2 + 2 + 2."""
+    references = ["Černý pes", "Bílá kočka", "Starý most", "Nový dům"]
+    loop = " ".join(["most"] * 9)
+    result = compute(["pes", "", loop, "Nový dům"], references, None, resamples=0)
+    assert result["empty_rate"] == 0.25 and result["loop_rate"] == 0.25 and result["degenerate_rate"] == 0.5
+    assert result["length_ratio"] == 1.5 and result["n"] == 4
+    items = MellaMetric("cs").statistics(predictions=[loop, "pes"], references=references[:2]).table()
+    assert [row["loop"] for row in items] == [True, False] and items[1]["repetition_share"] == 0.0
+    assert items[0]["repetition_share"] == 0.8333  # 9 words are 6 times 4 words, all but one of them repeated
+    assert items[0]["keyword_hits"] == items[0]["keywords"] == 0 and items[0]["keyword_micro"] is None
 
 
 def test_a_language_is_one_entry() -> None:
