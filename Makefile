@@ -1,7 +1,7 @@
 # make demo [lang=th]       pictures -> dataset -> base -> adapter -> report, on a CPU
 # make ablation [lang=th]   the paper's comparison in miniature, three seeds, on a CPU
 # make docs                 the documentation site, in outputs/site
-# make mutants              which small changes to the central modules the tests notice: hours; modules="text/lid stage" for some
+# make mutants              which small changes to the central modules the tests notice: an hour or two; modules="text/lid stage" for some
 # make test-docs            every command and Python block of the documents, from a wheel in an empty folder
 # make test-oldest          the tests with the oldest versions that setup.cfg allows; args="tests/training" for some of them
 # make test-newest          the tests with the newest versions that pip finds
@@ -139,7 +139,7 @@ lmms-eval: .venv-lmms/.installed
 
 # Small changes to the central modules, which their own tests must notice; tests/mutants.py has the list and the bar.
 mutants: .venv-mutants/.installed
-	.venv-mutants/bin/python tests/mutants.py $(modules) $(if $(again),--again)
+	.venv-mutants/bin/python tests/mutants.py $(modules) $(if $(again),--again) $(if $(sample),--sample $(sample))
 
 .venv-mutants/.installed: $(READY) requirements-mutants.txt
 	$(call beside,.venv-mutants)

@@ -1,9 +1,10 @@
 """Mutation testing: change the central modules in small ways, and ask whether their own tests notice.
 
-    make mutants                                         all modules below: hours; one has 45 to 400 changes, and
-                                                         takes 1 to 6 minutes where its tests take seconds
+    make mutants                                         all modules below: more than an hour; one has 45 to 600
+                                                         changes, and takes 1 to 15 minutes
     make mutants modules="metrics/metric know/alt_text"
-    make mutants modules=stage again=1                   only what survived the last time
+    make mutants modules=metrics/metric sample=100       a hundred of them, drawn at random
+    make mutants modules=stage again=1                   what survived the last time, or had no turn
 
 mutmut makes the mutants. A mutant that no test notices survives; one that changes nothing a caller can see is listed in
 `equivalent_mutants.toml` with the reason. Bar: at least 90% of the others are noticed, in each module. The exit status
@@ -13,6 +14,7 @@ is 1 where a module falls short.
 import argparse
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -21,6 +23,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from scipy.stats import binomtest
 
 ROOT = Path(__file__).parents[1]
 BAR = 0.9
@@ -31,7 +35,7 @@ NOTICED = (1, 3, 37, *ENDLESS)  # the same, and of one that failed
 MODULES = {
     "metrics/matching/answers": "tests/metrics/test_matching.py tests/metrics/test_city_forms.py",
     "metrics/matching/word_forms": "tests/metrics/test_matching.py tests/metrics/test_city_forms.py",
-    "metrics/matching/unspaced": "tests/metrics/test_matching.py tests/metrics/test_city_forms.py",
+    "metrics/matching/unspaced": "tests/metrics/test_matching.py tests/metrics/test_unspaced.py",
     "metrics/metric": "tests/metrics/test_metric.py tests/metrics/test_corpus.py",
     "metrics/degenerate": "tests/metrics/test_degenerate.py",
     "metrics/significance": "tests/metrics/test_significance.py",
@@ -49,6 +53,8 @@ MODULES = {
     "training/forgetting": "tests/training/test_forgetting_formulas.py",
     "stage": "tests/test_stage.py",
 }
+_NONE = "no mutant has this name"
+FRESH = ("training/forgetting",)  # their gradients wait for threads that a fork leaves behind
 
 
 @dataclass
@@ -57,7 +63,7 @@ class Mutant:
 
     Attributes:
         name: mutmut's name, which moves when the function changes.
-        removed, added: the line before and after.
+        removed, added: the line before and after; nothing where a test noticed it.
         status: of the tests that ran with it.
     """
 
@@ -103,44 +109,62 @@ def _changed_line(mutmut: Path, folder: Path, name: str) -> tuple[str, str]:
     return removed, added
 
 
-def mutate(module: str, tests: str, folder: Path, processes: int, again: bool) -> list[Mutant]:
-    """Run mutmut on one module. Returns all mutants; the lines are those of the ones that no test noticed.
+def mutate(
+    module: str, tests: str, folder: Path, processes: int, again: bool, sample: int | None, seed: int
+) -> tuple[list[Mutant], int]:
+    """Run mutmut on one module. Returns the mutants that ran, and how many there are.
 
     Args:
-        again: run only those that no test noticed the last time, where the module is what it was then.
+        again: run only those that no test noticed the last time, or that had no turn then, where the module is what it
+            was.
+        sample: run only so many, drawn from all of the module by the seed.
     """
     results = folder.with_name(f"{folder.name}.json")
     meta = folder / "mutants" / "mella_hf" / f"{module}.py.meta"
     earlier = _earlier(results, meta, module) if again else {}
     shutil.rmtree(folder, ignore_errors=True)
     _copy(folder)
-    # Each run is a fork of a process that has run the tests once, so that dictionaries and models are loaded already.
-    _configure(folder, module, tests, "fork")
-    results.write_text(json.dumps({"source": _source(module), "statuses": earlier}), "utf-8")
+    # Most runs are forks of a process that has run the tests once, so that dictionaries and models are loaded already.
+    _configure(folder, module, tests, "forkserver" if module in FRESH else "fork")
     mutmut = Path(sys.executable).with_name("mutmut")
     log = folder.with_name(f"{folder.name}.log")
-    left = [name for name, status in earlier.items() if status not in NOTICED or status in ENDLESS]
     command = [mutmut, "run", "--max-children", str(processes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     with log.open("wb") as file:
-        subprocess.run([*command, *left], cwd=folder, stdout=file, stderr=file, env=environment, check=False)
+
+        def run(*names: str) -> None:
+            subprocess.run([*command, *names], cwd=folder, stdout=file, stderr=file, env=environment, check=False)
+
+        run(_NONE)  # makes the mutants, and asks which tests run which function
         if not meta.exists():
             raise SystemExit(f"mutmut made no mutants of {module}; its log is {log}")
+        everyone = list(_statuses(meta))
+        if not earlier:
+            drawn = random.Random(seed).sample(everyone, min(sample, len(everyone))) if sample else everyone
+            earlier = dict.fromkeys(drawn)
+        results.write_text(json.dumps({"source": _source(module), "statuses": earlier}), "utf-8")
+        left = [name for name, status in earlier.items() if status not in NOTICED or status in ENDLESS]
+        if left:
+            run(*left)
+        ran = _statuses(meta)
+        if left and all(ran[name] is None for name in left):
+            raise SystemExit(f"mutmut ran no mutants of {module}; its log is {log}")
         # A run can reach its limit although the mutant hangs nothing: on a busy machine, or because a library waits for
         # threads that a fork left behind. Only the second time counts, in a process that has imported the tests alone.
-        endless = [name for name, status in _statuses(meta).items() if status in ENDLESS]
+        endless = [name for name in left if ran[name] in ENDLESS]
         if endless:
             _configure(folder, module, tests, "forkserver")
-            subprocess.run([*command, *endless], cwd=folder, stdout=file, stderr=file, env=environment, check=False)
-    statuses = {name: earlier.get(name) if status is None else status for name, status in _statuses(meta).items()}
+            run(*endless)
+    ran = _statuses(meta)
+    statuses = {name: status if ran[name] is None else ran[name] for name, status in earlier.items()}
     results.write_text(json.dumps({"source": _source(module), "statuses": statuses}), "utf-8")
     found = []
     for name, status in statuses.items():
         noticed = status in NOTICED
         removed, added = ("", "") if noticed else _changed_line(mutmut, folder, name)
         found.append(Mutant(name, removed, added, status))
-    return found
+    return found, len(everyone)
 
 
 def _statuses(meta: Path) -> dict[str, int | None]:
@@ -156,8 +180,8 @@ def _earlier(results: Path, meta: Path, module: str) -> dict[str, int | None]:
     last = json.loads(results.read_text("utf-8"))
     if last["source"] != _source(module):
         return {}
-    ran = {name: status for name, status in _statuses(meta).items() if status is not None} if meta.exists() else {}
-    return {**dict.fromkeys(_statuses(meta) if meta.exists() else ()), **last["statuses"], **ran}
+    ran = _statuses(meta) if meta.exists() else {}
+    return {name: status if ran.get(name) is None else ran[name] for name, status in last["statuses"].items()}
 
 
 def _source(module: str) -> str:
@@ -185,8 +209,12 @@ def _equivalent(module: str) -> list[dict[str, Any]]:
     return listed.get(module, [])
 
 
-def report(module: str, mutants: list[Mutant]) -> bool:
-    """Print one module's figures and its survivors. Returns whether it meets the bar."""
+def report(module: str, mutants: list[Mutant], everyone: int) -> bool:
+    """Print one module's figures and its survivors. Returns whether it meets the bar.
+
+    Args:
+        everyone: how many mutants the module has; of fewer, 95% of the intervals (Wilson's) hold the share of all.
+    """
     listed = {(entry["removed"], added) for entry in _equivalent(module) for added in entry["added"]}
     counted = [mutant for mutant in mutants if not _is_equivalent(mutant, listed)]
     survivors = [mutant for mutant in counted if mutant.status not in NOTICED]
@@ -194,8 +222,12 @@ def report(module: str, mutants: list[Mutant]) -> bool:
     met = share >= BAR
     equivalent = len(mutants) - len(counted)
     endless = sum(mutant.status in ENDLESS for mutant in counted)
+    drawn = ""
+    if len(mutants) < everyone:
+        interval = binomtest(len(counted) - len(survivors), len(counted)).proportion_ci(method="wilson")
+        drawn = f", a sample of {len(mutants)} of {everyone}: {100 * interval.low:.1f} to {100 * interval.high:.1f}%"
     print(
-        f"{module:26} {len(counted) - len(survivors):4} of {len(counted):4} noticed, {100 * share:5.1f}%"
+        f"{module:26} {len(counted) - len(survivors):4} of {len(counted):4} noticed, {100 * share:5.1f}%{drawn}"
         f" ({endless} by the time limit, {equivalent} equivalent){'' if met else '   below the bar'}",
         flush=True,
     )
@@ -212,12 +244,15 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", choices=[[], *MODULES], help="such as metrics/metric; all by default")
     parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "mutants", help="where the mutated copies go")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--again", action="store_true", help="only those that survived the last run of a module")
+    parser.add_argument("--again", action="store_true", help="only what survived the last run, or had no turn")
+    parser.add_argument("--sample", type=int, help="only so many of a module, drawn from all of them")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
     args = parser.parse_args()
     met = True
     for module in args.modules or MODULES:
         folder = args.out / module.replace("/", ".")
-        met &= report(module, mutate(module, MODULES[module], folder, args.processes, args.again))
+        how = (args.processes, args.again, args.sample, args.seed)
+        met &= report(module, *mutate(module, MODULES[module], folder, *how))
     return 0 if met else 1
 
 
