@@ -80,6 +80,8 @@ def score(
     Read a score against its floor, which is what the same answers score against another image's
     reference, and against the rates below the table. Scores compare only where the signatures are equal.
     """
+    if predictions.is_dir():
+        need_file("PREDICTIONS", predictions)
     need_file("--against", against)
     if protocol not in ("mella", "paper"):
         raise MellaError(f"Unknown protocol {protocol!r}; choose one of mella, paper.")

@@ -170,6 +170,30 @@ def test_a_workbook_may_have_another_order_of_columns_and_empty_rows(tmp_path: P
         read_predictions(path)
 
 
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ('=CONCATENATE("Hr", "ad")', "row 2: 'prediction' is a formula without a saved value"),
+        ("#N/A", "row 2: 'prediction' is the error #N/A of the sheet"),
+    ],
+)
+def test_a_cell_without_a_value_is_no_empty_answer(tmp_path: Path, cell: str, message: str) -> None:
+    """A formula that no spreadsheet program has calculated looks empty; one beside the columns read is no matter."""
+    from openpyxl import Workbook
+
+    path = tmp_path / "a.xlsx"
+    for row, accepted in (([7, cell, "Zámek", 1], False), ([7, "Hrad", "Zámek", cell], True)):
+        book = Workbook()
+        book.active.append(["id", "prediction", "reference", "length"])
+        book.active.append(row)
+        book.save(path)
+        if accepted:
+            assert [found["prediction"] for found in read_predictions(path)[0]] == ["Hrad"]
+            continue
+        with pytest.raises(MellaError, match=message):
+            read_predictions(path)
+
+
 def test_a_cell_beside_the_columns_is_not_dropped(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,prediction,reference\r\n1,a,b\r\n2,Hrad, zámek,b\r\n", "utf-8")

@@ -121,3 +121,11 @@ def test_line_separators_inside_a_text_are_text(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text(json.dumps(rows[0], ensure_ascii=False) + "\n", encoding="utf-8")
     run(path, "--language", "cs")
+
+
+@pytest.mark.parametrize("folder", [".", "texts"])
+def test_a_folder_is_no_file_of_predictions(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "texts").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MellaError, match=r"PREDICTIONS '.*' is not a file"):
+        run(Path(folder), "--language", "cs")

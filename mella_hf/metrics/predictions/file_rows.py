@@ -199,17 +199,39 @@ def _workbook(path: Path) -> Iterator[tuple[str, Row]]:
     except ImportError as error:
         raise MissingExtraError("openpyxl", "metrics", "Reading an Excel workbook") from error
     try:
-        sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
+        # Without values, to tell a formula from an empty cell.
+        sheet, formulas = (
+            load_workbook(path, read_only=True, data_only=values).worksheets[0] for values in (True, False)
+        )
     except (BadZipFile, KeyError, ValueError, OSError) as error:
         raise MellaError(
             f"{path} cannot be read as an Excel workbook ({error}); save it again as .xlsx or .csv."
         ) from error
-    lines = sheet.iter_rows(values_only=True)
-    names = [str(name) for name in next(lines, ())]
-    for number, values in enumerate(lines, 2):
-        if any(value is not None for value in values):  # programs leave empty rows at the end
-            texts = ["" if value is None else value for value in values]  # as in CSV
-            yield f"row {number}", _cells(names, texts, f"{path}, row {number}")
+    lines = zip(sheet.iter_rows(), formulas.iter_rows(), strict=True)
+    names = [str(cell.value) for cell in next(lines, ((), ()))[0]]
+    for number, (cells, written) in enumerate(lines, 2):
+        if any(cell.value is not None for cell in written):  # programs leave empty rows at the end
+            values = [_value(cell, formula) for cell, formula in zip(cells, written, strict=True)]
+            yield f"row {number}", _cells(names, values, f"{path}, row {number}")
+
+
+class _NoValue:
+    """A cell of a workbook that says nothing; only an error if the column is one that is read."""
+
+    def __init__(self, what: str):
+        self._what = what
+
+    def __repr__(self) -> str:
+        return self._what
+
+
+def _value(cell: Any, formula: Any) -> Any:
+    """What a cell says: "" for an empty one, as in CSV."""
+    if formula.data_type == "f" and cell.value is None:
+        return _NoValue("a formula without a saved value")
+    if cell.data_type == "e":
+        return _NoValue(f"the error {cell.value} of the sheet")
+    return "" if cell.value is None else cell.value
 
 
 def _cells(names: Sequence[str], values: Sequence[Any], where: str) -> Row:
