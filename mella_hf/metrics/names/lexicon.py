@@ -41,7 +41,7 @@ def _is_usual(word: str) -> bool:
     Foreign names are read as verbs with "you" or "us" otherwise: باتريك, سولانا.
     """
     if not _dictionary().spell(word):
-        return False
+        return word.endswith(_PLURALS) and _dictionary().spell(word[:-2])  # أهرامات
     for stem in _dictionary().stem(word):
         for written in (stem, stem[:-1] + "ت") if stem.endswith("ة") else (stem,):
             at = word.rfind(written)
@@ -55,6 +55,9 @@ _ENDINGS = frozenset(
     ا ه ها هم هن هما ة ات ون ين ان تان تين ي ية يون يين يات ت وا ته تها تهم اته اتها اتهم
     """.split()
 ) | {""}
+
+
+_PLURALS = ("ات", "ون", "ين")
 
 
 def _is_marked(word: str) -> bool:

@@ -34,7 +34,10 @@ def phrase_end(text: str, words: list[Any], at: int, language: Language) -> int 
     if end is None:
         return None
     last = words[end - 1].group()
-    return end if language.normalizer(last) not in dictionary.lemmas(last, False) else None
+    lemmas = dictionary.lemmas(last, False)
+    if all(is_adjective(lemma, language) for lemma in lemmas):
+        return None  # of another name: "Dnu svatého Patrika"
+    return end if language.normalizer(last) not in lemmas else None
 
 
 def _noun_end(text: str, words: list[Any], at: int, language: Language, no_verb: bool = True) -> int | None:
