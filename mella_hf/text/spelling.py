@@ -61,7 +61,16 @@ class Dictionary:
         return len(word) > 0 and any(self._spells(form) for form in self._spellings(word))
 
     def _spells(self, word: str) -> bool:
-        return any(_asked(speller.spell, word, False) for speller in self._spellers)
+        """Whether a dictionary has the word as it stands; not the first alone, if another has it only with a capital.
+
+        The Serbian one, which stands first, lists names in small letters: marko, dragan.
+        """
+        first, *others = self._spellers
+        if any(_asked(speller.spell, word, False) for speller in others):
+            return True
+        if not _asked(first.spell, word, False):
+            return False
+        return not any(_asked(speller.spell, word.capitalize(), False) for speller in others)
 
     def _stems(self, word: str) -> list[str]:
         return [stem for speller in self._spellers for stem in _asked(speller.stem, word, ()) if stem]

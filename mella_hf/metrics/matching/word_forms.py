@@ -118,7 +118,8 @@ class WordForms:
             # Clitics can be removed from any word, an ending only if a long stem remains.
             known = places(self.text.language)
             place = (wanted,) in known or (wanted.removeprefix(_AL),) in known
-            if _has_article(wanted) != _has_article(word) and (place or ours[0].isdisjoint(theirs[0])):
+            without_article = _has_article(wanted) and not _has_article(word)
+            if without_article and (place or ours[0].isdisjoint(theirs[0])):
                 return False  # "قاهر", who conquers, is not القاهرة, nor "خرطوم", a trunk, الخرطوم
             if not ours[0].isdisjoint(theirs[0]):
                 return True
