@@ -9,7 +9,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -238,12 +238,20 @@ def load_run(folder: Path | str) -> Run:
             f"{str(folder)!r} holds no finished evaluation: {SCORES_FILE} is missing. "
             f"Run `mella evaluate --out {folder}` with your base and adapter first; it resumes."
         )
-    record = json.loads(path.read_text("utf-8"))
-    measured = dict.fromkeys((score["model"], score["split"]) for score in record["scores"])
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        measured = dict.fromkeys((score["model"], score["split"]) for score in record["scores"])
+        run = Run(folder=folder, predictions={}, **record)
+    except (ValueError, TypeError, KeyError) as error:  # no JSON, or not with these keys
+        what = f"the key {error} is missing" if isinstance(error, KeyError) else error
+        raise MellaError(
+            f"{path} is not what this version's `mella evaluate` writes ({what}); give the folder of a run, or "
+            f"remove the file and run `mella evaluate --out {folder}` again, which keeps the answers."
+        ) from error
     predictions = {
         (model, split): read_predictions(predictions_path(folder, model, split)) for model, split in measured
     }
-    return Run(folder=folder, predictions=predictions, **record)
+    return replace(run, predictions=predictions)
 
 
 @no_endless_wait()

@@ -170,6 +170,19 @@ def test_the_json_holds_the_scores_and_the_joined_answers(stand_in_run):
     assert "image" not in report["answers"][1]
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{}", "the key 'scores' is missing"), ('{"scores": []}', "missing"), ("[]", "must be integers or slices"),
+        ('{"scores": [], "sco', "Unterminated string"), ("\udcff", "can't decode"),
+    ],
+)  # fmt: skip
+def test_scores_that_are_none_are_one_clear_error(text, what, tmp_path):
+    (tmp_path / "scores.json").write_text(text, "utf-8", errors="surrogateescape")
+    with pytest.raises(MellaError, match=f"is not what this version's `mella evaluate` writes .*{what}"):
+        write_report(tmp_path)
+
+
 def test_an_unfinished_run_is_one_clear_error(tmp_path):
     with pytest.raises(MellaError, match=r"holds no finished evaluation: scores.json is missing. Run `mella evaluate"):
         write_report(tmp_path)
