@@ -282,6 +282,51 @@ def test_a_folder_that_moves_is_the_same_folder() -> None:
     assert fingerprint(["/data/here2/a"], root=Path("/data/here")) == fingerprint(["/data/here2/a"])  # beside it
 
 
+def test_a_stage_that_moved_with_its_source_is_done(tmp_path: Path) -> None:
+    """At its new place; and there once more for a version with one more setting, which compares setting by setting."""
+
+    def run(root: Path, **more: int) -> int:
+        work = [Shard("s0", {"path": str(root / "source" / "a.parquet")})]
+        settings = {"read": str(root / "source"), **more}
+        return run_stage(
+            "t", lambda shard, output: output.keep(), work, root / "out", settings=settings, defaults={"new": 1},
+            workers=0, progress=False,
+        ).ran  # fmt: skip
+
+    here, there, elsewhere = (tmp_path / name for name in ("here", "there", "elsewhere"))
+    assert run(here) == 1
+    here.rename(there)
+    assert run(there) == 0
+    there.rename(elsewhere)
+    assert run(elsewhere, new=1) == 0
+
+
+def test_the_bar_begins_with_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[Any] = []
+
+    class Bar:
+        def __init__(self, **settings: Any) -> None:
+            self.settings, self.steps = settings, 0
+            bars.append(self)
+
+        def __enter__(self) -> "Bar":
+            return self
+
+        def __exit__(self, *error: Any) -> None:
+            pass
+
+        def update(self) -> None:
+            self.steps += 1
+
+    monkeypatch.setattr("mella_hf.stage.progress_bar", Bar)
+    work = shards(["a", "b", "c"], tmp_path)
+    run_stage("t", shout, work[:1], tmp_path / "out", workers=0, progress=False)
+    run_stage("t", shout, work, tmp_path / "out", workers=0)
+    (first, second), told = bars, {"desc": "t", "unit": "shard"}
+    assert first.settings == {"total": 1, "initial": 0, "shown": False, **told} and first.steps == 1
+    assert second.settings == {"total": 3, "initial": 1, "shown": True, **told} and second.steps == 2
+
+
 def test_a_marker_says_how_a_shard_was_made_but_no_secret(tmp_path: Path) -> None:
     run_stage(
         "t", shout, shards(["bad"], tmp_path), tmp_path / "out", workers=0, progress=False,
@@ -371,8 +416,12 @@ def test_a_shard_that_a_cluster_gave_up_runs_once_more_alone(tmp_path: Path, mon
 
 @pytest.fixture
 def pools(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The pools that a stage makes: (size, how processes start, what they call first). All are its first item."""
+    """The pools that a stage makes: (size, how processes start, what they call first). All are its first item.
+
+    Their shards finish in the order in which they were given.
+    """
     made: list[Any] = []
+    monkeypatch.setattr("mella_hf.stage.as_completed", list)
 
     def make(size: int, context: Any, *, initializer: Any) -> Cluster:
         made.append((size, context.get_start_method(), initializer))
