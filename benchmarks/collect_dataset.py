@@ -7,16 +7,20 @@ Wesnoth's manuals, 21,259 in all, of which the pages are drawn. They are written
 it (gzip members, WARC-Identified-Payload-Type). Their pictures are served on loopback by another process.
 `mella_hf.api.collect` makes the dataset, with its usual settings but no wait between requests.
 
-Bar, exit status 1 when it is missed: reading pages and extracting candidates at least as many pages a CPU-second as
-datatrove's WarcReader with the same parser, turbohtml, which finds `img`, `src` and `alt` only. datatrove needs an
-environment of its own: `make datatrove`; without it that part is left out and says so. For comparison without a bar: a
-bare loop of FastWARC and turbohtml that does the same little.
+Bars, exit status 1 when one is missed: reading pages and extracting candidates at least as many pages a CPU-second as
+datatrove's WarcReader with the same parser, turbohtml, which finds `img`, `src` and `alt` only; and at most half of our
+time besides reading and parsing, which both sides must do. datatrove needs an environment of its own: `make datatrove`;
+without it that part is left out and says so. For comparison without a bar: a bare loop of FastWARC and turbohtml that
+does as little as datatrove's. Sides take turns, and the least of all rounds counts.
 
-Measured on two very busy cores, 4,000 pages: 4,579 pages a CPU-second against datatrove's 3,904, 1.17 times as many. 2
-was aimed at and is out of reach with this parser: the bare loop, which decides no encoding and reads no opt-outs,
-languages, headings, captions or sizes, has 6,636, 1.70 times datatrove's. To the dataset: 201 pages a CPU-second, of
-which reading and extracting take 9%, identifying languages 15%, requests and fetching 3%, checking 97 images (nudity,
-faces; the models' start-up included) 45%, dataset and report 28%.
+Measured on two cores with other work stopped, 4,000 pages: 4,620 pages a CPU-second against datatrove's 4,372, 1.06
+times as many; 1.04 and 0.98 in two other runs, 1.17 on busier cores. Reading and parsing alone,
+of all pages and with nothing made of them, come to 8,145, 1.86 times datatrove's: so 2, which was aimed at, is out of
+reach with this parser. 43% of our time goes besides: opt-outs, languages, headings, captions and
+sizes read, rows written. The bare loop, which does none of that, has 8,700.
+
+To the dataset: 215 pages a CPU-second, of which reading and extracting take 8%, identifying languages 16%, requests
+and fetching 3%, checking 97 images (nudity, faces; the models' start-up included) 43%, dataset and report 30%.
 """
 
 import argparse
@@ -45,7 +49,9 @@ COMMON = "libreoffice-help-common"  # the pictures of LibreOffice's help
 LANGUAGES = "ar,cs,hu,ko,ru,sr,th,vi"
 HOSTS = 16
 ROUNDS = 3
+TURNS = 2
 BAR = 1.0
+MOST_BESIDES = 0.5
 
 
 class Pictures(SimpleHTTPRequestHandler):
@@ -130,6 +136,26 @@ def extraction(warc: str, pipe: Any) -> None:
                "images": output.counts["kept"]})  # fmt: skip
 
 
+def floor(warc: str, pipe: Any) -> None:
+    """What each side must do: read our way, decode and parse our way, and nothing with what comes out."""
+    from turbohtml import parse
+
+    from mella_hf.know.pages.charset import decode_page
+    from mella_hf.know.pages.sources import _ahead
+    from mella_hf.know.pages.warc import Page, read_warc
+
+    def work() -> int:
+        pages = 0
+        for page in _ahead(read_warc(warc)):
+            if isinstance(page, Page):
+                parse(decode_page(page.body, page.content_type)[0], positions=False)
+                pages += 1
+        return pages
+
+    pages = work()
+    pipe.send({"seconds": least(work), "pages": pages})
+
+
 def bare(warc: str, pipe: Any) -> None:
     """FastWARC and turbohtml, and what datatrove_peer.py does with them; pages are taken as UTF-8."""
     import pyarrow as pa
@@ -202,10 +228,17 @@ def measure(folder: Path, count: int, python: str) -> dict[str, Any]:
     try:
         warc = folder / "pages.warc.gz"
         write_warc(paths, home, here.recv(), warc)
-        reading = {"ours": apart(extraction, str(warc)), "FastWARC, bare": apart(bare, str(warc))}
-        peer = datatrove(python, warc)
-        if peer is not None:
-            reading["datatrove"] = peer
+        reading: dict[str, Any] = {}
+        for _ in range(TURNS):  # by turns, so that a busy minute of the machine is not one side's alone
+            found_now = {
+                "ours": apart(extraction, str(warc)),
+                "FastWARC, bare": apart(bare, str(warc)),
+                "read and parsed only": apart(floor, str(warc)),
+                "datatrove": datatrove(python, warc),
+            }
+            for name, one in found_now.items():
+                if one is not None and (name not in reading or one["seconds"] < reading[name]["seconds"]):
+                    reading[name] = one
         return {"pages": len(paths), "reading": reading, "whole": apart(whole, str(warc), str(folder / "out"))}
     finally:
         server.kill()
@@ -223,18 +256,22 @@ def main() -> int:
     pages, reading, line = result["pages"], result["reading"], result["whole"]
     total = sum(line["stages"].values())
     ratio = reading["datatrove"]["seconds"] / reading["ours"]["seconds"] if "datatrove" in reading else None
-    met = ratio is None or ratio >= BAR
+    rest = 1 - reading["read and parsed only"]["seconds"] / reading["ours"]["seconds"]
+    met = (ratio is None or ratio >= BAR) and rest <= MOST_BESIDES
     if arguments.json:
-        print(json.dumps(result | {"over_datatrove": ratio, "bar": BAR, "met": met}))
+        print(json.dumps(result | {"over_datatrove": ratio, "bar": BAR, "besides": rest, "met": met}))
         return int(not met)
     for name, one in reading.items():
-        print(f"{name:>20} {pages / one['seconds']:>8,.0f} pages a CPU-second, {one['images']:,} images with a text")
+        images = f", {one['images']:,} images with a text" if "images" in one else ""
+        print(f"{name:>20} {pages / one['seconds']:>8,.0f} pages a CPU-second{images}")
     print(f"{'to the dataset':>20} {pages / total:>8,.0f} pages a CPU-second, in {line['seconds']:.0f} s")
     for name, seconds in line["stages"].items():
         kept = f"{line['kept'][name]:,} kept" if name in line["kept"] else ""
         print(f"{name:>20} {seconds:>8.1f} CPU-seconds, {seconds / total:>4.0%}  {kept}")
     if ratio is not None:
-        print(f"{ratio:.2f} x datatrove (bar {BAR:g}): {'met' if met else 'MISSED'}")
+        print(f"{ratio:.2f} x datatrove (bar {BAR:g})")
+    print(f"{rest:.0%} of our time besides reading and parsing (bar {MOST_BESIDES:.0%})")
+    print("met" if met else "MISSED")
     return int(not met)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hostile_server import HOSTS, HostileServer, jpeg, reply
 from test_opt_outs import fetched
 
+from mella_hf.know.fetching.download import is_retryable
 from mella_hf.know.fetching.robots import Policy, Rules
 from mella_hf.know.fetching.robots_txt import licences_of, our_group
 from mella_hf.know.optouts import opt_outs, robots_directives
@@ -213,6 +214,7 @@ def test_licences_of_sites_while_images_are_fetched(tmp_path: Path):
         rows = fetched(tmp_path, urls)
         expected = ["reserved_rsl", "reserved_rsl", None, "rsl_unavailable", None, "reserved_rsl"]
         assert [rows[url]["reason"] for url in urls] == expected
+        assert is_retryable("rsl_unavailable") and is_retryable("page_rsl_unavailable")
         (tmp_path / "again").mkdir()
         rows = fetched(tmp_path / "again", urls, ignored_opt_outs=("rsl",))
         assert [rows[url]["reason"] for url in urls] == [None] * 6
