@@ -51,6 +51,9 @@ from mella_hf.metrics import extract_keywords
         ("Cổng vào Bộ Ngoại giao ở Hà Nội", "vi", ["Bộ Ngoại giao", "Hà Nội"]),
         ("Bên trong Trung tâm Nghiên cứu giống Cần Thơ", "vi", ["Trung tâm Nghiên cứu giống Cần Thơ"]),
         ("Kẹt xe ở TP.HCM", "vi", ["TP.HCM"]),
+        ("Policie na Hlavním nádraží", "cs", ["Hlavním nádraží"]), ("Děti slaví Nový rok", "cs", ["Nový rok"]),
+        # But not a surname that is an adjective, and what the person does.
+        ("Pan Malý čte noviny", "cs", ["Malý"]), ("Учительница Петрова пишет", "ru", ["Петрова"]),
         # Names that one of the Serbian dictionaries has in small letters.
         ("Марко и Драган на пецању", "sr", ["Марко", "Драган"]), ("Zvonko peva deci", "sr", ["Zvonko"]),
         # Dates, the number of a ruler, an initial after an acronym.

@@ -12,8 +12,9 @@ from mella_hf.metrics.names.capital_words import follows, is_adjective
 from mella_hf.text.spelling import function_words, spelling
 
 _LONGEST = 3  # words in small letters
-_LEAST = 4  # letters of a noun: shorter ones are mostly words of grammar
-_NOMINATIVE = tuple("ýáaйяi")  # how an adjective ends that may be a surname, before what the person does
+_LEAST = 3  # letters of a noun: shorter ones are mostly words of grammar
+# How an adjective ends that stands before no verb: any other may be a surname, before what the person does.
+_OBLIQUE = ("ch", "ho", "mu", "ih", "og", "eg", "ых", "их", "го", "му", "ог", "ег")
 
 
 def phrase_end(text: str, words: list[Any], at: int, language: Language) -> int | None:
@@ -25,7 +26,7 @@ def phrase_end(text: str, words: list[Any], at: int, language: Language) -> int 
     if not dictionary.is_ordinary(first):
         return None
     if is_adjective(first.lower(), language):
-        return _noun_end(text, words, at, language, no_verb=first.endswith(_NOMINATIVE))
+        return _noun_end(text, words, at, language, no_verb=not first.endswith(_OBLIQUE))
     if dictionary.is_also_name(first):
         return None
     if at + 1 < len(words) and words[at + 1].group() in language.naming.purposes:
