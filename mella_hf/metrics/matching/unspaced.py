@@ -69,7 +69,7 @@ _COPULA = r"(?:{})?"
 _AFTER_VOWEL = re.compile(
     _FIRST.format("로|와|랑")
     + r"(?:는|도|의|가|를|나)?"
-    + _COPULA.format("이다|다|이며|며|이고|고|인|입니다|이었다|였다|이라는|라는|이라고|라고")
+    + _COPULA.format("이다|이며|이고|인|입니다|이었다|였다|이라는|라는|이라고|라고")
 )
 _AFTER_CONSONANT = re.compile(
     _FIRST.format("으로|로|과|이랑")
