@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from mella_hf.answers.identity import check_adapter, from_cache_alone, recorded_revision
-from mella_hf.answers.processors import with_template
-from mella_hf.errors import MellaError, first_line
+from mella_hf.answers.identity import check_adapter, recorded_revision
+from mella_hf.answers.loading import check_padding, load_processor, load_weights
 from mella_hf.keys import check_hub_token
 
 
@@ -25,26 +24,15 @@ def load_model(
         MellaError: if either cannot be loaded, or the adapter belongs to another base.
     """
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
 
     check_hub_token(base)
     if adapter is not None:
         revision = revision or recorded_revision(base, [adapter])
         check_adapter(base, adapter, revision)
     place = processor_source(base, adapter)
-    try:
-        model: Any = AutoModelForImageTextToText.from_pretrained(
-            base, revision=revision, dtype="auto", local_files_only=from_cache_alone(base)
-        )
-        processor = AutoProcessor.from_pretrained(
-            place, revision=revision if place == base else None, local_files_only=from_cache_alone(place)
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise MellaError(
-            f"Cannot load the base model {base!r}: {first_line(error)} "
-            "Give a Hub id or a folder with config.json, weights and processor files."
-        ) from error
-    with_template(processor, place)
+    model: Any = load_weights(base, revision=revision, dtype="auto")
+    processor = load_processor(place, revision=revision if place == base else None)
+    check_padding(model, processor, place)
     if adapter is not None:
         from mella_hf.answers.adapter_weights import load_adapter
 

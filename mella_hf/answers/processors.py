@@ -26,7 +26,7 @@ def has_cross_attention(processor: Any) -> bool:
 
 
 def with_template(processor: Any, name: str) -> Any:
-    """The processor, with a chat template.
+    """The processor, with a chat template: its own, or else its tokenizer's.
 
     Raises:
         MellaError: if it has none and is not of a family that is trained without turns.
@@ -34,6 +34,9 @@ def with_template(processor: Any, name: str) -> Any:
     if processor.chat_template is None and takes_suffix(processor):
         processor.chat_template = PLAIN_TEMPLATE
     if processor.chat_template is None:
+        kept = processor.tokenizer.chat_template  # in tokenizer_config.json; a mapping where it has several
+        processor.chat_template = kept.get("default") if isinstance(kept, dict) else kept
+    if not processor.chat_template:
         raise MellaError(
             f"The processor of {name!r} has no chat template, so it is not known how a question is put to this model. "
             "Choose a checkpoint that was tuned on conversations, such as one whose name ends in -Instruct or -it."

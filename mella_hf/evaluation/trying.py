@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mella_hf.answers.adapter_weights import changes_base
 from mella_hf.answers.generate import LocalModel
 from mella_hf.answers.identity import ADAPTER_CONFIG, read_adapter_config
+from mella_hf.answers.loading import load_processor
 from mella_hf.answers.models import load_model
 from mella_hf.answers.predictions import MAX_NEW_TOKENS
 from mella_hf.answers.records import Answer
@@ -100,9 +101,7 @@ def _whole(system: System, device: str | None) -> LocalModel:
 
 def _base_processor(system: System) -> Any:
     """The base's own processor: an adapter may bring another chat template."""
-    from transformers import AutoProcessor
-
-    return AutoProcessor.from_pretrained(system.base, revision=system.revision)
+    return load_processor(system.base, revision=system.revision)
 
 
 def adapter_folder(adapter: str | Path) -> Path:

@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mella_hf.answers import loading
 from mella_hf.answers.generate import stop_token_ids
-from mella_hf.answers.identity import from_cache_alone
-from mella_hf.answers.processors import with_template
 from mella_hf.errors import MellaError
 from mella_hf.files import write_atomic
 from mella_hf.training.arguments.preflight import check_backbone
@@ -46,7 +45,7 @@ from mella_hf.training.forgetting import (
 )
 from mella_hf.training.rehearsal import Rehearsal, rehearse
 from mella_hf.training.run_identity import all_settings, pin_backbone, run_identity
-from mella_hf.training.template_check import check_template
+from mella_hf.training.template_check import check_rendering, check_template
 from mella_hf.training.watch import Watch, watch_set
 
 if TYPE_CHECKING:
@@ -57,15 +56,11 @@ if TYPE_CHECKING:
 
 def load_processor(settings: Settings) -> "ProcessorMixin":
     """Load the backbone's processor, with the run's limits on the image size."""
-    from transformers import AutoProcessor
-
     data = settings.data
     bounds = {name: getattr(data, name) for name in image_bounds.SETTINGS if getattr(data, name) is not None}
     name = str(settings.model.model_name_or_path)
-    processor = AutoProcessor.from_pretrained(
-        name, revision=settings.model.model_revision, local_files_only=from_cache_alone(name), **bounds
-    )
-    with_template(processor, name)
+    processor = loading.load_processor(name, revision=settings.model.model_revision, **bounds)
+    check_rendering(processor, name)
     image_bounds.check_bounds(processor, bounds)
     if data.max_image_tokens is not None:
         image_bounds.limit_image_tokens(processor, data.max_image_tokens)
@@ -75,15 +70,12 @@ def load_processor(settings: Settings) -> "ProcessorMixin":
 def load_backbone(model: "ModelConfig") -> "PreTrainedModel":
     """Load the backbone in the run's dtype, quantized if the recipe says so."""
     from accelerate import PartialState
-    from transformers import AutoModelForImageTextToText
     from trl import get_quantization_config
 
     quantization = get_quantization_config(model)
-    name = str(model.model_name_or_path)
-    return AutoModelForImageTextToText.from_pretrained(
-        name,
+    return loading.load_weights(
+        str(model.model_name_or_path),
         revision=model.model_revision,
-        local_files_only=from_cache_alone(name),
         dtype=model.dtype or "auto",
         attn_implementation=model.attn_implementation,
         quantization_config=quantization,
@@ -125,6 +117,7 @@ def build_trainer(settings: Settings) -> Any:
     feed = build_stream_feed(settings, processor) if settings.data.streaming else build_feed(settings, processor)
     forgetting = settings.forgetting
     model: Any = load_backbone(settings.model)
+    loading.check_padding(model, processor, str(settings.model.model_name_or_path))
     peft_config = lora_config(settings, model) if settings.model.use_peft else None
     if forgetting.init_adapter is not None:
         if peft_config is None:

@@ -29,7 +29,7 @@ def check_template(collate: Callable[[list[Any]], Any], processor: Any, stops: S
     from PIL import Image
 
     image = Image.new("RGB", _SIZE)
-    asked, whole = _rendered(processor, name)
+    asked, whole = check_rendering(processor, name)
     if not whole.startswith(asked):
         at = next(i for i, (a, b) in enumerate(zip(asked, whole + "\0", strict=False)) if a != b)
         raise _refused(
@@ -64,8 +64,12 @@ def check_template(collate: Callable[[list[Any]], Any], processor: Any, stops: S
         )
 
 
-def _rendered(processor: Any, name: str) -> tuple[str, str]:
-    """The prompt, and the whole conversation; the image must be in them."""
+def check_rendering(processor: Any, name: str) -> tuple[str, str]:
+    """The prompt and the whole conversation as the template writes them.
+
+    Raises:
+        MellaError: if the template fails, or shows no image.
+    """
     from jinja2 import TemplateError
 
     question, answer = [user_turn(QUESTION)], [assistant_turn(ANSWER)]

@@ -51,7 +51,9 @@ def check_backbone(model: "ModelConfig") -> None:
         config = AutoConfig.from_pretrained(
             name, revision=model.model_revision, local_files_only=from_cache_alone(name)
         )
-    except (OSError, ValueError) as error:
+    except MellaError:
+        raise
+    except Exception as error:  # a damaged config.json raises errors of any kind
         hint = "give a folder with config.json, or a name on the Hub (a gated one needs `hf auth login`)"
         if "trust_remote_code" in str(error) or "internvl_chat" in str(error):
             hint = "convert it first: mella convert-internvl2 SRC OUT"
