@@ -12,9 +12,9 @@ that part is left out and says so.
 The images are the demo's pictures (JPEGs of 320 px, so that requests count, not bytes). All requests go to
 127.0.0.0/8.
 
-Measured with these pictures on two very busy cores, 4,000 URLs: 0.997 of the delay limit, 0.883 of the concurrency
-limit; all fetched, peak memory 201 MB against 176 MB for 1,000; 496 images a CPU-second of 1,000 URLs, start-up
-included.
+Measured with these pictures on two cores with other work stopped, 4,000 URLs, without img2dataset: 0.997 of the delay
+limit, 0.976 of the concurrency limit; all fetched, peak memory 201 MB against 176 MB for 1,000; 686 images a CPU-second
+of 1,000 URLs, start-up included. On very busy cores 0.883 of the concurrency limit, and 496.
 
 Measured before with other pictures of 320 px on two quiet cores: 0.997 and 0.981 of the limits; 20,000 URLs with 10%
 faults all fetched, peak memory 213 MB against 186 MB for 5,000. Against img2dataset, 4,000 URLs, the least CPU of
