@@ -75,7 +75,9 @@ def load_weights(name: str, *, revision: str | None = None, **settings: Any) -> 
 
 def check_padding(model: Any, processor: Any, name: str) -> None:
     """Raise MellaError if the token that fills up a batch has no embedding."""
-    pad, rows = processor.tokenizer.pad_token_id, model.get_input_embeddings().weight.shape[0]
+    weight = model.get_input_embeddings().weight
+    rows = getattr(weight, "ds_shape", weight.shape)[0]  # under ZeRO-3 the weight itself is empty
+    pad = processor.tokenizer.pad_token_id
     if pad is not None and pad >= rows:
         raise MellaError(
             f"The pad token of {name!r} is {processor.tokenizer.pad_token!r} ({pad}), but the model has {rows} "
