@@ -115,6 +115,7 @@ def build_trainer(settings: Settings) -> Any:
     check_backbone(settings.model)
     processor = load_processor(settings)
     feed = build_stream_feed(settings, processor) if settings.data.streaming else build_feed(settings, processor)
+    _check_best(settings, list(feed.held))
     forgetting = settings.forgetting
     model: Any = load_backbone(settings.model)
     loading.check_padding(model, processor, str(settings.model.model_name_or_path))
@@ -161,6 +162,21 @@ def build_trainer(settings: Settings) -> Any:
     trainer.rehearse = partial(rehearse, trainer, feed, rows)
     facts = {**feed.facts, "parameters": trainable_by_part(trainer.model)}
     return trainer, facts
+
+
+def _check_best(settings: Settings, held: list[str]) -> None:
+    """Refuse a metric that no evaluation gives: the Trainer would look for it at the first one, hours after the start.
+
+    Args:
+        held: the kinds of held-out samples, "<language>_<source>".
+    """
+    metric = settings.training.metric_for_best_model
+    names = [f"eval_{kind}_loss" for kind in held]
+    if metric is not None and held and f"eval_{metric.removeprefix('eval_')}" not in names:
+        raise MellaError(
+            f"metric_for_best_model is {metric!r}, but held-out samples have one loss for each language and source; "
+            f"set it to {' or '.join(names)}."
+        )
 
 
 def check(settings: Settings) -> Rehearsal:

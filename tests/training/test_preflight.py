@@ -42,12 +42,26 @@ def parse(tmp_path: Path) -> Any:
         ("report_to: wandb", "report_to is 'wandb': .*[Rr]un `?pip install wandb.*Or set report_to: none"),
         ("report_to: [none, tensorbord]", "report_to: (none|tensorbord) is not supported, only .*tensorboard"),
         ("dtype: bf16", "dtype is 'bf16'; choose among auto, bfloat16, float16, float32"),
+        ("lr_scheduler_kwargs: {num_cycles: 2}", "lr_scheduler_kwargs is .*, which lr_scheduler_type linear refuses"),
+        ("activation_offloading: true", "activation_offloading is true, which needs a GPU"),
+        ("pad_to_multiple_of: 8", "pad_to_multiple_of is 8, but does nothing here: TRL cannot do it"),
+        ("gradient_checkpointing_kwargs: x", "kwargs is 'x'; give a mapping"),
         ("bnb_4bit_quant_type: int4", "bnb_4bit_quant_type is 'int4'; choose among nf4, fp4"),
     ],
 )  # fmt: skip
 def test_refused_at_the_start(parse: Any, more: str, message: str) -> None:
     with pytest.raises(MellaError, match=message):
         parse(more)
+
+
+def test_settings_that_can_work_pass(parse: Any) -> None:
+    parse("lr_scheduler_type: cosine_with_restarts\nlr_scheduler_kwargs: {num_cycles: 2}")
+
+
+def test_a_package_of_a_setting_that_is_missing(parse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.utils.is_liger_kernel_available", lambda: False)
+    with pytest.raises(MellaError, match="use_liger_kernel is true, but its package is missing"):
+        parse("use_liger_kernel: true")
 
 
 @pytest.fixture

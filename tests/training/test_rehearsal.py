@@ -135,3 +135,16 @@ def test_a_stream_is_tried_with_its_first_batch(tiny_qwen2vl: Path, tiny_dataset
     more = {"streaming": "true", "max_steps": 3}
     found = check(parse_settings(flags(tiny_qwen2vl, tiny_dataset, tmp_path / "run", **more)))
     assert found.seconds is not None and found.steps == 3 and dataclasses.asdict(found)["largest"] > 0
+
+
+@pytest.mark.parametrize("metric", [None, "loss", "eval_cs_know_loss"])
+def test_a_metric_that_no_evaluation_gives(
+    tiny_qwen2vl: Path, tiny_dataset: Path, tmp_path: Path, metric: str | None
+) -> None:
+    """The Trainer looks for it at the first evaluation; without a name it takes eval_loss, which is not there."""
+    more: dict[str, Any] = {"eval_strategy": "steps", "eval_samples": 1, "eval_steps": 2}
+    more |= {"load_best_model_at_end": "true"} | ({} if metric is None else {"metric_for_best_model": metric})
+    with pytest.raises(MellaError, match="metric_for_best_model is .* to eval_ar_know_loss or eval_ar_ling_loss"):
+        check(parse_settings(flags(tiny_qwen2vl, tiny_dataset, tmp_path / "run", **more)))
+    good = flags(tiny_qwen2vl, tiny_dataset, tmp_path / "run", **{**more, "metric_for_best_model": "ar_know_loss"})
+    assert check(parse_settings(good)).steps == 8

@@ -37,6 +37,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "model_init_kwargs": (None, "the model is loaded with dtype, attn_implementation and model_revision"),
     "packing": (False, "samples with images are not packed; length_buckets avoids padding"),
     "packing_strategy": ("bfd", "samples with images are not packed; length_buckets avoids padding"),
+    "pad_to_multiple_of": (None, "TRL cannot do it for samples with images; remove it"),
     "padding_free": (False, "length_buckets avoids padding"),
     "push_to_hub": (False, "`mella push` uploads the adapter with its card and scores"),
     "resume_from_checkpoint": (None, "the same command resumes by itself; overwrite: true starts again"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from mella_hf.errors import MellaError
+from mella_hf.errors import MellaError, MissingExtraError
 from mella_hf.training.arguments.data import DataArguments
 from mella_hf.training.arguments.recipes import find_recipe
 from mella_hf.training.arguments.settings import Settings
@@ -74,10 +74,12 @@ def _parser() -> Any:
 def _parsed(parser: Any, args: list[str]) -> Settings:
     try:
         return Settings(*parser.parse_args_and_config(args))
-    except MellaError:
+    except (MellaError, MissingExtraError):
         raise
     except ValueError as error:  # TRL, transformers and PyYAML check their own values
         raise MellaError(f"The settings are refused: {error}") from error
+    except ImportError as error:  # such as deepspeed
+        raise MellaError(f"The settings need a package that is not installed: {error}") from error
 
 
 def _once(flag: str, args: list[str]) -> list[str]:

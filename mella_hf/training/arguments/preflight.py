@@ -34,6 +34,8 @@ def check_machine(data: DataArguments, model: "ModelConfig", training: "SFTConfi
     _check_quantization(model)
     _check_attention(model, training)
     _check_reporters(training)
+    _check_schedule(training)
+    _check_helpers(training)
 
 
 def check_backbone(model: "ModelConfig") -> None:
@@ -134,3 +136,36 @@ def _check_reporters(training: "SFTConfig") -> None:
             raise MellaError(f"report_to is {name!r}: {error} Or set report_to: none.") from error
         except ValueError as error:
             raise MellaError(f"report_to: {error}") from error
+
+
+def _check_schedule(training: "SFTConfig") -> None:
+    """Make the schedule of the learning rate with its own settings; the Trainer makes it when training begins."""
+    if not training.lr_scheduler_kwargs:
+        return
+    import torch
+    from transformers import get_scheduler
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=training.learning_rate)
+    given = training.lr_scheduler_kwargs
+    if isinstance(given, str):
+        raise MellaError(f'lr_scheduler_kwargs is {given!r}; give a mapping, such as {{"num_cycles": 2}}.')
+    try:
+        get_scheduler(training.lr_scheduler_type, optimizer, 1, 10, scheduler_specific_kwargs=given)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        kind = getattr(training.lr_scheduler_type, "value", training.lr_scheduler_type)
+        raise MellaError(f"lr_scheduler_kwargs is {given}, which lr_scheduler_type {kind} refuses: {error}.") from error
+
+
+def _check_helpers(training: "SFTConfig") -> None:
+    """Refuse what needs a package or a GPU that is missing, and mappings that are texts."""
+    import torch
+    from transformers.utils import is_liger_kernel_available
+
+    if training.use_liger_kernel and not is_liger_kernel_available():
+        raise MellaError("use_liger_kernel is true, but its package is missing: install liger-kernel, or remove it.")
+    if training.activation_offloading and (training.use_cpu or not torch.cuda.is_available()):
+        raise MellaError("activation_offloading is true, which needs a GPU; remove it, or run on a GPU.")
+    for name in ("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs"):
+        value = getattr(training, name, None)
+        if isinstance(value, str):
+            raise MellaError(f'{name} is {value!r}; give a mapping, such as {{"use_reentrant": false}}.')
