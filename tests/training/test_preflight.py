@@ -45,6 +45,8 @@ def parse(tmp_path: Path) -> Any:
         ("lr_scheduler_kwargs: {num_cycles: 2}", "lr_scheduler_kwargs is .*, which lr_scheduler_type linear refuses"),
         ("activation_offloading: true", "activation_offloading is true, which needs a GPU"),
         ("pad_to_multiple_of: 8", "pad_to_multiple_of is 8, but does nothing here: TRL cannot do it"),
+        ("dataloader_persistent_workers: true", "dataloader_num_workers is 0; set it to 1"),
+        ("hub_model_id: a/b", "hub_model_id is 'a/b', but does nothing here: `mella push` uploads"),
         ("gradient_checkpointing_kwargs: x", "kwargs is 'x'; give a mapping"),
         ("bnb_4bit_quant_type: int4", "bnb_4bit_quant_type is 'int4'; choose among nf4, fp4"),
     ],

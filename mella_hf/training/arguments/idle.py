@@ -8,6 +8,7 @@ from mella_hf.errors import MellaError
 if TYPE_CHECKING:
     from trl import ModelConfig, SFTConfig
 
+PUSH = "`mella push` uploads the adapter with its card and scores"
 REMOTE_CODE = (False, "only models of transformers itself are trained; remove it")
 # Setting -> (its value when nobody set it, what to do instead).
 MODEL: dict[str, tuple[Any, str]] = {
@@ -31,6 +32,11 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "dataset_text_field": ("text", "samples are conversations; remove it"),
     "do_predict": (False, "`mella evaluate` answers the test splits"),
     "eval_packing": (None, "samples with images are not packed; length_buckets avoids padding"),
+    "hub_always_push": (False, PUSH),
+    "hub_model_id": (None, PUSH),
+    "hub_private_repo": (None, PUSH),
+    "hub_revision": (None, PUSH),
+    "hub_strategy": ("every_save", PUSH),
     "ignore_data_skip": (False, "a run that goes on takes the next samples, not the first again; remove it"),
     "include_for_metrics": ([], "`mella evaluate` scores answers; watch_steps scores a few while training"),
     "length_column_name": ("length", "length_buckets decides the order of the samples"),
@@ -39,7 +45,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "packing_strategy": ("bfd", "samples with images are not packed; length_buckets avoids padding"),
     "pad_to_multiple_of": (None, "TRL cannot do it for samples with images; remove it"),
     "padding_free": (False, "length_buckets avoids padding"),
-    "push_to_hub": (False, "`mella push` uploads the adapter with its card and scores"),
+    "push_to_hub": (False, PUSH),
     "resume_from_checkpoint": (None, "the same command resumes by itself; overwrite: true starts again"),
     "shuffle_dataset": (False, "batches are drawn by seed; remove it"),
     "train_sampling_strategy": ("random", "length_buckets decides the order of the samples"),

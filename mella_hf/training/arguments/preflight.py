@@ -165,6 +165,10 @@ def _check_helpers(training: "SFTConfig") -> None:
         raise MellaError("use_liger_kernel is true, but its package is missing: install liger-kernel, or remove it.")
     if training.activation_offloading and (training.use_cpu or not torch.cuda.is_available()):
         raise MellaError("activation_offloading is true, which needs a GPU; remove it, or run on a GPU.")
+    if training.dataloader_persistent_workers and not training.dataloader_num_workers:
+        raise MellaError(
+            "dataloader_persistent_workers is true, but dataloader_num_workers is 0; set it to 1 or more, or remove it."
+        )
     for name in ("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs"):
         value = getattr(training, name, None)
         if isinstance(value, str):
