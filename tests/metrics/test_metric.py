@@ -167,7 +167,8 @@ REFUSED = [
     ({"references": [*REFERENCES[:3], " "]}, "reference of item 3 is empty"),
     ({"keywords": ["Karlův most", [], [], []]}, "keywords of item 0 are the text"),
     ({"keywords": [["Praha", 7], [], [], []]}, "keyword of item 0 is 7"),
-    ({"predictions": "abcd"}, "give lists with one text per item"),
+    ({"predictions": "abcd"}, "^The predictions are a str; give lists with one text per item"),
+    ({"references": "abcd"}, "^The references are a str; give lists with one text per item"),
 ]
 
 
@@ -263,7 +264,7 @@ def test_an_unknown_language() -> None:
         MellaMetric("xx")
 
 
-def test_the_signature_says_what_differs_from_the_defaults() -> None:
+def test_the_signature_says_what_differs_from_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = MellaMetric("cs").signature
     assert MellaMetric("cs", answer_cleaning=True, keywords_by="ner:ORG").signature == f"{plain}|clean:1|kwby:ner:ORG"
     drafted = replace(languages.get_language("cs"), code="qqq", prompts_by="draft", lid=frozenset({"qqq"}))
@@ -275,6 +276,9 @@ def test_the_signature_says_what_differs_from_the_defaults() -> None:
     asked = {"predictions": PREDICTIONS, "references": REFERENCES}
     by = ["rules-1", None, "ner:ORG", "rules-1"]
     assert MellaMetric("cs").statistics(**asked, keywords_by=by).signature == f"{plain}|kwby:ner:ORG,rules-1"
+    with monkeypatch.context() as patch:
+        patch.setattr("mella_hf.metrics.metric.identifier_name", lambda: "/models/other.bin")
+        assert MellaMetric("cs").signature == f"{plain}|lid:other.bin"
     told = MellaMetric("cs", keywords_by="me")
     assert told.statistics(**asked, keywords_by=by).signature == told.signature == f"{plain}|kwby:me"
 
@@ -297,6 +301,25 @@ def test_answers_are_scored_without_what_is_no_answer() -> None:
     lazy = metric.answers(Lazy(4, lambda at: thought[at]))
     assert isinstance(lazy, Lazy) and len(lazy) == 4 and list(lazy) == metric.answers(thought) == PREDICTIONS
     assert MellaMetric("cs").answers(thought) is thought
+
+
+def test_a_twentieth_of_the_answers_is_enough_for_a_warning() -> None:
+    answers = ["Talíř s jídlem."] * 19
+    metric = MellaMetric("cs", resamples=0)
+    with pytest.warns(UserWarning, match="^5% of the answers"):
+        metric.statistics(predictions=[*answers, "<think>Co?</think>Talíř."], references=REFERENCES * 5)
+
+
+def test_one_item_has_no_floor_and_no_interval_over_it() -> None:
+    result = compute(PREDICTIONS[:1], REFERENCES[:1], KEYWORDS[:1])
+    for name in all_scores():
+        assert result[f"{name}_floor"] is result[f"{name}_over_floor_low"] is result[f"{name}_over_floor_high"] is None
+    assert result["keyword_micro_low"] is not None
+
+
+def test_another_seed_draws_other_resamples() -> None:
+    ends = {compute(seed=seed, resamples=50)["rouge_l_low"] for seed in range(4)}
+    assert len(ends) > 1
 
 
 def test_the_papers_protocol_has_its_own_scores_alone() -> None:
