@@ -149,7 +149,7 @@ def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
     with training.main_process_first(desc="counting tokens"):  # the others find it in the cache
         dataset = load_training_data(data, settings.forgetting.replay_share, training.seed)
         dataset = dataset.cast_column("image", Image(decode=False))  # the transform decodes, and names what is broken
-        broken = broken_images(dataset, training.dataset_num_proc)
+        broken = broken_images(dataset, training.dataset_num_proc) if data.check_images else {}
         if data.transfer_set is not None:
             dataset, transform = ask_about(dataset, data.transfer_set, **looks)
             broken = {turn: broken[row] for turn, row in enumerate(dataset["row"]) if row in broken}

@@ -115,6 +115,16 @@ def test_the_last_row_of_a_dataset_is_looked_at_before_the_first_step(
     assert not (run / SKIPPED_FILE).exists(), "a check leaves nothing"
 
 
+def test_check_images_false_reads_no_image_beforehand(
+    tiny_qwen2vl: Path, data: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("mella_hf.training.feeding.broken_images", None)
+    settings = parse_settings(flags(tiny_qwen2vl, data("sound")[0], tmp_path / "run", check_images="false"))
+    assert check(settings).left_out == 0
+    with pytest.raises(TypeError, match="not callable"):
+        check(parse_settings(flags(tiny_qwen2vl, data("other")[0], tmp_path / "run")))
+
+
 def test_images_are_looked_at_once(data: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from datasets import Image as ImageColumn
     from datasets import load_dataset

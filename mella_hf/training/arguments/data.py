@@ -66,6 +66,12 @@ class DataArguments:
         default=False,
         metadata={"help": "Save each image as JPEG of a drawn quality (75 to 100) first, as InternVL's training does."},
     )
+    check_images: bool = field(
+        default=True,
+        metadata={
+            "help": "Look at every image before the first step; false where `mella verify` has found none broken."
+        },
+    )
     skip_bad_samples: int = field(
         default=0,
         metadata={"help": "Samples that may be left out because they cannot be trained on; skipped.jsonl names them."},
