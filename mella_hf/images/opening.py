@@ -105,6 +105,26 @@ def open_header(data: bytes, max_pixels: int = MAX_PIXELS) -> "Image.Image":
     return image
 
 
+def open_if_whole(data: bytes) -> "Image.Image | None":
+    """Open an image without decoding it, if header, end and checksums show that it is whole; else None: decode it.
+
+    Damage within a JPEG or WebP of the right length does not show. Call it under `guarded`.
+    """
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(data))
+    if image.format == "WEBP":  # a RIFF file says its length
+        return image if len(data) >= int.from_bytes(data[4:8], "little") + 8 else None
+    if image.format not in _ENDS or not data.endswith(_ENDS[image.format]):
+        return None
+    if image.format == "PNG":
+        image.verify()  # the checksums of its chunks
+    return image
+
+
+_ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+
+
 def refuse_film(image: "Image.Image") -> None:
     """Raise Rejected (`image_animated`) on a picture that moves. Call it within `guarded`."""
     if image.format in _MOVING and getattr(image, "is_animated", False):

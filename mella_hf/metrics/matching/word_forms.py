@@ -25,9 +25,9 @@ _ENDINGS = {  # of nouns in the singular, and the most frequent ones of the plur
     "ru": frozenset("а е и о у ы ю я ой ей ом ем ам ах ью ами ях ями".split()),
     "sr": frozenset("a e i o u om em ama ima ju ja jem".split()),
 }
-_FLEETING = {"sr": re.compile("(.+)([bcčćdfgjklmnprsštvzž])a([ckrl])")}  # the last vowel is lost before an ending
+_FLEETING = {"sr": "ckrl"}  # names that end in a consonant, "a" and one of these lose the "a" before an ending
+_CONSONANTS = frozenset("bcčćdfgjklmnprsštvzž")
 _VOICELESS = {"b": "p", "d": "t", "g": "k", "z": "s", "ž": "š"}  # as a consonant is written before a voiceless one
-_NEVER = re.compile("(?!)")
 _LENGTHENED = {"hu": {"a": "á", "e": "é"}}  # a final vowel before an ending
 _ADJECTIVES = {"hu": ("i",)}  # endings of adjectives that are made of names
 _INSTRUMENTALS = {"hu": ("al", "el")}  # whose v becomes the consonant that it follows: Ajúnnal
@@ -147,9 +147,8 @@ def _is_other_ending(wanted: str, word: str, code: str) -> bool:
     if endings is None or len(wanted) < MIN_NAME:
         return False
     stems = {wanted, wanted[:-1]} if wanted[-1] in endings and len(wanted) > MIN_NAME else {wanted}
-    fleeting = _FLEETING.get(code, _NEVER).fullmatch(wanted)
-    if fleeting is not None:  # Šabac, Šapca
-        start, before, last = fleeting.groups()
+    start, before, last = wanted[:-3], wanted[-3], wanted[-1]
+    if start and before in _CONSONANTS and wanted[-2] == "a" and last in _FLEETING.get(code, ""):  # Šabac, Šapca
         stems |= {start + before + last, start + _VOICELESS.get(before, before) + last}
     if wanted[-1] in _LENGTHENED.get(code, {}):
         stems.add(wanted[:-1] + _LENGTHENED[code][wanted[-1]])

@@ -50,7 +50,7 @@ def patterns() -> dict[str, Any]:
         ),
         "sentence": regex.compile(r"(?:^|[.!?…:]\s+|\n|[–—]\s+|\s-\s+)[\s\W]*$"),
         # A score, a year, an ordinal number of a date: no part of the name before it.
-        "number": regex.compile(r"\d+\s?[-–—:]\s?\d|(?:1[5-9]|20)\d\d(?!\d)|\d{1,2}\.\s\p{Ll}"),
+        "number": regex.compile(r"(?<!\d)(?:\d++\s?[-–—:]\s?\d|(?:1[5-9]|20)\d\d(?!\d)|\d{1,2}\.\s\p{Ll})"),
     }
 
 

@@ -6,11 +6,10 @@ cut off, and the rarer formats, are decoded. Damage within a JPEG or WebP of the
 `mella verify` does that, and a run with `skip_bad_samples` leaves such a sample out when a batch meets it.
 """
 
-import io
 from typing import TYPE_CHECKING, Any
 
 from mella_hf.compat import dataset_fingerprint
-from mella_hf.images.opening import Rejected, guarded
+from mella_hf.images.opening import Rejected, guarded, open_if_whole
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 CHECK_VERSION = 1  # of the checks; after a change, images are looked at again
 _BATCH = 64  # images in memory at once
-_ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 Size = tuple[int | None, int | None]
 
@@ -87,20 +85,7 @@ def decoded(stored: dict[str, Any] | None) -> "Image.Image":
 
 def _opened(stored: dict[str, Any] | None) -> "Image.Image":
     """The image; decoded only where its header and its end do not show that it is whole."""
-    from PIL import Image
-
     data = (stored or {}).get("bytes")
     if data is None:  # a file of its own
         return decoded(stored)
-    image = Image.open(io.BytesIO(data))
-    if not _looks_whole(str(image.format), data):
-        return decoded(stored)
-    if image.format == "PNG":
-        image.verify()  # the checksums of its chunks
-    return image
-
-
-def _looks_whole(kind: str, data: bytes) -> bool:
-    if kind == "WEBP":  # a RIFF file says its length
-        return len(data) >= int.from_bytes(data[4:8], "little") + 8
-    return kind in _ENDS and data.endswith(_ENDS[kind])
+    return open_if_whole(data) or decoded(stored)
