@@ -34,6 +34,7 @@ class DataFacts(TypedDict, total=False):
         loss_share: each source's share of the loss; None where nobody asked for one and the data is a stream.
         streamed: whether the data is a stream.
         answer_tokens_estimated: of one answer, by source, from the first rows of a stream.
+        images_checked: whether every image was looked at.
         left_out: how many samples cannot be trained on and are left out.
     """
 
@@ -43,6 +44,7 @@ class DataFacts(TypedDict, total=False):
     loss_share: dict[str, float] | None
     streamed: bool
     answer_tokens_estimated: dict[str, float]
+    images_checked: bool
     left_out: int
 
 
@@ -175,6 +177,7 @@ def build_feed(settings: Settings, processor: "ProcessorMixin") -> Feed:
         answers = {name: int(tokens.completion[members].sum()) for name, members in batches.members.items()}
         denominators = loss_denominators(data.weights, answers, math.ceil(len(batches) / per_step))
     about = facts(tokens, sources, batches, per_step, data.weights)
+    about["images_checked"] = data.check_images
     if problems:
         about["left_out"] = len(problems)
     return Feed(

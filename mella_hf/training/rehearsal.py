@@ -38,6 +38,7 @@ class Rehearsal:
 
     Attributes:
         samples: that can be trained on, by their texts, sizes and images; None for a stream.
+        images_checked: whether their images were looked at.
         left_out: how many cannot.
         kinds: languages and sources of which a sample was made.
         largest: tokens of the batch with the most, padding counted.
@@ -49,6 +50,7 @@ class Rehearsal:
     """
 
     samples: int | None
+    images_checked: bool
     left_out: int
     kinds: list[str]
     largest: int
@@ -65,7 +67,8 @@ class Rehearsal:
             time_needed = f"about {_spoken(self.seconds)}, by the two batches that were tried"
         sound = "those of a stream are checked as they are read"
         if self.samples is not None:
-            sound = f"{self.samples:,} have sound texts, sizes and images, {self.left_out:,} are left out"
+            parts = "texts, sizes and images" if self.images_checked else "texts and sizes (check_images is false)"
+            sound = f"{self.samples:,} have sound {parts}, {self.left_out:,} are left out"
         found = [
             f"samples: {sound}",
             f"tried: one each of {', '.join(self.kinds)}; the largest batch, {self.largest:,} tokens; the longest "
@@ -106,7 +109,8 @@ def rehearse(trainer: Any, feed: Feed, watched: Any = None) -> Rehearsal:
         longest, largest = longest or tokens // tried, largest or tokens
     samples = None if feed.lengths is None else len(feed.lengths) + sum(map(len, feed.held.values()))
     left_out = feed.facts.get("left_out", 0)
-    return Rehearsal(samples, left_out, kinds, largest, longest, steps, seconds, memory, disk)
+    checked = feed.facts.get("images_checked", False)
+    return Rehearsal(samples, checked, left_out, kinds, largest, longest, steps, seconds, memory, disk)
 
 
 def _steps(trainer: Any, feed: Feed) -> int:
