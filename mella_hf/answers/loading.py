@@ -34,6 +34,8 @@ def load_processor(name: str, *, revision: str | None = None, **settings: Any) -
                 f"{name!r} has no image processor, as {type(processor).__name__} is for texts alone. Copy the "
                 "processor_config.json or preprocessor_config.json of the model's repository there."
             )
+    if processor.tokenizer.pad_token is None:  # as TRL does: batches are filled up with it, and it is masked
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
     return with_template(processor, name)
 
 
