@@ -36,7 +36,7 @@ MODULES = {
     "metrics/matching/answers": "tests/metrics/test_matching.py tests/metrics/test_city_forms.py",
     "metrics/matching/word_forms": "tests/metrics/test_matching.py tests/metrics/test_city_forms.py",
     "metrics/matching/unspaced": "tests/metrics/test_matching.py tests/metrics/test_unspaced.py",
-    "metrics/metric": "tests/metrics/test_metric.py tests/metrics/test_corpus.py",
+    "metrics/metric": "tests/metrics/test_metric.py tests/metrics/test_corpus.py tests/metrics/test_check.py",
     "metrics/degenerate": "tests/metrics/test_degenerate.py",
     "metrics/significance": "tests/metrics/test_significance.py",
     "metrics/scores/meteor": "tests/metrics/test_meteor.py",

@@ -381,8 +381,8 @@ class MellaMetric:
             also `items`, one dict of scores an item; with `check` also `check`, score -> ours, theirs, difference, by.
             With `protocol="paper"` only `bleu_1` ... `bleu_4`, `rouge_l`, `meteor`, `n` and `signature`.
         """
+        predictions, references = as_list(predictions, "predictions"), as_list(references, "references")
         if self.protocol == "paper":
-            predictions, references = as_list(predictions, "predictions"), as_list(references, "references")
             check_texts(predictions, references, keyword_lists(keywords))
             signature = paper.paper_signature(None)
             found = paper.paper_scores(predictions, references)
@@ -400,6 +400,5 @@ class MellaMetric:
         if self.check:
             from mella_hf.metrics.peers import differences
 
-            texts = self.answers(as_list(predictions, "predictions")), as_list(references, "references")
-            result["check"] = differences(result, *texts, self.language)
+            result["check"] = differences(result, self.answers(predictions), references, self.language)
         return result

@@ -374,3 +374,24 @@ def test_compare_refuses_what_does_not_pair() -> None:
     exact = MellaMetric("cs", keyword_mode="exact").statistics(predictions=PREDICTIONS, references=REFERENCES)
     with pytest.raises(MellaError, match="different signatures"):
         compare(one, exact)
+
+
+@pytest.mark.parametrize("name", ["predictions", "references"])
+def test_one_text_for_a_list_is_named_by_its_argument(name: str) -> None:
+    for protocol in ("mella", "paper"):
+        with pytest.raises(MellaError, match=f"^The {name} are a str; give lists"):
+            MellaMetric("cs", protocol=protocol).compute(**{"predictions": ["Hrad"], "references": ["Hrad"], name: "a"})
+
+
+def test_references_are_checked_unless_one_says_no() -> None:
+    wrong = ["The castle stands above the river and the people are looking at it."] * 40
+    metric = MellaMetric("cs", resamples=20)
+    with pytest.raises(MellaError):
+        metric.statistics(predictions=wrong, references=wrong)
+    counted = metric.statistics(predictions=wrong, references=wrong, check_references=False)
+    assert metric.score(counted)["reference_wrong_language_rate"] == 1.0
+    assert len(counted.subset([])) == 0 and len(counted.subset([3, 5])) == 2
+
+
+def test_plain_keywords_are_for_languages_in_latin_letters() -> None:
+    assert ",plain," in MellaMetric("vi", keyword_plain=True).signature
