@@ -378,9 +378,11 @@ def test_compare_refuses_what_does_not_pair() -> None:
 
 @pytest.mark.parametrize("name", ["predictions", "references"])
 def test_one_text_for_a_list_is_named_by_its_argument(name: str) -> None:
-    for protocol in ("mella", "paper"):
+    given = {"predictions": ["Hrad"], "references": ["Hrad"], name: "a"}
+    doors = MellaMetric("cs").compute, MellaMetric("cs", protocol="paper").compute, MellaMetric("cs").statistics
+    for door in doors:
         with pytest.raises(MellaError, match=f"^The {name} are a str; give lists"):
-            MellaMetric("cs", protocol=protocol).compute(**{"predictions": ["Hrad"], "references": ["Hrad"], name: "a"})
+            door(**given)
 
 
 def test_references_are_checked_unless_one_says_no() -> None:
@@ -395,3 +397,20 @@ def test_references_are_checked_unless_one_says_no() -> None:
 
 def test_plain_keywords_are_for_languages_in_latin_letters() -> None:
     assert ",plain," in MellaMetric("vi", keyword_plain=True).signature
+
+
+def test_half_of_a_character_is_scored_as_it_stands() -> None:
+    """Half of a surrogate pair, as a server sends it that cuts an answer within an emoji."""
+    assert compute(["Hrad \ud83d"], ["Hrad nad řekou stojí."], None)["rouge_l"] > 0
+
+
+def test_an_answer_that_repeats_its_prompt_is_one_of_the_given_prompts() -> None:
+    turn = "Pověz mi prosím, co všechno je na této fotografii vidět."
+    given = {"predictions": [turn, PREDICTIONS[0]], "references": REFERENCES[:2]}
+    metric = MellaMetric("cs", resamples=20)
+    assert metric.compute(**given)["prompt_copy_rate"] == 0.0
+    assert metric.compute(**given, prompts=[turn])["prompt_copy_rate"] == 0.5
+
+
+def test_keywords_can_be_matched_fuzzily() -> None:
+    assert "fuzzy" in MellaMetric("cs", keyword_mode="fuzzy").signature
