@@ -76,7 +76,7 @@ def load_weights(name: str, *, revision: str | None = None, **settings: Any) -> 
 
 
 def check_padding(model: Any, processor: Any, name: str) -> None:
-    """Raise MellaError if the token that fills up a batch has no embedding."""
+    """Raise MellaError if the model has no embedding for the pad token."""
     weight = model.get_input_embeddings().weight
     rows = getattr(weight, "ds_shape", weight.shape)[0]  # under ZeRO-3 the weight itself is empty
     pad = processor.tokenizer.pad_token_id

@@ -1,4 +1,4 @@
-"""Compare the paths of rule files with those of addresses, as RFC 9309, 2.2.2 and 2.2.3 do."""
+"""Decide whether a rule's path, such as one of robots.txt, matches a URL's path (RFC 9309, 2.2.2 and 2.2.3)."""
 
 import re
 from urllib.parse import quote, urlsplit

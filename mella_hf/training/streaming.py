@@ -168,7 +168,7 @@ class BatchStream(IterableDataset):
                 yield after, self.conversations([rows[i] for i in batch], rows)
 
     def read_window(self) -> tuple[list[Row], dict[str, list[int]]]:
-        """The rows of the next window that can be trained on, all sources, and the tokens of each."""
+        """The next window: rows of all sources, without those that cannot be trained on, and the tokens of each row."""
         size = self.per_rank * self.ranks
         rows = [row for source, own in self.sources.items() for row in own.take(self.rounds[source] * size)]
         counted = self.counter(columns(rows))

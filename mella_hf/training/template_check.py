@@ -65,7 +65,7 @@ def check_template(collate: Callable[[list[Any]], Any], processor: Any, stops: S
 
 
 def check_rendering(processor: Any, name: str) -> tuple[str, str]:
-    """The prompt and the whole conversation as the template writes them.
+    """Render a sample with the chat template: the prompt alone, and prompt and answer together.
 
     Raises:
         MellaError: if the template fails, or shows no image.

@@ -178,7 +178,7 @@ def test_a_workbook_may_have_another_order_of_columns_and_empty_rows(tmp_path: P
     ],
 )
 def test_a_cell_without_a_value_is_no_empty_answer(tmp_path: Path, cell: str, message: str) -> None:
-    """A formula that no spreadsheet program has calculated looks empty; one beside the columns read is no matter."""
+    """A formula without a saved value looks like an empty cell. In a column that is not read it does not matter."""
     from openpyxl import Workbook
 
     path = tmp_path / "a.xlsx"

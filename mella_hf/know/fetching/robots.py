@@ -80,7 +80,7 @@ class Rules:
         return next((reserved for location, reserved in self._reservations if covers(location, path)), False)
 
     def opt_outs(self, url: str) -> list[str]:
-        """The signals of robots.txt, its licences, tdmrep.json and ai.txt that speak against the use of a URL."""
+        """The opt-outs that apply to a URL: those of robots.txt and its licences, of tdmrep.json and of ai.txt."""
         path = path_of(url)
         found = usage_opt_outs(self._said("content-usage", path), self._said("content-signal", path))
         if self.is_reserved(url):

@@ -18,7 +18,7 @@ _OBLIQUE = ("ch", "ho", "mu", "ih", "og", "eg", "ых", "их", "го", "му", 
 
 
 def phrase_end(text: str, words: list[Any], at: int, language: Language) -> int | None:
-    """The end of a name whose first word, the one at this place, is ordinary but for its capital; None for none."""
+    """Where a name ends that begins at this word, an ordinary one with a capital; None if no name begins here."""
     dictionary = spelling(language)
     first = words[at].group()
     if dictionary is None or not language.naming.parts_agree or not first[1:].islower():

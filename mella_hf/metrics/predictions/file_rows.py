@@ -199,7 +199,8 @@ def _workbook(path: Path) -> Iterator[tuple[str, Row]]:
     except ImportError as error:
         raise MissingExtraError("openpyxl", "metrics", "Reading an Excel workbook") from error
     try:
-        # Without values, to tell a formula from an empty cell.
+        # Opened twice: for the values, and for the formulas. Both are needed to tell a formula without a saved value
+        # from an empty cell.
         sheet, formulas = (
             load_workbook(path, read_only=True, data_only=values).worksheets[0] for values in (True, False)
         )
@@ -216,7 +217,7 @@ def _workbook(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 class _NoValue:
-    """A cell of a workbook that says nothing; only an error if the column is one that is read."""
+    """Stands for a cell that has no value. It is an error only if its column is read."""
 
     def __init__(self, what: str):
         self._what = what

@@ -5,7 +5,6 @@ A sample becomes one user turn, an image and a prompt in the sample's language, 
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -17,6 +16,7 @@ from mella_hf.dataset.checks import text_problem
 from mella_hf.errors import SampleError
 from mella_hf.images.opening import Rejected, on_white, open_image
 from mella_hf.languages import get_language
+from mella_hf.stage import fingerprint
 from mella_hf.training.batches.bad_samples import BadSamples, bad_sample
 from mella_hf.training.batches.image_check import check_size, decoded
 from mella_hf.training.batches.image_sizes import image_tokens
@@ -50,7 +50,7 @@ def draw_prompt(language: str, source: str, sample_id: str, seed: int) -> str:
 def prompts_mark(kinds: Iterable[tuple[str, str]]) -> str:
     """A hash of the prompts that samples of these (language, source) can be asked with."""
     prompts = {f"{language} {source}": get_language(language).prompts(source) for language, source in kinds}
-    return hashlib.sha256(json.dumps(prompts, sort_keys=True).encode()).hexdigest()[:16]
+    return fingerprint(prompts)
 
 
 def user_turn(prompt: str) -> dict[str, Any]:

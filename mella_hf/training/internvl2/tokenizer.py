@@ -123,7 +123,7 @@ def _read_model(path: Path) -> Any:
             "download it again."
         ) from error
     if not all(isinstance(piece.piece, str) for piece in proto.pieces):  # bytes, where they are no UTF-8
-        raise MellaError(f"{path} has pieces that are no UTF-8; download it again.")
+        raise MellaError(f"{path} has pieces that are not UTF-8; download it again.")
     if proto.trainer_spec.model_type != _BPE or not proto.trainer_spec.byte_fallback:
         raise MellaError(
             f"{path} is not a BPE model with byte fallback, as InternLM2's is. Use the model's own tokenizer files."
